@@ -1,0 +1,88 @@
+//! Replay buffer of final states (Du and Mordatch, arXiv 1903.08689): rollouts that start where earlier ones ended.
+//!
+//! A fixed number of sequences with their tokens, targets and last state, kept on the host side of the backend so that
+//! a checkpoint can hold them. Which slot is read or overwritten is a function of (seed, step).
+
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+use crate::random::{Purpose, Stream};
+
+/// One remembered sequence.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Observed tokens `(T)`.
+    pub tokens: Vec<u32>,
+    /// Targets `(T)`.
+    pub targets: Vec<u32>,
+    /// First visible index of every position, empty if all is visible.
+    pub starts: Vec<u32>,
+    /// Last state `(T, V)`.
+    pub state: Vec<f32>,
+}
+
+/// A fixed number of remembered sequences.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReplayBuffer {
+    capacity: usize,
+    slots: Vec<Memory>,
+}
+
+impl ReplayBuffer {
+    /// Room for `capacity` sequences.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, slots: Vec::new() }
+    }
+
+    /// Remembered sequences.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// How many of `batch` sequences start from the buffer: `share` of them once the buffer is full.
+    pub fn wanted(&self, batch: usize, share: f64) -> usize {
+        if self.capacity == 0 || self.slots.len() < self.capacity { 0 } else { (batch as f64 * share) as usize }
+    }
+
+    /// `count` distinct slots for training step `step`, in ascending order.
+    pub fn choose(&self, seed: u64, step: u32, count: usize) -> Vec<usize> {
+        let stream = Stream::new(seed, step, Purpose::Replay);
+        let mut free: Vec<usize> = (0..self.slots.len()).collect();
+        let count = count.min(free.len());
+        for i in 0..count {
+            let j = i + stream.below(i as u64, (free.len() - i) as u64) as usize;
+            free.swap(i, j);
+        }
+        free.truncate(count);
+        free.sort_unstable();
+        free
+    }
+
+    /// A remembered sequence.
+    pub fn get(&self, slot: usize) -> Option<&Memory> {
+        self.slots.get(slot)
+    }
+
+    /// Puts a sequence back into the slot it came from.
+    pub fn put(&mut self, slot: usize, memory: Memory) {
+        if let Some(old) = self.slots.get_mut(slot) {
+            *old = memory;
+        }
+    }
+
+    /// Remembers a new sequence: in a free slot, or over a random one. `draw` numbers the insertions of a step.
+    pub fn insert(&mut self, seed: u64, step: u32, draw: u64, memory: Memory) {
+        if self.slots.len() < self.capacity {
+            self.slots.push(memory);
+        } else if self.capacity > 0 {
+            let stream = Stream::new(seed, step, Purpose::Replay).detail(1);
+            let slot = stream.below(draw, self.capacity as u64) as usize;
+            self.put(slot, memory);
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! `Dual<B>`: forward-mode tangents, one rule a primitive.
+//!
+//! Running the backward pass of the energy on `Dual` with only the prediction carrying a tangent gives
+//! Hessian-vector products and the mixed derivative with respect to the weights (Pearlmutter, 1994). A tangent of
+//! `None` is an exact zero and costs nothing.
+//!
+//! Values and tangents may come from two providers: values from a replay of the primal pass ([`crate::record`]),
+//! tangents from the backend.
+
+use crate::compute::{
+    Attended, Attention, Band, Candidate, Compute, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope,
+};
+
+/// A value with its directional derivative; `None` is an exact zero.
+#[derive(Clone, Debug)]
+pub struct DualTensor<T> {
+    /// The value.
+    pub value: T,
+    /// Derivative along the direction.
+    pub tangent: Option<T>,
+}
+
+/// Forward-mode adapter: tangents are computed on `tangents`, values on `values`.
+#[derive(Debug)]
+pub struct Dual<'a, B, P = B> {
+    tangents: &'a B,
+    values: &'a P,
+}
+
+impl<'a, B: Compute> Dual<'a, B, B> {
+    /// Values and tangents on one backend.
+    pub fn new(backend: &'a B) -> Self {
+        Self { tangents: backend, values: backend }
+    }
+}
+
+impl<'a, B, P> Dual<'a, B, P>
+where
+    B: Compute,
+    P: Compute<Leaf = B::Leaf, Tensor = B::Tensor, Index = B::Index>,
+{
+    /// Values from `values` (for example a replay), tangents on `tangents`.
+    pub fn with_values(tangents: &'a B, values: &'a P) -> Self {
+        Self { tangents, values }
+    }
+
+    fn constant(&self, value: B::Tensor) -> DualTensor<B::Tensor> {
+        DualTensor { value, tangent: None }
+    }
+
+    /// A linear operation of one argument: its tangent is the operation itself.
+    fn linear1(
+        &self,
+        a: &DualTensor<B::Tensor>,
+        value: B::Tensor,
+        f: impl Fn(&B, &B::Tensor) -> B::Tensor,
+    ) -> DualTensor<B::Tensor> {
+        DualTensor { value, tangent: a.tangent.as_ref().map(|t| f(self.tangents, t)) }
+    }
+
+    fn sum(&self, a: Option<B::Tensor>, b: Option<B::Tensor>) -> Option<B::Tensor> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(self.tangents.add(&a, &b)),
+            (a, None) => a,
+            (None, b) => b,
+        }
+    }
+
+    /// A bilinear operation: `f(at, b) + f(a, bt)`.
+    fn bilinear(
+        &self,
+        a: &DualTensor<B::Tensor>,
+        b: &DualTensor<B::Tensor>,
+        value: B::Tensor,
+        f: impl Fn(&B, &B::Tensor, &B::Tensor) -> B::Tensor,
+    ) -> DualTensor<B::Tensor> {
+        let left = a.tangent.as_ref().map(|t| f(self.tangents, t, &b.value));
+        let right = b.tangent.as_ref().map(|t| f(self.tangents, &a.value, t));
+        DualTensor { value, tangent: self.sum(left, right) }
+    }
+
+    /// The tangent, zeros made explicit.
+    fn explicit(&self, a: &DualTensor<B::Tensor>) -> B::Tensor {
+        match &a.tangent {
+            Some(t) => t.clone(),
+            None => {
+                let (rows, columns) = self.tangents.shape(&a.value);
+                self.tangents.fill(rows, columns, 0.0)
+            }
+        }
+    }
+
+    /// The tangent of `a` as the result of a broadcast against `like` (a sum of a full and a broadcast operand).
+    fn spread(&self, t: B::Tensor, like: &B::Tensor) -> B::Tensor {
+        let (b, shape) = (self.tangents, self.tangents.shape(like));
+        if b.shape(&t) == shape { t } else { b.add(&b.fill(shape.0, shape.1, 0.0), &t) }
+    }
+}
+
+impl<B, P> Compute for Dual<'_, B, P>
+where
+    B: Compute,
+    P: Compute<Leaf = B::Leaf, Tensor = B::Tensor, Index = B::Index>,
+{
+    type Leaf = B::Leaf;
+    type Tensor = DualTensor<B::Tensor>;
+    type Index = B::Index;
+
+    fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor {
+        self.constant(self.tangents.lift(leaf))
+    }
+    fn primal(&self, a: &Self::Tensor) -> Self::Leaf {
+        self.tangents.primal(&a.value)
+    }
+    fn shape(&self, a: &Self::Tensor) -> (usize, usize) {
+        self.tangents.shape(&a.value)
+    }
+    fn enter(&self, scope: Scope) -> Scope {
+        self.tangents.enter(scope)
+    }
+
+    fn fill(&self, rows: usize, columns: usize, value: f64) -> Self::Tensor {
+        self.constant(self.values.fill(rows, columns, value))
+    }
+    fn add(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor {
+        let value = self.values.add(&a.value, &b.value);
+        let tangent = match (&a.tangent, &b.tangent) {
+            (Some(at), Some(bt)) => Some(self.tangents.add(at, bt)),
+            (Some(at), None) => Some(at.clone()),
+            (None, Some(bt)) => Some(self.spread(bt.clone(), &value)),
+            (None, None) => None,
+        };
+        DualTensor { value, tangent }
+    }
+    fn mul(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor {
+        self.bilinear(a, b, self.values.mul(&a.value, &b.value), B::mul)
+    }
+    fn scale(&self, a: &Self::Tensor, factor: f64) -> Self::Tensor {
+        self.linear1(a, self.values.scale(&a.value, factor), |b, t| b.scale(t, factor))
+    }
+    fn offset(&self, a: &Self::Tensor, constant: f64) -> Self::Tensor {
+        DualTensor { value: self.values.offset(&a.value, constant), tangent: a.tangent.clone() }
+    }
+    /// `y at`
+    fn exp(&self, a: &Self::Tensor) -> Self::Tensor {
+        let y = self.values.exp(&a.value);
+        let tangent = a.tangent.as_ref().map(|t| self.tangents.mul(&y, t));
+        DualTensor { value: y, tangent }
+    }
+    /// `at / a`
+    fn ln(&self, a: &Self::Tensor) -> Self::Tensor {
+        let b = self.tangents;
+        let tangent = a.tangent.as_ref().map(|t| b.mul(&b.recip(&a.value), t));
+        DualTensor { value: self.values.ln(&a.value), tangent }
+    }
+    /// `-y^2 at`
+    fn recip(&self, a: &Self::Tensor) -> Self::Tensor {
+        let (b, y) = (self.tangents, self.values.recip(&a.value));
+        let tangent = a.tangent.as_ref().map(|t| b.scale(&b.mul(&b.mul(&y, &y), t), -1.0));
+        DualTensor { value: y, tangent }
+    }
+    /// `-y^3 at / 2`
+    fn rsqrt(&self, a: &Self::Tensor) -> Self::Tensor {
+        let (b, y) = (self.tangents, self.values.rsqrt(&a.value));
+        let tangent = a.tangent.as_ref().map(|t| b.scale(&b.mul(&b.mul(&b.mul(&y, &y), &y), t), -0.5));
+        DualTensor { value: y, tangent }
+    }
+    /// `y (1 - y) at`
+    fn sigmoid(&self, a: &Self::Tensor) -> Self::Tensor {
+        let (b, y) = (self.tangents, self.values.sigmoid(&a.value));
+        let tangent = a.tangent.as_ref().map(|t| b.mul(&b.mul(&y, &b.offset(&b.scale(&y, -1.0), 1.0)), t));
+        DualTensor { value: y, tangent }
+    }
+    fn step(&self, a: &Self::Tensor) -> Self::Tensor {
+        self.constant(self.values.step(&a.value))
+    }
+
+    fn sum_columns(&self, a: &Self::Tensor) -> Self::Tensor {
+        self.linear1(a, self.values.sum_columns(&a.value), B::sum_columns)
+    }
+    fn sum_rows(&self, a: &Self::Tensor) -> Self::Tensor {
+        self.linear1(a, self.values.sum_rows(&a.value), B::sum_rows)
+    }
+    fn max_columns(&self, a: &Self::Tensor) -> Self::Tensor {
+        self.constant(self.values.max_columns(&a.value))
+    }
+
+    fn matmul(&self, a: &Self::Tensor, b: &Self::Tensor, layout: Layout) -> Self::Tensor {
+        self.bilinear(a, b, self.values.matmul(&a.value, &b.value, layout), |k, a, b| k.matmul(a, b, layout))
+    }
+    fn grouped(&self, x: &Self::Tensor, w: &Self::Tensor, route: &Route<Self::Index>, layout: Layout) -> Self::Tensor {
+        let value = self.values.grouped(&x.value, &w.value, route, layout);
+        self.bilinear(x, w, value, |k, x, w| k.grouped(x, w, route, layout))
+    }
+    fn band(&self, q: &Self::Tensor, k: &Self::Tensor, band: Band) -> Self::Tensor {
+        self.bilinear(q, k, self.values.band(&q.value, &k.value, band), |c, q, k| c.band(q, k, band))
+    }
+    fn band_mix(&self, s: &Self::Tensor, v: &Self::Tensor, band: Band) -> Self::Tensor {
+        self.bilinear(s, v, self.values.band_mix(&s.value, &v.value, band), |c, s, v| c.band_mix(s, v, band))
+    }
+    fn band_scatter(&self, s: &Self::Tensor, q: &Self::Tensor, band: Band) -> Self::Tensor {
+        let value = self.values.band_scatter(&s.value, &q.value, band);
+        self.bilinear(s, q, value, |c, s, q| c.band_scatter(s, q, band))
+    }
+    fn band_mask(&self, band: Band, starts: Option<&Self::Index>) -> Self::Tensor {
+        self.constant(self.values.band_mask(band, starts))
+    }
+
+    fn reshape(&self, a: &Self::Tensor, rows: usize, columns: usize) -> Self::Tensor {
+        self.linear1(a, self.values.reshape(&a.value, rows, columns), |b, t| b.reshape(t, rows, columns))
+    }
+    fn slice_columns(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor {
+        self.linear1(a, self.values.slice_columns(&a.value, start, len), |b, t| b.slice_columns(t, start, len))
+    }
+    fn pad_columns(&self, a: &Self::Tensor, start: usize, total: usize) -> Self::Tensor {
+        self.linear1(a, self.values.pad_columns(&a.value, start, total), |b, t| b.pad_columns(t, start, total))
+    }
+    fn slice_rows(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor {
+        self.linear1(a, self.values.slice_rows(&a.value, start, len), |b, t| b.slice_rows(t, start, len))
+    }
+    fn gather_rows(&self, a: &Self::Tensor, index: &Self::Index) -> Self::Tensor {
+        self.linear1(a, self.values.gather_rows(&a.value, index), |b, t| b.gather_rows(t, index))
+    }
+    fn scatter_rows(&self, a: &Self::Tensor, index: &Self::Index, rows: usize) -> Self::Tensor {
+        self.linear1(a, self.values.scatter_rows(&a.value, index, rows), |b, t| b.scatter_rows(t, index, rows))
+    }
+    fn one_hot(&self, index: &Self::Index, columns: usize) -> Self::Tensor {
+        self.constant(self.values.one_hot(index, columns))
+    }
+    fn rotary(&self, a: &Self::Tensor, rotary: &Rotary, inverse: bool) -> Self::Tensor {
+        self.linear1(a, self.values.rotary(&a.value, rotary, inverse), |b, t| b.rotary(t, rotary, inverse))
+    }
+    fn route(&self, gate: &Self::Tensor, bias: Option<&Self::Leaf>, spec: &RouteSpec) -> Route<Self::Index> {
+        self.values.route(&gate.value, bias, spec)
+    }
+
+    fn collect(&self, slot: &mut Self::Leaf, a: &Self::Tensor) {
+        if let Some(t) = &a.tangent {
+            self.tangents.collect(slot, t);
+        }
+    }
+    fn collect_product(&self, slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor) {
+        if let Some(t) = &dy.tangent {
+            self.tangents.collect_product(slot, start, t, &x.value);
+        }
+        if let Some(t) = &x.tangent {
+            self.tangents.collect_product(slot, start, &dy.value, t);
+        }
+    }
+    fn collect_grouped(&self, slot: &mut Self::Leaf, dy: &Self::Tensor, x: &Self::Tensor, route: &Route<Self::Index>) {
+        if let Some(t) = &dy.tangent {
+            self.tangents.collect_grouped(slot, t, &x.value, route);
+        }
+        if let Some(t) = &x.tangent {
+            self.tangents.collect_grouped(slot, &dy.value, t, route);
+        }
+    }
+    fn collect_dot(&self, slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor) {
+        if let Some(t) = &x.tangent {
+            self.tangents.collect_dot(slot, t, &y.value);
+        }
+        if let Some(t) = &y.tangent {
+            self.tangents.collect_dot(slot, &x.value, t);
+        }
+    }
+    fn collect_scatter(&self, slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor) {
+        if let Some(t) = &a.tangent {
+            self.tangents.collect_scatter(slot, index, t);
+        }
+    }
+    /// Trilinear in `(x, r, dy)`; the shift's part is linear in `dy`.
+    fn collect_norm(
+        &self,
+        dw: &mut Self::Leaf,
+        db: Option<&mut Self::Leaf>,
+        x: &Self::Tensor,
+        r: &Self::Tensor,
+        dy: &Self::Tensor,
+    ) {
+        if let Some(t) = &dy.tangent {
+            self.tangents.collect_norm(dw, db, &x.value, &r.value, t);
+        }
+        if let Some(t) = &x.tangent {
+            self.tangents.collect_norm(dw, None, t, &r.value, &dy.value);
+        }
+        if let Some(t) = &r.tangent {
+            self.tangents.collect_norm(dw, None, &x.value, t, &dy.value);
+        }
+    }
+
+    fn inject(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor {
+        let tangent = self.tangents.inject(&self.explicit(a), leaf);
+        DualTensor { value: a.value.clone(), tangent: Some(tangent) }
+    }
+
+    fn linear(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
+        self.linear1(x, self.values.linear(&x.value, w), |b, t| b.linear(t, w))
+    }
+    fn linear_adjoint(&self, dy: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
+        self.linear1(dy, self.values.linear_adjoint(&dy.value, w), |b, t| b.linear_adjoint(t, w))
+    }
+    fn grouped_linear(&self, x: &Self::Tensor, w: &Self::Leaf, route: &Route<Self::Index>) -> Self::Tensor {
+        self.linear1(x, self.values.grouped_linear(&x.value, w, route), |b, t| b.grouped_linear(t, w, route))
+    }
+    fn grouped_linear_adjoint(&self, dy: &Self::Tensor, w: &Self::Leaf, route: &Route<Self::Index>) -> Self::Tensor {
+        let value = self.values.grouped_linear_adjoint(&dy.value, w, route);
+        self.linear1(dy, value, |b, t| b.grouped_linear_adjoint(t, w, route))
+    }
+    fn modulate(&self, x: &Self::Tensor, a: &Self::Leaf) -> Self::Tensor {
+        self.linear1(x, self.values.modulate(&x.value, a), |b, t| b.modulate(t, a))
+    }
+    fn gate_residual(&self, h: &Self::Tensor, a: Option<&Self::Leaf>, y: &Self::Tensor) -> Self::Tensor {
+        let value = self.values.gate_residual(&h.value, a, &y.value);
+        let b = self.tangents;
+        let tangent = match (&h.tangent, &y.tangent) {
+            (Some(ht), Some(yt)) => Some(b.gate_residual(ht, a, yt)),
+            (Some(ht), None) => Some(ht.clone()),
+            (None, Some(yt)) => Some(match a {
+                Some(a) => b.modulate(yt, a),
+                None => yt.clone(),
+            }),
+            (None, None) => None,
+        };
+        DualTensor { value, tangent }
+    }
+
+    fn norm(
+        &self,
+        x: &Self::Tensor,
+        w: &Self::Leaf,
+        shift: Option<&Self::Leaf>,
+        eps: f64,
+    ) -> (Self::Tensor, Self::Tensor) {
+        let (y, r) = self.values.norm(&x.value, w, shift, eps);
+        let (yt, rt) = match &x.tangent {
+            Some(xt) => {
+                let (yt, rt) = self.tangents.norm_tangent(&x.value, xt, w, &r);
+                (Some(yt), Some(rt))
+            }
+            None => (None, None),
+        };
+        (DualTensor { value: y, tangent: yt }, DualTensor { value: r, tangent: rt })
+    }
+    fn norm_backward(&self, x: &Self::Tensor, w: &Self::Leaf, r: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor {
+        let value = self.values.norm_backward(&x.value, w, &r.value, &dy.value);
+        let tangent = if x.tangent.is_none() && r.tangent.is_none() {
+            // linear in dy
+            dy.tangent.as_ref().map(|t| self.tangents.norm_backward(&x.value, w, &r.value, t))
+        } else {
+            let (xt, rt, dyt) = (self.explicit(x), self.explicit(r), self.explicit(dy));
+            Some(self.tangents.norm_backward_tangent([&x.value, &xt], w, [&r.value, &rt], [&dy.value, &dyt]))
+        };
+        DualTensor { value, tangent }
+    }
+
+    fn swiglu(&self, u: &Self::Tensor) -> Self::Tensor {
+        let value = self.values.swiglu(&u.value);
+        DualTensor { value, tangent: u.tangent.as_ref().map(|t| self.tangents.swiglu_tangent(&u.value, t)) }
+    }
+    fn swiglu_backward(&self, u: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor {
+        let value = self.values.swiglu_backward(&u.value, &dy.value);
+        let tangent = match &u.tangent {
+            None => dy.tangent.as_ref().map(|t| self.tangents.swiglu_backward(&u.value, t)),
+            Some(ut) => {
+                let dyt = self.explicit(dy);
+                Some(self.tangents.swiglu_backward_tangent([&u.value, ut], [&dy.value, &dyt]))
+            }
+        };
+        DualTensor { value, tangent }
+    }
+
+    fn softmax(&self, y: &Self::Tensor) -> Self::Tensor {
+        let p = self.values.softmax(&y.value);
+        let tangent = y.tangent.as_ref().map(|t| self.tangents.softmax_backward(&p, t));
+        DualTensor { value: p, tangent }
+    }
+    fn softmax_backward(&self, p: &Self::Tensor, dp: &Self::Tensor) -> Self::Tensor {
+        let value = self.values.softmax_backward(&p.value, &dp.value);
+        let tangent = match &p.tangent {
+            None => dp.tangent.as_ref().map(|t| self.tangents.softmax_backward(&p.value, t)),
+            Some(pt) => {
+                let dpt = self.explicit(dp);
+                Some(self.tangents.softmax_backward_tangent([&p.value, pt], [&dp.value, &dpt]))
+            }
+        };
+        DualTensor { value, tangent }
+    }
+
+    /// `losst = <dy, yt>` per row; `dyt = weight J yt`, which is the composition's tangent.
+    fn cross_entropy(
+        &self,
+        y: &Self::Tensor,
+        targets: &Self::Index,
+        weight: &Self::Leaf,
+        spec: CrossEntropy,
+    ) -> (Self::Tensor, Self::Tensor) {
+        let (loss, dy) = self.values.cross_entropy(&y.value, targets, weight, spec);
+        let b = self.tangents;
+        let (losst, dyt) = match &y.tangent {
+            None => (None, None),
+            Some(t) => {
+                let (_, columns) = b.shape(&y.value);
+                let present = b.sum_columns(&b.one_hot(targets, columns));
+                let jt = b.softmax_backward(&b.softmax(&y.value), t);
+                let scale = b.mul(&present, &b.lift(weight));
+                (Some(b.sum_columns(&b.mul(&dy, t))), Some(b.mul(&jt, &scale)))
+            }
+        };
+        (DualTensor { value: loss, tangent: losst }, DualTensor { value: dy, tangent: dyt })
+    }
+
+    fn causal_attention(
+        &self,
+        qkv: &Self::Tensor,
+        starts: Option<&Self::Index>,
+        shape: Attention,
+    ) -> Attended<Self::Tensor> {
+        let value = self.values.causal_attention(&qkv.value, starts, shape);
+        match &qkv.tangent {
+            None => Attended { out: self.constant(value.out), lse: self.constant(value.lse) },
+            Some(_) => {
+                let both = crate::fused::attention::causal(&Dual::new(self.tangents), qkv, starts, shape);
+                Attended {
+                    out: DualTensor { value: value.out, tangent: both.out.tangent },
+                    lse: DualTensor { value: value.lse, tangent: both.lse.tangent },
+                }
+            }
+        }
+    }
+    fn causal_attention_backward(
+        &self,
+        qkv: &Self::Tensor,
+        starts: Option<&Self::Index>,
+        shape: Attention,
+        attended: &Attended<Self::Tensor>,
+        dout: &Self::Tensor,
+    ) -> Self::Tensor {
+        let plain = Attended { out: attended.out.value.clone(), lse: attended.lse.value.clone() };
+        let value = self.values.causal_attention_backward(&qkv.value, starts, shape, &plain, &dout.value);
+        let tangent = match (&qkv.tangent, &dout.tangent) {
+            (None, None) => None,
+            (None, Some(t)) => Some(self.tangents.causal_attention_backward(&qkv.value, starts, shape, &plain, t)),
+            _ => {
+                let d = Dual::new(self.tangents);
+                crate::fused::attention::causal_backward(&d, qkv, starts, shape, attended, dout).tangent
+            }
+        };
+        DualTensor { value, tangent }
+    }
+    fn candidate_attention(
+        &self,
+        input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
+    ) -> Attended<Self::Tensor> {
+        let plain = Candidate { qkv: &input.qkv.value, memory: input.memory, starts: input.starts, shape: input.shape };
+        let value = self.values.candidate_attention(plain);
+        let tangent = input.qkv.tangent.as_ref().map(|t| self.tangents.candidate_attention_tangent(plain, t, &value));
+        let (outt, lset) = match tangent {
+            Some(t) => (Some(t.out), Some(t.lse)),
+            None => (None, None),
+        };
+        Attended {
+            out: DualTensor { value: value.out, tangent: outt },
+            lse: DualTensor { value: value.lse, tangent: lset },
+        }
+    }
+    fn candidate_attention_backward(
+        &self,
+        input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
+        attended: &Attended<Self::Tensor>,
+        dout: &Self::Tensor,
+        dmemory: Option<&mut Self::Leaf>,
+    ) -> Self::Tensor {
+        let plain = Candidate { qkv: &input.qkv.value, memory: input.memory, starts: input.starts, shape: input.shape };
+        let at = Attended { out: attended.out.value.clone(), lse: attended.lse.value.clone() };
+        let value = self.values.candidate_attention_backward(plain, &at, &dout.value, None);
+        let tangent = match (&input.qkv.tangent, &dout.tangent) {
+            (None, None) => None,
+            (None, Some(t)) => Some(self.tangents.candidate_attention_backward(plain, &at, t, dmemory)),
+            (Some(qkvt), _) => {
+                let dt = Attended { out: self.explicit(&attended.out), lse: self.explicit(&attended.lse) };
+                let doutt = self.explicit(dout);
+                Some(self.tangents.candidate_attention_backward_tangent(
+                    plain,
+                    qkvt,
+                    [&at, &dt],
+                    [&dout.value, &doutt],
+                    dmemory,
+                ))
+            }
+        };
+        DualTensor { value, tangent }
+    }
+}

@@ -1,0 +1,239 @@
+//! The energy `E(x, P, s)`: observed stream, predicted stream, head, and their backward passes.
+//!
+//! The observed stream runs on the plain backend, once a landscape; only its keys and values are read by the
+//! predictions. The predicted stream is generic: on a recording backend it is the inner gradient, on `Dual` the same
+//! code is the Hessian-vector product and the mixed derivative. Products with the vocabulary matrix stay outside:
+//! the energy here is a function of `p = P W_v (n,D)`.
+
+use alloc::vec::Vec;
+
+use crate::compute::{Backend, Compute, Scope};
+use crate::layer::block::{self, BlockContext, BlockSaved, BlockSink, LastSaved, Stream};
+use crate::layer::condition::Condition;
+use crate::layer::mixture::GateSaved;
+use crate::layer::{Geometry, Model};
+
+/// Keys and values of the observed stream, with what its backward pass needs.
+#[derive(Clone, Debug)]
+pub struct Observed<T, I> {
+    /// Rotated keys and values `(n, 2 K d)` of every block.
+    pub memory: Vec<T>,
+    blocks: Vec<BlockSaved<T, I>>,
+    last: Option<LastSaved<T, I>>,
+}
+
+impl<T: Clone, I> Observed<T, I> {
+    /// Gates and routing of block `layer`, where a balance loss needs them.
+    pub fn gate(&self, layer: usize) -> Option<&GateSaved<T, I>> {
+        match self.blocks.get(layer) {
+            Some(saved) => saved.feed_forward.gate(),
+            None => self.last.as_ref().and_then(LastSaved::gate),
+        }
+    }
+}
+
+/// Runs the observed stream on `tokens`.
+pub fn observe<B: Backend>(
+    b: &B,
+    model: Model<'_, B::Array>,
+    geometry: Geometry<'_, B::Index>,
+    condition: &Condition<B::Array>,
+    tokens: &B::Index,
+) -> Observed<B::Array, B::Index> {
+    let left = b.enter(Scope::Observed);
+    let layers = model.config.layers;
+    let (q, k) = (geometry.shape.query_columns(), geometry.shape.key_columns());
+    let mut h = b.gather_rows(&model.weights[model.layout.embedding], tokens);
+    let mut observed = Observed { memory: Vec::new(), blocks: Vec::new(), last: None };
+    for layer in 0..layers {
+        let x = BlockContext { model, layer, condition: &condition.blocks[layer], geometry, stream: Stream::Observed };
+        if layer + 1 == layers {
+            let saved = block::last_forward(b, &x, &h);
+            observed.memory.push(match &saved {
+                LastSaved::Memory { memory, .. } => memory.clone(),
+                LastSaved::Gates(saved) => b.slice_columns(&saved.qkv, q, 2 * k),
+            });
+            observed.last = Some(saved);
+        } else {
+            let (out, saved) = block::forward(b, &x, &h);
+            observed.memory.push(b.slice_columns(&saved.qkv, q, 2 * k));
+            observed.blocks.push(saved);
+            h = out;
+        }
+    }
+    b.enter(left);
+    observed
+}
+
+/// Gradients that the predictions leave on an observed stream.
+#[derive(Clone, Debug)]
+pub struct ObservedGradient<T> {
+    /// On the keys and values of every block `(n, 2 K d)`.
+    pub memory: Vec<T>,
+    /// On the gates of every block `(n, E)`: balance loss, absent in dense blocks.
+    pub balance: Vec<Option<T>>,
+}
+
+impl<T: Clone> ObservedGradient<T> {
+    /// Zeros.
+    pub fn zeros<B: Backend<Array = T>>(b: &B, model: Model<'_, T>, geometry: Geometry<'_, B::Index>) -> Self {
+        let (n, columns) = (geometry.shape.rows(), 2 * geometry.shape.key_columns());
+        let layers = 0..model.config.layers;
+        Self {
+            memory: layers.clone().map(|_| b.fill(n, columns, 0.0)).collect(),
+            balance: layers.map(|_| None).collect(),
+        }
+    }
+}
+
+/// Backward pass of [`observe`]: weight gradients to `grads`, condition vectors' to `dcondition`.
+pub fn observe_backward<B: Backend>(
+    b: &B,
+    model: Model<'_, B::Array>,
+    geometry: Geometry<'_, B::Index>,
+    condition: &Condition<B::Array>,
+    observed: &Observed<B::Array, B::Index>,
+    gradient: &ObservedGradient<B::Array>,
+    tokens: &B::Index,
+    grads: &mut [B::Array],
+    dcondition: &mut Condition<B::Array>,
+) {
+    let left = b.enter(Scope::Observed);
+    let mut dh: Option<B::Array> = None;
+    for layer in (0..model.config.layers).rev() {
+        let x = BlockContext { model, layer, condition: &condition.blocks[layer], geometry, stream: Stream::Observed };
+        let sink = BlockSink {
+            grads: &mut *grads,
+            condition: &mut dcondition.blocks[layer],
+            memory: None,
+            balance: gradient.balance[layer].as_ref(),
+        };
+        dh = match (&dh, observed.blocks.get(layer), &observed.last) {
+            (Some(dh), Some(saved), _) => {
+                Some(block::backward(b, &x, saved, dh, Some(&gradient.memory[layer]), Some(sink)))
+            }
+            (None, _, Some(last)) => Some(block::last_backward(b, &x, last, &gradient.memory[layer], sink)),
+            _ => dh,
+        };
+    }
+    if let Some(dh) = dh {
+        b.collect_scatter(&mut grads[model.layout.embedding], tokens, &dh);
+    }
+    b.enter(left);
+}
+
+/// Everything the predicted stream's passes share.
+#[derive(Debug)]
+pub struct Prediction<'a, L, I> {
+    /// Model.
+    pub model: Model<'a, L>,
+    /// Sequences.
+    pub geometry: Geometry<'a, I>,
+    /// Condition vectors of the landscape.
+    pub condition: &'a Condition<L>,
+    /// Observed keys and values of every block.
+    pub memory: &'a [L],
+}
+
+impl<'a, L, I> Prediction<'a, L, I> {
+    fn block(&self, layer: usize) -> BlockContext<'a, L, I> {
+        BlockContext {
+            model: self.model,
+            layer,
+            condition: &self.condition.blocks[layer],
+            geometry: self.geometry,
+            stream: Stream::Predicted(&self.memory[layer]),
+        }
+    }
+}
+
+/// Activations of the predicted stream.
+#[derive(Clone, Debug)]
+pub struct PredictionSaved<T, I> {
+    /// Blocks in order.
+    pub blocks: Vec<BlockSaved<T, I>>,
+    h: T,
+    n: T,
+    r: T,
+}
+
+/// Energies `(n,1)` of the candidates mixed to `p (n,D)`.
+pub fn forward<C: Compute>(
+    c: &C,
+    x: &Prediction<'_, C::Leaf, C::Index>,
+    p: &C::Tensor,
+) -> (C::Tensor, PredictionSaved<C::Tensor, C::Index>) {
+    let left = c.enter(Scope::Predicted);
+    let mut h = p.clone();
+    let mut blocks = Vec::with_capacity(x.model.config.layers);
+    for layer in 0..x.model.config.layers {
+        let (out, saved) = block::forward(c, &x.block(layer), &h);
+        blocks.push(saved);
+        h = out;
+    }
+    let (n, r) = c.norm(&h, &x.condition.w, x.condition.b.as_ref(), x.model.config.eps);
+    let energy = match x.model.layout.energy {
+        Some(ids) => c.linear(&n, &x.model.weights[ids.head]),
+        None => c.fill(x.geometry.shape.rows(), 1, 0.0),
+    };
+    c.enter(left);
+    (energy, PredictionSaved { blocks, h, n, r })
+}
+
+/// Where the gradients of the predicted stream go.
+#[derive(Debug)]
+pub struct PredictionSink<'a, L> {
+    /// Weight gradients in layout order.
+    pub grads: &'a mut [L],
+    /// Condition vectors.
+    pub condition: &'a mut Condition<L>,
+    /// Observed keys and values, and the outer gradient on the gates of the *predicted* stream.
+    pub memory: &'a mut [L],
+    /// Outer gradient on this stream's gates, by block.
+    pub balance: &'a [Option<L>],
+}
+
+/// `dp (n,D)` from the gradient `de (n,1)` on the energies.
+pub fn backward<C: Compute>(
+    c: &C,
+    x: &Prediction<'_, C::Leaf, C::Index>,
+    saved: &PredictionSaved<C::Tensor, C::Index>,
+    de: &C::Leaf,
+    mut sink: Option<PredictionSink<'_, C::Leaf>>,
+) -> C::Tensor {
+    let left = c.enter(Scope::Predicted);
+    let de = c.lift(de);
+    // e = w . norm(h)
+    let dn = match x.model.layout.energy {
+        Some(ids) => {
+            if let Some(s) = &mut sink {
+                c.collect_product(&mut s.grads[ids.head], 0, &de, &saved.n);
+            }
+            c.linear_adjoint(&de, &x.model.weights[ids.head])
+        }
+        None => c.scale(&saved.n, 0.0),
+    };
+    if let Some(s) = &mut sink {
+        c.collect_norm(&mut s.condition.w, s.condition.b.as_mut(), &saved.h, &saved.r, &dn);
+    }
+    let mut dh = c.norm_backward(&saved.h, &x.condition.w, &saved.r, &dn);
+    for (layer, saved) in saved.blocks.iter().enumerate().rev() {
+        let sink = sink.as_mut().map(|s| BlockSink {
+            grads: &mut *s.grads,
+            condition: &mut s.condition.blocks[layer],
+            memory: s.memory.get_mut(layer),
+            balance: s.balance.get(layer).and_then(Option::as_ref),
+        });
+        dh = block::backward(c, &x.block(layer), saved, &dh, None, sink);
+    }
+    c.enter(left);
+    dh
+}
+
+/// A sink's condition slots: zeros in the shape of `condition`.
+pub fn zeros_like_condition<B: Backend>(b: &B, condition: &Condition<B::Array>) -> Condition<B::Array> {
+    condition.map(|x| {
+        let (rows, columns) = b.shape(x);
+        b.fill(rows, columns, 0.0)
+    })
+}

@@ -1,0 +1,70 @@
+//! The one error type of the crate.
+
+use alloc::string::String;
+
+/// Why a computation, a configuration or a file was refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A configuration that cannot describe a model or a run.
+    #[error("configuration field `{field}`: {message}")]
+    Config {
+        /// The field, dotted (`moe.top_k`).
+        field: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// Arrays whose shapes do not fit together.
+    #[error("shape of {what}: {message}")]
+    Shape {
+        /// The array.
+        what: String,
+        /// Expected and found.
+        message: String,
+    },
+    /// A token id outside the vocabulary.
+    #[error("token id {id} at position {position} is outside the vocabulary of {vocabulary}")]
+    Token {
+        /// The id.
+        id: u32,
+        /// Its index in the batch.
+        position: usize,
+        /// Vocabulary size.
+        vocabulary: usize,
+    },
+    /// A fixed memory was too small.
+    #[error("out of memory: {needed} bytes more were needed of the {capacity} this backend was given")]
+    Memory {
+        /// Bytes of the request that failed.
+        needed: usize,
+        /// Bytes in all.
+        capacity: usize,
+    },
+    /// A value that is not finite where one must be.
+    #[error("{tensor} is not finite at step {step}")]
+    NonFinite {
+        /// Training step.
+        step: u64,
+        /// Which quantity.
+        tensor: String,
+    },
+    /// A file that is not what it should be.
+    #[error("{what}: {message}")]
+    Format {
+        /// File kind or section.
+        what: &'static str,
+        /// What is wrong.
+        message: String,
+    },
+    /// A device failure, in the device's words.
+    #[error("device: {0}")]
+    Device(String),
+    /// A replayed computation asked for something else than what was recorded.
+    #[error("a replayed pass left its recording at operation {at}: the model code is not deterministic")]
+    Replay {
+        /// Number of the operation.
+        at: usize,
+    },
+}
+
+/// Shorthand.
+pub type Result<T> = core::result::Result<T, Error>;

@@ -1,0 +1,56 @@
+//! Layers: each file has a forward pass with its backward pass below, written once over `C: Compute`.
+//!
+//! Backward passes take `Option<sink>`: `None` is the inner gradient (with respect to the prediction only), `Some`
+//! collects weight gradients through the `collect_*` operations, which under `Dual` add tangents only.
+
+pub mod block;
+pub mod condition;
+pub mod feed_forward;
+pub mod mixture;
+
+use crate::compute::{Attention, Rotary};
+use crate::config::Config;
+use crate::parameters::ParameterLayout;
+
+/// A model: configuration, layout, weights.
+#[derive(Debug)]
+pub struct Model<'a, L> {
+    /// Sizes and semantics.
+    pub config: &'a Config,
+    /// Where each parameter is.
+    pub layout: &'a ParameterLayout,
+    /// The weights, in layout order.
+    pub weights: &'a [L],
+}
+
+impl<L> Clone for Model<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<L> Copy for Model<'_, L> {}
+
+/// One stream's geometry: sequences, document starts, positions.
+#[derive(Debug)]
+pub struct Geometry<'a, I> {
+    /// Attention shape.
+    pub shape: Attention,
+    /// First visible index of every row inside its sequence, or none.
+    pub starts: Option<&'a I>,
+    /// Balance group of every row (its sequence, or 0), read by mixtures only.
+    pub groups: &'a I,
+}
+
+impl<I> Clone for Geometry<'_, I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<I> Copy for Geometry<'_, I> {}
+
+impl<I> Geometry<'_, I> {
+    /// Rotation of the first `heads` heads, at positions shifted by `offset`.
+    pub fn rotary(&self, config: &Config, heads: usize, offset: usize) -> Rotary {
+        Rotary { context: self.shape.context, heads, head_dim: self.shape.head_dim, theta: config.rope_theta, offset }
+    }
+}

@@ -1,0 +1,42 @@
+//! The energy-based transformer (EBT), written once over a compute trait.
+//!
+//! A network gives every candidate next-token distribution an energy; prediction is descent on that energy; training
+//! differentiates through the descent. This crate is what the model *is*: it knows no device, file, thread or clock.
+//!
+//! | symbol | meaning | symbol | meaning |
+//! |---|---|---|---|
+//! | `B` | sequences of a batch | `H`, `K`, `d` | query heads, key/value heads, head width |
+//! | `T` | positions of a sequence | `F` | feed-forward width |
+//! | `n` | rows, `B T` | `S`, `N` | landscapes, descent steps |
+//! | `V` | vocabulary | `P = softmax(Y)` | candidate distribution, its logits (the state) |
+//! | `D` | width | `G` | `dE/dP` |
+//!
+//! Reading order: [`compute`] (primitives and fused operations), [`fused`] (their definitions), [`dual`], [`record`],
+//! [`layer`], [`energy`], [`descent`], [`objective`], then training and files. [`plan`] runs the same code on shapes.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod arena;
+pub mod average;
+pub mod compute;
+pub mod config;
+pub mod descent;
+pub mod dual;
+pub mod energy;
+pub mod error;
+pub mod fused;
+pub mod layer;
+pub mod model_file;
+pub mod objective;
+pub mod optimizer;
+pub mod parameters;
+pub mod plan;
+pub mod random;
+pub mod record;
+pub mod reference;
+pub mod schedule;
+pub mod training;
+pub mod transformer;

@@ -1,0 +1,212 @@
+//! What training minimises: settings of the rollout and of the loss (SPEC sections 3 and 6).
+
+use alloc::format;
+use serde::{Deserialize, Serialize};
+
+use crate::descent::update_rule::Limits;
+use crate::error::{Error, Result};
+use crate::random::{Purpose, Stream};
+
+/// What flows through the states of a rollout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flow {
+    /// System 1: the gradient stops at every state.
+    #[default]
+    Detached,
+    /// System 2: the gradient is pulled back through all steps.
+    Unrolled,
+}
+
+/// Which steps' losses count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LossSteps {
+    /// The mean over steps.
+    #[default]
+    Mean,
+    /// The last step only ("truncate"); earlier gradients `G` are constants.
+    Last,
+}
+
+/// What a rollout starts from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InitialState {
+    /// `N(0, sigma0^2)`.
+    #[default]
+    Noise,
+    /// Zeros: the uniform distribution.
+    Zeros,
+}
+
+/// What the tangent pass finds of the primal pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Checkpointing {
+    /// Everything is kept: fastest.
+    #[default]
+    None,
+    /// An unrolled run keeps states only and recomputes each step: memory constant in the number of steps.
+    Step,
+}
+
+/// Settings of the rollout and the loss. Zero switches an option off where not said otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Objective {
+    /// Fewest descent steps.
+    pub min_steps: usize,
+    /// Most descent steps; the number is drawn uniformly for every training step.
+    pub max_steps: usize,
+    /// Training steps that take a single descent step, before `min_steps ..= max_steps` begin: a curriculum.
+    pub curriculum: u32,
+    /// System 1 or 2.
+    pub flow: Flow,
+    /// Which steps count.
+    pub loss: LossSteps,
+    /// Initial states.
+    pub initial: InitialState,
+    /// Standard deviation of noise starts.
+    pub sigma0: f64,
+    /// Langevin noise added to the state before every step.
+    pub langevin: f64,
+    /// Every position's step size is drawn from `[alpha / j, alpha j]`; 1 = off.
+    pub alpha_jitter: f64,
+    /// Whether the step size is trained.
+    pub learn_alpha: bool,
+    /// Limit of `|alpha G|`.
+    pub max_change: f64,
+    /// Limit of `|Y'|`.
+    pub absolute_clamp: f64,
+    /// Temperature dividing every new state; 1 = off.
+    pub sharpen: f64,
+    /// Label softening at the first step, falling linearly to none at the last.
+    pub soften: f64,
+    /// Weight of the contrastive term `softplus(E(target) - E(prediction))`.
+    pub contrastive: f64,
+    /// Weight of the Lyapunov loss.
+    pub lyapunov: f64,
+    /// Constant `c` of sufficient decrease in the Lyapunov loss.
+    pub lyapunov_c: f64,
+    /// Sequences kept in the replay buffer.
+    pub replay: usize,
+    /// Share of a batch that starts from the replay buffer.
+    pub replay_share: f64,
+    /// Keep or recompute.
+    pub checkpointing: Checkpointing,
+}
+
+impl Default for Objective {
+    fn default() -> Self {
+        Self {
+            min_steps: 2,
+            max_steps: 2,
+            curriculum: 0,
+            flow: Flow::Detached,
+            loss: LossSteps::Mean,
+            initial: InitialState::Noise,
+            sigma0: 1.0,
+            langevin: 0.0,
+            alpha_jitter: 1.0,
+            learn_alpha: true,
+            max_change: 0.0,
+            absolute_clamp: 0.0,
+            sharpen: 1.0,
+            soften: 0.0,
+            contrastive: 0.0,
+            lyapunov: 0.0,
+            lyapunov_c: 1e-4,
+            replay: 0,
+            replay_share: 0.5,
+            checkpointing: Checkpointing::None,
+        }
+    }
+}
+
+impl Objective {
+    /// Refuses what cannot be run, naming the field.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |field, message| Err(Error::Config { field, message });
+        if self.min_steps == 0 || self.max_steps < self.min_steps || self.max_steps > 4096 {
+            let message =
+                format!("need 1 <= min_steps <= max_steps <= 4096, got {} and {}", self.min_steps, self.max_steps);
+            return refuse("objective.min_steps", message);
+        }
+        for (field, x) in [
+            ("objective.sigma0", self.sigma0),
+            ("objective.langevin", self.langevin),
+            ("objective.max_change", self.max_change),
+            ("objective.absolute_clamp", self.absolute_clamp),
+            ("objective.contrastive", self.contrastive),
+            ("objective.lyapunov", self.lyapunov),
+            ("objective.lyapunov_c", self.lyapunov_c),
+        ] {
+            if !x.is_finite() || x < 0.0 {
+                return refuse(field, format!("must be finite and not negative, got {x}"));
+            }
+        }
+        if !self.alpha_jitter.is_finite() || self.alpha_jitter < 1.0 {
+            return refuse("objective.alpha_jitter", format!("must be at least 1, got {}", self.alpha_jitter));
+        }
+        if !self.sharpen.is_finite() || self.sharpen <= 0.0 {
+            return refuse("objective.sharpen", format!("must be positive, got {}", self.sharpen));
+        }
+        if !(0.0..1.0).contains(&self.soften) {
+            return refuse("objective.soften", format!("must be in [0, 1), got {}", self.soften));
+        }
+        if !(0.0..=1.0).contains(&self.replay_share) {
+            return refuse("objective.replay_share", format!("must be in [0, 1], got {}", self.replay_share));
+        }
+        Ok(())
+    }
+
+    /// Limits on a move.
+    pub fn limits(&self) -> Limits {
+        Limits { max_change: self.max_change, absolute: self.absolute_clamp, sharpen: self.sharpen }
+    }
+
+    /// Number of descent steps of training step `step`.
+    pub fn steps(&self, seed: u64, step: u32) -> usize {
+        if step < self.curriculum {
+            return 1;
+        }
+        let span = (self.max_steps - self.min_steps + 1) as u64;
+        self.min_steps + Stream::new(seed, step, Purpose::Steps).below(0, span) as usize
+    }
+
+    /// The objective as far as `done` training steps have come: while the curriculum lasts, a single descent step.
+    pub fn reached(&self, done: u64) -> Self {
+        let mut reached = self.clone();
+        if self.curriculum > 0 && done <= u64::from(self.curriculum) {
+            (reached.min_steps, reached.max_steps) = (1, 1);
+        }
+        reached
+    }
+
+    /// Weight of the loss after step `i` of `n`.
+    pub fn step_weight(&self, i: usize, n: usize) -> f64 {
+        match self.loss {
+            LossSteps::Mean => 1.0 / n as f64,
+            LossSteps::Last => f64::from(u8::from(i + 1 == n)),
+        }
+    }
+
+    /// Label softening after step `i` of `n`.
+    pub fn smoothing(&self, i: usize, n: usize) -> f64 {
+        if n <= 1 { 0.0 } else { self.soften * (n - 1 - i) as f64 / (n - 1) as f64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_curriculum_takes_one_step_and_then_all() {
+        let o = Objective { min_steps: 2, max_steps: 3, curriculum: 5, ..Objective::default() };
+        assert!((0..5).all(|step| o.steps(1, step) == 1));
+        assert!((5..50).all(|step| (2..=3).contains(&o.steps(1, step))));
+        assert_eq!((o.reached(5).max_steps, o.reached(6).max_steps), (1, 3));
+    }
+}

@@ -1,0 +1,340 @@
+//! The parameters of a model: one ordered list of matrices, the same order for weights, gradients, moments and averages.
+//!
+//! A [`ParameterLayout`] is derived from the configuration alone. Projections that are always used together are
+//! stacked (`[wq; wk; wv]`, `[w1; w3]`, all experts), so a block needs few, large products; each entry says which
+//! interchange tensors its rows are made of (INTERCHANGE: names of the published code).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::config::{Config, Initialization, ModelKind};
+use crate::random::{Purpose, Stream};
+
+/// Index of a parameter in every list.
+pub type ParameterId = usize;
+
+/// How a parameter is treated by the optimiser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Weight decay applies.
+    Matrix,
+    /// Gains, biases, embeddings of steps: no decay.
+    Vector,
+    /// The step size: its own learning rate, no decay.
+    StepSize,
+    /// Set by rules of its own (the routing bias), never by the gradient.
+    State,
+}
+
+/// One tensor of the interchange format inside a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// Interchange name.
+    pub name: String,
+    /// First row in the parameter.
+    pub start: usize,
+    /// Rows in the parameter.
+    pub rows: usize,
+    /// Shape in the file (0, 1 or 2 dimensions).
+    pub shape: Vec<usize>,
+    /// The file holds the transpose of the rows.
+    pub transposed: bool,
+}
+
+/// Initial values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Start {
+    /// The same value everywhere.
+    Constant(f64),
+    /// `N(0, std^2)`.
+    Normal(f64),
+    /// The AdaLN bias whose gates (the third and sixth of six parts) are open and the rest zero.
+    OpenGates,
+}
+
+/// Name, shape and treatment of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterInfo {
+    /// Short name for reports.
+    pub name: String,
+    /// Rows.
+    pub rows: usize,
+    /// Columns.
+    pub columns: usize,
+    /// Optimiser treatment.
+    pub role: Role,
+    /// Initial values.
+    pub start: Start,
+    /// Interchange tensors in row order.
+    pub parts: Vec<Part>,
+}
+
+impl ParameterInfo {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.rows * self.columns
+    }
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Initial values of parameter number `id`, one by one in row-major order.
+    pub fn initial(&self, id: ParameterId, seed: u64) -> impl Fn(usize) -> f64 + use<> {
+        let stream = Stream::new(seed, id as u32, Purpose::Weights);
+        let (start, len) = (self.start, self.len());
+        move |i| match start {
+            Start::Constant(x) => x,
+            Start::Normal(std) => std * stream.normal(i as u64),
+            Start::OpenGates => f64::from(u8::from((i * 6 / len) % 3 == 2)),
+        }
+    }
+}
+
+/// Parameters of a SwiGLU: `[w1; w3]` and `w2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwigluIds {
+    /// `(2F, D)`.
+    pub w13: ParameterId,
+    /// `(D, F)`.
+    pub w2: ParameterId,
+}
+
+/// Parameters of a feed-forward layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedForwardIds {
+    /// One SwiGLU.
+    Dense(SwigluIds),
+    /// Mixture of experts: stacked `[w1; w3]` of every expert `(E 2h, D)` and `w2` `(E D, h)`.
+    Mixture {
+        /// `(E, D)`.
+        gate: ParameterId,
+        /// Routing bias `(1, E)`, a state.
+        bias: ParameterId,
+        /// All experts.
+        experts: SwigluIds,
+        /// Shared experts side by side.
+        shared: Option<SwigluIds>,
+    },
+}
+
+/// AdaLN projection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModulationIds {
+    /// `(6D, D)`, for the head `(2D, D)`.
+    pub weight: ParameterId,
+    /// `(1, 6D)`.
+    pub bias: ParameterId,
+}
+
+/// Parameters of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockIds {
+    /// `[wq; wk; wv] ((H+2K) d, D)`.
+    pub qkv: ParameterId,
+    /// `(D, H d)`.
+    pub wo: ParameterId,
+    /// `(1, D)`.
+    pub attention_norm: ParameterId,
+    /// `(1, D)`.
+    pub ffn_norm: ParameterId,
+    /// AdaLN, absent in the baseline.
+    pub modulation: Option<ModulationIds>,
+    /// Feed-forward.
+    pub feed_forward: FeedForwardIds,
+}
+
+/// What only the energy-based model has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnergyIds {
+    /// Step embeddings `(S, D)`.
+    pub time: ParameterId,
+    /// AdaLN of the head.
+    pub modulation: ModulationIds,
+    /// Energy head `(1, D)`.
+    pub head: ParameterId,
+    /// Step size `(1, 1)`.
+    pub alpha: ParameterId,
+}
+
+/// Every parameter of a model, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParameterLayout {
+    /// Descriptions, indexed by [`ParameterId`].
+    pub entries: Vec<ParameterInfo>,
+    /// Token embedding `(V, D)`.
+    pub embedding: ParameterId,
+    /// Candidate mixing or output matrix `(V, D)`; the embedding itself when tied.
+    pub vocabulary: ParameterId,
+    /// Blocks.
+    pub blocks: Vec<BlockIds>,
+    /// Final norm `(1, D)`.
+    pub norm: ParameterId,
+    /// Energy parts; none in the baseline.
+    pub energy: Option<EnergyIds>,
+}
+
+struct Builder(Vec<ParameterInfo>);
+
+impl Builder {
+    fn push(
+        &mut self,
+        name: String,
+        rows: usize,
+        columns: usize,
+        role: Role,
+        start: Start,
+        parts: Vec<Part>,
+    ) -> ParameterId {
+        self.0.push(ParameterInfo { name, rows, columns, role, start, parts });
+        self.0.len() - 1
+    }
+
+    /// A matrix stacked from equally wide parts, `(name, rows, std)` each; one std for all.
+    fn matrix(&mut self, name: &str, columns: usize, std: f64, parts: &[(String, usize)]) -> ParameterId {
+        let mut start = 0;
+        let mut list = Vec::new();
+        for (part, rows) in parts {
+            list.push(Part {
+                name: part.clone(),
+                start,
+                rows: *rows,
+                shape: [*rows, columns].to_vec(),
+                transposed: false,
+            });
+            start += rows;
+        }
+        self.push(String::from(name), start, columns, Role::Matrix, Start::Normal(std), list)
+    }
+
+    fn vector(&mut self, name: &str, part: String, columns: usize, start: Start) -> ParameterId {
+        let part = Part { name: part, start: 0, rows: 1, shape: [columns].to_vec(), transposed: false };
+        self.push(String::from(name), 1, columns, Role::Vector, start, [part].to_vec())
+    }
+
+    fn modulation(&mut self, name: &str, prefix: &str, parts: usize, dim: usize, how: Initialization) -> ModulationIds {
+        let rows = parts * dim;
+        let (weight, bias) = match how {
+            Initialization::Xavier => (libm::sqrt(2.0 / (rows + dim) as f64), Start::Constant(0.0)),
+            Initialization::AdalnZero => (0.0, Start::Constant(0.0)),
+            Initialization::AdalnIdentity if parts == 6 => (0.0, Start::OpenGates),
+            Initialization::AdalnIdentity => (0.0, Start::Constant(0.0)),
+        };
+        ModulationIds {
+            weight: self.matrix(&format!("{name}.weight"), dim, weight, &[(format!("{prefix}.weight"), rows)]),
+            bias: self.vector(&format!("{name}.bias"), format!("{prefix}.bias"), rows, bias),
+        }
+    }
+
+    fn swiglu(&mut self, name: &str, prefix: &str, dim: usize, ffn: usize) -> SwigluIds {
+        let std = xavier(dim, ffn);
+        let up = [(format!("{prefix}.w1.weight"), ffn), (format!("{prefix}.w3.weight"), ffn)];
+        SwigluIds {
+            w13: self.matrix(&format!("{name}.w13"), dim, std, &up),
+            w2: self.matrix(&format!("{name}.w2"), ffn, std, &[(format!("{prefix}.w2.weight"), dim)]),
+        }
+    }
+}
+
+fn xavier(inputs: usize, outputs: usize) -> f64 {
+    libm::sqrt(2.0 / (inputs + outputs) as f64)
+}
+
+impl ParameterLayout {
+    /// The layout of a valid configuration.
+    pub fn new(c: &Config) -> Self {
+        let mut b = Builder(Vec::new());
+        let (d, ebt) = (c.dim, c.kind == ModelKind::Ebt);
+        let embedding_std = if ebt { xavier(d, c.vocab) } else { 0.02 };
+        let embedding = b.matrix("embedding", d, embedding_std, &[(String::from("embeddings.weight"), c.vocab)]);
+        let vocabulary = if c.tied {
+            embedding
+        } else {
+            let name = if ebt { "vocab_to_embed.weight" } else { "output.weight" };
+            let id = b.matrix("vocabulary", d, xavier(d, c.vocab), &[(String::from(name), c.vocab)]);
+            if ebt {
+                let part = &mut b.0[id].parts[0];
+                part.transposed = true;
+                part.shape = [d, c.vocab].to_vec();
+            }
+            id
+        };
+        let blocks = (0..c.layers).map(|i| Self::block(&mut b, c, i)).collect();
+        let norm = b.vector("norm", String::from("transformer.norm.weight"), d, Start::Constant(1.0));
+        let energy = ebt.then(|| {
+            let head_std = if c.initialization == Initialization::AdalnZero { 0.0 } else { xavier(d, 1) };
+            let time = [(String::from("transformer.time_embeddings.weight"), c.landscapes)];
+            let time = b.matrix("time", d, 1.0, &time);
+            b.0[time].role = Role::Vector;
+            let prefix = "transformer.final_layer.adaLN_modulation.1";
+            let modulation = b.modulation("head.modulation", prefix, 2, d, c.initialization);
+            let head = [(String::from("transformer.final_layer.linear.weight"), 1)];
+            let head = b.matrix("head", d, head_std, &head);
+            let part = Part { name: String::from("alpha"), start: 0, rows: 1, shape: Vec::new(), transposed: false };
+            let start = Start::Constant(c.alpha);
+            let alpha = b.push(String::from("alpha"), 1, 1, Role::StepSize, start, [part].to_vec());
+            EnergyIds { time, modulation, head, alpha }
+        });
+        Self { entries: b.0, embedding, vocabulary, blocks, norm, energy }
+    }
+
+    fn block(b: &mut Builder, c: &Config, i: usize) -> BlockIds {
+        let (d, width, prefix) = (c.dim, c.head_width(), format!("transformer.layers.{i}"));
+        let (q, k) = (c.heads * width, c.key_heads() * width);
+        let at = |part: &str| format!("{prefix}.attention.{part}.weight");
+        let qkv = b.matrix(&format!("block{i}.qkv"), d, xavier(d, q), &[(at("wq"), q), (at("wk"), k), (at("wv"), k)]);
+        let wo = b.matrix(&format!("block{i}.wo"), q, xavier(d, q), &[(at("wo"), d)]);
+        let one = Start::Constant(1.0);
+        let attention_norm =
+            b.vector(&format!("block{i}.attention_norm"), format!("{prefix}.attention_norm.weight"), d, one);
+        let ffn_norm = b.vector(&format!("block{i}.ffn_norm"), format!("{prefix}.ffn_norm.weight"), d, one);
+        let modulation = (c.kind == ModelKind::Ebt).then(|| {
+            let from = format!("{prefix}.adaLN_modulation.1");
+            b.modulation(&format!("block{i}.modulation"), &from, 6, d, c.initialization)
+        });
+        let prefix = format!("{prefix}.feed_forward");
+        let feed_forward = match c.mixture(i) {
+            None => FeedForwardIds::Dense(b.swiglu(&format!("block{i}.ffn"), &prefix, d, c.ffn)),
+            Some(m) => {
+                let gate = [(format!("{prefix}.gate.weight"), m.n_routed)];
+                let gate = b.matrix(&format!("block{i}.gate"), d, xavier(d, m.n_routed), &gate);
+                let zero = Start::Constant(0.0);
+                let bias = b.push(format!("block{i}.routing_bias"), 1, m.n_routed, Role::State, zero, Vec::new());
+                let (mut up, mut down) = (Vec::new(), Vec::new());
+                for e in 0..m.n_routed {
+                    up.push((format!("{prefix}.experts.{e}.w1.weight"), m.hidden));
+                    up.push((format!("{prefix}.experts.{e}.w3.weight"), m.hidden));
+                    down.push((format!("{prefix}.experts.{e}.w2.weight"), d));
+                }
+                let std = xavier(d, m.hidden);
+                let experts = SwigluIds {
+                    w13: b.matrix(&format!("block{i}.experts.w13"), d, std, &up),
+                    w2: b.matrix(&format!("block{i}.experts.w2"), m.hidden, std, &down),
+                };
+                let shared = (m.n_shared > 0).then(|| {
+                    let from = format!("{prefix}.shared_experts");
+                    b.swiglu(&format!("block{i}.shared"), &from, d, m.n_shared * m.hidden)
+                });
+                FeedForwardIds::Mixture { gate, bias, experts, shared }
+            }
+        };
+        BlockIds { qkv, wo, attention_norm, ffn_norm, modulation, feed_forward }
+    }
+
+    /// Number of values in all trained parameters.
+    pub fn count(&self) -> usize {
+        self.entries.iter().filter(|e| e.role != Role::State).map(ParameterInfo::len).sum()
+    }
+
+    /// Values a token meets on its way: all but the experts it is not sent to.
+    pub fn active(&self, c: &Config) -> usize {
+        let unused = self.blocks.iter().map(|b| match (b.feed_forward, &c.moe) {
+            (FeedForwardIds::Mixture { experts, .. }, Some(m)) => {
+                let all = self.entries[experts.w13].len() + self.entries[experts.w2].len();
+                all / m.n_routed * (m.n_routed - m.top_k)
+            }
+            _ => 0,
+        });
+        self.count() - unused.sum::<usize>()
+    }
+}

@@ -1,0 +1,83 @@
+//! The parts of a tokenizer file that decide whether it is lossless, and the checks on them.
+//!
+//! The file is also read by the tokenizer library, which accepts many more kinds of tokenizer than
+//! this crate does. The checks here come first: what passes them encodes every string losslessly.
+
+mod model;
+mod pre_tokenizer;
+
+use std::collections::HashSet;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::TokenizerError;
+use model::Model;
+use pre_tokenizer::PreTokenizer;
+
+/// A tokenizer file, as far as it is checked.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TokenizerFile {
+    truncation: Option<IgnoredAny>,
+    padding: Option<IgnoredAny>,
+    normalizer: Option<IgnoredAny>,
+    pre_tokenizer: PreTokenizer,
+    #[serde(default)]
+    pub(crate) added_tokens: Vec<AddedToken>,
+    pub(crate) model: Model,
+}
+
+/// A token matched as a whole, outside the BPE model.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AddedToken {
+    pub(crate) id: u32,
+    pub(crate) content: String,
+    #[serde(default)]
+    pub(crate) special: bool,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
+}
+
+impl TokenizerFile {
+    /// Reads and checks the contents of a tokenizer file.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, TokenizerError> {
+        let file: Self = serde_json::from_slice(bytes).map_err(TokenizerError::Json)?;
+        let absent = [
+            ("truncation", file.truncation.is_some()),
+            ("padding", file.padding.is_some()),
+            ("normalizer", file.normalizer.is_some()),
+        ];
+        for (field, present) in absent {
+            if present {
+                let problem = "must be null: it would change the text that is encoded";
+                return Err(TokenizerError::field(field, problem));
+            }
+        }
+        file.pre_tokenizer.check()?;
+        file.model.check()?;
+        file.check_added_tokens()?;
+        Ok(file)
+    }
+
+    /// Added tokens must not swallow spaces, and the model must not produce one of them itself.
+    fn check_added_tokens(&self) -> Result<(), TokenizerError> {
+        let produced: HashSet<&str> = self.model.produced().collect();
+        for token in &self.added_tokens {
+            let content = token.content.as_str();
+            let problem = if token.lstrip || token.rstrip {
+                "strips the spaces around it, which would be lost"
+            } else if !self.model.vocab.contains_key(content) {
+                continue;
+            } else if self.model.ignore_merges || produced.contains(content) {
+                "the model could also produce from ordinary text"
+            } else {
+                continue;
+            };
+            let problem = format!("holds token {content:?}, which {problem}");
+            return Err(TokenizerError::field("added_tokens", problem));
+        }
+        Ok(())
+    }
+}

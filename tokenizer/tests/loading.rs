@@ -1,0 +1,116 @@
+//! Files that are damaged or would lose text are refused with a sentence that names the field.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use ebt_tokenizer::{Tokenizer, TokenizerError, TrainOptions};
+use serde_json::Value;
+
+fn trained() -> String {
+    let options = TrainOptions { vocabulary_size: 280, ..TrainOptions::default() };
+    let texts = vec!["evlerimizde evlerimizden evlerimize".to_owned(); 10];
+    let tokenizer = Tokenizer::train(texts.into_iter(), options).unwrap();
+    tokenizer.to_json().unwrap()
+}
+
+/// The refusal of a file in which `from` is replaced by `to`.
+fn refusal(from: &str, to: &str) -> String {
+    let json = trained();
+    assert!(json.contains(from), "{from} is not in {json}");
+    Tokenizer::from_json(json.replacen(from, to, 1).as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let json = trained();
+    for length in (0..json.len()).step_by(61).chain([json.len() - 1]) {
+        let error = Tokenizer::from_json(&json.as_bytes()[..length]).unwrap_err();
+        assert!(matches!(error, TokenizerError::Json(_)), "{length}: {error}");
+    }
+}
+
+#[test]
+fn a_file_error_names_the_file() {
+    let missing = Tokenizer::from_file(Path::new("no/such/tokenizer.json")).unwrap_err();
+    assert!(matches!(missing, TokenizerError::Read { .. }));
+    assert!(missing.to_string().contains("no/such/tokenizer.json"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged.json");
+    std::fs::write(&path, "{\"model\":").unwrap();
+    let damaged = Tokenizer::from_file(&path).unwrap_err();
+    assert!(matches!(damaged, TokenizerError::File { .. }));
+    let text = damaged.to_string();
+    assert!(text.contains("damaged.json") && text.contains("line 1"), "{text}");
+}
+
+#[test]
+fn settings_that_change_text_are_refused() {
+    let cases = [
+        (r#""normalizer":null"#, r#""normalizer":{"type":"NFC"}"#, "`normalizer`"),
+        (r#""truncation":null"#, r#""truncation":{"max_length":3}"#, "`truncation`"),
+        (r#""padding":null"#, r#""padding":{"strategy":"BatchLongest"}"#, "`padding`"),
+        (r#""add_prefix_space":false"#, r#""add_prefix_space":true"#, "`add_prefix_space`"),
+        (r#""Isolated""#, r#""Removed""#, "`Split`"),
+        (r#""type":"ByteLevel""#, r#""type":"Metaspace""#, "Metaspace"),
+        (r#""type":"ByteLevel","add_prefix_space":false"#, r#""type":"Digits""#, "one `ByteLevel`"),
+        (r#""dropout":null"#, r#""dropout":0.1"#, "`model.dropout`"),
+        (r#""end_of_word_suffix":null"#, r#""end_of_word_suffix":"@""#, "end_of_word_suffix"),
+        (r#""type":"BPE""#, r#""type":"WordPiece""#, "WordPiece"),
+        (r#""lstrip":false"#, r#""lstrip":true"#, "strips the spaces"),
+        (r#""ignore_merges":false"#, r#""ignore_merges":true"#, "<s>"),
+    ];
+    for (from, to, named) in cases {
+        let text = refusal(from, to);
+        assert!(text.contains(named), "{from} -> {to}: {text}");
+    }
+}
+
+#[test]
+fn broken_vocabularies_are_refused() {
+    let cases = [
+        (r#","!":7,"#, ",", "byte symbol \"!\""),
+        (r#""!":7,"\"":8"#, r#""!":7,"\"":7"#, "the id 7 to two tokens"),
+        (r#","!":7,"#, r#","!":4000000000,"#, "the id 7 to no token"),
+        (r#","!":7,"#, r#","!":7,"日":280,"#, "byte alphabet"),
+        (r#""merges":[["#, r#""merges":[["zzz","e"],["#, "merge 0"),
+        (r#""merges":[["#, r#""merges":[["!","\""],["#, "merge 0"),
+        (r#"{"id":0,"content":"<s>""#, r#"{"id":9,"content":"<s>""#, "<s>"),
+        (r#""content":"<s>""#, r#""content":"ev""#, "from ordinary text"),
+        (r#""content":"<s>""#, r#""content":"e""#, "from ordinary text"),
+        (r#""vocab":{"#, r#""words":{"#, "vocab"),
+    ];
+    for (from, to, named) in cases {
+        let text = refusal(from, to);
+        assert!(text.contains(named), "{from} -> {to}: {text}");
+    }
+}
+
+#[test]
+fn merges_spelled_as_lines_are_accepted() {
+    let mut json: Value = serde_json::from_str(&trained()).unwrap();
+    for merge in json["model"]["merges"].as_array_mut().unwrap() {
+        *merge = format!("{} {}", merge[0].as_str().unwrap(), merge[1].as_str().unwrap()).into();
+    }
+    let lines = Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
+    let pairs = Tokenizer::from_json(trained().as_bytes()).unwrap();
+    assert_eq!(lines.fingerprint(), pairs.fingerprint());
+}
+
+#[test]
+fn added_words_that_are_not_special_have_text() {
+    let mut json: Value = serde_json::from_str(&trained()).unwrap();
+    let id = json["model"]["vocab"].as_object().unwrap().len();
+    let word = serde_json::json!({
+        "id": id, "content": "çok", "single_word": false, "lstrip": false, "rstrip": false,
+        "normalized": false, "special": false,
+    });
+    json["added_tokens"].as_array_mut().unwrap().push(word);
+    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes()).unwrap();
+    let id = u32::try_from(id).unwrap();
+    assert_eq!(tokenizer.token_bytes(id), Some("çok".as_bytes()));
+    assert_eq!(tokenizer.token_bytes(id + 1), None);
+    let ids = tokenizer.encode("bir çok ev").unwrap();
+    assert!(ids.contains(&id));
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "bir çok ev");
+}
