@@ -1,0 +1,30 @@
+//! `host bench`: how fast this machine trains.
+
+mod train;
+
+use anyhow::Result;
+
+/// Measures speed.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+/// What is measured.
+#[derive(Clone, Debug, clap::Subcommand)]
+enum What {
+    /// Time training steps on random tokens; flags and output as `reference/bench_torch.py`.
+    Train(train::Args),
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// An impossible size, a loss that is not finite.
+pub fn run(args: Args) -> Result<()> {
+    match args.what {
+        What::Train(args) => train::run(&args),
+    }
+}

@@ -1,0 +1,236 @@
+//! Training steps on random tokens: the same work as the PyTorch race partner, one JSON line.
+
+use std::io::{self, Write};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use ebt_core::compute::Backend;
+use ebt_core::config::{Config, MoeConfig, UpdateRule};
+use ebt_core::objective::{Flow, InitialState, LossSteps, Objective};
+use ebt_core::optimizer::OptimizerConfig;
+use ebt_core::parameters::{ParameterInfo, ParameterLayout, Role, Start};
+use ebt_core::random::{Purpose, Stream};
+use ebt_core::training::{Sequences, StepSettings, Trainer};
+use serde::Serialize;
+
+use crate::cpu::{Cpu, ProfileEntry};
+
+/// Sizes of the model and of the measurement.
+#[derive(Clone, Debug, Serialize, clap::Args)]
+pub struct Args {
+    /// Device: cpu
+    #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
+    #[serde(skip)]
+    device: String,
+    /// Precision: f32
+    #[arg(long, default_value = "f32", value_parser = ["f32"])]
+    #[serde(skip)]
+    dtype: String,
+    /// Sequences
+    #[arg(long, default_value_t = 2)]
+    batch: usize,
+    /// Positions of a sequence
+    #[arg(long, default_value_t = 256)]
+    context: usize,
+    /// Vocabulary
+    #[arg(long, default_value_t = 32_768)]
+    vocab: usize,
+    /// Width
+    #[arg(long, default_value_t = 256)]
+    dim: usize,
+    /// Blocks
+    #[arg(long, default_value_t = 6)]
+    layers: usize,
+    /// Query heads
+    #[arg(long, default_value_t = 4)]
+    heads: usize,
+    /// Feed-forward width
+    #[arg(long, default_value_t = 1024)]
+    ffn: usize,
+    /// Sliding window [default: full attention]
+    #[arg(long)]
+    window: Option<usize>,
+    /// Landscapes, and descent steps
+    #[arg(long, default_value_t = 3)]
+    landscapes: usize,
+    /// Step size of the descent
+    #[arg(long, default_value_t = 500.0)]
+    alpha: f64,
+    /// Update rule
+    #[arg(long, default_value = "probability", value_parser = ["probability", "mirror", "logit"])]
+    update: String,
+    /// System 2: the gradient flows through all steps, the last loss counts
+    #[arg(long)]
+    unroll: bool,
+    /// Routed experts; 0 = dense
+    #[arg(long, default_value_t = 0)]
+    experts: usize,
+    /// Width of an expert
+    #[arg(long, default_value_t = 0)]
+    expert_hidden: usize,
+    /// Experts of a token
+    #[arg(long, default_value_t = 2)]
+    top_k: usize,
+    /// Timed steps
+    #[arg(long, default_value_t = 5)]
+    steps: usize,
+    /// Steps before the timed ones
+    #[arg(long, default_value_t = 2)]
+    warmup: usize,
+    /// Processor threads; 0 = all cores
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print a table of times by part and operation on standard error
+    #[arg(long)]
+    #[serde(skip)]
+    profile: bool,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    tokens_per_second: f64,
+    seconds_per_step: f64,
+    peak_bytes: Option<u64>,
+    loss: f64,
+    device: &'a str,
+    dtype: &'a str,
+    config: &'a Args,
+}
+
+impl Args {
+    fn model(&self) -> Config {
+        let moe =
+            MoeConfig { n_routed: self.experts, top_k: self.top_k, hidden: self.expert_hidden, ..MoeConfig::default() };
+        Config {
+            vocab: self.vocab,
+            dim: self.dim,
+            layers: self.layers,
+            heads: self.heads,
+            ffn: self.ffn,
+            context: self.context,
+            window: self.window,
+            landscapes: self.landscapes,
+            alpha: self.alpha,
+            update: match self.update.as_str() {
+                "mirror" => UpdateRule::Mirror,
+                "logit" => UpdateRule::Logit,
+                _ => UpdateRule::Probability,
+            },
+            moe: (self.experts > 0).then_some(moe),
+            ..Config::default()
+        }
+    }
+
+    fn objective(&self) -> Objective {
+        let (flow, loss) =
+            if self.unroll { (Flow::Unrolled, LossSteps::Last) } else { (Flow::Detached, LossSteps::Mean) };
+        let (min_steps, max_steps) = (self.landscapes, self.landscapes);
+        Objective { min_steps, max_steps, flow, loss, initial: InitialState::Noise, ..Objective::default() }
+    }
+}
+
+/// Measures and prints.
+///
+/// # Errors
+///
+/// An impossible size, a loss that is not finite.
+pub fn run(args: &Args) -> Result<()> {
+    if args.steps == 0 || args.steps > 1 << 20 || args.warmup > 1 << 20 {
+        bail!("--steps must be at least 1, and --steps and --warmup at most {}", 1 << 20);
+    }
+    if args.batch == 0 || args.batch.saturating_mul(args.context) > 1 << 31 || args.threads > 1024 {
+        bail!("--batch must be at least 1 with at most 2^31 tokens a step, and --threads at most 1024");
+    }
+    let model = args.model();
+    model.validate()?;
+    let b = if args.profile { Cpu::<f32>::with_profile(args.threads) } else { Cpu::<f32>::new(args.threads) };
+    let (mut times, loss) = steps(&b, args, model)?;
+    if args.profile {
+        table(&b.profile(), args.steps)?;
+    }
+    times.sort_by(f64::total_cmp);
+    let median = (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0;
+    let rounded = |x: f64, places: f64| (x * places).round() / places;
+    let line = Line {
+        tokens_per_second: rounded((args.batch * args.context) as f64 / median, 10.0),
+        seconds_per_step: rounded(median, 1e4),
+        peak_bytes: peak_bytes(),
+        loss,
+        device: &args.device,
+        dtype: &args.dtype,
+        config: args,
+    };
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &line)?;
+    Ok(writeln!(out)?)
+}
+
+/// Seconds of every timed step, and the last loss.
+fn steps(b: &Cpu<f32>, args: &Args, model: Config) -> Result<(Vec<f64>, f64)> {
+    let optimizer = OptimizerConfig { beta2: 0.999, alpha_rate: 1.0, ..OptimizerConfig::default() };
+    let weights = weights(b, &ParameterLayout::new(&model));
+    let tokens = Stream::new(0, 0, Purpose::Test);
+    let token = |i: usize| tokens.below(i as u64, model.vocab as u64) as u32;
+    let ids: Vec<Vec<u32>> =
+        (0..args.batch).map(|s| (0..=args.context).map(|t| token(s * (args.context + 1) + t)).collect()).collect();
+    let sequences = Sequences {
+        batch: args.batch,
+        context: args.context,
+        tokens: ids.iter().flat_map(|s| &s[..args.context]).copied().collect(),
+        targets: ids.iter().flat_map(|s| &s[1..]).copied().collect(),
+        starts: Vec::new(),
+    };
+    let mut trainer = Trainer::with_weights(b, model, args.objective(), optimizer, weights)?;
+    let (mut times, mut loss) = (Vec::with_capacity(args.steps), f64::NAN);
+    for step in 0..args.warmup + args.steps {
+        if step == args.warmup {
+            b.reset_profile();
+        }
+        let settings =
+            StepSettings { seed: 0, step: step as u32, rate: 1e-4, micro_batch: args.batch, ema_decay: 0.999 };
+        let start = Instant::now();
+        loss = trainer.step(b, &sequences, &settings)?.loss;
+        if step >= args.warmup {
+            times.push(start.elapsed().as_secs_f64());
+        }
+    }
+    Ok((times, loss))
+}
+
+/// Weights spread as the reference's: vocabulary matrices 0.02, other matrices `1 / sqrt(inputs)`.
+fn weights(b: &Cpu<f32>, layout: &ParameterLayout) -> Vec<<Cpu<f32> as Backend>::Array> {
+    let wide = [layout.embedding, layout.vocabulary];
+    let upload = |(id, e): (usize, &ParameterInfo)| {
+        let (mean, std) = match (e.role, e.start) {
+            _ if wide.contains(&id) => (0.0, 0.02),
+            (Role::StepSize | Role::State, Start::Constant(x)) => (x, 0.0),
+            (Role::Vector, Start::Constant(1.0)) => (1.0, 0.1),
+            (Role::Vector, Start::Normal(std)) => (0.0, std),
+            (Role::Vector, _) => (0.0, 0.5),
+            _ => (0.0, 1.0 / (e.columns as f64).sqrt()),
+        };
+        let stream = Stream::new(0, id as u32, Purpose::Weights);
+        let values: Vec<f32> = (0..e.len()).map(|i| (mean + std * stream.normal(i as u64)) as f32).collect();
+        b.upload(e.rows, e.columns, &values)
+    };
+    layout.entries.iter().enumerate().map(upload).collect()
+}
+
+/// Most memory this process ever held, where the system tells.
+fn peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+fn table(entries: &[ProfileEntry], steps: usize) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    let all: f64 = entries.iter().map(|e| e.seconds).sum();
+    writeln!(err, "{:<12}{:<34}{:>12}{:>10}{:>8}", "part", "operation", "ms a step", "calls", "share")?;
+    for e in entries {
+        let (ms, share) = (1e3 * e.seconds / steps as f64, 100.0 * e.seconds / all);
+        let calls = e.calls as f64 / steps as f64;
+        writeln!(err, "{:<12}{:<34}{ms:>12.3}{calls:>10.1}{share:>7.1}%", e.scope.name(), e.operation)?;
+    }
+    writeln!(err, "{:<46}{:>12.3}", "all", 1e3 * all / steps as f64)
+}

@@ -1,0 +1,178 @@
+//! `host eval`: perplexity and bits per byte on text.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use ebt_core::compute::Backend;
+use ebt_core::layer::Model;
+use ebt_tokenizer::Tokenizer;
+use serde_json::{Value, json};
+
+use crate::cli::{Device, DeviceArgs};
+use crate::cpu::Cpu;
+use crate::data::text;
+use crate::evaluate::{EvaluateOptions, Evaluation, Losses, evaluate};
+use crate::model::{self, LoadedModel};
+
+/// Measure perplexity and bits per byte on text, for every number of thinking steps.
+///
+/// Documents are separated by blank lines. Every document is tokenised whole; each of its tokens is predicted once,
+/// from what stands before it in a window of the model's context. Perplexity is exp of the mean loss per token; bits per
+/// byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a model from
+/// training are their moving average.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  host eval --model model.ebt fixtures/turkish/validation
+  host eval --model runs/turkish --think 8 --json text.txt")]
+pub struct Args {
+    /// Model file, or run or checkpoint folder
+    #[arg(long, value_name = "PATH")]
+    model: PathBuf,
+    /// Text files, or folders of .txt files [default: fixtures/turkish/validation]
+    #[arg(value_name = "FILE|DIR")]
+    paths: Vec<PathBuf>,
+    /// Measure up to this many descent steps (at least as many as in training)
+    #[arg(long, value_name = "N")]
+    think: Option<NonZeroUsize>,
+    /// Sequences computed together; the result does not depend on it
+    #[arg(long, value_name = "N", default_value = "8")]
+    batch: NonZeroUsize,
+    /// Stop after about this many bytes of text, taken evenly from all files
+    #[arg(long, value_name = "BYTES")]
+    limit_bytes: Option<NonZeroUsize>,
+    /// Seed of the initial states
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// Text that is evaluated when none is named.
+const DEFAULT_TEXT: &str = "fixtures/turkish/validation";
+
+/// More steps than this are refused: a run would not end.
+const MOST_STEPS: usize = 4096;
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Files that cannot be read, and a device failure.
+pub fn run(args: Args) -> Result<()> {
+    let steps = args.think.map_or(0, NonZeroUsize::get);
+    if steps > MOST_STEPS {
+        bail!("--think {steps}: at most {MOST_STEPS} steps");
+    }
+    let Device::Cpu { threads } = args.device.choose()?;
+    let documents = documents(&args.paths)?;
+    let model = model::load(&args.model)?;
+    let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
+    let options = EvaluateOptions {
+        steps,
+        batch: args.batch.get(),
+        limit_tokens: None,
+        limit_bytes: args.limit_bytes.map(NonZeroUsize::get),
+        seed: args.seed,
+        progress: !args.json,
+    };
+    let b = Cpu::<f32>::new(threads);
+    let result = measure(&b, &model, tokenizer, &documents, &options)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &to_json(&result, &args, b.name())).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        print(&mut out, &result)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn measure<B: Backend>(
+    b: &B,
+    loaded: &LoadedModel,
+    tokenizer: &Tokenizer,
+    documents: &[(String, Vec<String>)],
+    options: &EvaluateOptions,
+) -> Result<Evaluation> {
+    let weights = loaded.upload(b)?;
+    let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
+    evaluate(b, model, &loaded.objective, tokenizer, documents, options)
+}
+
+/// The documents of every file meant by `paths`.
+fn documents(paths: &[PathBuf]) -> Result<Vec<(String, Vec<String>)>> {
+    let default = [PathBuf::from(DEFAULT_TEXT)];
+    let paths = match paths {
+        [] if default[0].is_dir() => &default,
+        [] => bail!("there is no {DEFAULT_TEXT} here: name text files or folders to evaluate"),
+        paths => paths,
+    };
+    let mut all = Vec::new();
+    for path in text::files(paths)? {
+        let content = text::read(&path)?;
+        let documents = text::documents(&content).into_iter().map(str::to_owned).collect();
+        all.push((path.display().to_string(), documents));
+    }
+    Ok(all)
+}
+
+fn print(out: &mut impl Write, e: &Evaluation) -> Result<()> {
+    let usual = e.usual_steps.saturating_sub(1).min(e.steps.saturating_sub(1));
+    let width = e.sources.iter().map(|s| s.source.chars().count()).max().unwrap_or(0).max(6);
+    writeln!(out, "after {} step{}:", usual + 1, if usual == 0 { "" } else { "s" })?;
+    writeln!(
+        out,
+        "  {:width$}  {:>9}  {:>9}  {:>11}  {:>13}",
+        "source", "bytes", "tokens", "perplexity", "bits per byte"
+    )?;
+    for s in e.sources.iter().chain([&e.total]) {
+        let (perplexity, bits) = (s.perplexity(usual), s.bits_per_byte(usual));
+        writeln!(out, "  {:width$}  {:>9}  {:>9}  {perplexity:>11.4}  {bits:>13.5}", s.source, s.bytes, s.tokens)?;
+    }
+    if e.steps > 1 {
+        writeln!(out, "\ntotal by number of steps:")?;
+        writeln!(out, "  {:>5}  {:>11}  {:>11}  {:>13}", "steps", "loss", "perplexity", "bits per byte")?;
+        for i in 0..e.steps {
+            let t = &e.total;
+            let note = if i == usual { "  as trained" } else { "" };
+            let (loss, perplexity, bits) = (t.loss(i), t.perplexity(i), t.bits_per_byte(i));
+            writeln!(out, "  {:>5}  {loss:>11.5}  {perplexity:>11.4}  {bits:>13.5}{note}", i + 1)?;
+        }
+    }
+    writeln!(out, "\n{} bytes in {:.1} s", e.total.bytes, e.seconds)?;
+    Ok(())
+}
+
+fn to_json(e: &Evaluation, args: &Args, backend: &str) -> Value {
+    let of = |s: &Losses| {
+        let step = |i: usize| {
+            json!({
+                "steps": i + 1,
+                "loss": s.loss(i),
+                "perplexity": s.perplexity(i),
+                "bits_per_byte": s.bits_per_byte(i),
+            })
+        };
+        let steps: Vec<Value> = (0..e.steps).map(step).collect();
+        json!({ "source": s.source, "bytes": s.bytes, "tokens": s.tokens, "by_steps": steps })
+    };
+    let usual = e.usual_steps.saturating_sub(1).min(e.steps.saturating_sub(1));
+    json!({
+        "model": args.model.display().to_string(),
+        "backend": backend,
+        "steps": usual + 1,
+        "loss": e.total.loss(usual),
+        "perplexity": e.total.perplexity(usual),
+        "bits_per_byte": e.total.bits_per_byte(usual),
+        "total": of(&e.total),
+        "sources": e.sources.iter().map(of).collect::<Vec<Value>>(),
+        "seconds": e.seconds,
+    })
+}

@@ -1,0 +1,176 @@
+//! `host inspect`: what a model file holds.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use ebt_core::config::Config;
+use ebt_core::model_file::{self, ModelFile, TensorView};
+use ebt_core::objective::Objective;
+use ebt_tokenizer::Tokenizer;
+use serde::Serialize;
+
+use crate::{file, model};
+
+/// Show what a model file holds.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  host inspect model.ebt
+  host inspect --json runs/turkish")]
+pub struct Args {
+    /// Model file, or run or checkpoint folder
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    file: String,
+    format_version: u32,
+    bytes: usize,
+    config: Config,
+    objective: Objective,
+    parameters: usize,
+    active_parameters: usize,
+    weight_bytes: usize,
+    tensors: Vec<Row>,
+    provenance: Vec<(String, String)>,
+    tokenizer: Option<TokenizerReport>,
+}
+
+/// One tensor.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: String,
+    rows: usize,
+    columns: usize,
+    count: usize,
+    dtype: &'static str,
+    bytes: usize,
+    min: f32,
+    max: f32,
+    /// Root of the mean square.
+    rms: f64,
+    /// Values that are no numbers.
+    not_finite: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct TokenizerReport {
+    vocabulary: usize,
+    fingerprint: String,
+    bytes: usize,
+}
+
+impl Row {
+    fn of(name: &str, tensor: &TensorView<'_>) -> Self {
+        let (mut min, mut max, mut squares, mut not_finite) = (f32::INFINITY, f32::NEG_INFINITY, 0.0, 0);
+        for x in tensor.to_f32() {
+            (min, max) = (min.min(x), max.max(x));
+            squares += f64::from(x) * f64::from(x);
+            not_finite += usize::from(!x.is_finite());
+        }
+        Self {
+            name: name.to_owned(),
+            rows: tensor.rows,
+            columns: tensor.columns,
+            count: tensor.len(),
+            dtype: tensor.dtype.name(),
+            bytes: tensor.bytes.len(),
+            min,
+            max,
+            rms: (squares / tensor.len().max(1) as f64).sqrt(),
+            not_finite,
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// A file that cannot be read or is no sound model file.
+pub fn run(args: Args) -> Result<()> {
+    let path = model::locate(&args.path)?;
+    let bytes = file::map(&path)?;
+    let parsed = model_file::read(&bytes).with_context(|| path.display().to_string())?;
+    let report = report(path.display().to_string(), bytes.len(), &parsed)?;
+    let mut out = io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        print(&mut out, &report)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn report(file: String, bytes: usize, parsed: &ModelFile<'_>) -> Result<Report> {
+    let tokenizer = parsed.tokenizer.map(|json| -> Result<_> {
+        let t = Tokenizer::from_json(json).with_context(|| format!("the tokenizer inside {file}"))?;
+        let fingerprint = format!("{:016x}", t.fingerprint());
+        Ok(TokenizerReport { vocabulary: t.vocabulary_size(), fingerprint, bytes: json.len() })
+    });
+    Ok(Report {
+        tokenizer: tokenizer.transpose()?,
+        format_version: model_file::VERSION,
+        bytes,
+        parameters: parsed.layout.count(),
+        active_parameters: parsed.layout.active(&parsed.config),
+        weight_bytes: parsed.tensors.iter().map(|t| t.bytes.len()).sum(),
+        tensors: parsed.layout.entries.iter().zip(&parsed.tensors).map(|(e, t)| Row::of(&e.name, t)).collect(),
+        provenance: parsed.provenance().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        config: parsed.config.clone(),
+        objective: parsed.objective.clone(),
+        file,
+    })
+}
+
+fn print(out: &mut impl Write, r: &Report) -> Result<()> {
+    writeln!(out, "{}: model file version {}, {} bytes\n", r.file, r.format_version, r.bytes)?;
+    for (title, fields) in
+        [("config", serde_json::to_value(&r.config)?), ("objective", serde_json::to_value(&r.objective)?)]
+    {
+        writeln!(out, "{title}")?;
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            writeln!(out, "  {name:16} {value}")?;
+        }
+        writeln!(out)?;
+    }
+    let width = r.tensors.iter().map(|t| t.name.len()).max().unwrap_or(0).max(9);
+    writeln!(
+        out,
+        "{:width$}  {:>13}  {:>10}  {:>5}  {:>11}  {:>10}  {:>10}  {:>10}",
+        "parameter", "shape", "count", "dtype", "bytes", "min", "max", "rms"
+    )?;
+    for t in &r.tensors {
+        let shape = format!("{} x {}", t.rows, t.columns);
+        write!(out, "{:width$}  {shape:>13}  {:>10}  {:>5}  {:>11}", t.name, t.count, t.dtype, t.bytes)?;
+        write!(out, "  {:>10.3e}  {:>10.3e}  {:>10.3e}", t.min, t.max, t.rms)?;
+        let warning =
+            if t.not_finite > 0 { format!("  {} values are not finite", t.not_finite) } else { String::new() };
+        writeln!(out, "{warning}")?;
+    }
+    writeln!(out, "\nparameters         {}", r.parameters)?;
+    writeln!(out, "active for a token {}", r.active_parameters)?;
+    writeln!(out, "bytes of weights   {}\n", r.weight_bytes)?;
+    match &r.tokenizer {
+        Some(t) => {
+            writeln!(out, "tokenizer: {} tokens, fingerprint {}, {} bytes", t.vocabulary, t.fingerprint, t.bytes)?
+        }
+        None => writeln!(out, "tokenizer: none")?,
+    }
+    if !r.provenance.is_empty() {
+        writeln!(out, "\nprovenance")?;
+        for (key, value) in &r.provenance {
+            writeln!(out, "  {key}: {value}")?;
+        }
+    }
+    Ok(())
+}

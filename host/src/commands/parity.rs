@@ -1,0 +1,171 @@
+//! `host parity`: golden cases of the reference implementation.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use ebt_core::compute::Backend;
+use serde::Serialize;
+
+use crate::cli::{Device, DeviceArgs};
+use crate::cpu::Cpu;
+use crate::parity::{self, Case, Quantity, Tolerance};
+
+/// Compare this program with golden cases of the reference implementation.
+///
+/// A golden case is a safetensors file with a model, a batch, and the losses, energies, states and parameter gradients
+/// that the reference computed. Every quantity is printed with its relative error; the exit status is 1 if any is over
+/// its bound, or a file is no golden case.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  host parity fixtures/golden/*.safetensors
+  host parity --dtype f32 --json fixtures/golden/s1_dense.safetensors")]
+pub struct Args {
+    /// Golden cases (safetensors)
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// Precision to compute in
+    #[arg(long, value_enum, default_value_t = Precision::F64)]
+    dtype: Precision,
+    /// Largest relative error of every quantity [default: f64 1e-9; f32 5e-5, parameter gradients 2e-3]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    tolerance: Option<f64>,
+    /// Print one JSON array instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Precision of a computation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Precision {
+    /// IEEE double
+    F64,
+    /// IEEE single
+    F32,
+    /// Brain float, CUDA only
+    Bf16,
+    /// IEEE half, CUDA only
+    F16,
+}
+
+/// What is printed of a case.
+#[derive(Debug, Serialize)]
+struct Report {
+    file: String,
+    backend: String,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    quantities: Vec<Quantity>,
+    not_compared: Vec<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// A device or precision that is not there, and any case that fails.
+pub fn run(args: Args) -> Result<()> {
+    if let Some(x) = args.tolerance
+        && !(x.is_finite() && x >= 0.0)
+    {
+        bail!("--tolerance {x}: must be 0 or more");
+    }
+    let Device::Cpu { threads } = args.device.choose()?;
+    match args.dtype {
+        Precision::F64 => cases(&Cpu::<f64>::new(threads), &args, Tolerance::F64),
+        Precision::F32 => cases(&Cpu::<f32>::new(threads), &args, Tolerance::F32),
+        Precision::Bf16 | Precision::F16 => {
+            bail!("--dtype {}: half precision is computed on CUDA only; the CPU computes f32 and f64", name(args.dtype))
+        }
+    }
+}
+
+fn name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F64 => "f64",
+        Precision::F32 => "f32",
+        Precision::Bf16 => "bf16",
+        Precision::F16 => "f16",
+    }
+}
+
+fn cases<B: Backend>(b: &B, args: &Args, default: Tolerance) -> Result<()> {
+    let tolerance = args.tolerance.map_or(default, |x| Tolerance { values: x, gradients: x });
+    let mut out = io::stdout().lock();
+    let mut reports = Vec::new();
+    for file in &args.files {
+        let report = case(b, file, tolerance);
+        if !args.json {
+            print(&mut out, &report)?;
+        }
+        reports.push(report);
+    }
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &reports).map_err(io::Error::from)?;
+        writeln!(out)?;
+    }
+    out.flush()?;
+    let failed = reports.iter().filter(|r| !r.ok).count();
+    if failed > 0 {
+        bail!("{failed} of {} cases failed", reports.len());
+    }
+    Ok(())
+}
+
+/// Computes one case; a file that is none is reported, so that the others still run.
+fn case<B: Backend>(b: &B, file: &Path, tolerance: Tolerance) -> Report {
+    let compared = || -> Result<(Vec<Quantity>, Vec<String>)> {
+        let case = Case::open(file)?;
+        let quantities = parity::run(b, &case, tolerance).with_context(|| file.display().to_string())?;
+        Ok((quantities, case.not_compared))
+    };
+    let (file, backend) = (file.display().to_string(), b.name().to_owned());
+    match compared() {
+        Ok((quantities, not_compared)) => {
+            let ok = quantities.iter().all(|q| q.ok);
+            Report { file, backend, ok, problem: None, quantities, not_compared }
+        }
+        Err(error) => {
+            let problem = Some(format!("{error:#}"));
+            Report { file, backend, ok: false, problem, quantities: Vec::new(), not_compared: Vec::new() }
+        }
+    }
+}
+
+fn print(out: &mut impl Write, report: &Report) -> Result<()> {
+    writeln!(out, "{} ({})", report.file, report.backend)?;
+    let width = report.quantities.iter().map(|q| q.name.len()).max().unwrap_or(0);
+    for q in &report.quantities {
+        let verdict = if q.ok { "ok" } else { "FAIL" };
+        writeln!(out, "  {:width$}  {:9.2e}  bound {:7.0e}  {verdict}", q.name, q.error, q.bound)?;
+    }
+    for name in &report.not_compared {
+        writeln!(out, "  {name:width$}  not compared: no such quantity is known")?;
+    }
+    let failed: Vec<&Quantity> = report.quantities.iter().filter(|q| !q.ok).collect();
+    match (&report.problem, report.quantities.iter().max_by(|a, b| a.error.total_cmp(&b.error))) {
+        (Some(problem), _) => writeln!(out, "FAIL  {problem}")?,
+        (None, Some(worst)) if failed.is_empty() => {
+            let count = report.quantities.len();
+            writeln!(out, "ok    {}: {count} quantities, worst {:.2e} ({})", report.file, worst.error, worst.name)?;
+        }
+        _ => {
+            let names: Vec<&str> = failed.iter().map(|q| q.name.as_str()).collect();
+            writeln!(
+                out,
+                "FAIL  {}: {} of {} quantities: {}",
+                report.file,
+                failed.len(),
+                report.quantities.len(),
+                names.join(", ")
+            )?;
+        }
+    }
+    writeln!(out)?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! What a session prints at its end.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::progress::{clock, count};
+
+use super::session::{Ending, Summary};
+
+/// A path as an argument for a shell.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// The command that goes on with a run.
+pub fn resume_command(out: &Path) -> String {
+    format!("host train --resume {}", quoted(out))
+}
+
+/// The table at the end.
+pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(validation) = &summary.validation {
+        writeln!(out, "\n{:<32}bits per byte", "")?;
+        let mut row = |name: &str, bits: f64| writeln!(out, "{name:<32}{bits:>13.3}");
+        row("unigram", summary.unigram)?;
+        row("bigram", summary.bigram)?;
+        for (i, bits) in validation.per_step.iter().enumerate() {
+            let name = match validation.per_step.len() {
+                1 => String::from("this model"),
+                _ => format!("this model, thinking step {}", i + 1),
+            };
+            row(&name, *bits)?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(
+        out,
+        "{} of {} steps, {} tokens, {:.0} tokens/s, {} in all",
+        summary.step,
+        summary.total_steps,
+        count(summary.tokens as f64),
+        summary.tokens_per_second,
+        clock(summary.seconds)
+    )?;
+    writeln!(out, "model:    {}", summary.model.display())?;
+    match summary.ending {
+        Ending::Finished => {}
+        Ending::TimeUp => {
+            writeln!(out, "the time was up before the last step; to go on:")?;
+            writeln!(out, "resume:   {} --minutes M", resume_command(&summary.out))?;
+        }
+        Ending::Stopped => writeln!(out, "resume:   {}", resume_command(&summary.out))?,
+    }
+    writeln!(out, "generate: host generate --model {} --prompt 'Türkiye' --tokens 60", quoted(&summary.out))
+}

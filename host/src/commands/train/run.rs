@@ -1,0 +1,207 @@
+//! The course of a run: steps, checks and checkpoints in their turn, until the end, the time limit or an interrupt.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use ebt_core::compute::Backend;
+use ebt_core::error::Error;
+use ebt_core::training::{StepSettings, Trainer};
+
+use super::session::{Ending, METRICS_FILE, Session};
+use crate::checkpoint::{Header, Store};
+use crate::data::baselines::Baselines;
+use crate::data::{Batches, Tokens};
+use crate::metrics::{Metrics, StepLine};
+use crate::progress::{Observer, count};
+
+/// Largest share of a time limit that is kept for the validation at the end.
+const MOST_VALIDATION: f64 = 0.2;
+
+/// A run in progress.
+pub(super) struct Run<'a, B: Backend> {
+    pub(super) session: Session<'a, B>,
+    pub(super) trainer: Trainer<B>,
+    pub(super) header: Header,
+    pub(super) store: Store,
+    pub(super) metrics: Metrics,
+    pub(super) tokenizer: String,
+    /// Seconds of training in earlier invocations.
+    before: f64,
+    clock: Instant,
+    /// First step of this invocation.
+    first: u64,
+    /// Seconds spent in training steps of this invocation.
+    training: f64,
+    /// Seconds a validation token takes, once measured.
+    pub(super) validation_cost: Option<f64>,
+    /// The validation text of checks during the run.
+    pub(super) probe: Tokens,
+}
+
+impl<'a, B: Backend> Run<'a, B> {
+    pub(super) fn start(mut session: Session<'a, B>, toml: String) -> Result<Self> {
+        let (b, config, data) = (session.backend, session.config, session.data);
+        let probe = data.validation.sample(config.train.validate_tokens, config.model.context, &data.tokenizer);
+        let (header, trainer) = match session.resume.take() {
+            Some(state) => {
+                let header = Header { config: toml, ..state.header.clone() };
+                (header, state.restore(b, config).context("the checkpoint does not fit its own configuration")?)
+            }
+            None => {
+                let (model, objective) = (config.model.clone(), config.objective.clone());
+                let header = Header {
+                    total_steps: config.train.steps,
+                    seed: config.train.seed,
+                    tokenizer: data.tokenizer.fingerprint(),
+                    train_data: data.train.fingerprint(),
+                    validation_data: data.validation.fingerprint(),
+                    config: toml,
+                    ..Header::default()
+                };
+                (header, Trainer::new(b, model, objective, config.optimizer.clone(), config.train.seed)?)
+            }
+        };
+        let (metrics, before) = Metrics::open(&session.out.join(METRICS_FILE), header.step)?;
+        Ok(Self {
+            store: Store::new(session.out, config.train.keep_checkpoints),
+            tokenizer: data.tokenizer.to_json()?,
+            probe,
+            first: header.step,
+            clock: Instant::now(),
+            training: 0.0,
+            validation_cost: None,
+            session,
+            trainer,
+            header,
+            metrics,
+            before,
+        })
+    }
+
+    pub(super) fn describe(&self, baselines: Baselines, observer: &mut dyn Observer) {
+        let (config, data) = (self.session.config, self.session.data);
+        let (all, active) = (self.trainer.layout.count(), self.trainer.layout.active(&config.model));
+        let active = if active < all { format!(" ({} active)", count(active as f64)) } else { String::new() };
+        observer.note(&format!(
+            "model: {} parameters{active}, {} blocks, width {}, vocabulary {}",
+            count(all as f64),
+            config.model.layers,
+            config.model.dim,
+            config.model.vocab
+        ));
+        observer.note(&format!(
+            "data: {:.2} MB of text, {} tokens; validation {:.2} MB, {} tokens; {} tokens a step",
+            data.train.bytes() as f64 / 1e6,
+            count(data.train.text_tokens() as f64),
+            data.validation.bytes() as f64 / 1e6,
+            count(data.validation.text_tokens() as f64),
+            config.tokens_per_step()
+        ));
+        observer
+            .note(&format!("to beat: unigram {:.3}, bigram {:.3} bits per byte", baselines.unigram, baselines.bigram));
+        if self.header.step > 0 {
+            observer.note(&format!("resumed after step {} of {}", self.header.step, self.header.total_steps));
+        }
+    }
+
+    pub(super) fn train(&mut self, observer: &mut dyn Observer) -> Result<Ending> {
+        let (config, data) = (self.session.config, self.session.data);
+        let (t, every) = (&config.train, |n: u64, step: u64| n > 0 && step.is_multiple_of(n));
+        let isolate = config.data.isolate_documents;
+        let batches = Batches::new(&data.train, config.sequences(), config.context(), t.seed, isolate);
+        while self.header.step < self.header.total_steps {
+            if self.stopped() {
+                return Ok(Ending::Stopped);
+            }
+            if self.time_is_up() {
+                return Ok(Ending::TimeUp);
+            }
+            self.step(&batches, observer)?;
+            let step = self.header.step;
+            if every(t.validate_every, step) && step < self.header.total_steps {
+                let validation = self.check()?;
+                observer.validated(&validation);
+            }
+            if every(t.checkpoint_every, step) && step < self.header.total_steps {
+                self.save()?;
+            }
+        }
+        Ok(Ending::Finished)
+    }
+
+    fn step(&mut self, batches: &Batches<'_>, observer: &mut dyn Observer) -> Result<()> {
+        let (config, start) = (self.session.config, Instant::now());
+        let settings = StepSettings {
+            seed: config.train.seed,
+            step: u32::try_from(self.header.step).context("a run has at most 2^32 steps")?,
+            rate: config.schedule.at(self.header.step, self.header.total_steps),
+            micro_batch: config.train.batch,
+            ema_decay: config.train.ema,
+        };
+        let report = self.trainer.step(self.session.backend, &batches.get(self.header.step), &settings);
+        let report = report.map_err(|error| self.explained(error))?;
+        self.training += start.elapsed().as_secs_f64();
+        self.header.step += 1;
+        self.header.tokens += config.tokens_per_step();
+        let seconds = self.before + self.clock.elapsed().as_secs_f64();
+        let line = StepLine::new(&report, self.header.step, self.header.tokens, seconds, settings.rate);
+        self.metrics.step(&line)?;
+        let left = (self.header.total_steps - self.header.step) as f64 * self.step_seconds();
+        let left = self.time_left().map_or(left, |limit| left.min(limit));
+        observer.step(&line, self.speed(), left);
+        Ok(())
+    }
+
+    fn explained(&self, error: Error) -> anyhow::Error {
+        let diverged = matches!(error, Error::NonFinite { .. });
+        let error = anyhow::Error::new(error);
+        if !diverged {
+            return error;
+        }
+        let kept = match self.store.list().ok().and_then(|list| list.last().cloned()) {
+            Some((step, path)) => format!("the last good checkpoint, of step {step}, is {}", path.display()),
+            None => String::from("there is no checkpoint yet"),
+        };
+        error.context(format!(
+            "training diverged after {} good steps; {kept}; a lower `schedule.rate`, a longer `schedule.warmup` or a smaller `model.alpha` may help",
+            self.header.step
+        ))
+    }
+
+    fn stopped(&self) -> bool {
+        let done = self.header.step - self.first;
+        self.session.stop.load(Ordering::Relaxed) || self.session.stop_after.is_some_and(|n| done >= n)
+    }
+
+    /// Whether another step would leave too little time for the validation at the end. The first step always runs.
+    fn time_is_up(&self) -> bool {
+        self.header.step > self.first && self.time_left().is_some_and(|left| left < self.step_seconds())
+    }
+
+    /// Seconds left for training: a share of the limit is reserved for the validation at the end.
+    fn time_left(&self) -> Option<f64> {
+        let limit = 60.0 * self.session.config.train.minutes?;
+        let whole = 1.1 * self.validation_cost() * self.session.data.validation.ids.len() as f64;
+        Some(self.until(limit) - whole.min(MOST_VALIDATION * limit))
+    }
+
+    /// Seconds that a validation token takes; as long as a training token while it is not known.
+    pub(super) fn validation_cost(&self) -> f64 {
+        self.validation_cost.unwrap_or(1.0 / self.speed())
+    }
+
+    /// Seconds until `limit` seconds after the start.
+    pub(super) fn until(&self, limit: f64) -> f64 {
+        limit - self.session.started.elapsed().as_secs_f64()
+    }
+
+    fn step_seconds(&self) -> f64 {
+        self.training / (self.header.step - self.first).max(1) as f64
+    }
+
+    /// Tokens a second.
+    pub(super) fn speed(&self) -> f64 {
+        self.session.config.tokens_per_step() as f64 / self.step_seconds().max(1e-9)
+    }
+}

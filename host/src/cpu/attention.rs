@@ -1,0 +1,110 @@
+//! Two-stream attention on the CPU: the blocked kernels over pooled matrices.
+
+use std::rc::Rc;
+
+use ebt_core::compute::{Attended, Attention, Candidate};
+
+use super::kernel::attention::{self, Layout};
+use super::kernel::element::Element;
+use super::{Cpu, Matrix};
+
+type Input<'a, E> = Candidate<'a, Matrix<E>, Matrix<E>, Rc<[u32]>>;
+
+fn layout(shape: Attention) -> Layout {
+    Layout {
+        heads: shape.heads,
+        kv_heads: shape.kv_heads,
+        width: shape.head_dim,
+        context: shape.context,
+        window: shape.window,
+    }
+}
+
+fn slice(starts: Option<&Rc<[u32]>>) -> Option<&[u32]> {
+    starts.map(|s| &**s)
+}
+
+impl<E: Element> Cpu<E> {
+    fn attended(&self, shape: Attention, write: impl FnOnce(&mut [E], &mut [E]) + Send) -> Attended<Matrix<E>> {
+        let n = shape.rows();
+        let (out, lse) = self.write_two("attention", (n, shape.query_columns()), (n, shape.heads), write);
+        Attended { out, lse }
+    }
+
+    pub(super) fn causal(&self, qkv: &Matrix<E>, starts: Option<&Rc<[u32]>>, shape: Attention) -> Attended<Matrix<E>> {
+        let (x, starts) = (qkv.slice(), slice(starts));
+        self.attended(shape, |out, lse| attention::causal_forward(layout(shape), x, starts, out, lse))
+    }
+
+    pub(super) fn causal_backward(
+        &self,
+        qkv: &Matrix<E>,
+        starts: Option<&Rc<[u32]>>,
+        shape: Attention,
+        attended: &Attended<Matrix<E>>,
+        dout: &Matrix<E>,
+    ) -> Matrix<E> {
+        let (x, starts) = (qkv.slice(), slice(starts));
+        let (out, lse, dout) = (attended.out.slice(), attended.lse.slice(), dout.slice());
+        self.write("attention", qkv.rows, qkv.columns, |dqkv| {
+            attention::causal_backward(layout(shape), x, starts, out, lse, dout, dqkv);
+        })
+    }
+
+    pub(super) fn candidate(&self, input: Input<'_, E>) -> Attended<Matrix<E>> {
+        let (x, memory, starts) = (input.qkv.slice(), input.memory.slice(), slice(input.starts));
+        let shape = layout(input.shape);
+        self.attended(input.shape, |out, lse| attention::candidate_forward(shape, x, memory, starts, out, lse))
+    }
+
+    pub(super) fn candidate_backward(
+        &self,
+        input: Input<'_, E>,
+        attended: &Attended<Matrix<E>>,
+        dout: &Matrix<E>,
+        dmemory: Option<&mut Matrix<E>>,
+    ) -> Matrix<E> {
+        let (x, memory, starts) = (input.qkv.slice(), input.memory.slice(), slice(input.starts));
+        let (out, lse, dout) = (attended.out.slice(), attended.lse.slice(), dout.slice());
+        let shape = layout(input.shape);
+        if let Some(dmemory) = dmemory {
+            self.update("attention", dmemory, |d| {
+                attention::memory_backward(shape, x, memory, starts, out, lse, dout, d);
+            });
+        }
+        self.write("attention", input.qkv.rows, input.qkv.columns, |dqkv| {
+            attention::candidate_backward(shape, x, memory, starts, out, lse, dout, dqkv);
+        })
+    }
+
+    pub(super) fn candidate_tangent(
+        &self,
+        input: Input<'_, E>,
+        qkvt: &Matrix<E>,
+        attended: &Attended<Matrix<E>>,
+    ) -> Attended<Matrix<E>> {
+        let (x, xt, memory, starts) = (input.qkv.slice(), qkvt.slice(), input.memory.slice(), slice(input.starts));
+        let (lse, shape) = (attended.lse.slice(), layout(input.shape));
+        self.attended(input.shape, |out_t, lse_t| {
+            attention::candidate_forward_tangent(shape, x, xt, memory, starts, lse, out_t, lse_t);
+        })
+    }
+
+    pub(super) fn candidate_backward_tangent(
+        &self,
+        input: Input<'_, E>,
+        qkvt: &Matrix<E>,
+        [attended, along]: [&Attended<Matrix<E>>; 2],
+        [dout, dout_t]: [&Matrix<E>; 2],
+        dmemory: Option<&mut Matrix<E>>,
+    ) -> Matrix<E> {
+        let (both, memory) = ((input.qkv.slice(), qkvt.slice()), input.memory.slice());
+        let (starts, shape) = (slice(input.starts), layout(input.shape));
+        let (out, lse) = ((attended.out.slice(), along.out.slice()), (attended.lse.slice(), along.lse.slice()));
+        let dout = (dout.slice(), Some(dout_t.slice()));
+        let dmemory = dmemory.map(Matrix::own);
+        self.write("attention", input.qkv.rows, input.qkv.columns, |dqkv_t| {
+            attention::candidate_backward_tangent(shape, both, memory, starts, out, lse, dout, dqkv_t, dmemory);
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! Storage, optimiser and randomness on the CPU.
+
+use std::rc::Rc;
+
+use ebt_core::compute::{AdamW, Backend, Compute};
+use ebt_core::error::Error;
+use ebt_core::random::Stream;
+
+use super::kernel::element::Element;
+use super::kernel::{elementwise, noise, optim, reduce};
+use super::{Cpu, Matrix, blend};
+
+impl<E: Element> Cpu<E> {
+    fn copy_in<X: Copy + Sync>(&self, rows: usize, columns: usize, data: &[X], f: fn(X) -> E) -> Matrix<E> {
+        if data.len() != rows * columns {
+            let message = format!("{} values for {rows} x {columns}", data.len());
+            self.fail(Error::Shape { what: "an upload".to_owned(), message });
+        }
+        self.write("move", rows, columns, |out| {
+            out.fill(E::ZERO);
+            out.iter_mut().zip(data).for_each(|(o, &x)| *o = f(x));
+        })
+    }
+}
+
+impl<E: Element> Backend for Cpu<E> {
+    type Array = Matrix<E>;
+
+    fn upload(&self, rows: usize, columns: usize, data: &[f32]) -> Matrix<E> {
+        self.copy_in(rows, columns, data, |x| E::from_f64(f64::from(x)))
+    }
+    fn upload_f64(&self, rows: usize, columns: usize, data: &[f64]) -> Matrix<E> {
+        self.copy_in(rows, columns, data, E::from_f64)
+    }
+    fn download(&self, a: &Matrix<E>, out: &mut [f32]) {
+        out.iter_mut().zip(a.slice()).for_each(|(o, x)| *o = x.to_f64() as f32);
+    }
+    fn download_f64(&self, a: &Matrix<E>, out: &mut [f64]) {
+        out.iter_mut().zip(a.slice()).for_each(|(o, x)| *o = x.to_f64());
+    }
+    fn index(&self, data: &[u32]) -> Rc<[u32]> {
+        data.into()
+    }
+    fn download_index(&self, a: &Rc<[u32]>, out: &mut [u32]) {
+        out.iter_mut().zip(a.iter()).for_each(|(o, &x)| *o = x);
+    }
+    fn normal(&self, rows: usize, columns: usize, stream: Stream, first: u64, sigma: f64) -> Matrix<E> {
+        let (key, high) = (stream.key(), stream.high());
+        self.write("normal", rows, columns, |out| noise::normal(key, high, first, E::from_f64(sigma), out))
+    }
+
+    fn axpy(&self, mut acc: Matrix<E>, factor: &Matrix<E>, x: &Matrix<E>) -> Matrix<E> {
+        if (acc.rows, acc.columns) != (x.rows, x.columns) || factor.columns != 1 {
+            let message = format!("{} x {} and {} x {}", acc.rows, acc.columns, x.rows, x.columns);
+            self.fail(Error::Shape { what: "axpy".to_owned(), message });
+            return acc;
+        }
+        let (m, factors, x) = (acc.columns.max(1), factor.slice(), x.slice());
+        self.update("axpy", &mut acc, |acc| blend::axpy(m, factors, x, acc));
+        acc
+    }
+    fn clamp(&self, a: Matrix<E>, bound: &Matrix<E>) -> Matrix<E> {
+        self.binary(
+            "clamp",
+            &a,
+            bound,
+            #[inline(always)]
+            |x: E, b: E| {
+                let low = if x < -b { -b } else { x };
+                if low > b { b } else { low }
+            },
+        )
+    }
+    fn inside(&self, a: &Matrix<E>, bound: &Matrix<E>) -> Matrix<E> {
+        self.binary(
+            "inside",
+            a,
+            bound,
+            #[inline(always)]
+            |x: E, b: E| if x.abs() < b { E::ONE } else { E::ZERO },
+        )
+    }
+    fn clear(&self, a: &mut Matrix<E>) {
+        self.update("fill", a, |out| elementwise::fill(out, E::ZERO));
+    }
+    fn sum_squares(&self, list: &[Matrix<E>]) -> Matrix<E> {
+        let sum: f64 = list
+            .iter()
+            .map(|a| {
+                let x = a.slice();
+                self.run("sum_squares", || reduce::sum_squares(x))
+            })
+            .sum();
+        self.fill(1, 1, sum)
+    }
+    fn adamw(
+        &self,
+        parameter: &mut Matrix<E>,
+        moments: (&mut Matrix<E>, &mut Matrix<E>),
+        gradient: &Matrix<E>,
+        factor: &Matrix<E>,
+        s: AdamW,
+    ) {
+        let settings = optim::AdamW {
+            rate: s.rate,
+            beta1: s.beta1,
+            beta2: s.beta2,
+            epsilon: s.eps,
+            decay: s.decay,
+            correction1: s.correction1,
+            correction2: s.correction2,
+            grad_scale: factor.slice().first().map_or(1.0, |f| f.to_f64()),
+        };
+        let (p, m, v, g) = (parameter.own(), moments.0.own(), moments.1.own(), gradient.slice());
+        self.run("adamw", || optim::adamw(p, m, v, g, settings));
+    }
+    fn average(&self, average: &mut Matrix<E>, a: &Matrix<E>, keep: f64) {
+        let x = a.slice();
+        self.update("average", average, |out| elementwise::lerp(E::from_f64(1.0 - keep), x, out));
+    }
+
+    fn status(&self) -> Result<(), Error> {
+        self.failure.borrow().clone().map_or(Ok(()), Err)
+    }
+    fn name(&self) -> &str {
+        &self.name
+    }
+}

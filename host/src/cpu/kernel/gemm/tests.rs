@@ -1,0 +1,86 @@
+use super::*;
+
+fn fill<E: Element>(len: usize, seed: u64) -> Vec<E> {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..len)
+        .map(|_| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            E::from_f64((x >> 40) as f64 / (1 << 24) as f64 - 0.5)
+        })
+        .collect()
+}
+
+fn one<E: Element>(m: usize, k: usize, n: usize, ta: bool, tb: bool, alpha: f64, beta: f64) {
+    let (a, b) = (fill::<E>((m + 1) * (k + 2), 1), fill::<E>((k + 2) * (n + 3), 2));
+    let sa = if ta { (1, m + 1) } else { (k + 2, 1) };
+    let sb = if tb { (1, k + 2) } else { (n + 3, 1) };
+    let sc = n + 5;
+    let c0 = fill::<E>(m * sc + 1, 3);
+    let mut c = c0.clone();
+    if beta == 0.0 {
+        for i in 0..m {
+            c[i * sc..i * sc + n].fill(E::from_f64(f64::NAN));
+        }
+    }
+    let mut d = c.clone();
+    let (al, be) = (E::from_f64(alpha), E::from_f64(beta));
+    gemm((m, k, n), al, &a, sa, &b, sb, be, &mut c, sc);
+    gemm_serial((m, k, n), al, &a, sa, &b, sb, be, &mut d, sc);
+    let tol = if size_of::<E>() == 4 { 1e-6 } else { 1e-14 } * (k as f64 + 2.0);
+    for i in 0..m {
+        for j in 0..sc {
+            let got = c[i * sc + j].to_f64();
+            if j >= n {
+                assert_eq!(got, c0[i * sc + j].to_f64(), "write outside of the block");
+                continue;
+            }
+            assert_eq!(got, d[i * sc + j].to_f64(), "depends on the threads");
+            let dot: f64 = (0..k).map(|p| a[i * sa.0 + p * sa.1].to_f64() * b[p * sb.0 + j * sb.1].to_f64()).sum();
+            let old = if beta == 0.0 { 0.0 } else { beta * c0[i * sc + j].to_f64() };
+            let want = alpha * dot + old;
+            assert!((got - want).abs() <= tol, "{m}x{k}x{n} at {i},{j}: {got} {want}");
+        }
+    }
+}
+
+fn all<E: Element>() {
+    let shapes = [
+        (0, 3, 4),
+        (1, 1, 1),
+        (3, 0, 5),
+        (7, 5, 9),
+        (8, 16, 48),
+        (13, 600, 33),
+        (64, 64, 64),
+        (65, 31, 127),
+        (100, 300, 49),
+        (5, 1100, 700),
+        (333, 70, 65),
+        (150, 90, 97),
+        (2, 3, 2000),
+    ];
+    for (m, k, n) in shapes {
+        for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
+            one::<E>(m, k, n, ta, tb, 1.0, 0.0);
+            one::<E>(m, k, n, ta, tb, 0.7, 1.0);
+            one::<E>(m, k, n, ta, tb, -1.3, 0.5);
+        }
+    }
+}
+
+#[test]
+fn matches_the_definition_and_ignores_the_pool() {
+    for threads in [1, 2, 3, 7] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
+        pool.install(|| {
+            all::<f32>();
+            all::<f64>();
+        });
+    }
+}
+
+#[test]
+#[should_panic(expected = "too short")]
+fn short_slice_is_refused() {
+    gemm_serial((2, 2, 2), 1f32, &[0.0; 3], (2, 1), &[0.0; 4], (2, 1), 0.0, &mut [0.0; 4], 2);
+}

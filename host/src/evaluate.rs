@@ -1,0 +1,356 @@
+//! Perplexity and bits per byte of a model on text, for every number of thinking steps.
+//!
+//! Every document is tokenised whole and stands after a begin token; each of its tokens is predicted once, from what
+//! stands before it in a window of the model's context. Bytes are counted once, as UTF-8. Perplexity is the exponential
+//! of the mean loss per token; bits per byte, the total loss over the total of bytes, does not depend on the tokenizer.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use ebt_core::compute::{Backend, CrossEntropy};
+use ebt_core::layer::Model;
+use ebt_core::objective::Objective;
+use ebt_core::training::{NO_TARGET, Sequences};
+use ebt_tokenizer::{Special, Tokenizer};
+use serde::Serialize;
+
+use crate::model::check_vocabulary;
+use crate::rollout::{Predictor, usual_steps};
+
+/// How to evaluate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvaluateOptions {
+    /// Descent steps; at least as many as the model was trained to take are run. The baseline takes 1.
+    pub steps: usize,
+    /// Sequences computed together; the result does not depend on it.
+    pub batch: usize,
+    /// Stop after about this many tokens, taken evenly from all sources.
+    pub limit_tokens: Option<usize>,
+    /// Stop after about this many bytes of text, taken evenly from all sources.
+    pub limit_bytes: Option<usize>,
+    /// Seed of the initial states.
+    pub seed: u64,
+    /// Whether progress is shown on standard error.
+    pub progress: bool,
+}
+
+impl Default for EvaluateOptions {
+    fn default() -> Self {
+        Self { steps: 0, batch: 8, limit_tokens: None, limit_bytes: None, seed: 0, progress: false }
+    }
+}
+
+/// Losses summed over some text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Losses {
+    /// Where the text is from.
+    pub source: String,
+    /// Predicted tokens.
+    pub tokens: usize,
+    /// Bytes of text of these tokens.
+    pub bytes: usize,
+    /// Sum of the losses in nats, after every step.
+    pub nats: Vec<f64>,
+}
+
+impl Losses {
+    /// Mean loss per token in nats after step `step` (from 0).
+    pub fn loss(&self, step: usize) -> f64 {
+        self.nats.get(step).copied().unwrap_or(f64::NAN) / self.tokens as f64
+    }
+
+    /// `exp` of the mean loss per token.
+    pub fn perplexity(&self, step: usize) -> f64 {
+        self.loss(step).exp()
+    }
+
+    /// Total loss in bits over the bytes of text.
+    pub fn bits_per_byte(&self, step: usize) -> f64 {
+        self.nats.get(step).copied().unwrap_or(f64::NAN) / std::f64::consts::LN_2 / self.bytes as f64
+    }
+
+    fn add(&mut self, other: &Losses) {
+        self.tokens += other.tokens;
+        self.bytes += other.bytes;
+        self.nats.resize(other.nats.len().max(self.nats.len()), 0.0);
+        self.nats.iter_mut().zip(&other.nats).for_each(|(sum, x)| *sum += x);
+    }
+}
+
+/// Result of an evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// By source, in the order given.
+    pub sources: Vec<Losses>,
+    /// Over all sources.
+    pub total: Losses,
+    /// Steps that were run: the length of every `nats`.
+    pub steps: usize,
+    /// Steps the model was trained to take: its usual result is that after step `usual_steps - 1`.
+    pub usual_steps: usize,
+    /// Seconds it took.
+    pub seconds: f64,
+}
+
+/// A text source as token ids.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Source {
+    /// Name for reports.
+    pub name: String,
+    /// Documents, each without its begin token.
+    pub documents: Vec<Vec<u32>>,
+}
+
+/// Evaluates a model on documents, given by source as text.
+///
+/// # Errors
+///
+/// No text, a tokenizer that does not fit the model, a device failure.
+pub fn evaluate<B: Backend>(
+    b: &B,
+    model: Model<'_, B::Array>,
+    objective: &Objective,
+    tokenizer: &Tokenizer,
+    documents: &[(String, Vec<String>)],
+    options: &EvaluateOptions,
+) -> Result<Evaluation> {
+    let mut sources = Vec::new();
+    for (name, documents) in documents {
+        let documents = tokenizer.encode_batch(documents).with_context(|| name.clone())?;
+        sources.push(Source { name: name.clone(), documents });
+    }
+    evaluate_tokens(b, model, objective, tokenizer, &sources, options)
+}
+
+/// As [`evaluate`], on text that is encoded already.
+///
+/// # Errors
+///
+/// As [`evaluate`].
+pub fn evaluate_tokens<B: Backend>(
+    b: &B,
+    model: Model<'_, B::Array>,
+    objective: &Objective,
+    tokenizer: &Tokenizer,
+    sources: &[Source],
+    options: &EvaluateOptions,
+) -> Result<Evaluation> {
+    let started = Instant::now();
+    check_vocabulary(model.config, tokenizer)?;
+    let Some(begin) = tokenizer.special(Special::Begin) else {
+        bail!("the tokenizer has no {} token, which has to stand before every document", Special::Begin);
+    };
+    let usual = usual_steps(model.config, objective);
+    let steps = if objective_descends(model) { usual.max(options.steps) } else { 1 };
+    let width = |id: u32| tokenizer.token_bytes(id).map_or(0, <[u8]>::len);
+    let windows = limited(windows(sources, model.config.context, width), options);
+    if windows.is_empty() {
+        bail!("there is no text to evaluate");
+    }
+    let mut losses: Vec<Losses> = sources
+        .iter()
+        .map(|s| Losses { source: s.name.clone(), nats: vec![0.0; steps], ..Losses::default() })
+        .collect();
+    let predictor = Predictor::new(b, model, objective, options.seed);
+    let mut progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
+    for group in batches(&windows, model.config.context, options.batch.max(1)) {
+        measure(b, &predictor, sources, begin, &group, &mut losses)?;
+        progress.advance(group.windows.iter().map(|w| w.length).sum());
+    }
+    for window in &windows {
+        let source = &mut losses[window.source];
+        source.tokens += window.length;
+        source.bytes += window.bytes;
+    }
+    let mut total = Losses { source: String::from("total"), nats: vec![0.0; steps], ..Losses::default() };
+    losses.iter().for_each(|l| total.add(l));
+    losses.retain(|l| l.tokens > 0);
+    Ok(Evaluation { sources: losses, total, steps, usual_steps: usual, seconds: started.elapsed().as_secs_f64() })
+}
+
+fn objective_descends<T>(model: Model<'_, T>) -> bool {
+    model.layout.energy.is_some()
+}
+
+/// A run of tokens of one document, to be predicted together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Window {
+    source: usize,
+    document: usize,
+    /// First predicted token inside the document.
+    start: usize,
+    /// Predicted tokens, at least 1.
+    length: usize,
+    bytes: usize,
+}
+
+/// All windows of at most `context` tokens, by source.
+fn windows(sources: &[Source], context: usize, width: impl Fn(u32) -> usize) -> Vec<Vec<Window>> {
+    let of_document = |source: usize, document: usize, ids: &[u32]| -> Vec<Window> {
+        let runs = ids.chunks(context).enumerate();
+        let window = |(i, run): (usize, &[u32])| Window {
+            source,
+            document,
+            start: i * context,
+            length: run.len(),
+            bytes: run.iter().map(|&id| width(id)).sum(),
+        };
+        runs.map(window).collect()
+    };
+    let of_source = |(source, s): (usize, &Source)| {
+        s.documents.iter().enumerate().flat_map(|(d, ids)| of_document(source, d, ids)).collect()
+    };
+    sources.iter().enumerate().map(of_source).collect()
+}
+
+/// The windows within the limits, taken from all sources in turn.
+fn limited(by_source: Vec<Vec<Window>>, options: &EvaluateOptions) -> Vec<Window> {
+    let longest = by_source.iter().map(Vec::len).max().unwrap_or(0);
+    let (mut tokens, mut bytes, mut taken) = (0, 0, Vec::new());
+    for i in 0..longest {
+        for window in by_source.iter().filter_map(|list| list.get(i)) {
+            let full = |sum: usize, limit: Option<usize>| limit.is_some_and(|limit| sum >= limit);
+            if full(tokens, options.limit_tokens) || full(bytes, options.limit_bytes) {
+                return taken;
+            }
+            tokens += window.length;
+            bytes += window.bytes;
+            taken.push(*window);
+        }
+    }
+    taken
+}
+
+/// Windows of about the same length, padded to `context` rows each.
+#[derive(Debug)]
+struct Group<'a> {
+    context: usize,
+    first_row: u64,
+    windows: Vec<&'a Window>,
+}
+
+/// Lengths are rounded up to eighths of the context, so that short documents cost little. The initial state of a row
+/// is numbered by its place among all windows of its length: batches of another size give the same states.
+fn batches(windows: &[Window], context: usize, batch: usize) -> Vec<Group<'_>> {
+    const CLASSES: usize = 8;
+    let rows = |class: usize| (context * class).div_ceil(CLASSES);
+    let mut groups = Vec::new();
+    for class in 1..=CLASSES {
+        let fits = |w: &&Window| w.length <= rows(class) && w.length > rows(class - 1);
+        let members: Vec<&Window> = windows.iter().filter(fits).collect();
+        for (i, chunk) in members.chunks(batch).enumerate() {
+            let first_row = ((class as u64) << 32) + (i * batch * rows(class)) as u64;
+            groups.push(Group { context: rows(class), first_row, windows: chunk.to_vec() });
+        }
+    }
+    groups
+}
+
+/// Adds the losses of a group to those of its sources.
+fn measure<B: Backend>(
+    b: &B,
+    predictor: &Predictor<'_, B>,
+    sources: &[Source],
+    begin: u32,
+    group: &Group<'_>,
+    losses: &mut [Losses],
+) -> Result<()> {
+    let (batch, context) = (group.windows.len(), group.context);
+    let rows = batch * context;
+    let mut sequences =
+        Sequences { batch, context, tokens: vec![begin; rows], targets: vec![NO_TARGET; rows], starts: Vec::new() };
+    for (i, window) in group.windows.iter().enumerate() {
+        let ids = &sources[window.source].documents[window.document];
+        let predicted = &ids[window.start..window.start + window.length];
+        let at = i * context;
+        sequences.targets[at..at + window.length].copy_from_slice(predicted);
+        if window.start > 0 {
+            sequences.tokens[at] = ids[window.start - 1];
+        }
+        sequences.tokens[at + 1..at + window.length].copy_from_slice(&predicted[..window.length - 1]);
+    }
+    let targets = b.index(&sequences.targets);
+    let weight = b.fill(rows, 1, 1.0);
+    let mut values = vec![0.0; rows];
+    let steps = losses.iter().map(|l| l.nats.len()).max().unwrap_or(0);
+    predictor.run(&sequences, group.first_row, steps, |step| {
+        let (loss, _) = b.cross_entropy(step.logits, &targets, &weight, CrossEntropy { smoothing: 0.0 });
+        b.download_f64(&loss, &mut values);
+        b.status()?;
+        for (window, row) in group.windows.iter().zip(values.chunks_exact(context)) {
+            if let Some(sum) = losses[window.source].nats.get_mut(step.index) {
+                *sum += row.iter().take(window.length).sum::<f64>();
+            }
+        }
+        Ok(())
+    })
+}
+
+/// A line on standard error.
+struct Progress(Option<indicatif::ProgressBar>);
+
+impl Progress {
+    fn new(wanted: bool, tokens: usize) -> Self {
+        use std::io::IsTerminal as _;
+        let shown = wanted && std::io::stderr().is_terminal();
+        Self(shown.then(|| indicatif::ProgressBar::new(tokens as u64)))
+    }
+
+    fn advance(&mut self, tokens: usize) {
+        if let Some(bar) = &self.0 {
+            bar.inc(tokens as u64);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(lengths: &[usize]) -> Source {
+        Source { name: String::from("s"), documents: lengths.iter().map(|&n| vec![7; n]).collect() }
+    }
+
+    #[test]
+    fn windows_cover_every_token_once() {
+        let found = windows(&[source(&[0, 1, 5, 8, 17]), source(&[3])], 8, |_| 2);
+        let lengths: Vec<usize> = found[0].iter().map(|w| w.length).collect();
+        assert_eq!(lengths, [1, 5, 8, 8, 8, 1]);
+        assert_eq!(found[0].iter().map(|w| w.bytes).sum::<usize>(), 2 * 31);
+        assert_eq!(found[1].len(), 1);
+    }
+
+    #[test]
+    fn batches_hold_every_window_once_and_number_rows_by_window() {
+        let all: Vec<Window> = windows(&[source(&[1, 2, 3, 9, 16, 10, 1, 40])], 16, |_| 1).concat();
+        let numbers = |batch: usize| {
+            let mut rows: Vec<(usize, usize, u64)> = Vec::new();
+            for group in batches(&all, 16, batch) {
+                for (i, w) in group.windows.iter().enumerate() {
+                    assert!(w.length <= group.context);
+                    rows.push((w.document, w.start, group.first_row + (i * group.context) as u64));
+                }
+            }
+            rows.sort_unstable();
+            rows
+        };
+        assert_eq!(numbers(1).len(), all.len());
+        assert_eq!(numbers(1), numbers(3));
+    }
+
+    #[test]
+    fn limits_take_from_all_sources() {
+        let by_source = windows(&[source(&[4, 4, 4]), source(&[4, 4, 4])], 4, |_| 1);
+        let options = EvaluateOptions { limit_tokens: Some(8), ..EvaluateOptions::default() };
+        let taken = limited(by_source, &options);
+        assert_eq!(taken.iter().map(|w| w.source).collect::<Vec<_>>(), [0, 1]);
+    }
+}

@@ -1,0 +1,88 @@
+//! Reading files through the page cache and writing them all or not at all.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::ops::Deref;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use memmap2::Mmap;
+
+/// A file mapped into memory, read-only.
+#[derive(Debug)]
+pub struct Mapped(Option<Mmap>);
+
+impl Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or(&[])
+    }
+}
+
+/// Maps a file.
+///
+/// # Errors
+///
+/// A file that cannot be opened, or a folder; the message names it.
+pub fn map(path: &Path) -> Result<Mapped> {
+    let unreadable = || format!("cannot read {}", path.display());
+    let file = File::open(path).with_context(unreadable)?;
+    let metadata = file.metadata().with_context(unreadable)?;
+    if metadata.is_dir() {
+        bail!("{} is a folder; a file is needed here", path.display());
+    }
+    if !metadata.is_file() {
+        bail!("{} is not an ordinary file", path.display());
+    }
+    if metadata.len() == 0 {
+        return Ok(Mapped(None));
+    }
+    // SAFETY: the mapping is private to this value and never written. It is sound as long as nobody shortens or
+    // rewrites the file meanwhile; files of this program are replaced by renaming (`write`), which leaves the mapped
+    // one untouched.
+    let map = unsafe { Mmap::map(&file) }.with_context(unreadable)?;
+    Ok(Mapped(Some(map)))
+}
+
+/// Writes a file atomically: a temporary file in the same folder, synchronised, then renamed. An existing file is
+/// replaced whole or stays as it was.
+///
+/// # Errors
+///
+/// Whatever the file system refuses, and what `fill` returns; the message names the file.
+pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.is_dir() {
+        bail!("cannot write {}: it is a folder", path.display());
+    }
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    {
+        let mut buffered = std::io::BufWriter::new(temporary.as_file_mut());
+        fill(&mut buffered).with_context(failed)?;
+        buffered.flush().with_context(failed)?;
+    }
+    make_readable(temporary.as_file()).with_context(failed)?;
+    temporary.as_file().sync_all().with_context(failed)?;
+    temporary.persist(path).map_err(|error| error.error).with_context(failed)?;
+    // the rename itself lasts only once the folder is written; some file systems cannot do that and need not
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+    Ok(())
+}
+
+/// Gives a private temporary file the permissions of an ordinary one (`rw-r--r--`).
+#[cfg(unix)]
+fn make_readable(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+/// Temporary files have ordinary permissions here.
+#[cfg(not(unix))]
+fn make_readable(file: &File) -> std::io::Result<()> {
+    let permissions: fs::Permissions = file.metadata()?.permissions();
+    file.set_permissions(permissions)
+}

@@ -1,0 +1,24 @@
+//! CPU backend, files and commands of the energy-based transformer.
+//!
+//! The binary `host` is a thin shell around this library: every command in [`commands`] is a pair of an argument
+//! structure and a `run` function, and everything they do is reachable from here.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod checkpoint;
+pub mod cli;
+pub mod commands;
+pub mod cpu;
+pub mod data;
+pub mod evaluate;
+pub mod file;
+pub mod generate;
+pub mod interchange;
+pub mod metrics;
+pub mod model;
+pub mod parity;
+pub mod presets;
+pub mod progress;
+pub mod rollout;
+pub mod run_config;
+pub mod sampling;

@@ -1,0 +1,127 @@
+//! Golden cases: a training gradient held against that of the reference implementation.
+
+mod case;
+
+pub use case::{Case, Expected};
+
+use anyhow::{Result, bail};
+use ebt_core::compute::Backend;
+use ebt_core::optimizer::OptimizerConfig;
+use ebt_core::training::{StepSettings, Trainer};
+use serde::Serialize;
+
+use crate::interchange::{Names, unstack};
+
+/// Largest relative errors that pass.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Tolerance {
+    /// Of losses, energies, directions `G` and states.
+    pub values: f64,
+    /// Of the gradient of each parameter.
+    pub gradients: f64,
+}
+
+impl Tolerance {
+    /// For double precision.
+    pub const F64: Self = Self { values: 1e-9, gradients: 1e-9 };
+    /// For single precision. Gradients in which terms cancel lose digits: PyTorch reaches 4e-4 on the worst.
+    pub const F32: Self = Self { values: 5e-5, gradients: 2e-3 };
+}
+
+/// One compared quantity.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Quantity {
+    /// Name in the file, without `expect.`.
+    pub name: String,
+    /// `|ours - theirs| / |theirs|` in Euclidean norms; `|ours|` where theirs is all zero.
+    pub error: f64,
+    /// Largest error that passes; 0 where theirs is all zero.
+    pub bound: f64,
+    /// Whether the error is a number within the bound.
+    pub ok: bool,
+}
+
+impl Quantity {
+    fn compare(name: &str, ours: &[f64], theirs: &[f64], tolerance: f64) -> Self {
+        let theirs_norm = norm(theirs.iter().copied());
+        let difference = norm(ours.iter().zip(theirs).map(|(a, b)| a - b));
+        let same_length = ours.len() == theirs.len();
+        let (error, bound) = if theirs_norm == 0.0 { (difference, 0.0) } else { (difference / theirs_norm, tolerance) };
+        Self { name: name.to_owned(), error, bound, ok: same_length && error <= bound }
+    }
+}
+
+/// Euclidean norm, safe from overflow and underflow of the squares; NaN if any value is.
+fn norm(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = values.clone().fold(0.0, |m: f64, x| m.max(x.abs()));
+    // the maximum passes over NaN, the sums do not
+    if largest == 0.0 || largest.is_infinite() {
+        return values.map(f64::abs).sum();
+    }
+    largest * values.map(|x| (x / largest) * (x / largest)).sum::<f64>().sqrt()
+}
+
+/// Computes a case on a backend and compares every quantity: losses, energies, directions, states, and the gradient
+/// of every parameter. A parameter without a gradient in the file must have a gradient of zero.
+///
+/// # Errors
+///
+/// A case the backend cannot compute.
+pub fn run<B: Backend>(b: &B, case: &Case, tolerance: Tolerance) -> Result<Vec<Quantity>> {
+    let weights = case.layout.entries.iter().zip(&case.weights);
+    let weights = weights.map(|(e, w)| b.upload_f64(e.rows, e.columns, w)).collect();
+    let (config, objective) = (case.config.clone(), case.objective());
+    let mut trainer = Trainer::with_weights(b, config, objective, OptimizerConfig::default(), weights)?;
+    let settings = StepSettings { seed: 0, step: 0, rate: 0.0, micro_batch: case.sequences.batch, ema_decay: 0.0 };
+    let (report, traces) = trainer.gradient(b, &case.sequences, &settings, Some(&case.initial), true)?;
+    let [trace] = traces.as_slice() else { bail!("{} rollouts were traced instead of one", traces.len()) };
+
+    let expected = &case.expected;
+    let value = |name, ours: &[f64], theirs: &[f64]| Quantity::compare(name, ours, theirs, tolerance.values);
+    let mut quantities = vec![
+        value("loss", &[report.loss], &expected.loss),
+        value("reconstruction", &[report.reconstruction], &expected.reconstruction),
+        value("balance", &[report.balance], &expected.balance),
+        value("step_losses", &report.step_losses, &expected.step_losses),
+        value("energies", &download(b, &trace.energies), &expected.energies),
+        value("gradients", &download(b, &trace.directions), &expected.gradients),
+        value("states", &download(b, &trace.states), &expected.states),
+    ];
+    let gradients: Vec<Vec<f64>> = trainer.gradients().iter().map(|g| download(b, std::slice::from_ref(g))).collect();
+    b.status()?;
+    for (id, part) in Names::of(&case.layout).required() {
+        let ours = unstack(&case.layout.entries[id], part, &gradients[id]);
+        let theirs = case.gradient(&part.name)?.unwrap_or_else(|| vec![0.0; ours.len()]);
+        quantities.push(Quantity::compare(&format!("grad.{}", part.name), &ours, &theirs, tolerance.gradients));
+    }
+    Ok(quantities)
+}
+
+/// All values of a list of matrices, one after the other.
+fn download<B: Backend>(b: &B, list: &[B::Array]) -> Vec<f64> {
+    let mut all = Vec::new();
+    for a in list {
+        let (rows, columns) = b.shape(a);
+        let start = all.len();
+        all.resize(start + rows * columns, f64::NAN);
+        b.download_f64(a, &mut all[start..]);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comparison_is_relative_and_strict_about_zeros_and_nan() {
+        let error = |ours: &[f64], theirs: &[f64]| Quantity::compare("x", ours, theirs, 0.1);
+        assert!(error(&[1.0, 1.05], &[1.0, 1.0]).ok);
+        assert!(!error(&[1.0, 1.5], &[1.0, 1.0]).ok);
+        assert!(error(&[0.0], &[0.0]).ok && !error(&[1e-300], &[0.0]).ok);
+        assert!(!error(&[f64::NAN], &[1.0]).ok && !error(&[1.0], &[1.0, 1.0]).ok);
+        assert!(!error(&[f64::NAN, 1.0], &[1.0, 1.0]).ok && !error(&[f64::NAN, 0.0], &[0.0, 0.0]).ok);
+        assert!(!error(&[f64::INFINITY], &[1.0]).ok && !error(&[2e-200], &[1e-200]).ok);
+        assert_eq!(error(&[3.0], &[2.0]).error, 0.5);
+    }
+}

@@ -1,0 +1,141 @@
+//! What a training run tells while it runs: a bar on a terminal, a plain line now and then elsewhere.
+
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::checkpoint::Validation;
+use crate::metrics::StepLine;
+
+/// Receives the events of a session.
+pub trait Observer {
+    /// A sentence for the user.
+    fn note(&mut self, text: &str);
+    /// Training starts: steps done and steps in all.
+    fn start(&mut self, done: u64, total: u64);
+    /// A step was done; `seconds_left` is an estimate of the training that remains.
+    fn step(&mut self, line: &StepLine, tokens_per_second: f64, seconds_left: f64);
+    /// The model was measured.
+    fn validated(&mut self, validation: &Validation);
+    /// Training ended.
+    fn finish(&mut self);
+}
+
+/// Tells nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn note(&mut self, _: &str) {}
+    fn start(&mut self, _: u64, _: u64) {}
+    fn step(&mut self, _: &StepLine, _: f64, _: f64) {}
+    fn validated(&mut self, _: &Validation) {}
+    fn finish(&mut self) {}
+}
+
+/// Tells on standard error.
+#[derive(Debug, Default)]
+pub struct Terminal {
+    bar: Option<ProgressBar>,
+    total: u64,
+    validation: Option<f64>,
+    told: Option<Instant>,
+}
+
+/// Time between plain lines.
+const PAUSE: Duration = Duration::from_secs(10);
+const TEMPLATE: &str = "{bar:24.cyan/blue} {pos}/{len} steps  {msg}";
+
+impl Observer for Terminal {
+    fn note(&mut self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+
+    fn start(&mut self, done: u64, total: u64) {
+        self.total = total;
+        if !stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
+        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+            bar.set_style(style);
+        }
+        bar.set_position(done);
+        self.bar = Some(bar);
+    }
+
+    fn step(&mut self, line: &StepLine, tokens_per_second: f64, seconds_left: f64) {
+        let message = || {
+            let validation = self.validation.map_or(String::new(), |v| format!("  validation {v:.3} bits/byte"));
+            let left = clock(seconds_left);
+            format!("loss {:.3}{validation}  {tokens_per_second:.0} tokens/s  {left} left", line.loss)
+        };
+        if let Some(bar) = &self.bar {
+            bar.set_message(message());
+            bar.set_position(line.step);
+        } else if self.told.is_none_or(|at| at.elapsed() >= PAUSE) {
+            eprintln!("step {}/{}  {}", line.step, self.total, message());
+            self.told = Some(Instant::now());
+        }
+    }
+
+    fn validated(&mut self, validation: &Validation) {
+        self.validation = Some(validation.bits_per_byte);
+    }
+
+    fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            let (step, message) = (bar.position(), bar.message());
+            bar.finish_and_clear();
+            eprintln!("step {step}/{}  {message}", self.total);
+        }
+    }
+}
+
+/// `1:05:09`, `5:09` or `9 s`.
+pub fn clock(seconds: f64) -> String {
+    let s = seconds.max(0.0).round() as u64;
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, 0, s) => format!("{s} s"),
+        (0, m, s) => format!("{m}:{s:02}"),
+        (h, m, s) => format!("{h}:{m:02}:{s:02}"),
+    }
+}
+
+/// `1.23 M` and the like.
+pub fn count(x: f64) -> String {
+    match x {
+        x if x >= 1e12 => format!("{:.2} T", x / 1e12),
+        x if x >= 1e9 => format!("{:.2} G", x / 1e9),
+        x if x >= 1e6 => format!("{:.2} M", x / 1e6),
+        x if x >= 1e4 => format!("{:.1} k", x / 1e3),
+        x => format!("{x:.0}"),
+    }
+}
+
+/// `1.5 GiB` and the like.
+pub fn size(bytes: f64) -> String {
+    let kib = 1024.0;
+    match bytes {
+        x if x >= kib * kib * kib => format!("{:.2} GiB", x / (kib * kib * kib)),
+        x if x >= kib * kib => format!("{:.1} MiB", x / (kib * kib)),
+        x if x >= kib => format!("{:.1} KiB", x / kib),
+        x => format!("{x:.0} bytes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([clock(8.6), clock(309.0), clock(3909.0)], ["9 s", "5:09", "1:05:09"]);
+        assert_eq!([count(999.0), count(12_345.0), count(1_234_567.0)], ["999", "12.3 k", "1.23 M"]);
+        assert_eq!([size(512.0), size(1536.0), size(3.0 * 1024.0 * 1024.0)], ["512 bytes", "1.5 KiB", "3.0 MiB"]);
+    }
+}

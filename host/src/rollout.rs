@@ -1,0 +1,106 @@
+//! Inference with either kind of model: logits of the next token at every position, step by step.
+
+use anyhow::Result;
+use ebt_core::compute::Backend;
+use ebt_core::config::{Config, ModelKind};
+use ebt_core::descent::rollout::{self, Scene};
+use ebt_core::layer::Model;
+use ebt_core::objective::Objective;
+use ebt_core::training::{DeviceSequences, Sequences};
+use ebt_core::transformer;
+
+/// Steps that a model was trained to take at most; 1 for the baseline.
+pub fn usual_steps(config: &Config, objective: &Objective) -> usize {
+    match config.kind {
+        ModelKind::Ebt => objective.max_steps,
+        ModelKind::Transformer => 1,
+    }
+}
+
+/// The objective as inference uses it: the noise that only training wants is off.
+pub fn quiet(objective: &Objective) -> Objective {
+    Objective { langevin: 0.0, alpha_jitter: 1.0, ..objective.clone() }
+}
+
+/// A model ready to predict.
+#[derive(Debug)]
+pub struct Predictor<'a, B: Backend> {
+    b: &'a B,
+    model: Model<'a, B::Array>,
+    objective: Objective,
+    seed: u64,
+}
+
+/// What one step of the descent left behind.
+#[derive(Debug)]
+pub struct Step<'a, T> {
+    /// Number of the step, from 0.
+    pub index: usize,
+    /// Energies `(n,1)` of the state before the step; none in the baseline.
+    pub energy: Option<&'a T>,
+    /// State after the step: logits `(n,V)` of the next token.
+    pub logits: &'a T,
+}
+
+impl<'a, B: Backend> Predictor<'a, B> {
+    /// A predictor whose initial states are keyed by `seed`.
+    pub fn new(b: &'a B, model: Model<'a, B::Array>, objective: &Objective, seed: u64) -> Self {
+        Self { b, model, objective: quiet(objective), seed }
+    }
+
+    /// Runs `steps` steps of descent on all positions of `sequences` and shows each to `visit`. The baseline, which
+    /// does not descend, shows its logits once.
+    ///
+    /// Row `r` starts from the initial state number `first_row + r`, so results do not depend on how rows are batched.
+    ///
+    /// # Errors
+    ///
+    /// Tokens outside the vocabulary, a device failure, and what `visit` returns.
+    pub fn run(
+        &self,
+        sequences: &Sequences,
+        first_row: u64,
+        steps: usize,
+        mut visit: impl FnMut(Step<'_, B::Array>) -> Result<()>,
+    ) -> Result<()> {
+        let (b, config) = (self.b, self.model.config);
+        let device = DeviceSequences::upload(b, config, sequences)?;
+        let geometry = device.geometry(config);
+        if config.kind == ModelKind::Transformer {
+            let logits = transformer::forward(b, self.model, geometry, device.tokens()).0;
+            b.status()?;
+            return visit(Step { index: 0, energy: None, logits: &logits });
+        }
+        let scene = Scene {
+            b,
+            model: self.model,
+            geometry,
+            tokens: device.tokens(),
+            objective: &self.objective,
+            seed: self.seed,
+            step: 0,
+            first_row,
+            steps,
+        };
+        let alphas = scene.step_sizes(&scene.alpha().0);
+        let mut y = scene.initial();
+        let (mut condition, mut observed) = (None, None);
+        for index in 0..steps {
+            let s = scene.landscape(index);
+            let (_, condition) = match condition.take() {
+                Some((at, c)) if at == s => condition.insert((at, c)),
+                _ => condition.insert((s, rollout::condition_of(&scene, s).0)),
+            };
+            let key = scene.observed_key(s);
+            let (_, observed) = match observed.take() {
+                Some((at, o)) if at == key => observed.insert((at, o)),
+                _ => observed.insert((key, rollout::observe(&scene, condition))),
+            };
+            let at = rollout::evaluate(&scene, condition, observed, &y, false);
+            y = rollout::walk(&scene, &y, &at, &alphas).1;
+            b.status()?;
+            visit(Step { index, energy: Some(&at.energy), logits: &y })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! The keys a configuration may have, and the nearest one to a misspelt.
+
+use ebt_core::config::MoeConfig;
+use toml::{Table, Value};
+
+use super::RunConfig;
+
+/// A configuration in which every optional key is present.
+fn complete() -> RunConfig {
+    let mut c = RunConfig::default();
+    c.model.kv_heads = Some(1);
+    c.model.head_dim = Some(2);
+    c.model.window = Some(1);
+    c.model.moe = Some(MoeConfig::default());
+    c.train.minutes = Some(1.0);
+    c.train.threads = Some(1);
+    c.data.tokenizer = Some("tokenizer.json".into());
+    c
+}
+
+/// Dotted names of all keys, sections included.
+pub fn known() -> Vec<String> {
+    let mut names = Vec::new();
+    if let Ok(table) = Table::try_from(complete()) {
+        collect(&table, "", &mut names);
+    }
+    names
+}
+
+fn collect(table: &Table, prefix: &str, names: &mut Vec<String>) {
+    for (key, value) in table {
+        let name = join(prefix, key);
+        if let Value::Table(inner) = value {
+            collect(inner, &name, names);
+        }
+        names.push(name);
+    }
+}
+
+/// `prefix.key`, or `key` alone at the top.
+pub fn join(prefix: &str, key: &str) -> String {
+    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+}
+
+/// Keys that may be left out or unset with `none`.
+pub const OPTIONAL: [&str; 7] = [
+    "model.kv_heads",
+    "model.head_dim",
+    "model.window",
+    "model.moe",
+    "train.minutes",
+    "train.threads",
+    "data.tokenizer",
+];
+
+/// The known key nearest to `name`: by its last part, keys of the same section first.
+pub fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    let (section, last) = name.rsplit_once('.').unwrap_or(("", name));
+    let distance = |key: &str| {
+        let (at, part) = key.rsplit_once('.').unwrap_or(("", key));
+        let wrong = 2 * edits(part, last);
+        match (at == section, wrong) {
+            (true, _) => wrong,
+            (false, 0) => 1,
+            (false, _) => wrong + 1 + edits(at, section),
+        }
+    };
+    known.iter().map(String::as_str).min_by_key(|key| distance(key))
+}
+
+/// Levenshtein distance.
+pub fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_key_is_the_one_meant() {
+        let known = known();
+        for (wrong, right) in [
+            ("model.layer", "model.layers"),
+            ("optimizer.weight_deca", "optimizer.weight_decay"),
+            ("objective.max_step", "objective.max_steps"),
+            ("modell", "model"),
+            ("train.rate", "schedule.rate"),
+            ("model.moe.topk", "model.moe.top_k"),
+        ] {
+            assert_eq!(nearest(wrong, &known), Some(right), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn optional_keys_are_known() {
+        let known = known();
+        assert!(OPTIONAL.iter().all(|key| known.iter().any(|k| k == key)));
+        assert_eq!(edits("kitten", "sitting"), 3);
+    }
+}

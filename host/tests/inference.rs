@@ -1,0 +1,102 @@
+//! Evaluation and generation through the library.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use ebt_core::layer::Model;
+use ebt_host::cpu::Cpu;
+use ebt_host::evaluate::{EvaluateOptions, Evaluation, evaluate};
+use ebt_host::generate::{GenerateOptions, Generated, Stop, generate};
+use ebt_host::model::LoadedModel;
+use ebt_host::sampling::Sampling;
+use support::configs;
+
+fn documents() -> Vec<(String, Vec<String>)> {
+    let long = "Ankara'nın başkent oluşu ve İstanbul'un ilçeleri, köyleri ".repeat(3);
+    vec![
+        ("a".into(), vec!["Kısa.".into(), long, "ö".into()]),
+        ("b".into(), vec!["Üç beş kişi geldi; hepsi gitti.".into()]),
+        ("boş".into(), vec![]),
+    ]
+}
+
+fn run(loaded: &LoadedModel, options: &EvaluateOptions) -> Evaluation {
+    let b = Cpu::<f64>::new(2);
+    let weights = loaded.upload(&b).unwrap();
+    let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
+    evaluate(&b, model, &loaded.objective, loaded.tokenizer().unwrap(), &documents(), options).unwrap()
+}
+
+#[test]
+fn every_byte_counts_once_and_the_batch_does_not_matter() {
+    for config in configs() {
+        let loaded = support::model(&config, false);
+        let one = run(&loaded, &EvaluateOptions { batch: 1, steps: 4, ..EvaluateOptions::default() });
+        let text: usize = documents().iter().flat_map(|(_, d)| d).map(String::len).sum();
+        assert_eq!(one.total.bytes, text);
+        assert_eq!(one.sources.len(), 2, "sources without text are left out");
+        let energy_based = loaded.layout.energy.is_some();
+        assert_eq!(one.steps, if energy_based { 4 } else { 1 });
+        assert!(one.total.nats.iter().all(|x| x.is_finite() && *x > 0.0));
+        let other = run(&loaded, &EvaluateOptions { batch: 5, steps: 4, ..EvaluateOptions::default() });
+        for (a, b) in one.total.nats.iter().zip(&other.total.nats) {
+            assert!((a - b).abs() < 1e-9 * a.abs(), "{a} {b}");
+        }
+        let expected = (one.total.nats[0] / one.total.tokens as f64).exp();
+        assert_eq!(one.total.perplexity(0), expected);
+    }
+}
+
+#[test]
+fn more_thinking_does_not_change_the_first_steps() {
+    let loaded = support::model(&configs()[0], false);
+    let three = run(&loaded, &EvaluateOptions::default());
+    let six = run(&loaded, &EvaluateOptions { steps: 6, ..EvaluateOptions::default() });
+    assert_eq!((three.steps, six.steps), (3, 6));
+    assert_eq!(three.total.nats[..], six.total.nats[..3]);
+    let limited = run(&loaded, &EvaluateOptions { limit_tokens: Some(4), ..EvaluateOptions::default() });
+    assert!(limited.total.tokens < three.total.tokens);
+}
+
+#[test]
+fn a_uniform_model_has_the_perplexity_of_its_vocabulary() {
+    let mut loaded = support::model(&configs()[3], false);
+    let output = loaded.layout.vocabulary;
+    loaded.weights[output].fill(0.0);
+    let result = run(&loaded, &EvaluateOptions::default());
+    assert!((result.total.perplexity(0) - 300.0).abs() < 1e-9);
+    let bits = (300.0f64).log2() * result.total.tokens as f64 / result.total.bytes as f64;
+    assert!((result.total.bits_per_byte(0) - bits).abs() < 1e-12);
+}
+
+fn tokens(loaded: &LoadedModel, prompt: &str, options: &GenerateOptions) -> (Vec<Generated>, Stop) {
+    let b = Cpu::<f64>::new(1);
+    let weights = loaded.upload(&b).unwrap();
+    let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
+    let mut all = Vec::new();
+    let stop = generate(&b, model, &loaded.objective, loaded.tokenizer().unwrap(), prompt, options, |t| {
+        all.push(t.clone());
+        Ok(())
+    });
+    (all, stop.unwrap())
+}
+
+#[test]
+fn generation_is_reproducible_and_runs_beyond_the_context() {
+    for config in configs() {
+        let loaded = support::model(&config, false);
+        let sampling = Sampling { temperature: 1.5, ..Sampling::default() };
+        let options = GenerateOptions { tokens: 24, steps: 0, sampling, seed: 5 };
+        let (first, _) = tokens(&loaded, "Ankara", &options);
+        assert_eq!(first, tokens(&loaded, "Ankara", &options).0);
+        let tokenizer = loaded.tokenizer().unwrap();
+        let ids: Vec<u32> = first.iter().map(|t| t.id).collect();
+        assert!(tokenizer.decode(&ids).is_ok());
+        let steps = if loaded.layout.energy.is_some() { 3 } else { 0 };
+        assert!(first.iter().all(|t| t.energies.len() == steps && t.probability > 0.0));
+        // no special token but an end is ever drawn, and the empty prompt works
+        assert!(ids.iter().all(|&id| !tokenizer.token_bytes(id).unwrap().is_empty()));
+        tokens(&loaded, "", &GenerateOptions { tokens: 1, ..options });
+        assert_eq!(tokens(&loaded, "", &GenerateOptions { tokens: 0, ..options }), (vec![], Stop::Length));
+    }
+}

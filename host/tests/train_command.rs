@@ -1,0 +1,155 @@
+//! `host train`, `plan` and `bench` as programs: interrupts, resumption, exit statuses, JSON.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const TINY: [&str; 14] = [
+    "--set",
+    "model.dim=16",
+    "--set",
+    "model.heads=2",
+    "--set",
+    "model.ffn=16",
+    "--set",
+    "model.context=16",
+    "--set",
+    "train.batch=2",
+    "--set",
+    "train.checkpoint_every=1",
+    "--threads",
+    "1",
+];
+
+fn host(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+/// A tiny validation text, so that tests do not wait for the whole one.
+fn validation(folder: &Path) -> PathBuf {
+    let path = folder.join("validation.txt");
+    fs::write(&path, "Bir varmış bir yokmuş.\n\nEvvel zaman içinde kalbur saman içinde.\n").unwrap();
+    path
+}
+
+fn train(out: &Path, more: &[&str]) -> Command {
+    let held_out = validation(out.parent().unwrap());
+    let mut command = host(&["train", "--out"]);
+    command.arg(out).arg("--validation").arg(held_out).args(TINY).args(more);
+    command
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_saves_exits_with_130_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let child = train(&out, &["--steps", "100000", "--minutes", "5"]).spawn().unwrap();
+    let started = Instant::now();
+    let two_steps = |out: &Path| fs::read_to_string(out.join("metrics.jsonl")).is_ok_and(|t| t.lines().count() > 2);
+    while !two_steps(&out) && started.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output));
+    let command = format!("host train --resume {}", out.display());
+    assert!(text(&output).contains(&command), "{}", text(&output));
+    let (step, state) = newest(&out);
+    assert!(step >= 2 && state.is_file());
+
+    // another length of the run is refused by name, the same one goes on
+    let output = host(&["train", "--resume"]).arg(&out).args(["--steps", "7"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("`train.steps` is 7 now"), "{}", text(&output));
+    let output = host(&["train", "--json", "--quiet", "--minutes", "0.02", "--resume"]).arg(&out).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["ending"], "time_up");
+    assert!(summary["step"].as_u64().unwrap() > step);
+    assert!(output.stderr.is_empty());
+
+    // a second run does not write into the folder of the first
+    let output = train(&out, &[]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("holds a run already"), "{}", text(&output));
+}
+
+fn newest(out: &Path) -> (u64, PathBuf) {
+    let folders = fs::read_dir(out.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path());
+    let path = folders.max().unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    (name.strip_prefix("step-").unwrap().parse().unwrap(), path.join("state.ebs"))
+}
+
+#[test]
+fn a_finished_run_prints_a_table_and_how_to_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let output = train(&out, &["--steps", "2", "--set", "objective.curriculum=0"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let table = String::from_utf8(output.stdout).unwrap();
+    for part in ["unigram", "bigram", "thinking step 2", "2 of 2 steps", "host generate --model"] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let messages = String::from_utf8(output.stderr).unwrap();
+    for part in ["device: cpu f32, 1 threads", "parameters", "to beat: unigram"] {
+        assert!(messages.contains(part), "{part}: {messages}");
+    }
+    assert!(["model.ebt", "config.toml", "metrics.jsonl"].iter().all(|name| out.join(name).is_file()));
+}
+
+#[test]
+fn wrong_arguments_fail_with_the_right_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let at = out.to_str().unwrap();
+    for (arguments, status, part) in [
+        (&["train", "--preset", "huge"][..], 2, "nearest"),
+        (&["train", "--recipe", "s3"], 2, "s1"),
+        (&["train", "--steps", "many"], 2, "--steps"),
+        (&["train", "--out", at, "--steps", "0"], 1, "train.steps"),
+        (&["train", "--out", at, "--set", "model.layer=1"], 1, "`model.layers`"),
+        (&["train", "--out", at, "--data", "/nowhere.txt"], 1, "/nowhere.txt"),
+        (&["train", "--out", at, "--tokenizer", "/nowhere.json"], 1, "/nowhere.json"),
+        (&["train", "--out", at, "--backend", "cuda"], 1, "--backend"),
+        (&["train", "--resume"], 1, "--resume"),
+        (&["train", "--resume", at], 1, "no checkpoint"),
+        (&["plan", "--batch", "0"], 1, "train.batch"),
+        (&["bench", "train", "--heads", "3"], 1, "head_dim"),
+        (&["bench", "train", "--dtype", "f8"], 2, "--dtype"),
+    ] {
+        let output = host(arguments).output().unwrap();
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {text}");
+        assert!(text.contains(part) && !text.contains("panicked"), "{arguments:?}: {text}");
+    }
+    assert!(!out.exists());
+}
+
+#[test]
+fn plan_and_bench_print_json() {
+    let output = host(&["plan", "--json", "--preset", "seed"]).output().unwrap();
+    let plan: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(plan["peak_bytes"].as_u64().unwrap() > plan["weight_bytes"].as_u64().unwrap());
+    let sizes = ["--vocab", "64", "--dim", "16", "--layers", "1", "--heads", "2", "--ffn", "32", "--context", "8"];
+    for more in [&["--profile"][..], &["--unroll", "--experts", "4", "--expert-hidden", "8"]] {
+        let output =
+            host(&["bench", "train", "--threads", "1", "--steps", "2"]).args(sizes).args(more).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(line["tokens_per_second"].as_f64().unwrap() > 0.0 && line["loss"].as_f64().unwrap() > 0.0, "{line}");
+        assert_eq!(line["config"]["vocab"], 64);
+        assert_eq!(String::from_utf8(output.stderr).unwrap().contains("ms a step"), more == ["--profile"]);
+    }
+}
