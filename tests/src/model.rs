@@ -1,0 +1,158 @@
+//! Random models and batches: sizes come from the strategy, everything else from the seed.
+
+use ebt_core::compute::Backend;
+use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig, UpdateRule};
+use ebt_core::descent::rollout::Scene;
+use ebt_core::objective::Objective;
+use ebt_core::optimizer::OptimizerConfig;
+use ebt_core::parameters::{ParameterLayout, Role};
+use ebt_core::training::{DeviceSequences, NO_TARGET, Sequences, StepSettings, Trainer};
+use proptest::prelude::*;
+
+use crate::{Draw, Mat};
+
+/// Sizes of a random model.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Sequences.
+    pub batch: usize,
+    /// Positions.
+    pub context: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Landscapes.
+    pub landscapes: usize,
+    /// Vocabulary.
+    pub vocab: usize,
+}
+
+/// Feed-forward of a random model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One SwiGLU a block.
+    Dense,
+    /// Mixtures of experts.
+    Experts,
+}
+
+/// Small sizes.
+pub fn sizes() -> impl Strategy<Value = Sizes> {
+    (1..=3usize, 1..=5usize, 1..=2usize, 1..=3usize, 3..=8usize)
+        .prop_map(|(batch, context, layers, landscapes, vocab)| Sizes { batch, context, layers, landscapes, vocab })
+}
+
+/// Dense or with experts.
+pub fn kinds() -> impl Strategy<Value = Kind> {
+    prop_oneof![Just(Kind::Dense), Just(Kind::Experts)]
+}
+
+/// Any update rule.
+pub fn rules() -> impl Strategy<Value = UpdateRule> {
+    prop_oneof![Just(UpdateRule::Probability), Just(UpdateRule::Mirror), Just(UpdateRule::Logit)]
+}
+
+/// A configuration: grouped queries, windows, odd widths, tied or not, either conditioning.
+pub fn config(draw: &Draw, sizes: Sizes, kind: Kind) -> Config {
+    let kv_heads = 1 + draw.below(2);
+    let moe = (kind == Kind::Experts).then(|| {
+        let (groups, size) = (1 + draw.below(2), 1 + draw.below(3));
+        let top_groups = 1 + draw.below(groups);
+        MoeConfig {
+            n_routed: groups * size,
+            n_shared: draw.below(2),
+            top_k: 1 + draw.below(top_groups * size),
+            hidden: 1 + draw.below(4),
+            norm_topk: draw.one_in(2),
+            scale: 1.25,
+            n_group: groups,
+            topk_group: top_groups,
+            seq_aux: draw.one_in(2),
+            aux_coeff: 0.5,
+            first_dense: if sizes.layers > 1 { draw.below(2) } else { 0 },
+            bias_rate: 0.0,
+        }
+    });
+    Config {
+        kind: ModelKind::Ebt,
+        vocab: sizes.vocab,
+        dim: 3 + draw.below(4),
+        layers: sizes.layers,
+        heads: kv_heads * (1 + draw.below(2)),
+        kv_heads: Some(kv_heads),
+        head_dim: Some(2 + 2 * draw.below(2)),
+        ffn: 1 + draw.below(6),
+        context: sizes.context,
+        window: if draw.one_in(2) { None } else { Some(1 + draw.below(sizes.context + 2)) },
+        landscapes: sizes.landscapes,
+        tied: draw.one_in(3),
+        // differences need a network that is not steep where a candidate's mix is small
+        eps: 0.02,
+        alpha: 1.5,
+        condition: if draw.one_in(3) { Conditioning::Predictions } else { Conditioning::All },
+        moe,
+        ..Config::default()
+    }
+}
+
+/// Weights in layout order: initial values with noise on everything, so that no gradient is zero by symmetry.
+pub fn weights(draw: &Draw, config: &Config) -> Vec<Mat> {
+    let layout = ParameterLayout::new(config);
+    let one = |(id, e): (usize, &ebt_core::parameters::ParameterInfo)| {
+        let initial = e.initial(id, draw.below(1 << 20) as u64);
+        let spread = match e.role {
+            Role::Matrix | Role::Vector => 0.2,
+            Role::StepSize | Role::State => 0.0,
+        };
+        let value = |i| f64::from((initial(i) + spread * draw.normal()) as f32);
+        Mat::new(e.rows, e.columns, (0..e.len()).map(value).collect())
+    };
+    layout.entries.iter().enumerate().map(one).collect()
+}
+
+/// A batch, sometimes with document starts and with positions that have no target (never all of them).
+pub fn sequences(draw: &Draw, sizes: Sizes) -> Sequences {
+    let n = sizes.batch * sizes.context;
+    let mut targets = draw.indices(n, sizes.vocab);
+    if n > 1 && draw.one_in(2) {
+        targets[draw.below(n)] = NO_TARGET;
+    }
+    let starts = if draw.one_in(3) { crate::op::band::starts(draw, sizes.batch, sizes.context) } else { Vec::new() };
+    let tokens = draw.indices(n, sizes.vocab);
+    Sequences { batch: sizes.batch, context: sizes.context, tokens, targets, starts }
+}
+
+/// Step settings with everything in one micro-batch.
+pub fn settings(seed: u64) -> StepSettings {
+    StepSettings { seed, step: 3, rate: 0.01, micro_batch: usize::MAX, ema_decay: 0.9 }
+}
+
+/// A trainer with these weights.
+pub fn trainer<B: Backend>(b: &B, config: &Config, objective: &Objective, weights: &[Mat]) -> Trainer<B> {
+    let up = weights.iter().map(|w| w.upload(b)).collect();
+    Trainer::with_weights(b, config.clone(), objective.clone(), OptimizerConfig::default(), up)
+        .expect("a drawn model is valid")
+}
+
+/// Lends the rollout's scene for `weights` on `sequences`.
+pub fn with_scene<B: Backend, R>(
+    b: &B,
+    trainer: &Trainer<B>,
+    sequences: &Sequences,
+    seed: u64,
+    run: impl FnOnce(Scene<'_, B>, &DeviceSequences<B::Index>) -> R,
+) -> R {
+    let device = DeviceSequences::upload(b, &trainer.config, sequences).expect("a drawn batch is valid");
+    let settings = settings(seed);
+    let scene = Scene {
+        b,
+        model: trainer.model(),
+        geometry: device.geometry(&trainer.config),
+        tokens: device.tokens(),
+        objective: &trainer.objective,
+        seed,
+        step: settings.step,
+        first_row: 0,
+        steps: trainer.objective.steps(seed, settings.step),
+    };
+    run(scene, &device)
+}

@@ -1,0 +1,12 @@
+//! Every operation of `Compute` as data, one file a family; each file ends with the cases of its family.
+
+pub mod attention;
+pub mod band;
+pub mod collect;
+pub mod cross_entropy;
+pub mod elementwise;
+pub mod linear;
+pub mod movement;
+pub mod norm;
+pub mod pointwise;
+pub mod product;

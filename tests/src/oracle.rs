@@ -1,0 +1,177 @@
+//! The training loss as a function of the weights, from its formulas, with everything that the objective treats as a
+//! constant held at given values. Its differences judge the gradient of core's adjoint.
+//!
+//! What is constant (SPEC section 3): with `Detached` every state before a step; with `Last` the directions of all
+//! steps but the last; always the prediction in the contrastive term.
+
+use ebt_core::compute::Backend;
+use ebt_core::config::UpdateRule;
+use ebt_core::descent::rollout::{self, Evaluated, Scene};
+use ebt_core::descent::update_rule::advance;
+use ebt_core::energy::{self, Prediction};
+use ebt_core::layer::condition::Condition;
+use ebt_core::objective::{Flow, LossSteps, Objective};
+use ebt_core::training::NO_TARGET;
+
+use crate::Mat;
+
+/// Values held constant.
+#[derive(Clone, Debug, Default)]
+pub struct Frozen {
+    /// State before every step.
+    pub states: Vec<Mat>,
+    /// Direction of every step.
+    pub directions: Vec<Mat>,
+    /// Last state.
+    pub last: Option<Mat>,
+}
+
+/// Loss with its parts, and the trajectory.
+#[derive(Clone, Debug, Default)]
+pub struct Loss {
+    /// Cross entropy.
+    pub reconstruction: f64,
+    /// Balance of the mixtures, as far as it is differentiated.
+    pub balance: f64,
+    /// Contrastive and Lyapunov terms.
+    pub extra: f64,
+    /// Energies before every step.
+    pub energies: Vec<Mat>,
+    /// The trajectory.
+    pub trajectory: Frozen,
+}
+
+impl Loss {
+    /// The sum.
+    pub fn total(&self) -> f64 {
+        self.reconstruction + self.balance + self.extra
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+fn softmax(y: &[f64]) -> Vec<f64> {
+    let top = y.iter().fold(f64::NEG_INFINITY, |m, &x| m.max(x));
+    let e: Vec<f64> = y.iter().map(|x| (x - top).exp()).collect();
+    let sum: f64 = e.iter().sum();
+    e.iter().map(|x| x / sum).collect()
+}
+
+/// Mean over the positions with a target of the softened cross entropy.
+fn cross_entropy(y: &Mat, targets: &[u32], smoothing: f64, positions: f64) -> f64 {
+    let row = |(i, &t): (usize, &u32)| {
+        let p = softmax(y.row(i));
+        let even = smoothing / y.columns as f64;
+        let q = |j: usize| even + if j == t as usize { 1.0 - smoothing } else { 0.0 };
+        if t == NO_TARGET { 0.0 } else { -(0..y.columns).map(|j| q(j) * p[j].ln()).sum::<f64>() }
+    };
+    targets.iter().enumerate().map(row).sum::<f64>() / positions
+}
+
+/// `alpha D` of a row (SPEC section 4).
+fn fall(rule: UpdateRule, alpha: f64, p: &[f64], g: &[f64], next: &[f64]) -> f64 {
+    let mean = dot(p, g);
+    match rule {
+        UpdateRule::Probability => (0..p.len()).map(|i| g[i] * (p[i] - next[i])).sum(),
+        UpdateRule::Mirror => alpha * (0..p.len()).map(|i| p[i] * (g[i] - mean) * (g[i] - mean)).sum::<f64>(),
+        UpdateRule::Logit => alpha * (0..p.len()).map(|i| (p[i] * (g[i] - mean)).powi(2)).sum::<f64>(),
+    }
+}
+
+struct Step<'a, B: Backend> {
+    scene: Scene<'a, B>,
+    condition: &'a Condition<B::Array>,
+    memory: &'a [B::Array],
+    at: &'a Evaluated<B::Array, B::Index>,
+}
+
+impl<B: Backend> Step<'_, B> {
+    /// Energies of candidates on this step's landscape.
+    fn energies(&self, p: &Mat) -> Mat {
+        let Scene { b, model, geometry, .. } = self.scene;
+        let x = Prediction { model, geometry, condition: self.condition, memory: self.memory };
+        Mat::download(b, &energy::forward(b, &x, &self.scene.mix(&p.upload(b))).0)
+    }
+
+    /// Sum over counted positions of `relu(E' - E + c alpha D)^2`.
+    fn lyapunov(&self, next: &Mat, alphas: &Mat, targets: &[u32]) -> f64 {
+        let (b, objective) = (self.scene.b, self.scene.objective);
+        let (p, e) = (Mat::download(b, &self.at.p), Mat::download(b, &self.at.energy));
+        let g = Mat::download(b, &self.scene.unmix(&self.at.dp));
+        let after: Vec<f64> = (0..next.rows).flat_map(|i| softmax(next.row(i))).collect();
+        let after = Mat::new(next.rows, next.columns, after);
+        let energies = self.energies(&after);
+        let rule = self.scene.model.config.update;
+        let row = |i: usize| {
+            let down = fall(rule, alphas.data[i], p.row(i), g.row(i), after.row(i));
+            (energies.data[i] - e.data[i] + objective.lyapunov_c * down).max(0.0).powi(2)
+        };
+        (0..next.rows).filter(|&i| targets[i] != NO_TARGET).map(row).sum()
+    }
+}
+
+/// The loss of a rollout from `initial`; what the objective calls constant is taken from `frozen` if given.
+pub fn loss<B: Backend>(scene: Scene<'_, B>, targets: &[u32], initial: &Mat, frozen: Option<&Frozen>) -> Loss {
+    let (b, n) = (scene.b, scene.steps);
+    let objective: &Objective = scene.objective;
+    let positions = targets.iter().filter(|&&t| t != NO_TARGET).count() as f64;
+    let alphas = scene.step_sizes(&scene.alpha().0);
+    let mut out = Loss::default();
+    let mut y = initial.clone();
+    for i in 0..n {
+        if let (Some(f), Flow::Detached) = (frozen, objective.flow) {
+            y = f.states[i].clone();
+        }
+        let (condition, _) = rollout::condition_of(&scene, scene.landscape(i));
+        let observed = rollout::observe(&scene, &condition);
+        let noised = scene.noised(i, &y.upload(b));
+        let at = rollout::evaluate(&scene, &condition, &observed, &noised, false);
+        let (direction, next) = rollout::walk(&scene, &noised, &at, &alphas);
+        let counted = objective.loss == LossSteps::Mean || i + 1 == n;
+        let next = match frozen {
+            Some(f) if !counted => {
+                let (rule, limits) = (scene.model.config.update, objective.limits());
+                advance(b, rule, limits, (&noised, &at.p), &alphas, &f.directions[i].upload(b))
+            }
+            _ => next,
+        };
+        let next = Mat::download(b, &next);
+        out.energies.push(Mat::download(b, &at.energy));
+        out.trajectory.states.push(y);
+        out.trajectory.directions.push(Mat::download(b, &direction));
+        let ce = cross_entropy(&next, targets, objective.smoothing(i, n), positions);
+        out.reconstruction += objective.step_weight(i, n) * ce;
+        if counted {
+            if let Some(balance) = &at.balance {
+                out.balance += Mat::download(b, &balance.loss).data[0] / n as f64;
+            }
+            let step = Step { scene, condition: &condition, memory: &observed.memory, at: &at };
+            if objective.lyapunov > 0.0 {
+                let sum = step.lyapunov(&next, &Mat::download(b, &alphas), targets);
+                out.extra += objective.lyapunov / n as f64 * sum / positions;
+            }
+            if objective.contrastive > 0.0 && i + 1 == n {
+                let last = frozen.and_then(|f| f.last.as_ref()).unwrap_or(&next);
+                out.extra += contrastive(&step, last, targets, positions);
+            }
+        }
+        y = next;
+    }
+    out.trajectory.last = Some(y);
+    out
+}
+
+/// `weight * mean softplus(E(target) - E(prediction))`.
+fn contrastive<B: Backend>(step: &Step<'_, B>, last: &Mat, targets: &[u32], positions: f64) -> f64 {
+    let mut truth = Mat::zeros(last.rows, last.columns);
+    for (i, &t) in targets.iter().enumerate().filter(|(_, t)| **t != NO_TARGET) {
+        truth.data[i * last.columns + t as usize] = 1.0;
+    }
+    let own = (0..last.rows).flat_map(|i| softmax(last.row(i))).collect();
+    let (positive, negative) = (step.energies(&truth), step.energies(&Mat::new(last.rows, last.columns, own)));
+    let one = |i: usize| (positive.data[i] - negative.data[i]).exp().ln_1p();
+    let sum: f64 = (0..last.rows).filter(|&i| targets[i] != NO_TARGET).map(one).sum();
+    step.scene.objective.contrastive * sum / positions
+}

@@ -1,0 +1,122 @@
+//! Storage, noise, in-place arithmetic and the optimiser of a backend.
+
+use ebt_core::compute::{AdamW, Backend, Compute};
+use ebt_core::random::{Purpose, Stream};
+use proptest::prelude::*;
+
+use crate::compare::{close_number, ensure};
+use crate::factory::Reference64;
+use crate::{Draw, Factory, Mat, close, for_all, same_bits};
+
+/// What goes up comes down: single-precision numbers and integers to the bit, in both widths.
+pub fn values_survive_the_device<F: Factory>() {
+    F::with(|b| {
+        for_all(32, (1..=40usize, 1..=40usize, any::<u64>()), |(rows, columns, seed)| {
+            let draw = Draw::new(seed);
+            let m = draw.matrix(rows, columns);
+            let narrow: Vec<f32> = m.data.iter().map(|&x| x as f32).collect();
+            for a in [m.upload(b), b.upload(rows, columns, &narrow)] {
+                same_bits("as double", &Mat::download(b, &a), &m)?;
+                let mut back = vec![f32::NAN; narrow.len()];
+                b.download(&a, &mut back);
+                ensure(back == narrow, || "as single".into())?;
+            }
+            let integers: Vec<u32> =
+                (0..rows).map(|i| if i % 5 == 4 { u32::MAX } else { draw.below(1 << 30) as u32 }).collect();
+            let mut back = vec![0; rows];
+            b.download_index(&b.index(&integers), &mut back);
+            ensure(back == integers, || format!("{back:?} instead of {integers:?}"))
+        });
+    });
+}
+
+/// Noise is the reference's stream, wherever in it a call starts.
+pub fn noise_is_the_reference_noise<F: Factory>() {
+    F::with(|b| {
+        for_all(32, (1..=30usize, 1..=30usize, 0..=200u64, any::<u64>()), |(rows, columns, first, seed)| {
+            let stream = Stream::new(seed, seed as u32 ^ 5, Purpose::Langevin).detail(3);
+            let got = Mat::download(b, &b.normal(rows, columns, stream, first, 1.5));
+            let want = (0..(rows * columns) as u64).map(|i| 1.5 * stream.normal(first + i)).collect();
+            // single precision may compute the logarithm and the angle narrowly
+            close("noise", &got, &Mat::new(rows, columns, want), 10.0 * F::TOLERANCE.value)
+        });
+    });
+}
+
+/// `axpy`, `clamp`, `inside`, `clear`, `sum_squares` against the reference, for row factors and for one factor.
+pub fn in_place_operations<F: Factory>() {
+    fn run<B: Backend>(b: &B, x: &[Mat], bound: &Mat) -> Vec<Mat> {
+        let up = |i: usize| x[i].upload(b);
+        let mut zero = up(0);
+        b.clear(&mut zero);
+        let results = [
+            b.axpy(up(0), &x[2].upload(b), &up(1)),
+            b.clamp(up(0), &bound.upload(b)),
+            b.inside(&up(0), &bound.upload(b)),
+            zero,
+            b.sum_squares(&[up(0), up(1), up(2)]),
+        ];
+        results.iter().map(|a| Mat::download(b, a)).collect()
+    }
+    F::with(|b| {
+        Reference64::with(|reference| {
+            for_all(48, (1..=40usize, 1..=40usize, any::<bool>(), any::<u64>()), |(rows, columns, by_row, seed)| {
+                let draw = Draw::new(seed);
+                let r = if by_row { rows } else { 1 };
+                // coarse values meet the bound exactly: at the bound a value is clamped and no longer inside
+                let x = [draw.coarse(rows, columns, 2), draw.matrix(rows, columns), draw.matrix(r, 1)];
+                let bound = Mat::zeros(r, 1).plus(0.5, &Mat::new(r, 1, vec![2.0; r]));
+                let want = run(reference, &x, &bound);
+                let names = ["axpy", "clamp", "inside", "clear", "sum of squares"];
+                for ((name, got), want) in names.iter().zip(run(b, &x, &bound)).zip(want) {
+                    close(name, &got, &want, 3.0 * F::TOLERANCE.value)?;
+                }
+                let inside = (0..rows * columns).filter(|&i| x[0].data[i].abs() < 1.0).count() as f64;
+                let sum = b.sum_rows(&b.sum_columns(&b.inside(&x[0].upload(b), &bound.upload(b))));
+                close_number("values inside", Mat::download(b, &sum).data[0], inside, 0.0)
+            });
+        })
+    });
+}
+
+/// Three AdamW updates and averages against the textbook in double precision.
+pub fn optimiser_and_average<F: Factory>() {
+    F::with(|b| {
+        for_all(32, (1..=30usize, 1..=30usize, any::<u64>()), |(rows, columns, seed)| {
+            let draw = Draw::new(seed);
+            let mut p = draw.matrix(rows, columns);
+            let (mut first, mut second) = (Mat::zeros(rows, columns), Mat::zeros(rows, columns));
+            let mut mean = p.clone();
+            let (mut bp, mut b1, mut b2) = (p.upload(b), first.upload(b), second.upload(b));
+            let mut average = p.upload(b);
+            for t in 1..=3 {
+                let (rate, decay, eps, factor, keep) = (0.125, 0.0625, 1e-6, 0.5, 0.75);
+                let s = AdamW {
+                    rate,
+                    beta1: 0.75,
+                    beta2: 0.875,
+                    eps,
+                    decay,
+                    correction1: 1.0 - 0.75f64.powi(t),
+                    correction2: 1.0 - 0.875f64.powi(t),
+                };
+                let g = draw.matrix(rows, columns);
+                b.adamw(&mut bp, (&mut b1, &mut b2), &g.upload(b), &b.fill(1, 1, factor), s);
+                b.average(&mut average, &bp, keep);
+                for i in 0..p.data.len() {
+                    let g = factor * g.data[i];
+                    first.data[i] = s.beta1 * first.data[i] + (1.0 - s.beta1) * g;
+                    second.data[i] = s.beta2 * second.data[i] + (1.0 - s.beta2) * g * g;
+                    let change = (first.data[i] / s.correction1) / ((second.data[i] / s.correction2).sqrt() + eps);
+                    p.data[i] -= rate * decay * p.data[i] + rate * change;
+                    mean.data[i] += (1.0 - keep) * (p.data[i] - mean.data[i]);
+                }
+            }
+            let tolerance = 10.0 * F::TOLERANCE.value;
+            close("parameters", &Mat::download(b, &bp), &p, tolerance)?;
+            close("first moments", &Mat::download(b, &b1), &first, tolerance)?;
+            close("second moments", &Mat::download(b, &b2), &second, tolerance)?;
+            close("average", &Mat::download(b, &average), &mean, tolerance)
+        });
+    });
+}
