@@ -4,16 +4,18 @@
 //! stands before it in a window of the model's context. Bytes are counted once, as UTF-8. Perplexity is the exponential
 //! of the mean loss per token; bits per byte, the total loss over the total of bytes, does not depend on the tokenizer.
 
+use std::ops::Range;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use ebt_core::compute::{Backend, CrossEntropy};
 use ebt_core::layer::Model;
 use ebt_core::objective::Objective;
 use ebt_core::training::{NO_TARGET, Sequences};
-use ebt_tokenizer::{Special, Tokenizer};
+use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
+use crate::data::Tokens;
 use crate::model::check_vocabulary;
 use crate::rollout::{Predictor, usual_steps};
 
@@ -92,15 +94,6 @@ pub struct Evaluation {
     pub seconds: f64,
 }
 
-/// A text source as token ids.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Source {
-    /// Name for reports.
-    pub name: String,
-    /// Documents, each without its begin token.
-    pub documents: Vec<Vec<u32>>,
-}
-
 /// Evaluates a model on documents, given by source as text.
 ///
 /// # Errors
@@ -114,47 +107,42 @@ pub fn evaluate<B: Backend>(
     documents: &[(String, Vec<String>)],
     options: &EvaluateOptions,
 ) -> Result<Evaluation> {
-    let mut sources = Vec::new();
-    for (name, documents) in documents {
-        let documents = tokenizer.encode_batch(documents).with_context(|| name.clone())?;
-        sources.push(Source { name: name.clone(), documents });
-    }
-    evaluate_tokens(b, model, objective, tokenizer, &sources, options)
+    evaluate_tokens(b, model, objective, tokenizer, &Tokens::of(documents, tokenizer)?, options)
 }
 
-/// As [`evaluate`], on text that is encoded already.
+/// As [`evaluate`], on a token stream of the same tokenizer. What is measured is read as it is needed.
 ///
 /// # Errors
 ///
-/// As [`evaluate`].
+/// As [`evaluate`], and a damaged shard.
 pub fn evaluate_tokens<B: Backend>(
     b: &B,
     model: Model<'_, B::Array>,
     objective: &Objective,
     tokenizer: &Tokenizer,
-    sources: &[Source],
+    text: &Tokens,
     options: &EvaluateOptions,
 ) -> Result<Evaluation> {
     let started = Instant::now();
     check_vocabulary(model.config, tokenizer)?;
-    let Some(begin) = tokenizer.special(Special::Begin) else {
-        bail!("the tokenizer has no {} token, which has to stand before every document", Special::Begin);
-    };
     let usual = usual_steps(model.config, objective);
     let steps = if objective_descends(model) { usual.max(options.steps) } else { 1 };
-    let width = |id: u32| tokenizer.token_bytes(id).map_or(0, <[u8]>::len);
-    let windows = limited(windows(sources, model.config.context, width), options);
+    let width = |id: &u32| tokenizer.token_bytes(*id).map_or(0, <[u8]>::len);
+    let mut ids = Vec::new();
+    let windows = limited(windows(text, model.config.context), options, |window| {
+        ids.clear();
+        text.gather(window.targets(), &mut ids)?;
+        Ok(ids.iter().map(width).sum())
+    })?;
     if windows.is_empty() {
         bail!("there is no text to evaluate");
     }
-    let mut losses: Vec<Losses> = sources
-        .iter()
-        .map(|s| Losses { source: s.name.clone(), nats: vec![0.0; steps], ..Losses::default() })
-        .collect();
+    let empty = |source: &str| Losses { source: source.to_owned(), nats: vec![0.0; steps], ..Losses::default() };
+    let mut losses: Vec<Losses> = text.sources().iter().map(|name| empty(name)).collect();
     let predictor = Predictor::new(b, model, objective, options.seed);
     let mut progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
     for group in batches(&windows, model.config.context, options.batch.max(1)) {
-        measure(b, &predictor, sources, begin, &group, &mut losses)?;
+        measure(b, &predictor, text, &group, &mut losses)?;
         progress.advance(group.windows.iter().map(|w| w.length).sum());
     }
     for window in &windows {
@@ -162,7 +150,7 @@ pub fn evaluate_tokens<B: Backend>(
         source.tokens += window.length;
         source.bytes += window.bytes;
     }
-    let mut total = Losses { source: String::from("total"), nats: vec![0.0; steps], ..Losses::default() };
+    let mut total = empty("total");
     losses.iter().for_each(|l| total.add(l));
     losses.retain(|l| l.tokens > 0);
     Ok(Evaluation { sources: losses, total, steps, usual_steps: usual, seconds: started.elapsed().as_secs_f64() })
@@ -176,49 +164,55 @@ fn objective_descends<T>(model: Model<'_, T>) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Window {
     source: usize,
-    document: usize,
-    /// First predicted token inside the document.
-    start: usize,
+    /// Position of the first predicted token in the stream; the one before it, a begin token or text, is observed.
+    start: u64,
     /// Predicted tokens, at least 1.
     length: usize,
+    /// Bytes of text that these stand for, once counted.
     bytes: usize,
 }
 
-/// All windows of at most `context` tokens, by source.
-fn windows(sources: &[Source], context: usize, width: impl Fn(u32) -> usize) -> Vec<Vec<Window>> {
-    let of_document = |source: usize, document: usize, ids: &[u32]| -> Vec<Window> {
-        let runs = ids.chunks(context).enumerate();
-        let window = |(i, run): (usize, &[u32])| Window {
-            source,
-            document,
-            start: i * context,
-            length: run.len(),
-            bytes: run.iter().map(|&id| width(id)).sum(),
-        };
-        runs.map(window).collect()
-    };
-    let of_source = |(source, s): (usize, &Source)| {
-        s.documents.iter().enumerate().flat_map(|(d, ids)| of_document(source, d, ids)).collect()
-    };
-    sources.iter().enumerate().map(of_source).collect()
+impl Window {
+    /// Positions of the predicted tokens.
+    fn targets(&self) -> Range<u64> {
+        self.start..self.start + self.length as u64
+    }
 }
 
-/// The windows within the limits, taken from all sources in turn.
-fn limited(by_source: Vec<Vec<Window>>, options: &EvaluateOptions) -> Vec<Window> {
+/// All windows of at most `context` tokens, by source.
+fn windows(text: &Tokens, context: usize) -> Vec<Vec<Window>> {
+    let mut by_source = vec![Vec::new(); text.sources().len()];
+    for document in 0..text.documents() {
+        let (source, tokens) = (text.source(document), text.document(document));
+        for start in (tokens.start + 1..tokens.end).step_by(context) {
+            let length = (tokens.end - start).min(context as u64) as usize;
+            by_source[source].push(Window { source, start, length, bytes: 0 });
+        }
+    }
+    by_source
+}
+
+/// The windows within the limits, taken from all sources in turn, with their bytes counted.
+fn limited(
+    by_source: Vec<Vec<Window>>,
+    options: &EvaluateOptions,
+    mut count: impl FnMut(&Window) -> Result<usize>,
+) -> Result<Vec<Window>> {
     let longest = by_source.iter().map(Vec::len).max().unwrap_or(0);
     let (mut tokens, mut bytes, mut taken) = (0, 0, Vec::new());
     for i in 0..longest {
         for window in by_source.iter().filter_map(|list| list.get(i)) {
             let full = |sum: usize, limit: Option<usize>| limit.is_some_and(|limit| sum >= limit);
             if full(tokens, options.limit_tokens) || full(bytes, options.limit_bytes) {
-                return taken;
+                return Ok(taken);
             }
+            let window = Window { bytes: count(window)?, ..*window };
             tokens += window.length;
             bytes += window.bytes;
-            taken.push(*window);
+            taken.push(window);
         }
     }
-    taken
+    Ok(taken)
 }
 
 /// Windows of about the same length, padded to `context` rows each.
@@ -250,24 +244,27 @@ fn batches(windows: &[Window], context: usize, batch: usize) -> Vec<Group<'_>> {
 fn measure<B: Backend>(
     b: &B,
     predictor: &Predictor<'_, B>,
-    sources: &[Source],
-    begin: u32,
+    text: &Tokens,
     group: &Group<'_>,
     losses: &mut [Losses],
 ) -> Result<()> {
     let (batch, context) = (group.windows.len(), group.context);
     let rows = batch * context;
-    let mut sequences =
-        Sequences { batch, context, tokens: vec![begin; rows], targets: vec![NO_TARGET; rows], starts: Vec::new() };
+    let mut sequences = Sequences {
+        batch,
+        context,
+        tokens: vec![text.begin(); rows],
+        targets: vec![NO_TARGET; rows],
+        starts: Vec::new(),
+    };
+    let mut ids = Vec::with_capacity(context + 1);
     for (i, window) in group.windows.iter().enumerate() {
-        let ids = &sources[window.source].documents[window.document];
-        let predicted = &ids[window.start..window.start + window.length];
-        let at = i * context;
-        sequences.targets[at..at + window.length].copy_from_slice(predicted);
-        if window.start > 0 {
-            sequences.tokens[at] = ids[window.start - 1];
-        }
-        sequences.tokens[at + 1..at + window.length].copy_from_slice(&predicted[..window.length - 1]);
+        let Range { start, end } = window.targets();
+        ids.clear();
+        text.gather(start - 1..end, &mut ids)?;
+        let row = i * context..i * context + window.length;
+        sequences.tokens[row.clone()].copy_from_slice(&ids[..window.length]);
+        sequences.targets[row].copy_from_slice(&ids[1..]);
     }
     let targets = b.index(&sequences.targets);
     let weight = b.fill(rows, 1, 1.0);
@@ -315,28 +312,38 @@ impl Drop for Progress {
 mod tests {
     use super::*;
 
-    fn source(lengths: &[usize]) -> Source {
-        Source { name: String::from("s"), documents: lengths.iter().map(|&n| vec![7; n]).collect() }
+    use crate::data::part::Encoded;
+
+    /// Documents of these lengths, by source; a byte a token.
+    fn text(sources: &[&[usize]]) -> Tokens {
+        let mut all = Encoded::default();
+        for (source, lengths) in sources.iter().enumerate() {
+            lengths.iter().for_each(|&n| all.push(0, &vec![7; n], n as u64, source as u32));
+        }
+        Tokens::new(all, sources.iter().map(|_| String::from("s")).collect(), 0, 8)
     }
 
     #[test]
     fn windows_cover_every_token_once() {
-        let found = windows(&[source(&[0, 1, 5, 8, 17]), source(&[3])], 8, |_| 2);
+        let text = text(&[&[0, 1, 5, 8, 17], &[3]]);
+        let found = windows(&text, 8);
         let lengths: Vec<usize> = found[0].iter().map(|w| w.length).collect();
         assert_eq!(lengths, [1, 5, 8, 8, 8, 1]);
-        assert_eq!(found[0].iter().map(|w| w.bytes).sum::<usize>(), 2 * 31);
         assert_eq!(found[1].len(), 1);
+        let mut ids = Vec::new();
+        found.iter().flatten().for_each(|w| text.gather(w.targets(), &mut ids).unwrap());
+        assert_eq!(ids, [7; 34]);
     }
 
     #[test]
     fn batches_hold_every_window_once_and_number_rows_by_window() {
-        let all: Vec<Window> = windows(&[source(&[1, 2, 3, 9, 16, 10, 1, 40])], 16, |_| 1).concat();
+        let all: Vec<Window> = windows(&text(&[&[1, 2, 3, 9, 16, 10, 1, 40]]), 16).concat();
         let numbers = |batch: usize| {
-            let mut rows: Vec<(usize, usize, u64)> = Vec::new();
+            let mut rows: Vec<(u64, u64)> = Vec::new();
             for group in batches(&all, 16, batch) {
                 for (i, w) in group.windows.iter().enumerate() {
                     assert!(w.length <= group.context);
-                    rows.push((w.document, w.start, group.first_row + (i * group.context) as u64));
+                    rows.push((w.start, group.first_row + (i * group.context) as u64));
                 }
             }
             rows.sort_unstable();
@@ -348,9 +355,9 @@ mod tests {
 
     #[test]
     fn limits_take_from_all_sources() {
-        let by_source = windows(&[source(&[4, 4, 4]), source(&[4, 4, 4])], 4, |_| 1);
+        let by_source = windows(&text(&[&[4, 4, 4], &[4, 4, 4]]), 4);
         let options = EvaluateOptions { limit_tokens: Some(8), ..EvaluateOptions::default() };
-        let taken = limited(by_source, &options);
+        let taken = limited(by_source, &options, |w| Ok(w.length)).unwrap();
         assert_eq!(taken.iter().map(|w| w.source).collect::<Vec<_>>(), [0, 1]);
     }
 }

@@ -46,13 +46,21 @@ pub fn map(path: &Path) -> Result<Mapped> {
 }
 
 /// Writes a file atomically: a temporary file in the same folder, synchronised, then renamed. An existing file is
-/// replaced whole or stays as it was.
+/// replaced whole or stays as it was. A link is followed; into what is no ordinary file, a device or a pipe, is written
+/// directly.
 ///
 /// # Errors
 ///
 /// Whatever the file system refuses, and what `fill` returns; the message names the file.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        let mut out = File::options().write(true).open(&target).with_context(failed)?;
+        fill(&mut out).with_context(failed)?;
+        return out.flush().with_context(failed);
+    }
+    let path = target.as_path();
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() {
         bail!("cannot write {}: it is a folder", path.display());
@@ -85,4 +93,30 @@ fn make_readable(file: &File) -> std::io::Result<()> {
 fn make_readable(file: &File) -> std::io::Result<()> {
     let permissions: fs::Permissions = file.metadata()?.permissions();
     file.set_permissions(permissions)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
+
+    #[test]
+    fn links_are_followed_and_devices_stay_devices() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        symlink(&file, &link).unwrap();
+        write(&link, |out| Ok(out.write_all(b"new")?)).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        // a link of our own to the device, so that a mistake does not cost the machine its device
+        let null = folder.path().join("null");
+        symlink("/dev/null", &null).unwrap();
+        write(&null, |out| Ok(out.write_all(b"gone")?)).unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        let full = folder.path().join("full");
+        symlink("/dev/full", &full).unwrap();
+        let error = write(&full, |out| Ok(out.write_all(b"no room")?)).unwrap_err();
+        assert!(format!("{error:#}").contains("full"), "{error:#}");
+    }
 }

@@ -8,6 +8,7 @@
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
+pub mod corpus;
 pub mod cpu;
 pub mod data;
 pub mod evaluate;
@@ -22,3 +23,4 @@ pub mod progress;
 pub mod rollout;
 pub mod run_config;
 pub mod sampling;
+pub mod tokenization;

@@ -20,6 +20,8 @@ pub struct StepLine {
     pub tokens: u64,
     /// Seconds of training so far, over all invocations.
     pub seconds: f64,
+    /// Seconds that this step waited for its batch.
+    pub data_wait: f64,
     /// Whole loss in nats a token.
     pub loss: f64,
     /// Cross entropy part.
@@ -43,7 +45,7 @@ pub struct StepLine {
 }
 
 impl StepLine {
-    /// The line of a report.
+    /// The line of a report, of a step that did not wait for data.
     pub fn new(report: &StepReport, step: u64, tokens: u64, seconds: f64, rate: f64) -> Self {
         let load = |counts: &Vec<f64>| {
             let mean = counts.iter().sum::<f64>() / counts.len().max(1) as f64;
@@ -53,6 +55,7 @@ impl StepLine {
             step,
             tokens,
             seconds,
+            data_wait: 0.0,
             loss: report.loss,
             reconstruction: report.reconstruction,
             balance: report.balance,

@@ -119,7 +119,7 @@ impl LoadedModel {
     ///
     /// As [`save`].
     pub fn save(&self, path: &Path, dtype: Dtype) -> Result<()> {
-        let tokenizer = self.tokenizer.as_ref().map(Tokenizer::to_json).transpose()?;
+        let tokenizer = self.tokenizer.as_ref().map(Tokenizer::to_json);
         save(
             path,
             &Contents {
@@ -128,7 +128,7 @@ impl LoadedModel {
                 provenance: &self.provenance,
                 weights: &self.weights,
                 dtype,
-                tokenizer: tokenizer.as_deref().map(str::as_bytes),
+                tokenizer: tokenizer.map(str::as_bytes),
             },
         )
     }

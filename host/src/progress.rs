@@ -8,18 +8,35 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::checkpoint::Validation;
 use crate::metrics::StepLine;
 
+/// Writes a line to standard error, or nowhere when that is closed or full: telling must never stop the work.
+pub fn tell(text: impl std::fmt::Display) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
 /// Receives the events of a session.
 pub trait Observer {
     /// A sentence for the user.
     fn note(&mut self, text: &str);
     /// Training starts: steps done and steps in all.
     fn start(&mut self, done: u64, total: u64);
-    /// A step was done; `seconds_left` is an estimate of the training that remains.
-    fn step(&mut self, line: &StepLine, tokens_per_second: f64, seconds_left: f64);
+    /// A step was done.
+    fn step(&mut self, line: &StepLine, pace: Pace);
     /// The model was measured.
     fn validated(&mut self, validation: &Validation);
     /// Training ended.
     fn finish(&mut self);
+}
+
+/// How fast training goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pace {
+    /// Tokens a second of training steps.
+    pub tokens_per_second: f64,
+    /// Share of the time of training steps that was spent waiting for data, from 0 to 1.
+    pub data_wait: f64,
+    /// Estimate of the training that remains.
+    pub seconds_left: f64,
 }
 
 /// Tells nothing.
@@ -29,7 +46,7 @@ pub struct Silent;
 impl Observer for Silent {
     fn note(&mut self, _: &str) {}
     fn start(&mut self, _: u64, _: u64) {}
-    fn step(&mut self, _: &StepLine, _: f64, _: f64) {}
+    fn step(&mut self, _: &StepLine, _: Pace) {}
     fn validated(&mut self, _: &Validation) {}
     fn finish(&mut self) {}
 }
@@ -45,13 +62,15 @@ pub struct Terminal {
 
 /// Time between plain lines.
 const PAUSE: Duration = Duration::from_secs(10);
+/// Share of the time waiting for data from which on it is told: the machine could train faster.
+const NOTABLE_WAIT: f64 = 0.01;
 const TEMPLATE: &str = "{bar:24.cyan/blue} {pos}/{len} steps  {msg}";
 
 impl Observer for Terminal {
     fn note(&mut self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            None => tell(text),
         }
     }
 
@@ -68,17 +87,21 @@ impl Observer for Terminal {
         self.bar = Some(bar);
     }
 
-    fn step(&mut self, line: &StepLine, tokens_per_second: f64, seconds_left: f64) {
+    fn step(&mut self, line: &StepLine, pace: Pace) {
         let message = || {
             let validation = self.validation.map_or(String::new(), |v| format!("  validation {v:.3} bits/byte"));
-            let left = clock(seconds_left);
-            format!("loss {:.3}{validation}  {tokens_per_second:.0} tokens/s  {left} left", line.loss)
+            let waiting = match pace.data_wait {
+                share if share >= NOTABLE_WAIT => format!("  {:.0}% waiting for data", 100.0 * share),
+                _ => String::new(),
+            };
+            let (speed, left) = (pace.tokens_per_second, clock(pace.seconds_left));
+            format!("loss {:.3}{validation}  {speed:.0} tokens/s{waiting}  {left} left", line.loss)
         };
         if let Some(bar) = &self.bar {
             bar.set_message(message());
             bar.set_position(line.step);
         } else if self.told.is_none_or(|at| at.elapsed() >= PAUSE) {
-            eprintln!("step {}/{}  {}", line.step, self.total, message());
+            tell(format_args!("step {}/{}  {}", line.step, self.total, message()));
             self.told = Some(Instant::now());
         }
     }
@@ -91,7 +114,7 @@ impl Observer for Terminal {
         if let Some(bar) = self.bar.take() {
             let (step, message) = (bar.position(), bar.message());
             bar.finish_and_clear();
-            eprintln!("step {step}/{}  {message}", self.total);
+            tell(format_args!("step {step}/{}  {message}", self.total));
         }
     }
 }

@@ -45,7 +45,9 @@ fn saved(folder: &Path, config: usize) -> String {
 fn help_and_version_are_there() {
     assert!(succeeds(&["--version"]).starts_with("host "));
     let help = succeeds(&["--help"]);
-    for command in ["train", "eval", "generate", "parity", "import", "export", "plan", "bench", "inspect"] {
+    for command in
+        ["train", "data", "tokenizer", "eval", "generate", "parity", "import", "export", "plan", "bench", "inspect"]
+    {
         assert!(help.contains(&format!("  {command} ")), "{command}: {help}");
         assert!(succeeds(&[command, "--help"]).contains("Usage:"));
     }

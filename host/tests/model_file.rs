@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use support::{configs, fixtures};
 
 fn bytes_of(model: &LoadedModel, dtype: Dtype) -> Vec<u8> {
-    let json = model.tokenizer.as_ref().unwrap().to_json().unwrap();
+    let json = model.tokenizer.as_ref().unwrap().to_json();
     model_file::write(&Contents {
         config: &model.config,
         objective: &model.objective,

@@ -41,6 +41,20 @@ pub(crate) fn bytes_of(token: &str) -> Option<Vec<u8>> {
     token.chars().map(byte_of).collect()
 }
 
+/// The token that stands for `bytes`.
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| symbol_of(byte)).collect()
+}
+
+/// The symbol that stands for `byte`.
+fn symbol_of(byte: u8) -> char {
+    let (list, count) = &UNPRINTABLE;
+    match list[..*count].iter().position(|&other| other == byte).and_then(|i| u8::try_from(i).ok()) {
+        Some(index) => char::from_u32(256 + u32::from(index)).unwrap_or(char::REPLACEMENT_CHARACTER),
+        None => char::from(byte),
+    }
+}
+
 /// The 256 symbols.
 pub(crate) fn symbols() -> impl Iterator<Item = char> {
     ('\0'..='\u{1FF}').filter(|&symbol| byte_of(symbol).is_some())
@@ -56,6 +70,7 @@ mod tests {
     fn every_byte_has_exactly_one_symbol() {
         let bytes: HashSet<u8> = symbols().filter_map(byte_of).collect();
         assert_eq!((symbols().count(), bytes.len()), (256, 256));
+        assert!((0..=255).all(|byte| bytes_of(&text_of(&[byte])) == Some(vec![byte])));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::compact::CompactError;
+
 /// Why a tokenizer could not be loaded, trained or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -64,6 +66,15 @@ pub enum TokenizerError {
         /// The most bytes of text that can be counted safely.
         most: u64,
     },
+    /// A compact tokenizer cannot be made.
+    #[error("this tokenizer has no compact form: {problem}")]
+    Compact {
+        /// What it holds that the compact form cannot.
+        problem: String,
+    },
+    /// A compact tokenizer cannot be read or used.
+    #[error(transparent)]
+    Runtime(#[from] CompactError),
     /// The tokenizer library failed on something that passed all checks above.
     #[error("{action} failed inside the tokenizer library: {problem}")]
     Library {

@@ -1,4 +1,8 @@
-//! Byte-level BPE tokenization.
+//! Lossless tokenization of Turkish text.
+//!
+//! [`Tokenizer`] learns, loads, encodes and decodes; [`compact`] does the last two in place, without std and without a
+//! heap; [`affix`] is the grammar of Turkish suffixes by which tokenizers are measured. Without the feature `std` only the
+//! latter two are there. [`Kind`] says how tokens are chosen.
 //!
 //! Every Unicode string encodes to token ids and decodes back to itself, byte for byte: there is
 //! no normaliser, no added prefix space and no unknown token. Special tokens (`<s>`, `<pad>`, …)
@@ -29,17 +33,41 @@
 //! # }
 //! ```
 
-mod alphabet;
-mod error;
-mod format;
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+pub mod affix;
+pub mod compact;
 mod special;
+
+#[cfg(feature = "std")]
+mod alphabet;
+#[cfg(feature = "std")]
+mod build;
+#[cfg(feature = "std")]
+mod error;
+#[cfg(feature = "std")]
+mod format;
+#[cfg(feature = "std")]
+mod library;
+#[cfg(feature = "std")]
 mod stream;
+#[cfg(feature = "std")]
 mod table;
+#[cfg(feature = "std")]
 mod tokenizer;
+#[cfg(feature = "std")]
 mod train;
 
-pub use error::TokenizerError;
 pub use special::Special;
+
+#[cfg(feature = "std")]
+pub use error::TokenizerError;
+#[cfg(feature = "std")]
+pub use library::{Library, LibraryToken};
+#[cfg(feature = "std")]
 pub use stream::StreamDecoder;
-pub use tokenizer::Tokenizer;
+#[cfg(feature = "std")]
+pub use tokenizer::{Kind, Tokenizer};
+#[cfg(feature = "std")]
 pub use train::{ProgressSink, TrainOptions, TrainProgress};

@@ -1,6 +1,6 @@
 //! The special tokens.
 
-use std::fmt;
+use core::fmt;
 
 /// A token with a function of its own rather than text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

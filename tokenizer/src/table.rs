@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::format::TokenizerFile;
+use crate::build::{Parts, Rules};
+use crate::format::{AddedToken, TokenizerFile};
 use crate::{Special, TokenizerError, alphabet};
 
 /// The bytes of every token and the ids of the special ones.
@@ -21,13 +22,16 @@ impl TokenTable {
     pub(crate) fn new(file: &TokenizerFile) -> Result<Self, TokenizerError> {
         let added: HashMap<u32, usize> =
             (file.added_tokens.iter().enumerate()).map(|(index, token)| (token.id, index)).collect();
-        let mut entries: Vec<(u32, Vec<u8>)> = Vec::with_capacity(file.model.vocab.len());
-        for (token, &id) in &file.model.vocab {
+        let mut entries: Vec<(u32, Vec<u8>)> = Vec::new();
+        for (token, id) in file.model.vocabulary() {
             if !added.contains_key(&id) {
                 let bytes = alphabet::bytes_of(token).ok_or_else(|| {
                     let problem = format!("holds token {token:?} (id {id}), which is not written in the byte alphabet");
                     TokenizerError::field("model.vocab", problem)
                 })?;
+                if bytes.is_empty() {
+                    return Err(TokenizerError::field("model.vocab", format!("holds an empty token (id {id})")));
+                }
                 entries.push((id, bytes));
             }
         }
@@ -63,6 +67,21 @@ impl TokenTable {
     /// How many tokens there are.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// What the tokenizer consists of, if the compact form can hold it.
+    pub(crate) fn parts(&self, file: &TokenizerFile) -> Option<Parts> {
+        let known = |token: &AddedToken| token.special && Special::ALL.iter().any(|s| s.text() == token.content);
+        if !file.added_tokens.iter().all(known) {
+            return None;
+        }
+        let rules = match (file.model.merges(), file.model.costs()) {
+            (Some(merges), _) => Rules::Merges(merges),
+            (None, Some(costs)) => Rules::Costs(costs),
+            (None, None) => return None,
+        };
+        let tokens = (0..self.len() as u32).filter_map(|id| self.get(id)).map(<[u8]>::to_vec).collect();
+        Some(Parts { segmentation: file.pre_tokenizer.segmentation()?, tokens, rules, specials: self.specials })
     }
 
     /// The bytes of a token; none for a special token.

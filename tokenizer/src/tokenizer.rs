@@ -2,14 +2,31 @@
 
 use std::fmt;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
+use crate::build::Parts;
+use crate::compact::{self, CompactTokenizer, Header};
 use crate::format::TokenizerFile;
 use crate::table::TokenTable;
-use crate::{Special, TokenizerError};
+use crate::{Library, Special, TokenizerError};
 
-/// A lossless byte-level BPE tokenizer. Cloning it is cheap: clones share their tables.
+/// How a tokenizer chooses tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Byte-level byte-pair encoding on words.
+    Bpe,
+    /// Unigram language model on words (Kudo 2018), over bytes.
+    Unigram,
+    /// The most probable of words, roots, suffix chains and frequent phrases.
+    #[default]
+    Turkish,
+}
+
+/// A lossless byte-level tokenizer. Cloning it is cheap: clones share their tables.
 #[derive(Clone)]
 pub struct Tokenizer {
     inner: Arc<Inner>,
@@ -17,9 +34,18 @@ pub struct Tokenizer {
 
 /// What clones share.
 struct Inner {
-    library: tokenizers::Tokenizer,
+    engine: Engine,
+    json: String,
     table: TokenTable,
     fingerprint: u64,
+}
+
+/// What encodes.
+enum Engine {
+    /// The compact runtime.
+    Compact { header: Header, bytes: Vec<u8> },
+    /// The library, for files that the compact form cannot hold.
+    Library(Box<Library>),
 }
 
 impl Tokenizer {
@@ -32,52 +58,119 @@ impl Tokenizer {
     pub fn from_json(bytes: &[u8]) -> Result<Self, TokenizerError> {
         let file = TokenizerFile::parse(bytes)?;
         let table = TokenTable::new(&file)?;
-        let mut library: tokenizers::Tokenizer = serde_json::from_slice(bytes).map_err(TokenizerError::Json)?;
+        let library = Library::from_json(bytes)?;
         for token in &file.added_tokens {
             let content = token.content.as_str();
-            if library.token_to_id(content) != Some(token.id) {
+            if library.inner().token_to_id(content) != Some(token.id) {
                 let problem =
                     format!("gives token {content:?} the id {}, which does not follow the vocabulary", token.id);
                 return Err(TokenizerError::field("added_tokens", problem));
             }
         }
-        library.set_encode_special_tokens(true);
-        let fingerprint = fingerprint(json_of(&library)?.as_bytes());
-        let inner = Arc::new(Inner { library, table, fingerprint });
-        Ok(Self { inner })
+        let json = library.inner().to_string(false);
+        let json = json.map_err(|problem| TokenizerError::library("writing the tokenizer JSON", &problem))?;
+        let fingerprint = fnv1a(json.as_bytes());
+        let compact = table.parts(&file).map(|parts| parts.to_compact(fingerprint));
+        let engine = match compact {
+            Some(Ok(bytes)) => Engine::Compact { header: compact::read(&bytes)?.0, bytes },
+            Some(Err(TokenizerError::Compact { .. })) | None => Engine::Library(Box::new(library)),
+            Some(Err(error)) => return Err(error),
+        };
+        Ok(Self { inner: Arc::new(Inner { engine, json, table, fingerprint }) })
     }
 
-    /// Loads a tokenizer from a `tokenizer.json` file.
+    /// Loads a tokenizer from its compact form.
     ///
     /// # Errors
     ///
-    /// As [`Tokenizer::from_json`], or that the file cannot be read; the error names the file.
+    /// Damaged bytes.
+    pub fn from_compact(bytes: &[u8]) -> Result<Self, TokenizerError> {
+        let parts = Parts::of_compact(bytes)?;
+        Self::from_json(parts.to_json()?.as_bytes())
+    }
+
+    /// Loads a tokenizer from a file: a `tokenizer.json` or a compact tokenizer, told apart by their first bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::from_json`] and [`Tokenizer::from_compact`], or that the file cannot be read; the error names
+    /// the file.
     pub fn from_file(path: &Path) -> Result<Self, TokenizerError> {
         let path_buf = || path.to_path_buf();
         let bytes = fs::read(path).map_err(|source| TokenizerError::Read { path: path_buf(), source })?;
-        Self::from_json(&bytes).map_err(|source| TokenizerError::File { path: path_buf(), source: Box::new(source) })
+        Self::from_bytes(&bytes).map_err(|source| TokenizerError::File { path: path_buf(), source: Box::new(source) })
     }
 
-    /// The contents of a `tokenizer.json` file that [`Tokenizer::from_json`] reads back. The same
-    /// tokenizer always gives the same text.
+    /// Loads the contents of either kind of file.
     ///
     /// # Errors
     ///
-    /// A failure inside the tokenizer library.
-    pub fn to_json(&self) -> Result<String, TokenizerError> {
-        json_of(&self.inner.library)
+    /// As [`Tokenizer::from_json`] and [`Tokenizer::from_compact`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, TokenizerError> {
+        // the last byte of the magic is the version
+        if bytes.starts_with(&compact::MAGIC[..7]) { Self::from_compact(bytes) } else { Self::from_json(bytes) }
+    }
+
+    /// The contents of a `tokenizer.json` file that [`Tokenizer::from_json`] and the HuggingFace library read back. The
+    /// same tokenizer always gives the same text.
+    pub fn to_json(&self) -> &str {
+        &self.inner.json
+    }
+
+    /// The compact form, for [`compact::CompactTokenizer`].
+    ///
+    /// # Errors
+    ///
+    /// [`TokenizerError::Compact`] for a tokenizer from elsewhere that has settings which the compact form cannot hold.
+    pub fn to_compact(&self) -> Result<&[u8], TokenizerError> {
+        match &self.inner.engine {
+            Engine::Compact { bytes, .. } => Ok(bytes),
+            Engine::Library(_) => {
+                let problem =
+                    String::from("its model, its way of cutting text or its added tokens are not known to it");
+                Err(TokenizerError::Compact { problem })
+            }
+        }
+    }
+
+    /// The compact runtime of this tokenizer, if it has one.
+    pub fn compact(&self) -> Option<CompactTokenizer<'_>> {
+        match &self.inner.engine {
+            Engine::Compact { header, bytes } => {
+                Some(CompactTokenizer::of_checked(header, compact::tables(header, bytes)))
+            }
+            Engine::Library(_) => None,
+        }
     }
 
     /// Encodes text. No special token is added, and none results from text that spells one.
     ///
     /// # Errors
     ///
-    /// A failure inside the tokenizer library.
+    /// A failure inside the tokenizer library; none for a tokenizer that has a compact form.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        match self.inner.library.encode_fast(text, false) {
-            Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-            Err(problem) => Err(TokenizerError::library("encoding", &problem)),
-        }
+        let mut ids = Vec::new();
+        self.encode_into(text, &mut ids)?;
+        Ok(ids)
+    }
+
+    /// Encodes text as [`Tokenizer::encode`] and appends the ids to `ids`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::encode`]; `ids` is then as it was.
+    pub fn encode_into(&self, text: &str, ids: &mut Vec<u32>) -> Result<(), TokenizerError> {
+        let Some(compact) = self.compact() else {
+            let Engine::Library(library) = &self.inner.engine else { return Ok(()) };
+            ids.extend(library.encode_ids(text)?);
+            return Ok(());
+        };
+        let before = ids.len();
+        ids.resize(before + compact.places(text), 0);
+        let count = compact.encode(text, &mut ids[before..]);
+        ids.truncate(before + count.as_ref().copied().unwrap_or(0));
+        count?;
+        Ok(())
     }
 
     /// Encodes several texts, on all processor cores; the results are in the order of the texts
@@ -85,13 +178,24 @@ impl Tokenizer {
     ///
     /// # Errors
     ///
-    /// A failure inside the tokenizer library.
-    pub fn encode_batch<T: AsRef<str>>(&self, texts: &[T]) -> Result<Vec<Vec<u32>>, TokenizerError> {
-        let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-        match self.inner.library.encode_batch_fast(texts, false) {
-            Ok(encodings) => Ok((encodings.iter()).map(|encoding| encoding.get_ids().to_vec()).collect()),
-            Err(problem) => Err(TokenizerError::library("encoding", &problem)),
-        }
+    /// As [`Tokenizer::encode`].
+    pub fn encode_batch<T: AsRef<str> + Sync>(&self, texts: &[T]) -> Result<Vec<Vec<u32>>, TokenizerError> {
+        texts.par_iter().map(|text| self.encode(text.as_ref())).collect()
+    }
+
+    /// The bytes of the source that each token covers: encoding changes no byte, so they follow one another.
+    ///
+    /// # Errors
+    ///
+    /// An id outside the vocabulary.
+    pub fn offsets(&self, ids: &[u32]) -> Result<Vec<Range<usize>>, TokenizerError> {
+        let mut end = 0;
+        let range = |&id: &u32| {
+            let start = end;
+            end += self.known_token_bytes(id)?.len();
+            Ok(start..end)
+        };
+        ids.iter().map(range).collect()
     }
 
     /// Decodes ids to text: the exact inverse of [`Tokenizer::encode`].
@@ -158,12 +262,7 @@ impl fmt::Debug for Tokenizer {
     }
 }
 
-/// The JSON of a library tokenizer.
-fn json_of(library: &tokenizers::Tokenizer) -> Result<String, TokenizerError> {
-    (library.to_string(false)).map_err(|problem| TokenizerError::library("writing the tokenizer JSON", &problem))
-}
-
 /// FNV-1a with 64 bits.
-fn fingerprint(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }

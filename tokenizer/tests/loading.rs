@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use ebt_tokenizer::{Tokenizer, TokenizerError, TrainOptions};
+use ebt_tokenizer::{Kind, Tokenizer, TokenizerError, TrainOptions};
 use serde_json::Value;
 
 fn trained() -> String {
-    let options = TrainOptions { vocabulary_size: 280, ..TrainOptions::default() };
+    let options = TrainOptions { kind: Kind::Bpe, vocabulary_size: 280, ..TrainOptions::default() };
     let texts = vec!["evlerimizde evlerimizden evlerimize".to_owned(); 10];
     let tokenizer = Tokenizer::train(texts.into_iter(), options).unwrap();
-    tokenizer.to_json().unwrap()
+    tokenizer.to_json().to_owned()
 }
 
 /// The refusal of a file in which `from` is replaced by `to`.
@@ -69,10 +69,10 @@ fn settings_that_change_text_are_refused() {
 #[test]
 fn broken_vocabularies_are_refused() {
     let cases = [
-        (r#","!":7,"#, ",", "byte symbol \"!\""),
-        (r#""!":7,"\"":8"#, r#""!":7,"\"":7"#, "the id 7 to two tokens"),
-        (r#","!":7,"#, r#","!":4000000000,"#, "the id 7 to no token"),
-        (r#","!":7,"#, r#","!":7,"日":280,"#, "byte alphabet"),
+        (r#","!":40,"#, ",", "byte symbol \"!\""),
+        (r#""!":40,"\"":41"#, r#""!":40,"\"":40"#, "the id 40 to two tokens"),
+        (r#","!":40,"#, r#","!":4000000000,"#, "the id 40 to no token"),
+        (r#","!":40,"#, r#","!":40,"日":280,"#, "byte alphabet"),
         (r#""merges":[["#, r#""merges":[["zzz","e"],["#, "merge 0"),
         (r#""merges":[["#, r#""merges":[["!","\""],["#, "merge 0"),
         (r#"{"id":0,"content":"<s>""#, r#"{"id":9,"content":"<s>""#, "<s>"),
@@ -113,4 +113,36 @@ fn added_words_that_are_not_special_have_text() {
     let ids = tokenizer.encode("bir çok ev").unwrap();
     assert!(ids.contains(&id));
     assert_eq!(tokenizer.decode(&ids).unwrap(), "bir çok ev");
+}
+
+/// A file of the lattice kind, changed.
+fn lattice(change: &dyn Fn(&mut Value)) -> Result<Tokenizer, String> {
+    let texts = vec!["evlerimizde evlerimizden evlerimize".to_owned(); 10];
+    let options = TrainOptions { vocabulary_size: 280, ..TrainOptions::default() };
+    let trained = Tokenizer::train(texts.into_iter(), options).unwrap();
+    let mut json: Value = serde_json::from_str(trained.to_json()).unwrap();
+    change(&mut json);
+    Tokenizer::from_json(json.to_string().as_bytes()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn lattices_that_could_lose_text_are_refused() {
+    let refused = |named: &str, change: &dyn Fn(&mut Value)| {
+        let text = lattice(change).unwrap_err();
+        assert!(text.contains(named), "{named}: {text}");
+    };
+    refused("byte_fallback", &|json| json["model"]["byte_fallback"] = true.into());
+    refused("from ordinary text", &|json| json["model"]["vocab"][0][1] = (-3.0).into());
+    refused("byte symbol", &|json| json["model"]["vocab"][40][0] = "zz".into());
+    refused("byte alphabet", &|json| json["model"]["vocab"][263][0] = "日".into());
+    refused("empty token", &|json| json["model"]["vocab"][263][0] = "".into());
+    refused("cannot be read", &|json| json["model"]["vocab"][263][1] = "dear".into());
+}
+
+#[test]
+fn costs_that_are_no_whole_numbers_run_in_the_library() {
+    let tokenizer = lattice(&|json| json["model"]["vocab"][263][1] = (-7.3).into()).unwrap();
+    assert!(tokenizer.to_compact().unwrap_err().to_string().contains("no compact form"));
+    let text = "evlerimizde kaldık";
+    assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()).unwrap(), text);
 }

@@ -12,13 +12,15 @@ use serde_json::{Value, json};
 
 use crate::cli::{Device, DeviceArgs};
 use crate::cpu::Cpu;
-use crate::data::text;
-use crate::evaluate::{EvaluateOptions, Evaluation, Losses, evaluate};
+use crate::data::shard::manifest::Split;
+use crate::data::{Input, Tokens};
+use crate::evaluate::{EvaluateOptions, Evaluation, Losses, evaluate_tokens};
 use crate::model::{self, LoadedModel};
 
 /// Measure perplexity and bits per byte on text, for every number of thinking steps.
 ///
-/// Documents are separated by blank lines. Every document is tokenised whole; each of its tokens is predicted once,
+/// Documents are separated by blank lines; of prepared data, which must be of the model's tokenizer, the validation
+/// documents are measured, source by source. Every document is tokenised whole; each of its tokens is predicted once,
 /// from what stands before it in a window of the model's context. Perplexity is exp of the mean loss per token; bits per
 /// byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a model from
 /// training are their moving average.
@@ -26,12 +28,13 @@ use crate::model::{self, LoadedModel};
 #[command(after_help = "\
 Examples:
   host eval --model model.ebt fixtures/turkish/validation
-  host eval --model runs/turkish --think 8 --json text.txt")]
+  host eval --model runs/turkish --think 8 --json text.txt
+  host eval --model runs/turkish prepared/")]
 pub struct Args {
     /// Model file, or run or checkpoint folder
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// Text files, or folders of .txt files [default: fixtures/turkish/validation]
+    /// Text files, folders of .txt files, or folders of prepared data [default: fixtures/turkish/validation]
     #[arg(value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// Measure up to this many descent steps (at least as many as in training)
@@ -70,9 +73,10 @@ pub fn run(args: Args) -> Result<()> {
         bail!("--think {steps}: at most {MOST_STEPS} steps");
     }
     let Device::Cpu { threads } = args.device.choose()?;
-    let documents = documents(&args.paths)?;
+    let input = input(&args.paths)?;
     let model = model::load(&args.model)?;
     let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
+    let text = input.tokens("validation", Split::Validation, tokenizer)?;
     let options = EvaluateOptions {
         steps,
         batch: args.batch.get(),
@@ -82,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
         progress: !args.json,
     };
     let b = Cpu::<f32>::new(threads);
-    let result = measure(&b, &model, tokenizer, &documents, &options)?;
+    let result = measure(&b, &model, tokenizer, &text, &options)?;
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &to_json(&result, &args, b.name())).map_err(io::Error::from)?;
@@ -98,29 +102,23 @@ fn measure<B: Backend>(
     b: &B,
     loaded: &LoadedModel,
     tokenizer: &Tokenizer,
-    documents: &[(String, Vec<String>)],
+    text: &Tokens,
     options: &EvaluateOptions,
 ) -> Result<Evaluation> {
     let weights = loaded.upload(b)?;
     let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
-    evaluate(b, model, &loaded.objective, tokenizer, documents, options)
+    evaluate_tokens(b, model, &loaded.objective, tokenizer, text, options)
 }
 
-/// The documents of every file meant by `paths`.
-fn documents(paths: &[PathBuf]) -> Result<Vec<(String, Vec<String>)>> {
+/// The text meant by `paths`.
+fn input(paths: &[PathBuf]) -> Result<Input> {
     let default = [PathBuf::from(DEFAULT_TEXT)];
     let paths = match paths {
         [] if default[0].is_dir() => &default,
         [] => bail!("there is no {DEFAULT_TEXT} here: name text files or folders to evaluate"),
         paths => paths,
     };
-    let mut all = Vec::new();
-    for path in text::files(paths)? {
-        let content = text::read(&path)?;
-        let documents = text::documents(&content).into_iter().map(str::to_owned).collect();
-        all.push((path.display().to_string(), documents));
-    }
-    Ok(all)
+    Input::open(paths)
 }
 
 fn print(out: &mut impl Write, e: &Evaluation) -> Result<()> {
@@ -134,7 +132,14 @@ fn print(out: &mut impl Write, e: &Evaluation) -> Result<()> {
     )?;
     for s in e.sources.iter().chain([&e.total]) {
         let (perplexity, bits) = (s.perplexity(usual), s.bits_per_byte(usual));
-        writeln!(out, "  {:width$}  {:>9}  {:>9}  {perplexity:>11.4}  {bits:>13.5}", s.source, s.bytes, s.tokens)?;
+        writeln!(
+            out,
+            "  {:width$}  {:>9}  {:>9}  {:>11}  {bits:>13.5}",
+            s.source,
+            s.bytes,
+            s.tokens,
+            readable(perplexity)
+        )?;
     }
     if e.steps > 1 {
         writeln!(out, "\ntotal by number of steps:")?;
@@ -143,11 +148,16 @@ fn print(out: &mut impl Write, e: &Evaluation) -> Result<()> {
             let t = &e.total;
             let note = if i == usual { "  as trained" } else { "" };
             let (loss, perplexity, bits) = (t.loss(i), t.perplexity(i), t.bits_per_byte(i));
-            writeln!(out, "  {:>5}  {loss:>11.5}  {perplexity:>11.4}  {bits:>13.5}{note}", i + 1)?;
+            writeln!(out, "  {:>5}  {loss:>11.5}  {:>11}  {bits:>13.5}{note}", i + 1, readable(perplexity))?;
         }
     }
     writeln!(out, "\n{} bytes in {:.1} s", e.total.bytes, e.seconds)?;
     Ok(())
+}
+
+/// A perplexity with four places after the point, a very large one as a power of ten.
+fn readable(perplexity: f64) -> String {
+    if perplexity < 1e6 { format!("{perplexity:.4}") } else { format!("{perplexity:.3e}") }
 }
 
 fn to_json(e: &Evaluation, args: &Args, backend: &str) -> Value {

@@ -40,7 +40,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let model = model::load(&args.model)?;
     if let Some(path) = &args.tokenizer {
-        let json = model.tokenizer()?.to_json()?;
+        let json = model.tokenizer()?.to_json();
         file::write(path, |out| Ok(out.write_all(json.as_bytes())?))?;
     }
     file::write(&args.out, |out| interchange::write(&model, args.dtype.dtype(), out))?;

@@ -1,6 +1,7 @@
 //! The commands of the binary: each a pair of arguments and a `run` function.
 
 pub mod bench;
+pub mod data;
 pub mod eval;
 pub mod export;
 pub mod generate;
@@ -8,28 +9,23 @@ pub mod import;
 pub mod inspect;
 pub mod parity;
 pub mod plan;
+pub mod tokenizer;
 pub mod train;
 
 /// One command with its arguments.
 #[derive(Debug, clap::Subcommand)]
+#[expect(missing_docs, reason = "the help of a command, short and long, is that of its arguments")]
 pub enum Command {
-    /// Train a model, or go on with a run.
     Train(train::Args),
-    /// Measure perplexity and bits per byte on text.
+    Data(data::Args),
+    Tokenizer(tokenizer::Args),
     Eval(eval::Args),
-    /// Continue a prompt.
     Generate(generate::Args),
-    /// Compare this program with golden cases of the reference implementation.
     Parity(parity::Args),
-    /// Turn a safetensors checkpoint into a model file.
     Import(import::Args),
-    /// Turn a model file into a safetensors checkpoint.
     Export(export::Args),
-    /// Show the memory and work that a training step will take, before anything is allocated.
     Plan(plan::Args),
-    /// Measure the speed of training and of generation.
     Bench(bench::Args),
-    /// Show what a model file holds.
     Inspect(inspect::Args),
 }
 
@@ -42,6 +38,7 @@ impl Command {
     pub fn run(self) -> anyhow::Result<()> {
         match self {
             Command::Train(args) => train::run(args),
+            Command::Data(args) => data::run(args),
             Command::Eval(args) => eval::run(args),
             Command::Generate(args) => generate::run(args),
             Command::Parity(args) => parity::run(args),
@@ -50,6 +47,7 @@ impl Command {
             Command::Plan(args) => plan::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Inspect(args) => inspect::run(args),
+            Command::Tokenizer(args) => tokenizer::run(args),
         }
     }
 }

@@ -1,8 +1,19 @@
 //! What a table of counts already predicts: the bits per byte that a model has to beat.
 
 use std::collections::HashMap;
+use std::ops::Range;
+
+use anyhow::Result;
 
 use super::Tokens;
+
+/// Most tokens that are counted: of a longer stream, evenly spaced runs.
+pub const SAMPLE: u64 = 16 << 20;
+/// Tokens of such a run.
+const RUN: u64 = 1 << 16;
+/// Most different pairs that are counted (about 75 MB). Once they are found, others count for the unigram table alone,
+/// which leaves all probabilities summing to one.
+const MOST_PAIRS: usize = 3 << 20;
 
 /// Token counts of a training text, smoothed by Witten and Bell's interpolation: an unseen token after `h` gets the
 /// share `T(h) / (N(h) + T(h))`, where `T` counts distinct and `N` all tokens seen after `h`.
@@ -26,8 +37,17 @@ pub struct Baselines {
 }
 
 impl Counts {
-    /// Counts every token of text, the first of a document after the begin token.
-    pub fn new(tokens: &Tokens, vocabulary: usize) -> Self {
+    /// Counts every token of text, the first of a document after the begin token; of more than [`SAMPLE`] tokens, those
+    /// of evenly spaced runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokens::gather`].
+    pub fn new(tokens: &Tokens, vocabulary: usize) -> Result<Self> {
+        Self::limited(tokens, vocabulary, SAMPLE, MOST_PAIRS)
+    }
+
+    fn limited(tokens: &Tokens, vocabulary: usize, sample: u64, most_pairs: usize) -> Result<Self> {
         let mut c = Self {
             vocabulary: vocabulary as f64,
             single: vec![0; vocabulary],
@@ -36,17 +56,24 @@ impl Counts {
             pairs: HashMap::new(),
             after: vec![(0, 0); vocabulary],
         };
-        for pair in predicted(tokens) {
-            c.single[pair[1] as usize] += 1;
-            let seen = c.pairs.entry(key(pair)).or_default();
-            *seen += 1;
-            let after = &mut c.after[pair[0] as usize];
-            after.0 += 1;
-            after.1 += u32::from(*seen == 1);
-            c.total += 1.0;
-        }
+        predicted(tokens, sample, |pair| c.count(pair, most_pairs))?;
         c.distinct = c.single.iter().filter(|&&n| n > 0).count() as f64;
-        c
+        Ok(c)
+    }
+
+    fn count(&mut self, pair: &[u32], most_pairs: usize) {
+        self.single[pair[1] as usize] += 1;
+        self.total += 1.0;
+        let full = self.pairs.len() >= most_pairs;
+        let seen = match self.pairs.get_mut(&key(pair)) {
+            Some(seen) => seen,
+            None if full => return,
+            None => self.pairs.entry(key(pair)).or_default(),
+        };
+        *seen += 1;
+        let after = &mut self.after[pair[0] as usize];
+        after.0 += 1;
+        after.1 += u32::from(*seen == 1);
     }
 
     /// Probability of a token by itself.
@@ -67,21 +94,43 @@ impl Counts {
         }
     }
 
-    /// Bits per byte of both baselines on `text`.
-    pub fn measure(&self, text: &Tokens) -> Baselines {
+    /// Bits per byte of both baselines on all of `text`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokens::gather`].
+    pub fn measure(&self, text: &Tokens) -> Result<Baselines> {
         let (mut one, mut two) = (0.0, 0.0);
-        for pair in predicted(text) {
+        predicted(text, u64::MAX, |pair| {
             one -= self.unigram(pair[1]).log2();
             two -= self.bigram(pair).log2();
-        }
+        })?;
         let bytes = text.bytes().max(1) as f64;
-        Baselines { unigram: one / bytes, bigram: two / bytes }
+        Ok(Baselines { unigram: one / bytes, bigram: two / bytes })
     }
 }
 
-/// Every token of text with the one before it.
-fn predicted(tokens: &Tokens) -> impl Iterator<Item = &[u32]> {
-    tokens.ids.windows(2).filter(|pair| pair[1] != tokens.begin)
+/// Visits every token of text with the one before it, of at most about `limit` tokens.
+fn predicted(tokens: &Tokens, limit: u64, mut visit: impl FnMut(&[u32])) -> Result<()> {
+    let mut ids = Vec::new();
+    for range in runs(tokens.len(), limit) {
+        ids.clear();
+        tokens.gather(range, &mut ids)?;
+        ids.windows(2).filter(|pair| pair[1] != tokens.begin()).for_each(&mut visit);
+    }
+    Ok(())
+}
+
+/// Runs of tokens with one more at the end: all of `0..len`, or at most `limit` tokens in evenly spaced runs.
+fn runs(len: u64, limit: u64) -> impl Iterator<Item = Range<u64>> {
+    let (count, gap) = match len <= limit {
+        true => (len.div_ceil(RUN), RUN),
+        false => {
+            let count = (limit / RUN).max(1);
+            (count, (len - RUN.min(len)) / (count - 1).max(1))
+        }
+    };
+    (0..count).map(move |i| i * gap..len.min(i * gap + RUN + 1))
 }
 
 fn key(pair: &[u32]) -> u64 {
@@ -91,21 +140,40 @@ fn key(pair: &[u32]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::tests::tokens_of;
+
+    const VOCABULARY: usize = 6;
 
     #[test]
     fn probabilities_sum_to_one() {
-        let tokens = Tokens { ids: vec![0, 1, 2, 1, 2, 3, 0, 3, 1], begins: vec![0, 6], lengths: vec![5, 2], begin: 0 };
-        let counts = Counts::new(&tokens, 6);
-        let sum: f64 = (0..6).map(|t| counts.unigram(t)).sum();
-        assert!((sum - 1.0).abs() < 1e-12);
-        for h in 0..6 {
-            let sum: f64 = (0..6).map(|t| counts.bigram(&[h, t])).sum();
-            assert!((sum - 1.0).abs() < 1e-12, "{h}");
+        // a document is its tokens after the begin token 0
+        let tokens = tokens_of(&[&[1, 2, 1, 2, 3], &[3, 1]], VOCABULARY);
+        for most_pairs in [100, 3] {
+            let counts = Counts::limited(&tokens, VOCABULARY, SAMPLE, most_pairs).unwrap();
+            let all = 0..VOCABULARY as u32;
+            let sum: f64 = all.clone().map(|t| counts.unigram(t)).sum();
+            assert!((sum - 1.0).abs() < 1e-12);
+            for h in all.clone() {
+                let sum: f64 = all.clone().map(|t| counts.bigram(&[h, t])).sum();
+                assert!((sum - 1.0).abs() < 1e-12, "{h}");
+            }
         }
+        let counts = Counts::new(&tokens, VOCABULARY).unwrap();
         // after 1: 2 twice; N = 2, T = 1
         let below = counts.unigram(2);
         assert!((counts.bigram(&[1, 2]) - (2.0 + below) / 3.0).abs() < 1e-12);
-        let b = counts.measure(&tokens);
+        let b = counts.measure(&tokens).unwrap();
         assert!(b.bigram < b.unigram);
+    }
+
+    #[test]
+    fn runs_cover_everything_or_are_evenly_spaced() {
+        for len in [0, 1, 2, RUN, RUN + 1, 3 * RUN + 5] {
+            let pairs: u64 = runs(len, u64::MAX).map(|r| (r.end - r.start).saturating_sub(1)).sum();
+            assert_eq!(pairs, len.saturating_sub(1), "{len}");
+        }
+        let some: Vec<Range<u64>> = runs(1000 * RUN, 10 * RUN).collect();
+        assert_eq!((some.len(), some[0].start, some[9].end), (10, 0, 1000 * RUN));
+        assert!(some.windows(2).all(|two| two[1].start - two[0].start == 111 * RUN));
     }
 }

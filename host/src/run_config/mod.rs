@@ -84,18 +84,38 @@ impl Default for TrainConfig {
     }
 }
 
+/// Largest stride: far beyond any context, far below what overflows.
+const MOST_STRIDE: usize = 1 << 31;
+
 /// Text and tokenizer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Text files, or folders of `.txt` files, to train on. Empty: the sample text of this repository.
+    /// Text files, folders of `.txt` files, or folders of prepared data, to train on. Empty: the sample text of this
+    /// repository.
     pub train: Vec<PathBuf>,
-    /// Text files or folders to measure on.
+    /// Text files or folders to measure on. Empty: what prepared training data hold for it, else the sample text.
     pub validation: Vec<PathBuf>,
-    /// A `tokenizer.json`. None: the sample tokenizer of this repository.
+    /// A `tokenizer.json`. None: that of prepared training data, else the sample tokenizer of this repository.
     pub tokenizer: Option<PathBuf>,
+    /// How documents become training sequences.
+    pub documents: Documents,
+    /// Tokens from the start of a sequence to that of the next; smaller than the context, sequences overlap; larger,
+    /// tokens between them are skipped. 0 = the context.
+    pub stride: usize,
     /// Whether attention stays inside a document.
     pub isolate_documents: bool,
+}
+
+/// How documents become training sequences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Documents {
+    /// One after the other in one stream, which is cut into sequences: no position is wasted.
+    #[default]
+    Packed,
+    /// Every document has sequences of its own; what it leaves empty is filled with `<pad>`, which is never a target.
+    Padded,
 }
 
 impl RunConfig {
@@ -137,7 +157,23 @@ impl RunConfig {
         self.objective.validate()?;
         self.optimizer.validate()?;
         self.schedule_is_sane()?;
-        self.train.validate(self.model.context)
+        self.train.validate(self.model.context)?;
+        self.data_is_sane()
+    }
+
+    fn data_is_sane(&self) -> Result<()> {
+        if self.data.stride > MOST_STRIDE {
+            bail!("configuration field `data.stride`: must be at most {MOST_STRIDE}, got {}", self.data.stride);
+        }
+        // the balance of experts is taken over all positions, those of padding included
+        let balanced = self.model.moe.as_ref().filter(|moe| moe.aux_coeff > 0.0 || moe.bias_rate > 0.0);
+        if self.data.documents == Documents::Padded && balanced.is_some() {
+            bail!(
+                "configuration field `data.documents`: \"padded\" rows would count in the balance of experts; \
+                 set `model.moe.aux_coeff` and `model.moe.bias_rate` to 0, or use \"packed\""
+            );
+        }
+        Ok(())
     }
 
     fn schedule_is_sane(&self) -> Result<()> {

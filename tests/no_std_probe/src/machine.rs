@@ -1,10 +1,7 @@
-//! What an operating system's library would bring: entry point, output, exit, memory. x86-64 Linux.
+//! What an operating system's library would bring: entry point, output, exit, copies of memory. x86-64 Linux.
 
-use core::alloc::{GlobalAlloc, Layout};
 use core::arch::{asm, global_asm};
-use core::cell::{Cell, UnsafeCell};
 use core::fmt::Write;
-use core::ptr::null_mut;
 
 // The kernel enters with no return address and any alignment of frames; a call needs 16 bytes.
 global_asm!(".globl _start", "_start:", "xor ebp, ebp", "and rsp, -16", "call {main}", "ud2", main = sym crate::main);
@@ -40,37 +37,6 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let _ = writeln!(Output, "{info}");
     exit(101)
 }
-
-const HEAP: usize = 32 << 20;
-
-/// Memory handed out from one end and never taken back: enough for a few steps.
-struct Bump {
-    memory: UnsafeCell<[u8; HEAP]>,
-    used: Cell<usize>,
-}
-
-// SAFETY: the process has one thread and no signal handlers, so nothing is ever shared between two.
-unsafe impl Sync for Bump {}
-
-// SAFETY: every block lies inside `memory`, is aligned as asked, and overlaps no other, for `used` only grows.
-unsafe impl GlobalAlloc for Bump {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let base = self.memory.get().cast::<u8>();
-        let align = layout.align();
-        let start = (base as usize + self.used.get()).next_multiple_of(align) - base as usize;
-        match start.checked_add(layout.size()) {
-            Some(end) if end <= HEAP => {
-                self.used.set(end);
-                base.wrapping_add(start)
-            }
-            _ => null_mut(),
-        }
-    }
-    unsafe fn dealloc(&self, _: *mut u8, _: Layout) {}
-}
-
-#[global_allocator]
-static ALLOCATOR: Bump = Bump { memory: UnsafeCell::new([0; HEAP]), used: Cell::new(0) };
 
 /// # Safety
 /// As in C: `n` bytes readable at `from` and writable at `to`, not overlapping.

@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+mod heap;
 mod machine;
 
 use core::fmt::Write;

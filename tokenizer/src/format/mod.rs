@@ -3,7 +3,7 @@
 //! The file is also read by the tokenizer library, which accepts many more kinds of tokenizer than
 //! this crate does. The checks here come first: what passes them encodes every string losslessly.
 
-mod model;
+pub(crate) mod model;
 mod pre_tokenizer;
 
 use std::collections::HashSet;
@@ -21,7 +21,7 @@ pub(crate) struct TokenizerFile {
     truncation: Option<IgnoredAny>,
     padding: Option<IgnoredAny>,
     normalizer: Option<IgnoredAny>,
-    pre_tokenizer: PreTokenizer,
+    pub(crate) pre_tokenizer: PreTokenizer,
     #[serde(default)]
     pub(crate) added_tokens: Vec<AddedToken>,
     pub(crate) model: Model,
@@ -63,14 +63,12 @@ impl TokenizerFile {
 
     /// Added tokens must not swallow spaces, and the model must not produce one of them itself.
     fn check_added_tokens(&self) -> Result<(), TokenizerError> {
-        let produced: HashSet<&str> = self.model.produced().collect();
+        let produced: HashSet<&str> = self.model.produced();
         for token in &self.added_tokens {
             let content = token.content.as_str();
             let problem = if token.lstrip || token.rstrip {
                 "strips the spaces around it, which would be lost"
-            } else if !self.model.vocab.contains_key(content) {
-                continue;
-            } else if self.model.ignore_merges || produced.contains(content) {
+            } else if produced.contains(content) {
                 "the model could also produce from ordinary text"
             } else {
                 continue;

@@ -1,30 +1,45 @@
-//! The BPE model of a tokenizer file.
+//! The model of a tokenizer file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
 
 use crate::{TokenizerError, alphabet};
 
+/// Units of a cost: a score is minus the cost divided by this, so that sums of scores are exact.
+pub(crate) const COST_UNIT: f64 = 64.0;
+/// The score of a special token: no path over ordinary tokens is as dear.
+pub(crate) const SPECIAL_SCORE: f64 = -1e6;
+
+/// The models that can be lossless.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type")]
+pub(crate) enum Model {
+    /// Byte-pair encoding.
+    #[serde(rename = "BPE")]
+    Bpe(Bpe),
+    /// Most probable path.
+    Unigram(Unigram),
+}
+
 /// The vocabulary and the merges, with the options that could make them lossy.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Model {
-    #[serde(rename = "type")]
-    kind: Kind,
+pub(crate) struct Bpe {
     dropout: Option<f32>,
     continuing_subword_prefix: Option<String>,
     end_of_word_suffix: Option<String>,
     #[serde(default)]
     pub(super) ignore_merges: bool,
-    pub(crate) vocab: HashMap<String, u32>,
+    vocab: HashMap<String, u32>,
     merges: Vec<Merge>,
 }
 
-/// The only kind of model that is accepted.
+/// Tokens with their scores, by id.
 #[derive(Debug, Deserialize)]
-enum Kind {
-    #[serde(rename = "BPE")]
-    Bpe,
+pub(crate) struct Unigram {
+    vocab: Vec<(String, f64)>,
+    #[serde(default)]
+    byte_fallback: bool,
 }
 
 /// The two spellings of a merge: `["a", "b"]` and, in older files, `"a b"`.
@@ -48,12 +63,75 @@ impl Merge {
 impl Model {
     /// Refuses options that change text, and a vocabulary that does not cover bytes and merges.
     pub(super) fn check(&self) -> Result<(), TokenizerError> {
-        let Kind::Bpe = self.kind;
+        match self {
+            Self::Bpe(bpe) => bpe.check()?,
+            Self::Unigram(Unigram { byte_fallback: true, .. }) => {
+                let problem = "must be false: bytes are written in the byte alphabet";
+                return Err(TokenizerError::field("model.byte_fallback", problem));
+            }
+            Self::Unigram(_) => {}
+        }
+        let known: HashSet<&str> = self.vocabulary().map(|(token, _)| token).collect();
+        for symbol in alphabet::symbols().map(String::from) {
+            if !known.contains(symbol.as_str()) {
+                let problem = format!("lacks the byte symbol {symbol:?}: some text has no token");
+                return Err(TokenizerError::field("model.vocab", problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// All tokens with their ids.
+    pub(crate) fn vocabulary(&self) -> Box<dyn Iterator<Item = (&str, u32)> + '_> {
+        match self {
+            Self::Bpe(bpe) => Box::new(bpe.vocab.iter().map(|(token, &id)| (token.as_str(), id))),
+            Self::Unigram(unigram) => {
+                Box::new(unigram.vocab.iter().zip(0..).map(|((token, _), id)| (token.as_str(), id)))
+            }
+        }
+    }
+
+    /// The tokens that ordinary text can become: of BPE the byte symbols and what merges make of them.
+    pub(super) fn produced(&self) -> HashSet<&str> {
+        match self {
+            Self::Bpe(bpe) if bpe.ignore_merges => bpe.vocab.keys().map(String::as_str).collect(),
+            Self::Bpe(bpe) => bpe.produced().collect(),
+            Self::Unigram(unigram) => {
+                let likely = unigram.vocab.iter().filter(|(_, score)| *score > SPECIAL_SCORE);
+                likely.map(|(token, _)| token.as_str()).collect()
+            }
+        }
+    }
+
+    /// The merges as ids of left, right and product, if this is BPE as the compact form knows it.
+    pub(crate) fn merges(&self) -> Option<Vec<(u32, u32, u32)>> {
+        match self {
+            Self::Bpe(bpe) if !bpe.ignore_merges => bpe.merges.iter().map(|merge| bpe.ids(merge)).collect(),
+            _ => None,
+        }
+    }
+
+    /// The costs of all tokens, if they are whole numbers of the units that the compact form knows.
+    pub(crate) fn costs(&self) -> Option<Vec<u16>> {
+        let Self::Unigram(unigram) = self else { return None };
+        let cost = |&(_, score): &(String, f64)| {
+            let cost = -score * COST_UNIT;
+            match cost {
+                _ if score <= SPECIAL_SCORE => Some(u16::MAX),
+                _ if cost.fract() == 0.0 && (0.0..f64::from(u16::MAX)).contains(&cost) => Some(cost as u16),
+                _ => None,
+            }
+        };
+        unigram.vocab.iter().map(cost).collect()
+    }
+}
+
+impl Bpe {
+    fn check(&self) -> Result<(), TokenizerError> {
         let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        let prefix = is_set(&self.continuing_subword_prefix);
         let absent = [
             ("model.dropout", self.dropout.is_some()),
-            ("model.continuing_subword_prefix", prefix),
+            ("model.continuing_subword_prefix", is_set(&self.continuing_subword_prefix)),
             ("model.end_of_word_suffix", is_set(&self.end_of_word_suffix)),
         ];
         for (field, present) in absent {
@@ -62,14 +140,8 @@ impl Model {
                 return Err(TokenizerError::field(field, problem));
             }
         }
-        for symbol in alphabet::symbols().map(String::from) {
-            if !self.vocab.contains_key(&symbol) {
-                let problem = format!("lacks the byte symbol {symbol:?}: some text has no token");
-                return Err(TokenizerError::field("model.vocab", problem));
-            }
-        }
         for (rank, merge) in self.merges.iter().enumerate() {
-            if self.result(merge).is_none() {
+            if self.ids(merge).is_none() {
                 let problem = format!("names a token outside the vocabulary in merge {rank}");
                 return Err(TokenizerError::field("model.merges", problem));
             }
@@ -77,21 +149,23 @@ impl Model {
         Ok(())
     }
 
-    /// The tokens that ordinary text can become: the byte symbols and what merges make of them.
-    pub(super) fn produced(&self) -> impl Iterator<Item = &str> {
+    fn produced(&self) -> impl Iterator<Item = &str> {
         let is_symbol = |token: &&str| {
             let mut symbols = token.chars();
             symbols.next().and_then(alphabet::byte_of).is_some() && symbols.next().is_none()
         };
         let symbols = self.vocab.keys().map(String::as_str).filter(is_symbol);
-        symbols.chain(self.merges.iter().filter_map(|merge| self.result(merge)))
+        let result = |merge: &Merge| {
+            let (left, right) = merge.parts()?;
+            self.vocab.get_key_value(&format!("{left}{right}")).map(|(token, _)| token.as_str())
+        };
+        symbols.chain(self.merges.iter().filter_map(result))
     }
 
-    /// The token a merge makes, if the vocabulary holds it and both its parts.
-    fn result(&self, merge: &Merge) -> Option<&str> {
+    /// Left, right and product of a merge, if the vocabulary holds all three.
+    fn ids(&self, merge: &Merge) -> Option<(u32, u32, u32)> {
         let (left, right) = merge.parts()?;
-        self.vocab.get(left).and(self.vocab.get(right))?;
-        let (token, _) = self.vocab.get_key_value(&format!("{left}{right}"))?;
-        Some(token)
+        let id = |token: &str| self.vocab.get(token).copied();
+        Some((id(left)?, id(right)?, id(&format!("{left}{right}"))?))
     }
 }

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
+use crate::progress::tell;
+
 /// Exit status of a program stopped by an interrupt.
 pub const STATUS: i32 = 130;
 
@@ -15,7 +17,7 @@ pub fn watch() -> Result<&'static AtomicBool> {
         if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(STATUS);
         }
-        eprintln!("\nstopping after this step and saving; interrupt again to stop at once");
+        tell("\nstopping after this step and saving; interrupt again to stop at once");
     };
     ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
     Ok(&ASKED)

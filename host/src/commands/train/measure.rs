@@ -11,7 +11,7 @@ use ebt_tokenizer::Tokenizer;
 
 use crate::checkpoint::{Header, Validation};
 use crate::data::Tokens;
-use crate::evaluate::{EvaluateOptions, Source, evaluate_tokens};
+use crate::evaluate::{EvaluateOptions, evaluate_tokens};
 use crate::model;
 use crate::run_config::RunConfig;
 
@@ -23,12 +23,10 @@ pub fn validate<B: Backend>(
     tokenizer: &Tokenizer,
     tokens: &Tokens,
 ) -> Result<Validation> {
-    let documents = (0..tokens.begins.len()).map(|i| tokens.document(i)[1..].to_vec()).collect();
-    let sources = [Source { name: String::from("validation"), documents }];
     let model = Model { config: &trainer.config, layout: &trainer.layout, weights: &trainer.average.weights };
     let options = EvaluateOptions { batch: config.train.batch, ..EvaluateOptions::default() };
     let reached = trainer.objective.reached(trainer.optimizer.updates);
-    let found = evaluate_tokens(b, model, &reached, tokenizer, &sources, &options)?;
+    let found = evaluate_tokens(b, model, &reached, tokenizer, &tokens.as_one_source("validation"), &options)?;
     let per_step: Vec<f64> = (0..found.steps).map(|i| found.total.bits_per_byte(i)).collect();
     Ok(Validation {
         step: 0,

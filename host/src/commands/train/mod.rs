@@ -18,6 +18,7 @@ use crate::checkpoint::Store;
 use crate::cli::{Backend, Device, DeviceArgs};
 use crate::cpu::Cpu;
 use crate::data::Dataset;
+use crate::data::shard::Manifest;
 use crate::presets;
 use crate::progress::{Observer, Silent, Terminal};
 use crate::run_config::{Layers, RunConfig};
@@ -29,13 +30,14 @@ pub use session::{Ending, Session, Summary, session};
 pub struct Args {
     #[command(flatten)]
     choice: Choice,
-    /// Text to train on: UTF-8 files or folders of .txt files, documents separated by blank lines
+    /// Text to train on: UTF-8 files or folders of .txt files, documents separated by blank lines; or folders of
+    /// prepared data (`host data prepare`)
     #[arg(long, value_name = "PATH", num_args = 1..)]
     data: Vec<PathBuf>,
-    /// Text to measure on
+    /// Text to measure on, of the same kinds [default: what prepared data hold for it, or the sample text]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     validation: Vec<PathBuf>,
-    /// The tokenizer.json to use
+    /// tokenizer.json or compact tokenizer, or `full` [default: that of prepared data, else the shipped one of 4,096 tokens]
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
     /// Folder of the run [default: runs/PRESET-DATE]
@@ -74,6 +76,7 @@ may end a run at another step; the steps up to there are the same.
 Examples:
   host train
   host train --preset 4xs+s2 --data corpus/ --validation held-out.txt --out runs/mine
+  host train --preset small --data prepared/ --set data.isolate_documents=true
   host train --set model.kind=transformer --set schedule.rate=1e-3 --steps 2000
   host train --resume runs/mine";
 
@@ -206,6 +209,9 @@ pub fn run(args: Args) -> Result<()> {
 
 /// Refuses a folder that holds a run already.
 fn refuse_used(out: &Path) -> Result<()> {
+    if Manifest::exists(out) {
+        bail!("{} holds prepared data; choose another --out", out.display());
+    }
     let used = [session::METRICS_FILE, "checkpoints"].iter().any(|name| out.join(name).exists());
     if used {
         bail!(

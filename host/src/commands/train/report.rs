@@ -37,11 +37,12 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "{} of {} steps, {} tokens, {:.0} tokens/s, {} in all",
+        "{} of {} steps, {} tokens, {:.0} tokens/s, {:.1}% waiting for data, {} in all",
         summary.step,
         summary.total_steps,
         count(summary.tokens as f64),
         summary.tokens_per_second,
+        100.0 * summary.data_wait,
         clock(summary.seconds)
     )?;
     writeln!(out, "model:    {}", summary.model.display())?;

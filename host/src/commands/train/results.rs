@@ -24,7 +24,7 @@ impl<B: Backend> Run<'_, B> {
         let tokenizer = &session.data.tokenizer;
         let mut validation = measure::validate(session.backend, &self.trainer, session.config, tokenizer, tokens)?;
         validation.step = self.header.step;
-        self.validation_cost = Some(start.elapsed().as_secs_f64() / tokens.ids.len() as f64);
+        self.validation_cost = Some(start.elapsed().as_secs_f64() / tokens.len() as f64);
         self.metrics.validation(&validation)?;
         self.header.last = Some(validation.clone());
         Ok(validation)
@@ -32,10 +32,8 @@ impl<B: Backend> Run<'_, B> {
 
     /// Measures the averaged model on the probe.
     pub(super) fn check(&mut self) -> Result<Validation> {
-        let probe = std::mem::take(&mut self.probe);
-        let validation = self.validate(&probe);
-        self.probe = probe;
-        let validation = validation?;
+        let probe = self.probe.clone();
+        let validation = self.validate(&probe)?;
         if self.header.best.as_ref().is_none_or(|best| validation.bits_per_byte < best.bits_per_byte) {
             self.header.best = Some(validation.clone());
         }
@@ -57,7 +55,7 @@ impl<B: Backend> Run<'_, B> {
             (Ending::TimeUp, Some(minutes)) => {
                 let affordable = self.until(60.0 * minutes) / self.validation_cost();
                 let (data, length) = (self.session.data, self.session.config.model.context);
-                data.validation.sample((affordable as usize).max(LEAST_VALIDATION), length, &data.tokenizer)
+                data.validation.sample((affordable as usize).max(LEAST_VALIDATION), length, &data.tokenizer)?
             }
             _ => self.session.data.validation.clone(),
         };

@@ -8,12 +8,14 @@ use ebt_core::compute::Backend;
 use ebt_core::error::Error;
 use ebt_core::training::{StepSettings, Trainer};
 
+use super::report::resume_command;
 use super::session::{Ending, METRICS_FILE, Session};
 use crate::checkpoint::{Header, Store};
 use crate::data::baselines::Baselines;
-use crate::data::{Batches, Tokens};
+use crate::data::loader::DEPTH;
+use crate::data::{Loader, Tokens};
 use crate::metrics::{Metrics, StepLine};
-use crate::progress::{Observer, count};
+use crate::progress::{Observer, Pace, count};
 
 /// Largest share of a time limit that is kept for the validation at the end.
 const MOST_VALIDATION: f64 = 0.2;
@@ -31,8 +33,12 @@ pub(super) struct Run<'a, B: Backend> {
     clock: Instant,
     /// First step of this invocation.
     first: u64,
-    /// Seconds spent in training steps of this invocation.
+    /// Seconds spent in training steps of this invocation, waiting for data included.
     training: f64,
+    /// Seconds of these that were spent waiting for data.
+    waiting: f64,
+    /// Tokens trained on in this invocation.
+    trained: u64,
     /// Seconds a validation token takes, once measured.
     pub(super) validation_cost: Option<f64>,
     /// The validation text of checks during the run.
@@ -42,7 +48,7 @@ pub(super) struct Run<'a, B: Backend> {
 impl<'a, B: Backend> Run<'a, B> {
     pub(super) fn start(mut session: Session<'a, B>, toml: String) -> Result<Self> {
         let (b, config, data) = (session.backend, session.config, session.data);
-        let probe = data.validation.sample(config.train.validate_tokens, config.model.context, &data.tokenizer);
+        let probe = data.validation.sample(config.train.validate_tokens, config.model.context, &data.tokenizer)?;
         let (header, trainer) = match session.resume.take() {
             Some(state) => {
                 let header = Header { config: toml, ..state.header.clone() };
@@ -65,11 +71,13 @@ impl<'a, B: Backend> Run<'a, B> {
         let (metrics, before) = Metrics::open(&session.out.join(METRICS_FILE), header.step)?;
         Ok(Self {
             store: Store::new(session.out, config.train.keep_checkpoints),
-            tokenizer: data.tokenizer.to_json()?,
+            tokenizer: data.tokenizer.to_json().to_owned(),
             probe,
             first: header.step,
             clock: Instant::now(),
             training: 0.0,
+            waiting: 0.0,
+            trained: 0,
             validation_cost: None,
             session,
             trainer,
@@ -108,8 +116,7 @@ impl<'a, B: Backend> Run<'a, B> {
     pub(super) fn train(&mut self, observer: &mut dyn Observer) -> Result<Ending> {
         let (config, data) = (self.session.config, self.session.data);
         let (t, every) = (&config.train, |n: u64, step: u64| n > 0 && step.is_multiple_of(n));
-        let isolate = config.data.isolate_documents;
-        let batches = Batches::new(&data.train, config.sequences(), config.context(), t.seed, isolate);
+        let mut batches = Loader::new(data.batches(config), self.header.step..self.header.total_steps, DEPTH)?;
         while self.header.step < self.header.total_steps {
             if self.stopped() {
                 return Ok(Ending::Stopped);
@@ -117,7 +124,7 @@ impl<'a, B: Backend> Run<'a, B> {
             if self.time_is_up() {
                 return Ok(Ending::TimeUp);
             }
-            self.step(&batches, observer)?;
+            self.step(&mut batches, observer)?;
             let step = self.header.step;
             if every(t.validate_every, step) && step < self.header.total_steps {
                 let validation = self.check()?;
@@ -130,7 +137,7 @@ impl<'a, B: Backend> Run<'a, B> {
         Ok(Ending::Finished)
     }
 
-    fn step(&mut self, batches: &Batches<'_>, observer: &mut dyn Observer) -> Result<()> {
+    fn step(&mut self, batches: &mut Loader, observer: &mut dyn Observer) -> Result<()> {
         let (config, start) = (self.session.config, Instant::now());
         let settings = StepSettings {
             seed: config.train.seed,
@@ -139,18 +146,40 @@ impl<'a, B: Backend> Run<'a, B> {
             micro_batch: config.train.batch,
             ema_decay: config.train.ema,
         };
-        let report = self.trainer.step(self.session.backend, &batches.get(self.header.step), &settings);
+        let batch = batches.next_batch().map_err(|error| self.cut_short(error))?;
+        let waited = start.elapsed().as_secs_f64();
+        let report = self.trainer.step(self.session.backend, &batch, &settings);
         let report = report.map_err(|error| self.explained(error))?;
         self.training += start.elapsed().as_secs_f64();
+        self.waiting += waited;
+        self.trained += batch.positions() as u64;
         self.header.step += 1;
-        self.header.tokens += config.tokens_per_step();
+        self.header.tokens += batch.positions() as u64;
         let seconds = self.before + self.clock.elapsed().as_secs_f64();
-        let line = StepLine::new(&report, self.header.step, self.header.tokens, seconds, settings.rate);
+        let line = StepLine {
+            data_wait: waited,
+            ..StepLine::new(&report, self.header.step, self.header.tokens, seconds, settings.rate)
+        };
         self.metrics.step(&line)?;
         let left = (self.header.total_steps - self.header.step) as f64 * self.step_seconds();
         let left = self.time_left().map_or(left, |limit| left.min(limit));
-        observer.step(&line, self.speed(), left);
+        let (tokens_per_second, data_wait) = (self.speed(), self.data_wait());
+        observer.step(&line, Pace { tokens_per_second, data_wait, seconds_left: left });
         Ok(())
+    }
+
+    /// Saves a run whose next batch cannot be read; the message says where it can go on from.
+    fn cut_short(&mut self, error: anyhow::Error) -> anyhow::Error {
+        let step = self.header.step;
+        match self.save() {
+            Ok(()) => error.context(format!(
+                "training stopped after {step} steps, which are saved; to go on when the data are whole again: {}",
+                resume_command(self.session.out)
+            )),
+            Err(unsaved) => {
+                error.context(format!("training stopped after {step} steps; saving failed, too: {unsaved:#}"))
+            }
+        }
     }
 
     fn explained(&self, error: Error) -> anyhow::Error {
@@ -182,7 +211,7 @@ impl<'a, B: Backend> Run<'a, B> {
     /// Seconds left for training: a share of the limit is reserved for the validation at the end.
     fn time_left(&self) -> Option<f64> {
         let limit = 60.0 * self.session.config.train.minutes?;
-        let whole = 1.1 * self.validation_cost() * self.session.data.validation.ids.len() as f64;
+        let whole = 1.1 * self.validation_cost() * self.session.data.validation.len() as f64;
         Some(self.until(limit) - whole.min(MOST_VALIDATION * limit))
     }
 
@@ -200,8 +229,13 @@ impl<'a, B: Backend> Run<'a, B> {
         self.training / (self.header.step - self.first).max(1) as f64
     }
 
-    /// Tokens a second.
+    /// Tokens a second; padding does not count.
     pub(super) fn speed(&self) -> f64 {
-        self.session.config.tokens_per_step() as f64 / self.step_seconds().max(1e-9)
+        self.trained as f64 / self.training.max(1e-9)
+    }
+
+    /// Share of the time of training steps that was spent waiting for data.
+    pub(super) fn data_wait(&self) -> f64 {
+        self.waiting / self.training.max(1e-9)
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::run::Run;
 use crate::checkpoint::{State, Validation};
 use crate::data::Dataset;
-use crate::data::baselines::Counts;
+use crate::data::baselines::{self, Counts};
 use crate::file;
 use crate::model::MODEL_FILE;
 use crate::progress::Observer;
@@ -66,13 +66,15 @@ pub struct Summary {
     pub total_steps: u64,
     /// Trained values of the model.
     pub parameters: usize,
-    /// Tokens trained on, over all invocations.
+    /// Tokens trained on, over all invocations; padding does not count.
     pub tokens: u64,
     /// Tokens a second of training steps in this invocation.
     pub tokens_per_second: f64,
+    /// Share of the time of these steps that was spent waiting for data, from 0 to 1.
+    pub data_wait: f64,
     /// Seconds of this invocation.
     pub seconds: f64,
-    /// Bits per byte of a unigram table on the text of `validation`.
+    /// Bits per byte of a unigram table on the text of `validation`; counted on at most 16 Mi tokens of training text.
     pub unigram: f64,
     /// Bits per byte of a bigram table on it.
     pub bigram: f64,
@@ -90,8 +92,9 @@ pub fn session<B: Backend>(session: Session<'_, B>, observer: &mut dyn Observer)
     std::fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
     let toml = config.to_toml()?;
     file::write(&out.join(CONFIG_FILE), |to| Ok(to.write_all(toml.as_bytes())?))?;
-    let counts = Counts::new(&data.train, config.model.vocab);
-    let mut baselines = counts.measure(&data.validation);
+    let counts = Counts::new(&data.train, config.model.vocab)?;
+    let some = data.validation.sample(baselines::SAMPLE as usize, config.model.context, &data.tokenizer)?;
+    let mut baselines = counts.measure(&some)?;
     let mut run = Run::start(session, toml)?;
     run.describe(baselines, observer);
     observer.start(run.header.step, run.header.total_steps);
@@ -100,7 +103,7 @@ pub fn session<B: Backend>(session: Session<'_, B>, observer: &mut dyn Observer)
     let ending = ended?;
     let validation = match run.conclude(ending, observer)? {
         Some((validation, text)) => {
-            baselines = counts.measure(&text);
+            baselines = counts.measure(&text)?;
             Some(validation)
         }
         None => None,
@@ -112,6 +115,7 @@ pub fn session<B: Backend>(session: Session<'_, B>, observer: &mut dyn Observer)
         parameters: run.trainer.layout.count(),
         tokens: run.header.tokens,
         tokens_per_second: run.speed(),
+        data_wait: run.data_wait(),
         seconds: run.session.started.elapsed().as_secs_f64(),
         unigram: baselines.unigram,
         bigram: baselines.bigram,

@@ -1,0 +1,286 @@
+//! `host data inspect`: what prepared data hold, and whether they are whole.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use indicatif::ProgressBar;
+use rayon::ThreadPoolBuilder;
+use serde::Serialize;
+
+use crate::cli::DeviceArgs;
+use crate::data::Tokens;
+use crate::data::shard::manifest::{Dropped, Manifest, Prepared, Split, TokenizerRecord};
+use crate::data::shard::{Shard, ShardRecord, verify};
+use crate::progress::{count, size};
+
+/// Show what prepared data hold, and check them.
+///
+/// The structure of every shard is always checked: sizes, tokenizer, document index. With --verify everything is read:
+/// checksums, ids, begin tokens, and that every document decodes to text of the length in the index.
+#[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  host data inspect prepared/
+  host data inspect prepared/ --verify
+  host data inspect prepared/ --show 0 --split validation
+  host data inspect prepared/ --json")]
+pub struct Args {
+    /// Folder of prepared data
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Read and check everything
+    #[arg(long)]
+    verify: bool,
+    /// Print the text of the document of this number, counted from 0, and nothing else
+    #[arg(long, value_name = "N", conflicts_with_all = ["json", "verify"])]
+    show: Option<u64>,
+    /// Where the document of --show is
+    #[arg(long, value_enum, value_name = "SPLIT", default_value = "train")]
+    split: SplitName,
+    /// Processor threads of --verify [default: all cores]
+    #[arg(long, value_name = "N")]
+    threads: Option<std::num::NonZeroUsize>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// A split by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum SplitName {
+    /// Documents to train on
+    Train,
+    /// Documents to measure on
+    Validation,
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    folder: String,
+    fingerprint: String,
+    created_by: &'a str,
+    tokenizer: &'a TokenizerRecord,
+    options: &'a serde_json::Map<String, serde_json::Value>,
+    train: Total,
+    validation: Total,
+    sources: Vec<SourceReport<'a>>,
+    dropped: Dropped,
+    shards: Vec<&'a ShardRecord>,
+    /// Whether everything was read and found whole.
+    verified: bool,
+}
+
+/// Sums of a split.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Total {
+    shards: usize,
+    documents: u64,
+    text_bytes: u64,
+    /// Begin tokens included.
+    tokens: u64,
+}
+
+/// A source, both splits together.
+#[derive(Debug, Serialize)]
+struct SourceReport<'a> {
+    name: &'a str,
+    files: u64,
+    documents: u64,
+    text_bytes: u64,
+    /// Begin tokens not included.
+    text_tokens: u64,
+    bytes_per_token: f64,
+    licence: Option<&'a str>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Data that cannot be read or are damaged; no document of the number asked for.
+pub fn run(args: &Args) -> Result<()> {
+    let folder = Prepared::open(&args.folder)?;
+    let mut out = io::stdout().lock();
+    if let Some(number) = args.show {
+        return show(&folder, args.split, number, &mut out);
+    }
+    let (train, validation) = (folder.shards(&folder.manifest.train)?, folder.shards(&folder.manifest.validation)?);
+    if args.verify {
+        let threads = DeviceArgs { threads: args.threads, ..DeviceArgs::default() }.thread_count()?;
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
+        pool.install(|| check(&folder, train.iter().chain(&validation)))?;
+        check_sources(&folder, train.iter().chain(&validation))?;
+    }
+    let report = report(&folder, &train, &validation, args.verify)?;
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        print(&mut out, &report)?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints a document.
+fn show(folder: &Prepared, split: SplitName, number: u64, out: &mut impl Write) -> Result<()> {
+    let (split, name) = match split {
+        SplitName::Train => (Split::Train, "train"),
+        SplitName::Validation => (Split::Validation, "validation"),
+    };
+    let tokens = Tokens::mapped(std::slice::from_ref(folder), split)?;
+    if number >= tokens.documents() {
+        bail!(
+            "--show {number}: {} holds {} {name} documents, numbered from 0",
+            folder.folder.display(),
+            tokens.documents()
+        );
+    }
+    let (range, mut ids) = (tokens.document(number), Vec::new());
+    tokens.gather(range.start + 1..range.end, &mut ids)?;
+    out.write_all(&folder.tokenizer.decode_bytes(&ids)?)?;
+    writeln!(out)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Reads all shards.
+fn check<'a>(folder: &Prepared, shards: impl Iterator<Item = &'a Shard>) -> Result<()> {
+    let Manifest { train, validation, .. } = &folder.manifest;
+    let records: Vec<&ShardRecord> = train.iter().chain(validation).collect();
+    let bar = match io::stderr().is_terminal() {
+        true => ProgressBar::new(records.iter().map(|record| record.file_bytes).sum()),
+        false => ProgressBar::hidden(),
+    };
+    for (shard, record) in shards.zip(records) {
+        let checked = verify::verify(shard, record, &folder.tokenizer);
+        bar.inc(record.file_bytes);
+        if checked.is_err() {
+            bar.finish_and_clear();
+        }
+        checked?;
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Documents and bytes of text of every source are those that the manifest says.
+fn check_sources<'a>(folder: &Prepared, shards: impl Iterator<Item = &'a Shard>) -> Result<()> {
+    let sources = &folder.manifest.sources;
+    let mut found = vec![(0, 0); sources.len()];
+    for shard in shards {
+        for i in 0..shard.documents() {
+            let sum = &mut found[shard.source(i) as usize];
+            *sum = (sum.0 + 1, sum.1 + shard.length(i));
+        }
+    }
+    for (source, (documents, text_bytes)) in sources.iter().zip(found) {
+        if (documents, text_bytes) != (source.documents, source.text_bytes) {
+            bail!(
+                "{}: the shards hold {documents} documents and {text_bytes} bytes of the source {}, the manifest says {} and {}",
+                folder.folder.display(),
+                source.name,
+                source.documents,
+                source.text_bytes
+            );
+        }
+    }
+    Ok(())
+}
+
+fn report<'a>(folder: &'a Prepared, train: &[Shard], validation: &[Shard], verified: bool) -> Result<Report<'a>> {
+    let manifest = &folder.manifest;
+    let mut text_tokens = vec![0; manifest.sources.len()];
+    for shard in train.iter().chain(validation) {
+        for i in 0..shard.documents() {
+            text_tokens[shard.source(i) as usize] += shard.end_of(i) - shard.begin_of(i) - 1;
+        }
+    }
+    let sources = manifest.sources.iter().zip(text_tokens).map(|(source, text_tokens)| SourceReport {
+        name: &source.name,
+        files: source.files,
+        documents: source.documents,
+        text_bytes: source.text_bytes,
+        text_tokens,
+        bytes_per_token: source.text_bytes as f64 / text_tokens.max(1) as f64,
+        licence: source.licence.as_deref(),
+    });
+    Ok(Report {
+        folder: folder.folder.display().to_string(),
+        fingerprint: format!("{:016x}", Tokens::mapped(std::slice::from_ref(folder), Split::Train)?.fingerprint()),
+        created_by: &manifest.created_by,
+        tokenizer: &manifest.tokenizer,
+        options: &manifest.options.0,
+        train: total(&manifest.train),
+        validation: total(&manifest.validation),
+        sources: sources.collect(),
+        dropped: manifest.dropped,
+        shards: manifest.train.iter().chain(&manifest.validation).collect(),
+        verified,
+    })
+}
+
+fn total(records: &[ShardRecord]) -> Total {
+    let mut total = Total { shards: records.len(), ..Total::default() };
+    for record in records {
+        total.documents += record.documents;
+        total.text_bytes += record.text_bytes;
+        total.tokens += record.tokens;
+    }
+    total
+}
+
+fn print(out: &mut impl Write, r: &Report<'_>) -> Result<()> {
+    writeln!(out, "{}: data fingerprint {}, made by {}", r.folder, r.fingerprint, r.created_by)?;
+    writeln!(out, "tokenizer: {} tokens, fingerprint {}\n", r.tokenizer.vocabulary, r.tokenizer.fingerprint)?;
+    for (name, total) in [("train", r.train), ("validation", r.validation)] {
+        writeln!(
+            out,
+            "{name:10}  {} documents, {} of text, {} tokens in {} shard{}",
+            count(total.documents as f64),
+            size(total.text_bytes as f64),
+            count(total.tokens as f64),
+            total.shards,
+            if total.shards == 1 { "" } else { "s" }
+        )?;
+    }
+    let width = r.sources.iter().map(|s| s.name.chars().count()).max().unwrap_or(0).max(6);
+    writeln!(
+        out,
+        "\n{:width$}  {:>7}  {:>10}  {:>13}  {:>12}  {:>11}  licence",
+        "source", "files", "documents", "bytes", "tokens", "bytes/token"
+    )?;
+    for s in &r.sources {
+        writeln!(
+            out,
+            "{:width$}  {:>7}  {:>10}  {:>13}  {:>12}  {:>11.3}  {}",
+            s.name,
+            s.files,
+            s.documents,
+            s.text_bytes,
+            s.text_tokens,
+            s.bytes_per_token,
+            s.licence.unwrap_or("not stated")
+        )?;
+    }
+    let fields = serde_json::to_value(r.dropped)?;
+    let reason = |(name, n): (&String, &serde_json::Value)| format!("{n} {}", name.replace('_', " "));
+    let reasons: Vec<String> = fields.as_object().into_iter().flatten().map(reason).collect();
+    writeln!(out, "\ndropped: {}", reasons.join(", "))?;
+    if !r.options.is_empty() {
+        writeln!(out, "\noptions")?;
+        for (name, value) in r.options {
+            writeln!(out, "  {name:16} {value}")?;
+        }
+    }
+    writeln!(out, "\n{:24}  {:>10}  {:>12}  {:>13}  sha256", "shard", "documents", "tokens", "bytes")?;
+    for s in &r.shards {
+        let sum = s.sha256.get(..16).unwrap_or(&s.sha256);
+        writeln!(out, "{:24}  {:>10}  {:>12}  {:>13}  {sum}", s.file, s.documents, s.tokens, s.file_bytes)?;
+    }
+    let state = if r.verified { "everything was read: whole" } else { "structure checked; --verify reads everything" };
+    writeln!(out, "\n{state}")?;
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! `host tokenizer train`: learns a tokenizer from text.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use ebt_tokenizer::{Kind, TrainOptions};
+use serde::Serialize;
+
+use crate::data::text;
+use crate::file;
+use crate::progress::size;
+use crate::tokenization::train::{self, Progress};
+
+/// Learn a tokenizer from text.
+///
+/// Text files are read block by block, never whole; blank lines separate documents, and no token is learned across
+/// them. Every tokenizer is lossless: all text that is UTF-8 encodes and decodes to itself. The same text and flags give
+/// the same tokenizer.
+///
+/// Written are a tokenizer.json, which the HuggingFace library reads too, and with --compact a file of the same tokens
+/// that needs no parsing and runs without a heap. Bytes per token are reported for the last 1 MB of the text.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  host tokenizer train fixtures/turkish/train --out tokenizer.json --vocab 4096
+  host tokenizer train corpus/ more.txt --out tokenizer.json --compact tokenizer.ebt
+  host tokenizer train corpus/ --out bpe.json --kind bpe --vocab 65536 --min-frequency 10")]
+pub struct Args {
+    /// Text files, or folders of .txt files
+    #[arg(value_name = "FILE|DIR", required = true)]
+    input: Vec<PathBuf>,
+    /// tokenizer.json to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Compact tokenizer to write beside it
+    #[arg(long, value_name = "FILE")]
+    compact: Option<PathBuf>,
+    /// How tokens are chosen
+    #[arg(long, value_enum, default_value_t = KindName::Turkish)]
+    kind: KindName,
+    /// Tokens to end with, the 256 bytes and 7 special tokens included; a short text gives fewer
+    #[arg(long, value_name = "N", default_value_t = 32_768)]
+    vocab: usize,
+    /// How often a token must occur to be learned
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    min_frequency: u64,
+    /// Most words of one token of --kind turkish; 1 = no token holds more than a word [default: 4]
+    #[arg(long, value_name = "N")]
+    phrase_words: Option<usize>,
+    /// Learn from at most about this much of the text, whole documents chosen by their hash (at least one), kept in memory [default: 134217728]
+    #[arg(long, value_name = "BYTES")]
+    sample_bytes: Option<u64>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Kinds of tokenizers by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum KindName {
+    /// The most probable of words, roots, suffix chains and phrases
+    Turkish,
+    /// Byte-pair encoding
+    Bpe,
+    /// Unigram language model
+    Unigram,
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Report {
+    file: String,
+    file_bytes: usize,
+    compact: Option<String>,
+    compact_bytes: Option<usize>,
+    kind: String,
+    vocabulary: usize,
+    fingerprint: String,
+    files: usize,
+    documents: u64,
+    text_bytes: u64,
+    seconds: f64,
+    /// The end of the text, on which the tokens are counted.
+    tail_bytes: usize,
+    tail_tokens: usize,
+    bytes_per_token: f64,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Flags out of range, files that cannot be read, are not UTF-8 or cannot be written, and text without a word.
+pub fn run(args: Args) -> Result<()> {
+    let started = Instant::now();
+    let options = options(&args)?;
+    for path in [Some(&args.out), args.compact.as_ref()].into_iter().flatten() {
+        writable(path)?;
+    }
+    if args.compact.as_ref().is_some_and(|compact| same_file(compact, &args.out)) {
+        bail!("--compact {} is the file of --out", args.out.display());
+    }
+    let paths = text::files(&args.input)?;
+    for (flag, path) in [("--out", Some(&args.out)), ("--compact", args.compact.as_ref())] {
+        if let Some(path) = path.filter(|path| paths.iter().any(|input| same_file(input, path))) {
+            bail!("{flag} {} is one of the files to learn from", path.display());
+        }
+    }
+    if let Some(path) = paths.iter().find(|path| !path.is_file()) {
+        bail!("{} is not an ordinary file; the text is read twice", path.display());
+    }
+    let progress = Arc::new(if args.json { Progress::silent() } else { Progress::of_stderr() });
+    let survey = train::survey(&paths, &progress)?;
+    let kind = args.kind.to_possible_name();
+    let tokenizer = train::learn(&paths, options, &survey, &progress)
+        .with_context(|| format!("cannot train a tokenizer of --kind {kind} --vocab {}", args.vocab))?;
+    progress.finish();
+
+    let json = tokenizer.to_json();
+    let compact = args.compact.as_ref().map(|path| anyhow::Ok((path, tokenizer.to_compact()?))).transpose()?;
+    file::write(&args.out, |out| Ok(writeln!(out, "{json}")?))?;
+    if let Some((path, bytes)) = &compact {
+        file::write(path, |out| Ok(out.write_all(bytes)?))?;
+    }
+    let mut tail_tokens = 0;
+    for document in &survey.tail {
+        tail_tokens += tokenizer.encode(document)?.len();
+    }
+    let tail_bytes = survey.tail.iter().map(String::len).sum();
+    let report = Report {
+        file: args.out.display().to_string(),
+        file_bytes: json.len() + 1,
+        compact: args.compact.as_ref().map(|path| path.display().to_string()),
+        compact_bytes: compact.as_ref().map(|(_, bytes)| bytes.len()),
+        kind,
+        vocabulary: tokenizer.vocabulary_size(),
+        fingerprint: format!("{:016x}", tokenizer.fingerprint()),
+        files: paths.len(),
+        documents: survey.documents,
+        text_bytes: survey.bytes,
+        seconds: started.elapsed().as_secs_f64(),
+        tail_bytes,
+        tail_tokens,
+        bytes_per_token: tail_bytes as f64 / tail_tokens.max(1) as f64,
+    };
+    print(&report, args.json)
+}
+
+/// Whether two paths, of files that need not exist yet, mean the same file.
+fn same_file(a: &Path, b: &Path) -> bool {
+    let whole = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let place = folder.canonicalize().ok().zip(path.file_name()).map(|(folder, name)| folder.join(name));
+        path.canonicalize().ok().or(place)
+    };
+    a == b || whole(a).is_some_and(|a| whole(b) == Some(a))
+}
+
+fn options(args: &Args) -> Result<TrainOptions> {
+    let defaults = TrainOptions::default();
+    if args.min_frequency == 0 {
+        bail!("--min-frequency 0: a token must occur at least once");
+    }
+    if args.phrase_words.is_some() && args.kind != KindName::Turkish {
+        bail!("--phrase-words has no meaning for --kind {}", args.kind.to_possible_name());
+    }
+    if args.phrase_words == Some(0) {
+        bail!("--phrase-words 0: a token holds at least one word");
+    }
+    if args.sample_bytes == Some(0) {
+        bail!("--sample-bytes 0: nothing would be learned from");
+    }
+    Ok(TrainOptions {
+        kind: match args.kind {
+            KindName::Turkish => Kind::Turkish,
+            KindName::Bpe => Kind::Bpe,
+            KindName::Unigram => Kind::Unigram,
+        },
+        vocabulary_size: args.vocab,
+        minimum_frequency: args.min_frequency,
+        phrase_words: args.phrase_words.unwrap_or(defaults.phrase_words),
+        sample_bytes: args.sample_bytes.unwrap_or(defaults.sample_bytes),
+        progress: None,
+    })
+}
+
+impl KindName {
+    /// As on the command line.
+    fn to_possible_name(self) -> String {
+        clap::ValueEnum::to_possible_value(&self).map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+/// Checks that a file can be written later, before time is spent on what goes into it.
+fn writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        bail!("cannot write {}: it is a folder", path.display());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::NamedTempFile::new_in(folder).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}
+
+fn print(r: &Report, json: bool) -> Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, r).map_err(io::Error::from)?;
+        writeln!(out)?;
+        return Ok(out.flush()?);
+    }
+    writeln!(out, "{}: {}, fingerprint {}", r.file, size(r.file_bytes as f64), r.fingerprint)?;
+    if let (Some(file), Some(bytes)) = (&r.compact, r.compact_bytes) {
+        writeln!(out, "{file}: {}, the same tokens", size(bytes as f64))?;
+    }
+    let text = size(r.text_bytes as f64);
+    writeln!(
+        out,
+        "\n{} tokens of kind {}, learned from {text} of text ({} documents) in {:.1} s",
+        r.vocabulary, r.kind, r.documents, r.seconds
+    )?;
+    let tail = size(r.tail_bytes as f64);
+    writeln!(out, "{:.3} bytes per token on the last {tail} of the text", r.bytes_per_token)?;
+    Ok(out.flush()?)
+}

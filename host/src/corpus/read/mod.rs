@@ -1,0 +1,159 @@
+//! Reading documents from files of every format, a bounded part of a file at a time.
+//!
+//! A reader gives the documents of one file in order, as they stand there; documents longer than
+//! [`ReadOptions::longest`] come in pieces ([`cut`]). Nothing larger than [`LONGEST_RECORD`] is ever held.
+
+mod arrow;
+mod column;
+pub mod cut;
+mod guard;
+mod json;
+mod lines;
+mod packed;
+mod parquet;
+mod plain;
+mod table;
+mod utf8;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use super::format::Format;
+use super::inputs::Input;
+use cut::Cutter;
+
+/// Longest line of JSON and longest row of a table, in bytes: more is an error, not a document.
+pub const LONGEST_RECORD: usize = 64 << 20;
+
+/// Where documents of plain text end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Borders {
+    /// At a blank line
+    #[default]
+    BlankLine,
+    /// At every line end
+    Line,
+    /// At the end of the file
+    File,
+}
+
+/// What decides which documents a file has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReadOptions {
+    /// Name of the column or key that holds the text, where the format has such.
+    pub column: String,
+    /// Borders of documents in plain text.
+    pub documents: Borders,
+    /// Most bytes of a document, at least [`cut::LEAST`]; longer ones are cut.
+    pub longest: usize,
+    /// Whether invalid UTF-8 becomes U+FFFD instead of an error.
+    pub lossy: bool,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { column: "text".into(), documents: Borders::default(), longest: 1 << 20, lossy: false }
+    }
+}
+
+/// What happened besides documents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Rows without a value.
+    pub nulls: u64,
+    /// Times a document was cut.
+    pub cuts: u64,
+    /// Invalid sequences of bytes that became U+FFFD.
+    pub replaced: u64,
+}
+
+/// Bytes read so far, of all files together; shared with whoever shows progress.
+#[derive(Clone, Debug, Default)]
+pub struct Position(Arc<AtomicU64>);
+
+impl Position {
+    /// Adds bytes.
+    pub fn add(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The records of one file, in order.
+trait Records {
+    /// The text of the next record; records without text are counted and passed over.
+    ///
+    /// # Errors
+    ///
+    /// Damaged data; the message names the file and the place in it.
+    fn next(&mut self, tally: &mut Tally) -> Result<Option<String>>;
+}
+
+/// The documents of one file.
+pub struct Documents {
+    records: Box<dyn Records>,
+    cutter: Cutter,
+    tally: Tally,
+}
+
+impl Documents {
+    /// Opens a file. Packed files of formats that are read out of order are unpacked to an unnamed file in `scratch`.
+    ///
+    /// # Errors
+    ///
+    /// An unreadable file, one that does not hold what its name says, one without the column asked for.
+    pub fn open(input: &Input, options: &ReadOptions, scratch: &Path, position: &Position) -> Result<Self> {
+        let records: Box<dyn Records> = match input.format {
+            Format::Text => Box::new(plain::Plain::open(input, options, position)?),
+            Format::Jsonl => Box::new(json::JsonLines::open(input, options, position)?),
+            Format::Csv => Box::new(table::Table::open(input, b',', options, position)?),
+            Format::Tsv => Box::new(table::Table::open(input, b'\t', options, position)?),
+            Format::Parquet => {
+                let open = || parquet::Parquet::open(input, options, scratch, position);
+                Box::new(guard::guarded(&input.path.display().to_string(), open)?)
+            }
+            Format::Arrow => {
+                let open = || arrow::Arrow::open(input, options, scratch, position);
+                Box::new(guard::guarded(&input.path.display().to_string(), open)?)
+            }
+        };
+        Ok(Self { records, cutter: Cutter::new(options.longest), tally: Tally::default() })
+    }
+
+    /// The next document.
+    ///
+    /// # Errors
+    ///
+    /// Damaged data; the message names the file and the place in it.
+    pub fn next_document(&mut self) -> Result<Option<String>> {
+        if let Some(piece) = self.cutter.rest(&mut self.tally) {
+            return Ok(Some(piece));
+        }
+        Ok(self.records.next(&mut self.tally)?.map(|text| self.cutter.first(text, &mut self.tally)))
+    }
+
+    /// What happened besides documents so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+}
+
+/// A message that lists the columns there are, for one that is not.
+fn no_such_column(place: &str, kind: &str, asked: &str, present: &[&str]) -> anyhow::Error {
+    let shown: Vec<&str> = present.iter().copied().take(50).collect();
+    let more = if present.len() > shown.len() { ", ..." } else { "" };
+    let has = match shown.is_empty() {
+        true => format!("it has no {kind}s"),
+        false => format!("its {kind}s are {}{more}", shown.join(", ")),
+    };
+    anyhow::anyhow!("{place} has no {kind} `{asked}`; {has}; choose one with --column")
+}

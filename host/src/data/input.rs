@@ -1,0 +1,91 @@
+//! What the paths of a command mean: text to encode, or prepared data.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use ebt_tokenizer::Tokenizer;
+
+use super::shard::manifest::{MANIFEST_FILE, Manifest, Prepared, Split, TOKENIZER_FILE};
+use super::{Tokens, text};
+
+/// Input of one kind.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Text files and folders of text files.
+    Text(Vec<PathBuf>),
+    /// Folders of prepared data.
+    Prepared(Vec<Prepared>),
+}
+
+impl Input {
+    /// Looks at paths.
+    ///
+    /// # Errors
+    ///
+    /// Text mixed with prepared data, prepared data that is not whole, a shard without its folder.
+    pub fn open(paths: &[PathBuf]) -> Result<Self> {
+        for path in paths {
+            if path.is_file() && belongs_to_prepared(path) {
+                bail!("{} is a part of prepared data, which are read whole: name the folder", path.display());
+            }
+            if !Manifest::exists(path) && holds_shards(path) {
+                bail!(
+                    "{} holds shards but no {MANIFEST_FILE}: the data are not ready; run the same `host data prepare` again to finish them",
+                    path.display()
+                );
+            }
+        }
+        let (prepared, text): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| Manifest::exists(path));
+        match (prepared.as_slice(), text.as_slice()) {
+            ([], _) => Ok(Self::Text(text)),
+            (_, []) => Ok(Self::Prepared(prepared.iter().map(|path| Prepared::open(path)).collect::<Result<_>>()?)),
+            ([folder, ..], [file, ..]) => bail!(
+                "{} is prepared data, {} is not; they cannot be mixed (prepare the text too)",
+                folder.display(),
+                file.display()
+            ),
+        }
+    }
+
+    /// Opens the stream: encodes text, maps the shards of `split`. `purpose` names it in messages.
+    ///
+    /// # Errors
+    ///
+    /// Prepared data of another tokenizer, no documents, and as [`Tokens::read`] and [`Tokens::mapped`].
+    pub fn tokens(&self, purpose: &str, split: Split, tokenizer: &Tokenizer) -> Result<Tokens> {
+        let folders = match self {
+            Self::Text(paths) => return Tokens::read(purpose, paths, tokenizer),
+            Self::Prepared(folders) => folders,
+        };
+        for folder in folders {
+            folder.check_tokenizer(tokenizer)?;
+        }
+        let tokens = Tokens::mapped(folders, split)?;
+        if tokens.bytes() == 0 {
+            let names: Vec<PathBuf> = folders.iter().map(|f| f.folder.clone()).collect();
+            let remedy = match split {
+                Split::Train => "prepare it with a smaller --validation share",
+                Split::Validation => {
+                    "name other text (`host train --validation PATH`), or prepare it with a larger --validation share"
+                }
+            };
+            bail!("{} holds no {purpose} documents: {remedy}", text::names(&names));
+        }
+        Ok(tokens)
+    }
+}
+
+/// Extension of a shard.
+const SHARD: &str = "tokens";
+
+/// Whether a file is one that makes up prepared data, rather than text beside them.
+fn belongs_to_prepared(file: &Path) -> bool {
+    let named = [MANIFEST_FILE, TOKENIZER_FILE].iter().any(|name| file.file_name().is_some_and(|own| own == *name));
+    file.extension().is_some_and(|e| e == SHARD) || named && file.parent().is_some_and(Manifest::exists)
+}
+
+/// Whether a folder holds shards directly.
+fn holds_shards(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| entry.path().extension().is_some_and(|e| e == SHARD))
+}

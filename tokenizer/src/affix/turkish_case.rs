@@ -1,0 +1,62 @@
+//! Upper and lower case with the two i of Turkish: `ı` is the small `I`, `İ` the capital `i`.
+
+use core::iter;
+
+/// Lower case. `I` becomes `ı`, `İ` and `I` with a combining dot above become `i`, all else goes by Unicode.
+///
+/// ```
+/// use ebt_tokenizer::affix::lower;
+///
+/// assert!(lower("IŞIK İLE DIŞARI").eq("ışık ile dışarı".chars()));
+/// ```
+pub fn lower(text: &str) -> impl Iterator<Item = char> {
+    let mut letters = text.chars().peekable();
+    let pairs = iter::from_fn(move || {
+        let letter = letters.next()?;
+        Some((letter, letter == 'I' && letters.next_if_eq(&COMBINING_DOT).is_some()))
+    });
+    pairs.flat_map(|(letter, dotted)| {
+        let (turkish, other) = match letter {
+            'I' if !dotted => (Some('ı'), None),
+            'I' | 'İ' => (Some('i'), None),
+            letter => (None, Some(letter.to_lowercase())),
+        };
+        turkish.into_iter().chain(other.into_iter().flatten())
+    })
+}
+
+/// Upper case. `i` becomes `İ`, `ı` becomes `I`, all else goes by Unicode.
+///
+/// ```
+/// use ebt_tokenizer::affix::upper;
+///
+/// assert!(upper("ışık ile dışarı").eq("IŞIK İLE DIŞARI".chars()));
+/// ```
+pub fn upper(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(|letter| {
+        let (turkish, other) = match letter {
+            'i' => (Some('İ'), None),
+            'ı' => (Some('I'), None),
+            letter => (None, Some(letter.to_uppercase())),
+        };
+        turkish.into_iter().chain(other.into_iter().flatten())
+    })
+}
+
+/// The dot that makes an `I` dotted where text is decomposed.
+const COMBINING_DOT: char = '\u{307}';
+
+/// The lower case of one letter where that is one letter, else the letter itself.
+pub(super) fn lower_letter(letter: char) -> char {
+    match letter {
+        'I' => 'ı',
+        'İ' => 'i',
+        letter => {
+            let mut small = letter.to_lowercase();
+            match (small.next(), small.next()) {
+                (Some(one), None) => one,
+                _ => letter,
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Text from pieces of bytes, never half a character.
+
+use core::str;
+
+use super::{CompactError, CompactTokenizer};
+
+/// Turns tokens into text as they come. What all calls give, joined, is the text of all tokens; bytes that cannot
+/// belong to a character become U+FFFD.
+#[derive(Clone, Debug)]
+pub struct Streaming<'a> {
+    tokenizer: CompactTokenizer<'a>,
+    state: Utf8Stream,
+}
+
+impl<'a> Streaming<'a> {
+    pub(super) fn new(tokenizer: CompactTokenizer<'a>) -> Self {
+        Self { tokenizer, state: Utf8Stream::default() }
+    }
+
+    /// Takes the next token; the text that it completes may be empty.
+    ///
+    /// # Errors
+    ///
+    /// An id outside the vocabulary is refused and leaves the decoder as it was.
+    pub fn push(&mut self, id: u32) -> Result<Utf8Chunk<'a>, CompactError> {
+        self.tokenizer.known(id).map(|bytes| self.state.push(bytes))
+    }
+
+    /// Ends the stream: U+FFFD if it ended inside a character, nothing otherwise.
+    pub fn finish(self) -> &'static str {
+        self.state.finish()
+    }
+}
+
+/// The beginning of a character whose end has not come.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Utf8Stream {
+    held: [u8; 3],
+    count: usize,
+}
+
+/// Text that a token completes: a character begun by earlier tokens, and the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Utf8Chunk<'a> {
+    lead: [u8; 6],
+    lead_count: usize,
+    rest: &'a [u8],
+}
+
+impl Utf8Stream {
+    /// Takes the next bytes.
+    pub(crate) fn push<'a>(&mut self, mut bytes: &'a [u8]) -> Utf8Chunk<'a> {
+        let mut lead = [0; 6];
+        lead[..3].copy_from_slice(&self.held);
+        let mut lead_count = core::mem::take(&mut self.count);
+        // bytes go behind the held ones until these make a character or cannot
+        while let (Some((&byte, after)), true) = (bytes.split_first(), unfinished(&lead[..lead_count])) {
+            if byte & 0xC0 != 0x80 {
+                break;
+            }
+            lead[lead_count] = byte;
+            lead_count += 1;
+            bytes = after;
+        }
+        if bytes.is_empty() && unfinished(&lead[..lead_count]) {
+            self.held.copy_from_slice(&lead[..3]);
+            self.count = lead_count;
+            return Utf8Chunk { lead, lead_count: 0, rest: bytes };
+        }
+        let held = (1..=bytes.len().min(3)).rev().find(|&n| unfinished(&bytes[bytes.len() - n..])).unwrap_or(0);
+        let (rest, tail) = bytes.split_at(bytes.len() - held);
+        self.held[..held].copy_from_slice(tail);
+        self.count = held;
+        Utf8Chunk { lead, lead_count, rest }
+    }
+
+    /// What is left at the end.
+    pub(crate) fn finish(&self) -> &'static str {
+        if self.count == 0 { "" } else { "\u{FFFD}" }
+    }
+}
+
+/// Whether the bytes are the beginning of one character and no more.
+fn unfinished(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && matches!(str::from_utf8(bytes), Err(e) if e.valid_up_to() == 0 && e.error_len().is_none())
+}
+
+impl Utf8Chunk<'_> {
+    /// The text in pieces.
+    pub fn pieces(&self) -> impl Iterator<Item = &str> {
+        let lead = self.lead.get(..self.lead_count).unwrap_or_default();
+        lead.utf8_chunks()
+            .chain(self.rest.utf8_chunks())
+            .flat_map(|chunk| [chunk.valid(), if chunk.invalid().is_empty() { "" } else { "\u{FFFD}" }])
+    }
+}
+
+impl core::fmt::Display for Utf8Chunk<'_> {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.pieces().try_for_each(|piece| formatter.write_str(piece))
+    }
+}
