@@ -74,7 +74,7 @@ impl<T: Clone> Optimizer<T> {
         Self { first: zeros(), second: zeros(), updates: 0 }
     }
 
-    /// One update of all weights from `grads`; returns the gradient's global norm before clipping `(1,1)`.
+    /// One update of all weights from `grads`, whose sum of squares `(1,1)` is `squares`; returns the gradient's global norm before clipping `(1,1)`.
     pub fn update<B: Backend<Array = T>>(
         &mut self,
         b: &B,
@@ -84,13 +84,13 @@ impl<T: Clone> Optimizer<T> {
         learn_alpha: bool,
         weights: &mut [T],
         grads: &[T],
+        squares: &T,
     ) -> T {
         let left = b.enter(Scope::Optimizer);
         self.updates += 1;
         let t = self.updates as f64;
-        let squares = b.sum_squares(grads);
         // norm = s rsqrt(s); factor = min(1, clip / norm), without leaving the device
-        let norm = b.mul(&squares, &b.rsqrt(&b.offset(&squares, f64::MIN_POSITIVE.max(1e-37))));
+        let norm = b.mul(squares, &b.rsqrt(&b.offset(squares, f64::MIN_POSITIVE.max(1e-37))));
         let one = b.fill(1, 1, 1.0);
         let factor = if config.clip > 0.0 {
             let over = b.offset(&b.scale(&norm, 1.0 / config.clip), -1.0);

@@ -5,6 +5,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::Serialize;
+
 use crate::average::Average;
 use crate::compute::Backend;
 use crate::config::{Config, ModelKind};
@@ -149,8 +151,8 @@ pub struct StepSettings {
     pub ema_decay: f64,
 }
 
-/// What a step reports.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What a step reports. Counts of steps and tokens are not written out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct StepReport {
     /// Whole loss.
     pub loss: f64,
@@ -169,8 +171,10 @@ pub struct StepReport {
     /// Step size after the update.
     pub alpha: f64,
     /// Descent steps taken.
+    #[serde(skip)]
     pub steps: usize,
     /// Tokens per expert, by block with experts.
+    #[serde(skip)]
     pub load: Vec<Vec<f64>>,
 }
 
@@ -278,8 +282,8 @@ impl<B: Backend> Trainer<B> {
             Initial::Recalled { from: sequences.batch - states.len(), states: &states }
         };
         let (mut report, parts) = self.accumulate(b, sequences, settings, initial, false)?;
-        let squares = scalar(b, &b.sum_squares(&self.grads));
-        if !report.loss.is_finite() || !squares.is_finite() {
+        let squares = b.sum_squares(&self.grads);
+        if !report.loss.is_finite() || !scalar(b, &squares).is_finite() {
             let tensor = if report.loss.is_finite() { self.culprit(b) } else { String::from("the loss") };
             return Err(Error::NonFinite { step: u64::from(settings.step), tensor });
         }
@@ -291,6 +295,7 @@ impl<B: Backend> Trainer<B> {
             self.objective.learn_alpha,
             &mut self.weights,
             &self.grads,
+            &squares,
         );
         self.nudge_routing(b, &report);
         self.average.update(b, &self.weights, settings.ema_decay);

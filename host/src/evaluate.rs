@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::data::Tokens;
 use crate::model::check_vocabulary;
+use crate::progress;
 use crate::rollout::{Predictor, usual_steps};
 
 /// How to evaluate.
@@ -284,27 +285,21 @@ fn measure<B: Backend>(
 }
 
 /// A line on standard error.
-struct Progress(Option<indicatif::ProgressBar>);
+struct Progress(indicatif::ProgressBar);
 
 impl Progress {
     fn new(wanted: bool, tokens: usize) -> Self {
-        use std::io::IsTerminal as _;
-        let shown = wanted && std::io::stderr().is_terminal();
-        Self(shown.then(|| indicatif::ProgressBar::new(tokens as u64)))
+        Self(progress::bar(tokens as u64, !wanted))
     }
 
     fn advance(&mut self, tokens: usize) {
-        if let Some(bar) = &self.0 {
-            bar.inc(tokens as u64);
-        }
+        self.0.inc(tokens as u64);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
+        self.0.finish_and_clear();
     }
 }
 

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod corpus;
 pub mod cpu;
 pub mod data;
+pub mod digest;
 pub mod evaluate;
 pub mod file;
 pub mod generate;

@@ -22,22 +22,9 @@ pub struct StepLine {
     pub seconds: f64,
     /// Seconds that this step waited for its batch.
     pub data_wait: f64,
-    /// Whole loss in nats a token.
-    pub loss: f64,
-    /// Cross entropy part.
-    pub reconstruction: f64,
-    /// Balance part.
-    pub balance: f64,
-    /// Contrastive and Lyapunov parts.
-    pub extra: f64,
-    /// Cross entropy after every descent step.
-    pub step_losses: Vec<f64>,
-    /// Mean energy before every descent step.
-    pub energies: Vec<f64>,
-    /// Norm of the gradient before clipping.
-    pub gradient_norm: f64,
-    /// Step size of the descent after the update.
-    pub alpha: f64,
+    /// Loss in nats a token, gradient and energies.
+    #[serde(flatten)]
+    pub report: StepReport,
     /// Learning rate.
     pub rate: f64,
     /// Busiest expert's load over the mean, by block with experts.
@@ -46,27 +33,13 @@ pub struct StepLine {
 
 impl StepLine {
     /// The line of a report, of a step that did not wait for data.
-    pub fn new(report: &StepReport, step: u64, tokens: u64, seconds: f64, rate: f64) -> Self {
+    pub fn new(report: StepReport, step: u64, tokens: u64, seconds: f64, rate: f64) -> Self {
         let load = |counts: &Vec<f64>| {
             let mean = counts.iter().sum::<f64>() / counts.len().max(1) as f64;
             counts.iter().copied().fold(0.0, f64::max) / mean
         };
-        Self {
-            step,
-            tokens,
-            seconds,
-            data_wait: 0.0,
-            loss: report.loss,
-            reconstruction: report.reconstruction,
-            balance: report.balance,
-            extra: report.extra,
-            step_losses: report.step_losses.clone(),
-            energies: report.energies.clone(),
-            gradient_norm: report.gradient_norm,
-            alpha: report.alpha,
-            rate,
-            load: report.load.iter().map(load).collect(),
-        }
+        let load = report.load.iter().map(load).collect();
+        Self { step, tokens, seconds, data_wait: 0.0, report, rate, load }
     }
 }
 

@@ -8,6 +8,14 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::checkpoint::Validation;
 use crate::metrics::StepLine;
 
+/// A bar of `length` on a terminal; one that is never seen elsewhere, or where nothing is to be told.
+pub fn bar(length: u64, quiet: bool) -> ProgressBar {
+    if quiet || !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(5))
+}
+
 /// Writes a line to standard error, or nowhere when that is closed or full: telling must never stop the work.
 pub fn tell(text: impl std::fmt::Display) {
     use std::io::Write as _;
@@ -95,7 +103,7 @@ impl Observer for Terminal {
                 _ => String::new(),
             };
             let (speed, left) = (pace.tokens_per_second, clock(pace.seconds_left));
-            format!("loss {:.3}{validation}  {speed:.0} tokens/s{waiting}  {left} left", line.loss)
+            format!("loss {:.3}{validation}  {speed:.0} tokens/s{waiting}  {left} left", line.report.loss)
         };
         if let Some(bar) = &self.bar {
             bar.set_message(message());

@@ -4,35 +4,12 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use ebt_core::model_file::Dtype;
 use serde_json::Value;
+use support::program::{fails, host, succeeds, text};
 use support::{configs, fixtures};
-
-fn host(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_host")).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Runs a command that must succeed; its standard output.
-fn succeeds(arguments: &[&str]) -> String {
-    let output = host(arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-/// Runs a command that must fail with `code`; its standard error.
-fn fails(arguments: &[&str], code: i32) -> String {
-    let output = host(arguments);
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
-    assert!(!message.contains("panicked"), "{message}");
-    message
-}
 
 /// A saved model; its path.
 fn saved(folder: &Path, config: usize) -> String {

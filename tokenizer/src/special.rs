@@ -26,6 +26,11 @@ impl Special {
     pub const ALL: [Self; 7] =
         [Self::Begin, Self::End, Self::Pad, Self::Unknown, Self::Separator, Self::Class, Self::Mask];
 
+    /// Its place in [`Special::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
     /// How the token is written in a tokenizer file.
     pub const fn text(self) -> &'static str {
         match self {

@@ -97,7 +97,6 @@ impl TokenTable {
 
     /// The id of a special token, if the vocabulary has it.
     pub(crate) fn special(&self, special: Special) -> Option<u32> {
-        let position = Special::ALL.iter().position(|&other| other == special)?;
-        self.specials.get(position).copied().flatten()
+        self.specials[special.index()]
     }
 }

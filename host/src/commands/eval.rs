@@ -10,7 +10,7 @@ use ebt_core::layer::Model;
 use ebt_tokenizer::Tokenizer;
 use serde_json::{Value, json};
 
-use crate::cli::{Device, DeviceArgs};
+use crate::cli::{Device, DeviceArgs, write_json};
 use crate::cpu::Cpu;
 use crate::data::shard::manifest::Split;
 use crate::data::{Input, Tokens};
@@ -89,8 +89,7 @@ pub fn run(args: Args) -> Result<()> {
     let result = measure(&b, &model, tokenizer, &text, &options)?;
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &to_json(&result, &args, b.name())).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(&mut out, &to_json(&result, &args, b.name()))?;
     } else {
         print(&mut out, &result)?;
     }

@@ -10,7 +10,7 @@ use ebt_core::layer::Model;
 use ebt_tokenizer::StreamDecoder;
 use serde_json::{Value, json};
 
-use crate::cli::{Device, DeviceArgs};
+use crate::cli::{Device, DeviceArgs, write_json};
 use crate::cpu::Cpu;
 use crate::generate::{GenerateOptions, generate};
 use crate::model;
@@ -109,8 +109,7 @@ pub fn run(args: Args) -> Result<()> {
             "tokens": tokens,
             "seconds": seconds,
         });
-        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(&mut out, &report)?;
     } else {
         writeln!(out, "{rest}")?;
     }

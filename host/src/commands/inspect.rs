@@ -10,6 +10,7 @@ use ebt_core::objective::Objective;
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
+use crate::cli::write_json;
 use crate::{file, model};
 
 /// Show what a model file holds.
@@ -102,8 +103,7 @@ pub fn run(args: Args) -> Result<()> {
     let report = report(path.display().to_string(), bytes.len(), &parsed)?;
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(&mut out, &report)?;
     } else {
         print(&mut out, &report)?;
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use serde::Serialize;
 
-use crate::cli::{Device, DeviceArgs};
+use crate::cli::{Device, DeviceArgs, write_json};
 use crate::cpu::Cpu;
 use crate::parity::{self, Case, Quantity, Tolerance};
 
@@ -105,8 +105,7 @@ fn cases<B: Backend>(b: &B, args: &Args, default: Tolerance) -> Result<()> {
         reports.push(report);
     }
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &reports).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(&mut out, &reports)?;
     }
     out.flush()?;
     let failed = reports.iter().filter(|r| !r.ok).count();

@@ -263,7 +263,12 @@ fn encode<T: AsRef<str> + Sync>(
     Ok(())
 }
 
-fn begin_of(tokenizer: &Tokenizer) -> Result<u32> {
+/// The token that starts every document.
+///
+/// # Errors
+///
+/// A tokenizer without one.
+pub fn begin_of(tokenizer: &Tokenizer) -> Result<u32> {
     match tokenizer.special(Special::Begin) {
         Some(id) => Ok(id),
         None => bail!("the tokenizer has no {} token, which has to start every document", Special::Begin),

@@ -1,33 +1,14 @@
 //! The commands as a user types them.
 
-use std::process::{Command, Output, Stdio};
-
 use ebt_core::model_file::Dtype;
 use serde_json::Value;
+use support::program::{self, succeeds};
 use support::{configs, fixtures, model};
 
 use super::*;
 
-fn host(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_host")).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn succeeds(arguments: &[&str]) -> String {
-    let output = host(arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
 fn fails(arguments: &[&str]) -> String {
-    let output = host(arguments);
-    let message = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
-    assert!(!message.contains("panicked"), "{message}");
-    message
+    program::fails(arguments, 1)
 }
 
 /// Training flags of a tiny model.

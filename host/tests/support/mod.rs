@@ -1,6 +1,8 @@
 //! Small models for tests.
 #![allow(dead_code)]
 
+pub mod program;
+
 use std::path::PathBuf;
 use std::sync::OnceLock;
 

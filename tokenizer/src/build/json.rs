@@ -30,7 +30,7 @@ impl Parts {
     }
 
     fn special(&self, special: Special) -> Option<u32> {
-        Special::ALL.iter().zip(&self.specials).find(|(other, _)| **other == special).and_then(|(_, id)| *id)
+        self.specials[special.index()]
     }
 
     fn model(&self) -> tokenizers::Result<ModelWrapper> {

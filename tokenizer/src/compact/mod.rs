@@ -115,13 +115,8 @@ impl<'a> CompactTokenizer<'a> {
     }
 
     /// The pieces of `text` that are encoded each by itself.
-    fn segments<'t>(&self, mut text: &'t str) -> impl Iterator<Item = &'t str> {
-        let (segmentation, classes) = (self.view.segmentation, self.view.classes());
-        core::iter::from_fn(move || {
-            let (segment, rest) = text.split_at_checked(segmentation.first(classes, text))?;
-            text = rest;
-            (!segment.is_empty()).then_some(segment)
-        })
+    fn segments<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
+        self.view.segmentation.segments(self.view.classes(), text)
     }
 
     /// Decodes ids to bytes at the start of `out`; returns their number. Special tokens have no bytes.
@@ -163,7 +158,7 @@ impl<'a> CompactTokenizer<'a> {
 
     /// The id of a special token, if the vocabulary has it.
     pub fn special(&self, special: Special) -> Option<u32> {
-        Special::ALL.iter().position(|&other| other == special).and_then(|i| *self.view.specials.get(i)?)
+        self.view.specials[special.index()]
     }
 
     /// How text is encoded.

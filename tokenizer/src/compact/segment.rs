@@ -94,8 +94,17 @@ impl Classes<'_> {
 }
 
 impl Segmentation {
+    /// The segments of `text` in order; together they are the text.
+    pub(crate) fn segments<'t>(self, classes: Classes<'_>, mut text: &'t str) -> impl Iterator<Item = &'t str> {
+        core::iter::from_fn(move || {
+            let (segment, rest) = text.split_at_checked(self.first(classes, text))?;
+            text = rest;
+            (!segment.is_empty()).then_some(segment)
+        })
+    }
+
     /// The length in bytes of the first segment of `text`; 0 only for empty text.
-    pub(crate) fn first(self, classes: Classes<'_>, text: &str) -> usize {
+    fn first(self, classes: Classes<'_>, text: &str) -> usize {
         match self {
             Self::Lines => first_line(text.as_bytes()),
             Self::Words => first_word(classes, text),

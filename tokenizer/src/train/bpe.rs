@@ -2,7 +2,7 @@
 
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 
-use super::words::Cutter;
+use super::words::{Counts, Cutter};
 use super::{TrainOptions, TrainProgress, specials, tokens};
 use crate::build::{Parts, Rules};
 use crate::compact::Segmentation;
@@ -17,7 +17,8 @@ const MOST_WORDS: usize = 1 << 19;
 /// Learns merges from the words of `texts`.
 pub(super) fn learn(texts: &[String], options: &TrainOptions) -> Result<Parts, TokenizerError> {
     options.report(TrainProgress::Learning { done: 0 });
-    let (pieces, merges) = merges(texts, options.vocabulary_size, options.minimum_frequency)?;
+    let counts = Cutter::new()?.count(texts);
+    let (pieces, merges) = merges(&counts, options.vocabulary_size, options.minimum_frequency)?;
     options.report(TrainProgress::Learning { done: 1 });
     Ok(Parts {
         segmentation: Segmentation::Words,
@@ -27,10 +28,10 @@ pub(super) fn learn(texts: &[String], options: &TrainOptions) -> Result<Parts, T
     })
 }
 
-/// Tokens beyond the bytes, and merges by id, for a vocabulary of `size`.
+/// Tokens beyond the bytes, and merges by id, for a vocabulary of `size` learned from words.
 #[expect(clippy::type_complexity, reason = "two lists that are taken apart at once")]
 pub(super) fn merges(
-    texts: &[String],
+    counts: &Counts<'_>,
     size: usize,
     minimum_frequency: u64,
 ) -> Result<(Vec<Vec<u8>>, Vec<(u32, u32, u32)>), TokenizerError> {
@@ -43,7 +44,8 @@ pub(super) fn merges(
         .initial_alphabet(alphabet::symbols().collect())
         .build();
     let mut model = BPE::default();
-    let words = words(texts)?.into_iter().map(|(word, n)| (alphabet::text_of(word.as_bytes()).into(), n)).collect();
+    let words =
+        most_frequent(counts).into_iter().map(|(word, n)| (alphabet::text_of(word.as_bytes()).into(), n)).collect();
     trainer.do_train(&words, &mut model).map_err(failed)?;
 
     // the library's ids are an implementation's; ours are specials, bytes, then tokens in the order they were learned
@@ -68,10 +70,10 @@ pub(super) fn merges(
 }
 
 /// The words to learn from with their frequency: of too many the most frequent.
-fn words(texts: &[String]) -> Result<Vec<(&str, u64)>, TokenizerError> {
-    let counts = Cutter::new()?.count(texts);
-    let mut words: Vec<(&str, u64)> = counts.into_iter().filter(|(word, _)| word.len() <= LONGEST_WORD).collect();
+fn most_frequent<'t>(counts: &Counts<'t>) -> Vec<(&'t str, u64)> {
+    let short = counts.iter().filter(|(word, _)| word.len() <= LONGEST_WORD);
+    let mut words: Vec<(&str, u64)> = short.map(|(word, n)| (*word, *n)).collect();
     words.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
     words.truncate(MOST_WORDS);
-    Ok(words)
+    words
 }

@@ -67,7 +67,7 @@ impl Lexicon {
         let nothing = || vec![0u64; self.tokens.len()];
         let count = |texts: &[String]| {
             let (mut uses, mut ids) = (nothing(), Vec::new());
-            for line in texts.iter().flat_map(|text| lines(text)) {
+            for line in texts.iter().flat_map(|text| Segmentation::Lines.segments(Classes::default(), text)) {
                 ids.resize(line.len().max(ids.len()), 0);
                 let length = |id: u32| lengths.get(id as usize).copied().unwrap_or(1);
                 let count = lattice.encode(line.as_bytes(), &mut ids, length).unwrap_or(0);
@@ -173,15 +173,6 @@ impl Lexicon {
 /// A cost in nats as the whole number that all implementations add up.
 fn cost(nats: f64) -> u16 {
     (nats * COST_UNIT).round().clamp(1.0, f64::from(u16::MAX - 1)) as u16
-}
-
-/// Lines as they are encoded.
-fn lines(mut text: &str) -> impl Iterator<Item = &str> {
-    std::iter::from_fn(move || {
-        let (line, rest) = text.split_at_checked(Segmentation::Lines.first(Classes::default(), text))?;
-        text = rest;
-        (!line.is_empty()).then_some(line)
-    })
 }
 
 /// Whether bytes can be a piece: whole characters that end where lines end or before, at least two bytes.

@@ -74,6 +74,15 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
+    /// Reports a step of learning at each call.
+    fn steps(&self) -> impl FnMut() {
+        let mut done = 0;
+        move || {
+            done += 1;
+            self.report(TrainProgress::Learning { done });
+        }
+    }
+
     fn report(&self, progress: TrainProgress) {
         if let Some(sink) = &self.progress {
             sink(progress);

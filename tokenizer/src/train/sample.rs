@@ -1,7 +1,5 @@
 //! A part of the text that fits in memory.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::{TrainOptions, TrainProgress};
 
 /// Texts in the order of a hash of their bytes: those whose hash is below a threshold, which is halved whenever the
@@ -17,10 +15,10 @@ impl Sample {
     /// Reads all texts and keeps what fits.
     pub(super) fn take(texts: impl Iterator<Item = String>, options: &TrainOptions) -> Vec<String> {
         let mut sample = Self { kept: Vec::new(), bytes: 0, threshold: u64::MAX };
-        let (mut count, read) = (0, AtomicU64::new(0));
+        let (mut count, mut bytes) = (0, 0);
         for text in texts {
             count += 1;
-            let bytes = read.fetch_add(text.len() as u64, Ordering::Relaxed) + text.len() as u64;
+            bytes += text.len() as u64;
             options.report(TrainProgress::Reading { texts: count, bytes });
             sample.offer(text, options.sample_bytes);
         }

@@ -5,7 +5,8 @@
 //! trainer visits its pieces in the order of a randomly keyed hash table, so that its result changes from run to run.)
 
 use super::lexicon::{Lexicon, is_whole};
-use super::{LEAST_TOKENS, TrainOptions, TrainProgress, bpe};
+use super::words::Cutter;
+use super::{LEAST_TOKENS, TrainOptions, bpe};
 use crate::TokenizerError;
 use crate::build::Parts;
 
@@ -15,14 +16,11 @@ const ABUNDANCE: usize = 2;
 /// Learns tokens and their probabilities from the words of `texts`.
 pub(super) fn learn(texts: &[String], options: &TrainOptions) -> Result<Parts, TokenizerError> {
     let wanted = options.vocabulary_size - LEAST_TOKENS;
-    let (merged, _) = bpe::merges(texts, ABUNDANCE * wanted + LEAST_TOKENS, options.minimum_frequency)?;
+    let (merged, _) =
+        bpe::merges(&Cutter::new()?.count(texts), ABUNDANCE * wanted + LEAST_TOKENS, options.minimum_frequency)?;
     let pieces = merged.into_iter().filter(|piece| is_whole(piece)).collect();
     let mut lexicon = Lexicon::new(pieces)?;
-    let mut done = 0;
-    let mut step = || {
-        done += 1;
-        options.report(TrainProgress::Learning { done });
-    };
+    let mut step = options.steps();
     lexicon.shrink(texts, wanted, &mut step)?;
     lexicon.drop_unused(options.minimum_frequency)?;
     step();

@@ -1,18 +1,16 @@
 //! `host data inspect`: what prepared data hold, and whether they are whole.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use indicatif::ProgressBar;
-use rayon::ThreadPoolBuilder;
+use anyhow::{Result, bail};
 use serde::Serialize;
 
-use crate::cli::DeviceArgs;
+use crate::cli::{thread_pool, write_json};
 use crate::data::Tokens;
 use crate::data::shard::manifest::{Dropped, Manifest, Prepared, Split, TokenizerRecord};
 use crate::data::shard::{Shard, ShardRecord, verify};
-use crate::progress::{count, size};
+use crate::progress::{self, count, size};
 
 /// Show what prepared data hold, and check them.
 ///
@@ -108,15 +106,12 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let (train, validation) = (folder.shards(&folder.manifest.train)?, folder.shards(&folder.manifest.validation)?);
     if args.verify {
-        let threads = DeviceArgs { threads: args.threads, ..DeviceArgs::default() }.thread_count()?;
-        let pool = ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
-        pool.install(|| check(&folder, train.iter().chain(&validation)))?;
+        thread_pool(args.threads)?.install(|| check(&folder, train.iter().chain(&validation)))?;
         check_sources(&folder, train.iter().chain(&validation))?;
     }
     let report = report(&folder, &train, &validation, args.verify)?;
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(&mut out, &report)?;
     } else {
         print(&mut out, &report)?;
     }
@@ -150,10 +145,7 @@ fn show(folder: &Prepared, split: SplitName, number: u64, out: &mut impl Write) 
 fn check<'a>(folder: &Prepared, shards: impl Iterator<Item = &'a Shard>) -> Result<()> {
     let Manifest { train, validation, .. } = &folder.manifest;
     let records: Vec<&ShardRecord> = train.iter().chain(validation).collect();
-    let bar = match io::stderr().is_terminal() {
-        true => ProgressBar::new(records.iter().map(|record| record.file_bytes).sum()),
-        false => ProgressBar::hidden(),
-    };
+    let bar = progress::bar(records.iter().map(|record| record.file_bytes).sum(), false);
     for (shard, record) in shards.zip(records) {
         let checked = verify::verify(shard, record, &folder.tokenizer);
         bar.inc(record.file_bytes);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::{size, table};
-use crate::cli::DeviceArgs;
+use crate::cli::{thread_count, write_json};
 use crate::corpus::format::Format;
 use crate::corpus::inputs::Input;
 use crate::corpus::language::Language;
@@ -67,7 +67,7 @@ impl Making {
     pub fn run(&self, out: &Path, inputs: Vec<Input>, reading: ReadOptions, licences: Vec<Licence>) -> Result<()> {
         let content = self.content(reading)?;
         content.validate()?;
-        let threads = DeviceArgs { threads: self.threads, ..DeviceArgs::default() }.thread_count()?;
+        let threads = thread_count(self.threads)?;
         let mut data = DataConfig { tokenizer: self.tokenizer.clone(), ..DataConfig::default() };
         let tokenizer = crate::data::tokenizer(&mut data)?;
         let mut progress = Progress::new(self.quiet);
@@ -77,8 +77,7 @@ impl Making {
         let summary = prepare(&job, &mut progress)?;
         let mut to = io::stdout().lock();
         if self.json {
-            serde_json::to_writer_pretty(&mut to, &summary).map_err(io::Error::from)?;
-            writeln!(to)?;
+            write_json(&mut to, &summary)?;
         } else {
             table::print(&mut to, &summary)?;
         }

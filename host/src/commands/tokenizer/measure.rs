@@ -1,15 +1,16 @@
 //! `host tokenizer measure`: how well tokenizers write a text, side by side.
 
-use std::io::{self, IsTerminal, Write, stderr};
+use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::{Map, Value, json};
 
 use super::table::{self, decimal, grouped, percent};
+use crate::cli::write_json;
 use crate::data::text;
+use crate::progress;
 use crate::tokenization::measure::{Class, Counts, Extent, Source, Subject, speed};
 
 /// Measure how well tokenizers write a text, side by side.
@@ -82,7 +83,7 @@ struct Measured {
 pub fn run(args: Args) -> Result<()> {
     let mut measured = open(&args.tokenizer)?;
     let sources = sources(&args.paths)?;
-    let bar = progress((measured.len() * sources.len()) as u64, args.json);
+    let bar = progress::bar((measured.len() * sources.len()) as u64, args.json);
     for one in &mut measured {
         for source in &sources {
             let counts = Counts::of(&one.subject, source)
@@ -99,8 +100,7 @@ pub fn run(args: Args) -> Result<()> {
 
     let mut out = io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &to_json(&measured, &sources, &args)).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(&mut out, &to_json(&measured, &sources, &args))?;
     } else {
         print(&mut out, &measured, &sources, &args)?;
     }
@@ -140,13 +140,6 @@ fn sources(paths: &[PathBuf]) -> Result<Vec<Source>> {
         bail!("there is no text in {}", text::names(paths));
     }
     Ok(all)
-}
-
-fn progress(length: u64, silent: bool) -> ProgressBar {
-    if silent || !stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(5))
 }
 
 fn print(out: &mut impl Write, measured: &[Measured], sources: &[Source], args: &Args) -> io::Result<()> {

@@ -9,10 +9,10 @@ mod train;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ebt_tokenizer::Tokenizer;
 
-use crate::cli::{Backend, DeviceArgs};
+use crate::cli::thread_pool;
 use crate::data;
 use crate::run_config::DataConfig;
 
@@ -66,8 +66,7 @@ struct LineArgs {
 impl LineArgs {
     /// The tokenizer, and the threads to run it on.
     fn open(self) -> Result<(Tokenizer, rayon::ThreadPool)> {
-        let threads = DeviceArgs { backend: Backend::Auto, threads: self.threads }.thread_count()?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("cannot start threads")?;
+        let pool = thread_pool(self.threads)?;
         Ok((open(self.tokenizer)?, pool))
     }
 }

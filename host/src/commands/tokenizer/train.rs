@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use ebt_tokenizer::{Kind, TrainOptions};
 use serde::Serialize;
 
+use crate::cli::write_json;
 use crate::data::text;
 use crate::file;
 use crate::progress::size;
@@ -207,8 +208,7 @@ fn writable(path: &Path) -> Result<()> {
 fn print(r: &Report, json: bool) -> Result<()> {
     let mut out = io::stdout().lock();
     if json {
-        serde_json::to_writer_pretty(&mut out, r).map_err(io::Error::from)?;
-        writeln!(out)?;
+        write_json(&mut out, r)?;
         return Ok(out.flush()?);
     }
     writeln!(out, "{}: {}, fingerprint {}", r.file, size(r.file_bytes as f64), r.fingerprint)?;

@@ -158,7 +158,7 @@ impl<'a, B: Backend> Run<'a, B> {
         let seconds = self.before + self.clock.elapsed().as_secs_f64();
         let line = StepLine {
             data_wait: waited,
-            ..StepLine::new(&report, self.header.step, self.header.tokens, seconds, settings.rate)
+            ..StepLine::new(report, self.header.step, self.header.tokens, seconds, settings.rate)
         };
         self.metrics.step(&line)?;
         let left = (self.header.total_steps - self.header.step) as f64 * self.step_seconds();

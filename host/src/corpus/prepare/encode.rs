@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ebt_tokenizer::{Special, Tokenizer};
+use ebt_tokenizer::Tokenizer;
 use rayon::prelude::*;
 
 use super::folder::Folder;
@@ -18,6 +18,7 @@ use crate::corpus::duplicates::bits::Bits;
 use crate::corpus::inputs::Input;
 use crate::data::shard::manifest::Split;
 use crate::data::shard::{ShardWriter, TokenWidth};
+use crate::data::tokens::begin_of;
 
 /// Writes the shards that are not finished yet. `sources[i]` is the source of input `i`, `files[i]` the number of its
 /// documents; documents in `dropped` are passed over.
@@ -99,10 +100,7 @@ struct Encoded {
 
 impl<'a> Encoder<'a> {
     fn new(tokenizer: &'a Tokenizer, content: &Content) -> Result<Self> {
-        match tokenizer.special(Special::Begin) {
-            Some(begin) => Ok(Self { tokenizer, begin, validation: content.validation }),
-            None => bail!("the tokenizer has no {} token, which has to start every document", Special::Begin),
-        }
+        Ok(Self { tokenizer, begin: begin_of(tokenizer)?, validation: content.validation })
     }
 
     /// `None` for a document of a finished shard: one before `next` of its split.

@@ -17,11 +17,9 @@ pub mod summary;
 pub mod survey;
 
 use std::fs::File;
-use std::io::{self, Read};
 
-use anyhow::{Context, Result, bail};
-use ebt_tokenizer::{Special, Tokenizer};
-use sha2::{Digest, Sha256};
+use anyhow::{Context, Result};
+use ebt_tokenizer::Tokenizer;
 
 use super::chunks::Reading;
 use super::duplicates::bits::Bits;
@@ -30,6 +28,8 @@ use super::read::Position;
 use crate::data::shard::manifest::{
     FORMAT, Manifest, PrepareOptions, SourceRecord, Split, TOKENIZER_FILE, TokenizerRecord,
 };
+use crate::data::tokens::begin_of;
+use crate::digest;
 use folder::Folder;
 use journal::{Finished, Plan, Survey};
 pub use options::{CHUNK, Content, Job};
@@ -50,9 +50,7 @@ pub fn prepare(job: &Job, progress: &mut Progress) -> Result<Summary> {
     let (names, sources) = sources(job);
     let licences = licence::assign(&job.licences, &names)?;
     let fingerprint = format!("{:016x}", job.tokenizer.fingerprint());
-    if job.tokenizer.special(Special::Begin).is_none() {
-        bail!("the tokenizer has no {} token, which has to start every document", Special::Begin);
-    }
+    begin_of(&job.tokenizer)?;
     let plan = Plan {
         created_by: CREATED_BY.into(),
         tokenizer: fingerprint.clone(),
@@ -186,7 +184,8 @@ fn check_shards(folder: &mut Folder, progress: &Progress) -> Result<()> {
         let shards = folder.journal.shards(split);
         let intact = |finished: &Finished| {
             let path = out.join(&finished.shard.file);
-            sha256(&path).is_ok_and(|sum| sum == finished.shard.sha256)
+            let sum = File::open(&path).and_then(|mut file| digest::sha256_of(&mut file));
+            sum.is_ok_and(|sum| sum == finished.shard.sha256)
         };
         if let Some(damaged) = shards.iter().position(|finished| !intact(finished)) {
             progress.note(&format!("{} is not as it was written: writing it again", shards[damaged].shard.file));
@@ -194,17 +193,6 @@ fn check_shards(folder: &mut Folder, progress: &Progress) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// SHA-256 of a file in hexadecimal digits.
-fn sha256(path: &std::path::Path) -> io::Result<String> {
-    let (mut file, mut sum, mut block) = (File::open(path)?, Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut block)? {
-            0 => return Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            n => sum.update(&block[..n]),
-        }
-    }
 }
 
 fn write_tokenizer(folder: &Folder, tokenizer: &Tokenizer) -> Result<()> {

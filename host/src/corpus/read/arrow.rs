@@ -6,11 +6,11 @@ use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use arrow_array::{Array, ArrayRef};
 use arrow_ipc::reader::{FileReader, StreamReader};
 
+use super::column::{self, Rows};
 use super::guard::guarded;
-use super::{Position, ReadOptions, Records, Tally, column, packed, utf8};
+use super::{Position, ReadOptions, Records, Tally, packed};
 use crate::corpus::format::Compression;
 use crate::corpus::inputs::Input;
 
@@ -22,14 +22,10 @@ const OLD_MAGIC: &[u8] = b"FEA1";
 /// Records of an Arrow file or stream, a record batch at a time.
 pub struct Arrow {
     batches: Batches,
-    path: String,
-    lossy: bool,
+    rows: Rows,
     /// Index of the column; `None` in an empty file.
     column: Option<usize>,
-    values: Option<ArrayRef>,
-    row: usize,
-    /// Rows of the batches before, and the batches.
-    before: u64,
+    /// Batches read.
     read: usize,
     /// Bytes of the file that each batch stands for in a display of progress, where reading does not tell.
     share: u64,
@@ -73,25 +69,13 @@ impl Arrow {
             Batches::None => None,
         };
         let column = schema.map(|schema| column::find(&schema, &options.column, &path)).transpose()?;
-        Ok(Self {
-            batches,
-            path,
-            lossy: options.lossy,
-            column,
-            values: None,
-            row: 0,
-            before: 0,
-            read: 0,
-            share,
-            position: position.clone(),
-        })
+        Ok(Self { batches, rows: Rows::new(path, options.lossy), column, read: 0, share, position: position.clone() })
     }
 
     /// Reads the next batch; false at the end.
     fn advance(&mut self) -> Result<bool> {
-        self.before += self.values.take().map_or(0, |values| values.len() as u64);
-        self.row = 0;
-        let place = format!("record batch {} of {}", self.read, self.path);
+        self.rows.end_batch();
+        let place = format!("record batch {} of {}", self.read, self.rows.path());
         let next = || {
             let batch = match &mut self.batches {
                 Batches::File(reader) => reader.next(),
@@ -103,28 +87,20 @@ impl Arrow {
         let Some(batch) = guarded(&place, next)? else { return Ok(false) };
         self.read += 1;
         self.position.add(self.share);
-        self.values = self.column.map(|column| batch.column(column).clone());
-        Ok(self.values.is_some())
+        let Some(column) = self.column else { return Ok(false) };
+        self.rows.begin_batch(batch.column(column).clone());
+        Ok(true)
     }
 }
 
 impl Records for Arrow {
     fn next(&mut self, tally: &mut Tally) -> Result<Option<String>> {
         loop {
-            let Some(values) = self.values.as_ref().filter(|values| self.row < values.len()) else {
-                if self.advance()? {
-                    continue;
-                }
+            if let Some(text) = self.rows.next(tally)? {
+                return Ok(Some(text));
+            }
+            if !self.advance()? {
                 return Ok(None);
-            };
-            let row = self.row;
-            self.row += 1;
-            match column::value(values, row) {
-                None => tally.nulls += 1,
-                Some(bytes) => {
-                    let place = format_args!("row {} of {}", self.before + row as u64, self.path);
-                    return Ok(Some(utf8::text(bytes, 0, &place, self.lossy, &mut tally.replaced)?.into_owned()));
-                }
             }
         }
     }

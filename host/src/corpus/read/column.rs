@@ -8,7 +8,63 @@ use arrow_array::types::{
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Schema};
 
-use super::no_such_column;
+use super::{Tally, no_such_column, utf8};
+
+/// The rows of one column of text, a batch after the other.
+pub struct Rows {
+    path: String,
+    lossy: bool,
+    /// The batch at hand.
+    values: Option<ArrayRef>,
+    row: usize,
+    /// Rows of the batches before.
+    before: u64,
+}
+
+impl Rows {
+    /// No batch yet. `path` names the file in messages.
+    pub fn new(path: String, lossy: bool) -> Self {
+        Self { path, lossy, values: None, row: 0, before: 0 }
+    }
+
+    /// The file, for messages.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Lets go of the batch at hand; rows of all batches so far.
+    pub fn end_batch(&mut self) -> u64 {
+        self.before += self.values.take().map_or(0, |values| values.len() as u64);
+        self.row = 0;
+        self.before
+    }
+
+    /// Begins a batch with the values of its column.
+    pub fn begin_batch(&mut self, values: ArrayRef) {
+        self.values = Some(values);
+    }
+
+    /// The next text of the batch at hand; `None` at its end. Null rows are passed over and counted.
+    ///
+    /// # Errors
+    ///
+    /// Invalid UTF-8 in a column of binary data; the message names the row.
+    pub fn next(&mut self, tally: &mut Tally) -> Result<Option<String>> {
+        let Some(values) = &self.values else { return Ok(None) };
+        while self.row < values.len() {
+            let row = self.row;
+            self.row += 1;
+            match value(values, row) {
+                None => tally.nulls += 1,
+                Some(bytes) => {
+                    let place = format_args!("row {} of {}", self.before + row as u64, self.path);
+                    return Ok(Some(utf8::text(bytes, 0, &place, self.lossy, &mut tally.replaced)?.into_owned()));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
 
 /// Index of a column of text.
 ///
@@ -36,7 +92,7 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 /// The bytes of row `i` of a column of text; `None` where it is null. UTF-8 unless the column holds binary data.
-pub fn value(column: &ArrayRef, i: usize) -> Option<&[u8]> {
+fn value(column: &ArrayRef, i: usize) -> Option<&[u8]> {
     if column.is_null(i) {
         return None;
     }

@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 
+use super::column::{self, Rows};
 use super::guard::guarded;
-use super::{Position, ReadOptions, Records, Tally, column, packed, utf8};
+use super::{Position, ReadOptions, Records, Tally, packed};
 use crate::corpus::format::Compression;
 use crate::corpus::inputs::Input;
 
@@ -25,17 +25,12 @@ const BATCH_ROWS: i64 = 1024;
 pub struct Parquet {
     file: File,
     metadata: ArrowReaderMetadata,
-    path: String,
-    lossy: bool,
+    rows: Rows,
     /// Index of the column.
     column: usize,
     /// Row groups begun.
     groups: usize,
     reader: Option<ParquetRecordBatchReader>,
-    values: Option<ArrayRef>,
-    row: usize,
-    /// Rows of the batches before.
-    before: u64,
     /// Bytes of the file that a row stands for in a display of progress, where reading does not tell.
     share: f64,
     told: u64,
@@ -62,14 +57,10 @@ impl Parquet {
         Ok(Self {
             file,
             metadata,
-            path,
-            lossy: options.lossy,
+            rows: Rows::new(path, options.lossy),
             column,
             groups: 0,
             reader: None,
-            values: None,
-            row: 0,
-            before: 0,
             share: size / rows.max(1) as f64,
             told: 0,
             position: position.clone(),
@@ -79,7 +70,7 @@ impl Parquet {
     /// Begins the next row group; false at the end.
     fn next_group(&mut self) -> Result<bool> {
         let Some(group) = self.metadata.metadata().row_groups().get(self.groups) else { return Ok(false) };
-        let damaged = || format!("row group {} of {} is damaged", self.groups, self.path);
+        let damaged = || format!("row group {} of {} is damaged", self.groups, self.rows.path());
         let descriptor = self.metadata.parquet_schema();
         let bytes: i64 = (0..group.num_columns())
             .filter(|&leaf| descriptor.get_column_root_idx(leaf) == self.column)
@@ -92,7 +83,7 @@ impl Parquet {
             .with_projection(ProjectionMask::roots(descriptor, [self.column]))
             .with_row_groups(vec![self.groups])
             .with_batch_size(rows);
-        let place = format!("row group {} of {}", self.groups, self.path);
+        let place = format!("row group {} of {}", self.groups, self.rows.path());
         self.reader = Some(guarded(&place, || builder.build().with_context(damaged))?);
         self.groups += 1;
         Ok(true)
@@ -100,20 +91,18 @@ impl Parquet {
 
     /// Reads the next batch; false at the end.
     fn advance(&mut self) -> Result<bool> {
-        self.before += self.values.take().map_or(0, |values| values.len() as u64);
-        self.row = 0;
-        let done = (self.before as f64 * self.share) as u64;
+        let done = (self.rows.end_batch() as f64 * self.share) as u64;
         self.position.add(done - self.told);
         self.told = done;
         loop {
-            let place = format!("row group {} of {}", self.groups.saturating_sub(1), self.path);
+            let place = format!("row group {} of {}", self.groups.saturating_sub(1), self.rows.path());
             let next = || {
                 let batch = self.reader.as_mut().and_then(Iterator::next).transpose();
                 batch.with_context(|| format!("{place} is damaged"))
             };
             match guarded(&place, next)? {
                 Some(batch) => {
-                    self.values = Some(batch.column(0).clone());
+                    self.rows.begin_batch(batch.column(0).clone());
                     return Ok(true);
                 }
                 None if self.next_group()? => {}
@@ -134,20 +123,11 @@ fn text_type(column: &DataType) -> &DataType {
 impl Records for Parquet {
     fn next(&mut self, tally: &mut Tally) -> Result<Option<String>> {
         loop {
-            let Some(values) = self.values.as_ref().filter(|values| self.row < values.len()) else {
-                if self.advance()? {
-                    continue;
-                }
+            if let Some(text) = self.rows.next(tally)? {
+                return Ok(Some(text));
+            }
+            if !self.advance()? {
                 return Ok(None);
-            };
-            let row = self.row;
-            self.row += 1;
-            match column::value(values, row) {
-                None => tally.nulls += 1,
-                Some(bytes) => {
-                    let place = format_args!("row {} of {}", self.before + row as u64, self.path);
-                    return Ok(Some(utf8::text(bytes, 0, &place, self.lossy, &mut tally.replaced)?.into_owned()));
-                }
             }
         }
     }

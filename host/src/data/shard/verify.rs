@@ -3,10 +3,10 @@
 use anyhow::{Result, bail};
 use ebt_tokenizer::Tokenizer;
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::layout::{FOOTER, SUMMED};
 use super::{Shard, ShardRecord};
+use crate::digest;
 
 /// Documents that one task looks at.
 const RUN: u64 = 1024;
@@ -68,10 +68,8 @@ fn document(shard: &Shard, i: u64, ids: &mut Vec<u32>, tokenizer: &Tokenizer) ->
 
 fn sums(shard: &Shard, record: &ShardRecord) -> Result<()> {
     let (bytes, crc) = shard.contents();
-    let (crc_matches, sha256) = rayon::join(
-        || crc32fast::hash(&bytes[..bytes.len() - FOOTER + SUMMED]) == crc,
-        || Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-    );
+    let (crc_matches, sha256) =
+        rayon::join(|| crc32fast::hash(&bytes[..bytes.len() - FOOTER + SUMMED]) == crc, || digest::sha256(bytes));
     if !crc_matches {
         bail!("{} is damaged: its checksum does not match its contents", shard.path().display());
     }

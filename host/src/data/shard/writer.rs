@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use super::layout::{FOOTER, Footer, HEADER, Header, INDEX};
 use super::{ShardRecord, TokenWidth};
+use crate::digest::hexadecimal;
 
 /// Last part of the name of a shard that is not finished; its first part is a dot and the final name. A killed writer
 /// leaves such a file behind, which nothing reads.
@@ -153,7 +154,7 @@ impl ShardWriter {
             tokens: footer.tokens,
             text_bytes: footer.text_bytes,
             file_bytes: HEADER as u64 + used + padding as u64 + INDEX * footer.documents + FOOTER as u64,
-            sha256: sums.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hexadecimal(sums.sha256),
         })
     }
 

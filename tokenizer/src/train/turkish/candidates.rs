@@ -1,7 +1,5 @@
 //! What tokens may be chosen from.
 
-use std::collections::HashMap;
-
 use super::super::lexicon::is_whole;
 use super::super::words::Cutter;
 use super::super::{LEAST_TOKENS, TrainOptions, bpe};
@@ -26,10 +24,10 @@ pub(super) fn candidates(
 ) -> Result<Candidates, TokenizerError> {
     // merges that end inside a character are left out below
     let size = wanted + wanted / 16 + LEAST_TOKENS;
-    let (merged, _) = bpe::merges(texts, size, options.minimum_frequency)?;
     let cutter = Cutter::new()?;
     let counts = cutter.count(texts);
-    let found: HashMap<String, u64> = phrases(texts, &cutter, &counts, options);
+    let (merged, _) = bpe::merges(&counts, size, options.minimum_frequency)?;
+    let found = phrases(texts, &cutter, &counts, options);
     let mut phrases: Vec<(String, u64)> = found.into_iter().filter(|(text, _)| is_whole(text.as_bytes())).collect();
     phrases.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     Ok(Candidates {

@@ -15,7 +15,7 @@ mod candidates;
 mod phrases;
 
 use super::lexicon::Lexicon;
-use super::{LEAST_TOKENS, TrainOptions, TrainProgress};
+use super::{LEAST_TOKENS, TrainOptions};
 use crate::TokenizerError;
 use crate::build::Parts;
 use candidates::candidates;
@@ -32,11 +32,7 @@ pub(super) fn learn(texts: &[String], options: &TrainOptions) -> Result<Parts, T
     let found = candidates(texts, ABUNDANCE * wanted, options)?;
     let phrases = ((wanted as f64 * PHRASES) as usize).min(found.phrases.len());
     let mut lexicon = Lexicon::new(found.pieces.into_iter().collect())?;
-    let mut done = 0;
-    let mut step = || {
-        done += 1;
-        options.report(TrainProgress::Learning { done });
-    };
+    let mut step = options.steps();
     lexicon.shrink(texts, wanted - phrases, &mut step)?;
     let mut spare = found.phrases.iter().cloned();
     if phrases > 0 {

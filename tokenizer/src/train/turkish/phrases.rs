@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::TrainOptions;
-use super::super::words::Cutter;
+use super::super::words::{Counts, Cutter};
 use crate::compact::LONGEST_TOKEN;
 
 /// Occurrences below which a sequence is not looked at, whatever the size of the text.
@@ -21,7 +21,7 @@ const NONE: u32 = u32::MAX;
 pub(super) fn phrases(
     texts: &[String],
     cutter: &Cutter,
-    counts: &HashMap<&str, u64>,
+    counts: &Counts<'_>,
     options: &TrainOptions,
 ) -> HashMap<String, u64> {
     let total: u64 = counts.values().sum();
