@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::compute::{Backend, Scope};
+use crate::compute::Backend;
 
 /// Averaged weights; what eval and generate use.
 #[derive(Clone, Debug)]
@@ -23,16 +23,5 @@ impl<T: Clone> Average<T> {
     /// Share of the old average kept at update `n`.
     pub fn keep(decay: f64, n: u64) -> f64 {
         decay.min((1 + n) as f64 / (10 + n) as f64)
-    }
-
-    /// Moves every average towards the weights.
-    pub fn update<B: Backend<Array = T>>(&mut self, b: &B, weights: &[T], decay: f64) {
-        let left = b.enter(Scope::Optimizer);
-        let keep = Self::keep(decay, self.updates);
-        for (average, w) in self.weights.iter_mut().zip(weights) {
-            b.average(average, w, keep);
-        }
-        self.updates += 1;
-        b.enter(left);
     }
 }

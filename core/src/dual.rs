@@ -296,6 +296,9 @@ where
     fn linear(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
         self.linear1(x, self.values.linear(&x.value, w), |b, t| b.linear(t, w))
     }
+    fn scores(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
+        self.linear1(x, self.values.scores(&x.value, w), |b, t| b.scores(t, w))
+    }
     fn linear_adjoint(&self, dy: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
         self.linear1(dy, self.values.linear_adjoint(&dy.value, w), |b, t| b.linear_adjoint(t, w))
     }

@@ -29,6 +29,7 @@ pub mod energy;
 pub mod error;
 pub mod fused;
 pub mod layer;
+pub mod loss_scale;
 pub mod model_file;
 pub mod objective;
 pub mod optimizer;

@@ -49,6 +49,9 @@ pub enum Checkpointing {
     None,
     /// An unrolled run keeps states only and recomputes each step: memory constant in the number of steps.
     Step,
+    /// As `Step`, and within a step only the input of every block is kept: about a third more work, and activations of
+    /// one block at a time.
+    Block,
 }
 
 /// Settings of the rollout and the loss. Zero switches an option off where not said otherwise.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::compute::{AdamW, Backend, Scope};
+use crate::compute::{Adam, Backend, Treatment};
 use crate::error::{Error, Result};
 use crate::parameters::{ParameterLayout, Role};
 
@@ -32,6 +32,11 @@ impl Default for OptimizerConfig {
 }
 
 impl OptimizerConfig {
+    /// The constants of the update.
+    pub fn adam(&self) -> Adam {
+        Adam { beta1: self.beta1, beta2: self.beta2, eps: self.eps }
+    }
+
     /// Refuses impossible settings, naming the field.
     pub fn validate(&self) -> Result<()> {
         for (field, x) in [("optimizer.beta1", self.beta1), ("optimizer.beta2", self.beta2)] {
@@ -74,52 +79,53 @@ impl<T: Clone> Optimizer<T> {
         Self { first: zeros(), second: zeros(), updates: 0 }
     }
 
-    /// One update of all weights from `grads`, whose sum of squares `(1,1)` is `squares`; returns the gradient's global norm before clipping `(1,1)`.
-    pub fn update<B: Backend<Array = T>>(
-        &mut self,
-        b: &B,
-        layout: &ParameterLayout,
-        config: &OptimizerConfig,
-        rate: f64,
-        learn_alpha: bool,
-        weights: &mut [T],
-        grads: &[T],
-        squares: &T,
-    ) -> T {
-        let left = b.enter(Scope::Optimizer);
-        self.updates += 1;
-        let t = self.updates as f64;
-        // norm = s rsqrt(s); factor = min(1, clip / norm), without leaving the device
-        let norm = b.mul(squares, &b.rsqrt(&b.offset(squares, f64::MIN_POSITIVE.max(1e-37))));
-        let one = b.fill(1, 1, 1.0);
-        let factor = if config.clip > 0.0 {
-            let over = b.offset(&b.scale(&norm, 1.0 / config.clip), -1.0);
-            let excess = b.mul(&over, &b.step(&over));
-            b.recip(&b.add(&one, &excess))
-        } else {
-            one
+    /// How every parameter is treated, in layout order.
+    pub fn treatment(layout: &ParameterLayout, config: &OptimizerConfig, learn_alpha: bool) -> Vec<Treatment> {
+        let of = |role: Role| match role {
+            Role::State => Treatment { rate: 0.0, decay: 0.0 },
+            Role::StepSize => Treatment { rate: if learn_alpha { config.alpha_rate } else { 0.0 }, decay: 0.0 },
+            Role::Vector => Treatment { rate: 1.0, decay: 0.0 },
+            Role::Matrix => Treatment { rate: 1.0, decay: config.weight_decay },
         };
-        let settings = AdamW {
-            rate,
-            beta1: config.beta1,
-            beta2: config.beta2,
-            eps: config.eps,
-            decay: 0.0,
-            correction1: 1.0 - libm::pow(config.beta1, t),
-            correction2: 1.0 - libm::pow(config.beta2, t),
-        };
-        for (id, entry) in layout.entries.iter().enumerate() {
-            let settings = match entry.role {
-                Role::State => continue,
-                Role::StepSize if !learn_alpha => continue,
-                Role::StepSize => AdamW { rate: rate * config.alpha_rate, ..settings },
-                Role::Vector => settings,
-                Role::Matrix => AdamW { decay: config.weight_decay, ..settings },
-            };
-            let moments = (&mut self.first[id], &mut self.second[id]);
-            b.adamw(&mut weights[id], moments, &grads[id], &factor, settings);
-        }
-        b.enter(left);
-        norm
+        layout.entries.iter().map(|e| of(e.role)).collect()
     }
+
+    /// What the next update takes from the host `(1,5)`: rate, bias corrections, room for the factor, share kept of the
+    /// average. See [`Backend::update`].
+    pub fn numbers(&self, config: &OptimizerConfig, rate: f64, keep: f64) -> [f64; 5] {
+        let t = (self.updates + 1) as f64;
+        [rate, 1.0 - libm::pow(config.beta1, t), 1.0 - libm::pow(config.beta2, t), 0.0, keep]
+    }
+}
+
+/// `(norm, factor)`, both `(1,1)`, from the sum of squares of gradients that are `1 / unscale` times too large: the
+/// global norm, and what to multiply gradients with so that the norm is at most `clip`. Without leaving the device;
+/// the factor is NaN where `squares` or `loss` is not finite.
+pub fn clip<B: Backend>(
+    b: &B,
+    clip: f64,
+    squares: &B::Array,
+    loss: &B::Array,
+    unscale: Option<&B::Array>,
+) -> (B::Array, B::Array) {
+    // norm = s rsqrt(s); factor = min(1, clip / norm)
+    let scaled = b.mul(squares, &b.rsqrt(&b.offset(squares, f64::MIN_POSITIVE.max(1e-37))));
+    let norm = match unscale {
+        Some(unscale) => b.mul(&scaled, unscale),
+        None => scaled,
+    };
+    let one = b.fill(1, 1, 1.0);
+    let mut factor = if clip > 0.0 {
+        let over = b.offset(&b.scale(&norm, 1.0 / clip), -1.0);
+        let excess = b.mul(&over, &b.step(&over));
+        b.recip(&b.add(&one, &excess))
+    } else {
+        one
+    };
+    if let Some(unscale) = unscale {
+        factor = b.mul(&factor, unscale);
+    }
+    // 0 x is NaN where x is not finite
+    let poison = b.scale(&b.add(squares, loss), 0.0);
+    (norm, b.add(&factor, &poison))
 }

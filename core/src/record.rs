@@ -201,6 +201,7 @@ macro_rules! adapter {
                 one_hot(index: &Self::Index, columns: usize);
                 rotary(a: &Self::Tensor, rotary: &Rotary, inverse: bool);
                 linear(x: &Self::Tensor, w: &Self::Leaf);
+                scores(x: &Self::Tensor, w: &Self::Leaf);
                 linear_adjoint(dy: &Self::Tensor, w: &Self::Leaf);
                 grouped_linear(x: &Self::Tensor, w: &Self::Leaf, route: &Route<Self::Index>);
                 grouped_linear_adjoint(dy: &Self::Tensor, w: &Self::Leaf, route: &Route<Self::Index>);

@@ -62,12 +62,12 @@ pub fn gradient<B: Backend>(
     model: Model<'_, B::Array>,
     geometry: Geometry<'_, B::Index>,
     tokens: &B::Index,
-    target: Target<'_, B::Index>,
+    target: Target<'_, B::Array, B::Index>,
     grads: &mut [B::Array],
 ) -> TransformerLoss<B::Array> {
     let (logits, saved) = forward(b, model, geometry, tokens);
     let left = b.enter(Scope::Vocabulary);
-    let weight = b.fill(geometry.shape.rows(), 1, 1.0 / target.positions);
+    let weight = b.mul(&b.fill(geometry.shape.rows(), 1, 1.0), target.weight);
     let (loss, dlogits) = b.cross_entropy(&logits, target.targets, &weight, CrossEntropy { smoothing: 0.0 });
     drop(logits);
     let id = model.layout.vocabulary;
@@ -81,7 +81,7 @@ pub fn gradient<B: Backend>(
         let found = model.config.mixture(layer).zip(block.feed_forward.gate()).map(|(moe, gate)| {
             let one = balance::one_stream(b, moe, geometry, gate);
             out.balance = b.add(&out.balance, &b.scale(&one.loss, target.share));
-            let rows = b.gather_rows(&b.scale(&one.gradient, target.share), geometry.groups);
+            let rows = b.gather_rows(&target.scaled(b, b.scale(&one.gradient, target.share)), geometry.groups);
             (rows, one.load)
         });
         let (rows, load) = found.unzip();

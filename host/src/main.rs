@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use ebt_host::commands::Command;
+use ebt_host::commands::doctor::NoGpu;
 
 /// Energy-based transformer language models: train, evaluate, generate.
 ///
@@ -26,13 +27,17 @@ Examples:
   host eval --model model.ebt fixtures/turkish/validation
   host generate --model model.ebt --prompt \"Bir varmış\" --tokens 100 --temperature 0.8 --seed 7
   host parity fixtures/golden/*.safetensors
+  host doctor
 
-`host COMMAND --help` explains a command. Exit status: 0 success, 1 failure, 2 wrong usage.";
+`host COMMAND --help` explains a command. Exit status: 0 success, 1 failure, 2 wrong usage,
+3 no GPU (`host doctor`).";
 
 fn main() -> ExitCode {
     match Cli::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if closed_pipe(&error) => ExitCode::SUCCESS,
+        // the command has said why
+        Err(error) if error.is::<NoGpu>() => ExitCode::from(NoGpu::STATUS),
         Err(error) => {
             report(&error);
             ExitCode::FAILURE

@@ -81,6 +81,7 @@ impl<'a, B: Backend> Predictor<'a, B> {
             step: 0,
             first_row,
             steps,
+            scaling: None,
         };
         let alphas = scene.step_sizes(&scene.alpha().0);
         let mut y = scene.initial();
@@ -97,7 +98,7 @@ impl<'a, B: Backend> Predictor<'a, B> {
                 _ => observed.insert((key, rollout::observe(&scene, condition))),
             };
             let at = rollout::evaluate(&scene, condition, observed, &y, false);
-            y = rollout::walk(&scene, &y, &at, &alphas).1;
+            y = rollout::walk(&scene, y, &at, &alphas);
             b.status()?;
             visit(Step { index, energy: Some(&at.energy), logits: &y })?;
         }

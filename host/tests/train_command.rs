@@ -28,6 +28,8 @@ const TINY: [&str; 14] = [
 fn host(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // where there is a GPU, the driver then hides it
+    command.env("CUDA_VISIBLE_DEVICES", "");
     command
 }
 
@@ -123,6 +125,14 @@ fn wrong_arguments_fail_with_the_right_status() {
         (&["train", "--out", at, "--data", "/nowhere.txt"], 1, "/nowhere.txt"),
         (&["train", "--out", at, "--tokenizer", "/nowhere.json"], 1, "/nowhere.json"),
         (&["train", "--out", at, "--backend", "cuda"], 1, "--backend"),
+        (&["train", "--out", at, "--gpu", "0"], 1, "--gpu"),
+        (&["train", "--out", at, "--backend", "cpu", "--gpu", "0"], 1, "--gpu 0"),
+        (&["train", "--out", at, "--backend", "cpu", "--precision", "bf16"], 1, "precision bf16"),
+        (&["train", "--out", at, "--precision", "f16"], 1, "precision f16"),
+        (&["plan", "--precision", "bf16"], 1, "--backend cuda"),
+        (&["plan", "--set", "train.precision=tf32"], 1, "precision tf32"),
+        (&["bench", "train", "--dtype", "f16"], 1, "--dtype fp16"),
+        (&["bench", "train", "--gpu", "0"], 1, "--gpu 0"),
         (&["train", "--resume"], 1, "--resume"),
         (&["train", "--resume", at], 1, "no checkpoint"),
         (&["plan", "--batch", "0"], 1, "train.batch"),

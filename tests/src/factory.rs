@@ -1,7 +1,7 @@
 //! Backends under test, and the runner of random cases.
 
 use ebt_core::compute::Backend;
-use ebt_core::reference::{Arena, Reference};
+use ebt_core::reference::{Arena, Habits, Reference};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
@@ -64,6 +64,20 @@ impl Factory for Reference32 {
     fn with<R>(run: impl for<'a> FnOnce(&Self::B<'a>) -> R) -> R {
         let arena = Arena::new(1 << 19, 1 << 15);
         run(&Reference::new(&arena))
+    }
+}
+
+/// The reference backend in double precision that keeps no matrix over the vocabulary and scales its loss.
+#[derive(Clone, Copy, Debug)]
+pub struct Frugal64;
+
+impl Factory for Frugal64 {
+    type B<'a> = Reference<'a, f64>;
+    const TOLERANCE: Tolerance = Tolerance::DOUBLE;
+    const REPEATABLE: bool = true;
+    fn with<R>(run: impl for<'a> FnOnce(&Self::B<'a>) -> R) -> R {
+        let arena = Arena::new(1 << 19, 1 << 15);
+        run(&Reference::with_habits(&arena, Habits { streams_vocabulary: true, needs_loss_scale: true }))
     }
 }
 

@@ -15,6 +15,7 @@ pub mod level;
 pub mod model;
 pub mod op;
 pub mod oracle;
+pub mod stand_in;
 pub mod suite;
 
 pub use compare::{Check, close, same_bits};

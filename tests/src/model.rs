@@ -153,6 +153,7 @@ pub fn with_scene<B: Backend, R>(
         step: settings.step,
         first_row: 0,
         steps: trainer.objective.steps(seed, settings.step),
+        scaling: None,
     };
     run(scene, &device)
 }

@@ -98,7 +98,7 @@ impl<B: Backend> Step<'_, B> {
     /// Sum over counted positions of `relu(E' - E + c alpha D)^2`.
     fn lyapunov(&self, next: &Mat, alphas: &Mat, targets: &[u32]) -> f64 {
         let (b, objective) = (self.scene.b, self.scene.objective);
-        let (p, e) = (Mat::download(b, &self.at.p), Mat::download(b, &self.at.energy));
+        let (p, e) = (Mat::download(b, &self.at.p.dense(b)), Mat::download(b, &self.at.energy));
         let g = Mat::download(b, &self.scene.unmix(&self.at.dp));
         let after: Vec<f64> = (0..next.rows).flat_map(|i| softmax(next.row(i))).collect();
         let after = Mat::new(next.rows, next.columns, after);
@@ -128,12 +128,13 @@ pub fn loss<B: Backend>(scene: Scene<'_, B>, targets: &[u32], initial: &Mat, fro
         let observed = rollout::observe(&scene, &condition);
         let noised = scene.noised(i, &y.upload(b));
         let at = rollout::evaluate(&scene, &condition, &observed, &noised, false);
-        let (direction, next) = rollout::walk(&scene, &noised, &at, &alphas);
+        let direction = rollout::followed(&scene, &at);
+        let next = rollout::walk(&scene, noised.clone(), &at, &alphas);
         let counted = objective.loss == LossSteps::Mean || i + 1 == n;
         let next = match frozen {
             Some(f) if !counted => {
                 let (rule, limits) = (scene.model.config.update, objective.limits());
-                advance(b, rule, limits, (&noised, &at.p), &alphas, &f.directions[i].upload(b))
+                advance(b, rule, limits, (&noised, &at.p.dense(b)), &alphas, &f.directions[i].upload(b))
             }
             _ => next,
         };

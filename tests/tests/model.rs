@@ -33,8 +33,8 @@ fn objectives(smoothness: Smoothness, change: impl Fn(&Draw, &mut Objective)) ->
         let draw = Draw::new(seed);
         let steps = 1 + draw.below(3);
         let mut objective = Objective { min_steps: steps, max_steps: steps, flow, ..Objective::default() };
-        if flow == Flow::Unrolled && draw.one_in(2) {
-            objective.checkpointing = Checkpointing::Step;
+        if draw.one_in(2) {
+            objective.checkpointing = if draw.one_in(2) { Checkpointing::Step } else { Checkpointing::Block };
         }
         change(&draw, &mut objective);
         let extra = check(&draw, sizes, kind, rule, &objective, smoothness)?;

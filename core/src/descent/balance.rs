@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use crate::compute::Backend;
 use crate::config::MoeConfig;
 use crate::energy::Observed;
-use crate::layer::block::BlockSaved;
 use crate::layer::mixture::{GateSaved, load};
 use crate::layer::{Geometry, Model};
 
@@ -35,11 +34,11 @@ pub fn balance<B: Backend>(
     model: Model<'_, B::Array>,
     geometry: Geometry<'_, B::Index>,
     observed: &Observed<B::Array, B::Index>,
-    predicted: &[BlockSaved<B::Array, B::Index>],
+    predicted: &[Option<GateSaved<B::Array, B::Index>>],
 ) -> Balance<B::Array> {
     let mut all = Balance { loss: b.fill(1, 1, 0.0), gradient: Vec::new(), load: Vec::new() };
-    for (layer, block) in predicted.iter().enumerate() {
-        let (gradient, load) = match (model.config.mixture(layer), block.feed_forward.gate()) {
+    for (layer, gate) in predicted.iter().enumerate() {
+        let (gradient, load) = match (model.config.mixture(layer), gate) {
             (Some(moe), Some(gate)) => {
                 let mut streams = Vec::from([gate]);
                 streams.extend(observed.gate(layer));

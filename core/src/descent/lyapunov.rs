@@ -29,8 +29,8 @@ pub struct Term<'a, B: Backend> {
     pub alphas: &'a B::Array,
     /// Targets: positions without one do not count.
     pub targets: &'a B::Index,
-    /// Positions that count in the whole batch.
-    pub positions: f64,
+    /// Weight of a position in the loss `(1,1)`.
+    pub weight: &'a B::Array,
 }
 
 /// Value and derivatives of a term; weight gradients have gone to the sink.
@@ -87,9 +87,9 @@ pub fn term<B: Backend>(
 ) -> Pulled<B::Array> {
     let (b, scene) = (t.scene.b, t.scene);
     let (weight, c) = (scene.objective.lyapunov / scene.steps as f64, scene.objective.lyapunov_c);
-    let p = &t.at.p;
-    let p_next = scene.probabilities(t.next);
-    let g = scene.unmix(&t.at.dp);
+    let p = &t.at.p.dense(b);
+    let p_next = b.softmax(t.next);
+    let g = scene.unscaled(scene.unmix(&t.at.dp));
     let [fall, by_g, by_p, by_next] = dissipation(t, &g, p, &p_next);
     let x =
         Prediction { model: scene.model, geometry: scene.geometry, condition: t.condition, memory: &t.observed.memory };
@@ -97,8 +97,8 @@ pub fn term<B: Backend>(
     let rise = b.add(&b.add(&after, &b.scale(&t.at.energy, -1.0)), &b.scale(&fall, c));
     let present = b.sum_columns(&b.one_hot(t.targets, scene.model.config.vocab));
     let hinge = b.mul(&b.mul(&rise, &b.step(&rise)), &present);
-    let loss = b.scale(&b.sum_rows(&b.mul(&hinge, &hinge)), weight / t.positions);
-    let q = b.scale(&hinge, 2.0 * weight / t.positions);
+    let loss = b.mul(&b.scale(&b.sum_rows(&b.mul(&hinge, &hinge)), weight), t.weight);
+    let q = b.mul(&b.scale(&hinge, 2.0 * weight), t.weight);
     let minus_q = b.scale(&q, -1.0);
     let mut pull = |saved: &energy::PredictionSaved<B::Array, B::Index>, point: &B::Array, de: &B::Array| {
         let sink =

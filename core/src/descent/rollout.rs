@@ -1,15 +1,15 @@
 //! A rollout: states, energies and the moves between them, on real or recorded evaluations of the energy.
 
-use alloc::vec::Vec;
-
 use super::balance::{Balance, balance};
+use super::distribution::Distribution;
 use super::update_rule::{advance, direction};
 use crate::compute::{Backend, Scope};
-use crate::config::Conditioning;
+use crate::config::{Conditioning, UpdateRule};
 use crate::energy::{self, Observed, Prediction};
 use crate::layer::condition::{self, Condition, ConditionSaved};
 use crate::layer::{Geometry, Model};
-use crate::objective::Objective;
+use crate::loss_scale::Scaling;
+use crate::objective::{Checkpointing, Flow, Objective};
 use crate::random::{Purpose, Stream};
 use crate::record::{Record, Tape};
 
@@ -37,6 +37,8 @@ pub struct Scene<'a, B: Backend> {
     pub first_row: u64,
     /// Update steps of the rollout.
     pub steps: usize,
+    /// Loss scales, where the backend's numbers need them.
+    pub scaling: Option<&'a Scaling<B::Array>>,
 }
 
 impl<B: Backend> Clone for Scene<'_, B> {
@@ -106,10 +108,7 @@ impl<B: Backend> Scene<'_, B> {
         if jitter == 1.0 {
             return b.mul(&b.fill(n, 1, 1.0), alpha);
         }
-        let stream = self.stream(Purpose::Jitter, 0);
-        let draw = |i| 1.0 / jitter + (jitter - 1.0 / jitter) * stream.uniform(self.first_row + i);
-        let ratios: Vec<f64> = (0..n as u64).map(draw).collect();
-        b.mul(&b.upload_f64(n, 1, &ratios), alpha)
+        b.mul(&b.uniform(n, 1, self.stream(Purpose::Jitter, 0), self.first_row, 1.0 / jitter, jitter), alpha)
     }
 
     /// An initial state `(n,V)`.
@@ -135,12 +134,47 @@ impl<B: Backend> Scene<'_, B> {
         self.b.axpy(noise, &self.b.fill(1, 1, 1.0), y)
     }
 
+    /// Whether states are met only through [`crate::compute::Rows`]: no matrix `(n,V)` lives beside the states. The logit
+    /// rule, limits on a move, unrolling and the Lyapunov loss need whole matrices.
+    pub fn streams(&self) -> bool {
+        self.b.streams_vocabulary()
+            && self.model.config.update != UpdateRule::Logit
+            && self.objective.limits() == super::update_rule::Limits::default()
+            && self.objective.flow == Flow::Detached
+            && self.objective.lyapunov == 0.0
+    }
+
     /// `softmax(y)`, accounted to the vocabulary.
-    pub fn probabilities(&self, y: &B::Array) -> B::Array {
+    pub fn distribution(&self, y: &B::Array) -> Distribution<B::Array> {
         let left = self.b.enter(Scope::Vocabulary);
-        let p = self.b.softmax(y);
+        let p =
+            if self.streams() { Distribution::of_logits(self.b, y) } else { Distribution::Stored(self.b.softmax(y)) };
         self.b.enter(left);
         p
+    }
+
+    /// `P W_v`, `(n,D)`.
+    pub fn mix_distribution(&self, p: &Distribution<B::Array>) -> B::Array {
+        let left = self.b.enter(Scope::Vocabulary);
+        let mixed = p.mix(self.b, self.vocabulary());
+        self.b.enter(left);
+        mixed
+    }
+
+    /// `a` times the inner loss scale.
+    pub fn scaled(&self, a: B::Array) -> B::Array {
+        match self.scaling {
+            Some(s) => self.b.mul(&a, &s.inner),
+            None => a,
+        }
+    }
+
+    /// `a` over the inner loss scale.
+    pub fn unscaled(&self, a: B::Array) -> B::Array {
+        match self.scaling {
+            Some(s) => self.b.mul(&a, &s.inverse_inner),
+            None => a,
+        }
     }
 }
 
@@ -176,19 +210,19 @@ pub fn observe<B: Backend>(scene: &Scene<'_, B>, condition: &Condition<B::Array>
             &plain
         }
     };
-    energy::observe(scene.b, scene.model, scene.geometry, condition, scene.tokens)
+    energy::observe(scene.b, scene.model, scene.geometry, condition, scene.tokens, scene.objective.checkpointing)
 }
 
 /// One evaluation of the energy and its gradient.
 #[derive(Clone, Debug)]
 pub struct Evaluated<T, I> {
     /// Candidate distribution `P = softmax(Y)` after noise `(n,V)`.
-    pub p: T,
+    pub p: Distribution<T>,
     /// `P W_v (n,D)`.
     pub mixed: T,
     /// Energies `(n,1)` at `P`.
     pub energy: T,
-    /// `dE/dp (n,D)`: the gradient before the vocabulary matrix.
+    /// `dE/dp (n,D)`: the gradient before the vocabulary matrix, times the inner loss scale.
     pub dp: T,
     /// Recorded primal pass, when asked for.
     pub tape: Option<Tape<T, I>>,
@@ -205,36 +239,55 @@ pub fn evaluate<B: Backend>(
     record: bool,
 ) -> Evaluated<B::Array, B::Index> {
     let b = scene.b;
-    let p = scene.probabilities(y);
+    let p = scene.distribution(y);
     let x = Prediction { model: scene.model, geometry: scene.geometry, condition, memory: &observed.memory };
-    let mixed = scene.mix(&p);
-    let ones = b.fill(scene.geometry.shape.rows(), 1, 1.0);
-    let (energy, dp, tape, blocks) = if record {
+    let mixed = scene.mix_distribution(&p);
+    let ones = scene.scaled(b.fill(scene.geometry.shape.rows(), 1, 1.0));
+    let lean = scene.objective.checkpointing == Checkpointing::Block;
+    let (energy, dp, tape, gates) = if lean {
+        let (energy, saved) = energy::lean_forward(b, &x, &mixed);
+        let dp = energy::lean_backward(b, &x, &saved, &ones, None);
+        (energy, dp, None, saved.gates)
+    } else if record {
         let r = Record::new(b, Tape::new());
         let (energy, saved) = energy::forward(&r, &x, &mixed);
         let dp = energy::backward(&r, &x, &saved, &ones, None);
-        (energy, dp, Some(r.finish()), saved.blocks)
+        (energy, dp, Some(r.finish()), saved.gates())
     } else {
         let (energy, saved) = energy::forward(b, &x, &mixed);
         let dp = energy::backward(b, &x, &saved, &ones, None);
-        (energy, dp, None, saved.blocks)
+        (energy, dp, None, saved.gates())
     };
-    let balance = scene.model.config.moe.is_some().then(|| balance(b, scene.model, scene.geometry, observed, &blocks));
+    let balance = scene.model.config.moe.is_some().then(|| balance(b, scene.model, scene.geometry, observed, &gates));
     Evaluated { p, mixed, energy, dp, tape, balance }
 }
 
-/// Moves from `y` (noised already) along the evaluated gradient: `(direction, next state)`, both `(n,V)`.
+/// Moves from `y` (noised already) along the evaluated gradient, `alpha` being the step sizes over the inner loss scale:
+/// the next state `(n,V)`.
 pub fn walk<B: Backend>(
     scene: &Scene<'_, B>,
-    y: &B::Array,
+    y: B::Array,
     at: &Evaluated<B::Array, B::Index>,
     alpha: &B::Array,
-) -> (B::Array, B::Array) {
+) -> B::Array {
     let (b, rule) = (scene.b, scene.model.config.update);
-    let g = scene.unmix(&at.dp);
     let left = b.enter(Scope::Vocabulary);
-    let direction = direction(b, rule, &at.p, g);
-    let next = advance(b, rule, scene.objective.limits(), (y, &at.p), alpha, &direction);
+    let next = match &at.p {
+        Distribution::Logits { lse, .. } => {
+            let lse = (rule == UpdateRule::Probability).then_some(lse);
+            b.descend(y, lse, alpha, &at.dp, scene.vocabulary())
+        }
+        Distribution::Stored(p) => {
+            let direction = direction(b, rule, p, scene.unmix(&at.dp));
+            advance(b, rule, scene.objective.limits(), (&y, p), alpha, &direction)
+        }
+    };
     b.enter(left);
-    (direction, next)
+    next
+}
+
+/// The direction `(n,V)` that [`walk`] follows.
+pub fn followed<B: Backend>(scene: &Scene<'_, B>, at: &Evaluated<B::Array, B::Index>) -> B::Array {
+    let b = scene.b;
+    scene.unscaled(direction(b, scene.model.config.update, &at.p.dense(b), scene.unmix(&at.dp)))
 }

@@ -5,9 +5,11 @@
 
 pub mod attention;
 pub mod cross_entropy;
+pub mod modulation;
 pub mod norm;
 pub mod softmax;
 pub mod swiglu;
+pub mod vocabulary;
 
 use crate::compute::Compute;
 use crate::dual::{Dual, DualTensor};

@@ -5,8 +5,8 @@
 use alloc::vec::Vec;
 
 use super::Model;
-use crate::compute::{Backend, Scope};
-use crate::parameters::ModulationIds;
+use crate::compute::{Backend, Modulated, Modulation, Scope};
+use crate::parameters::{BlockIds, ModulationIds};
 
 /// Vectors of one block, each (1,D); absent shift and gate mean 0 and 1.
 #[derive(Clone, Debug)]
@@ -38,17 +38,19 @@ pub struct Condition<L> {
 
 impl<L: Clone> Condition<L> {
     /// The condition with every vector mapped; absent ones stay absent.
-    pub fn map(&self, f: impl Fn(&L) -> L) -> Self {
-        let o = |x: &Option<L>| x.as_ref().map(&f);
-        let blocks = self.blocks.iter().map(|k| BlockCondition {
-            w1: f(&k.w1),
-            b1: o(&k.b1),
-            a1: o(&k.a1),
-            w2: f(&k.w2),
-            b2: o(&k.b2),
-            a2: o(&k.a2),
-        });
-        Self { blocks: blocks.collect(), w: f(&self.w), b: o(&self.b) }
+    pub fn map(&self, mut f: impl FnMut(&L) -> L) -> Self {
+        let mut blocks = Vec::with_capacity(self.blocks.len());
+        for k in &self.blocks {
+            blocks.push(BlockCondition {
+                w1: f(&k.w1),
+                b1: k.b1.as_ref().map(&mut f),
+                a1: k.a1.as_ref().map(&mut f),
+                w2: f(&k.w2),
+                b2: k.b2.as_ref().map(&mut f),
+                a2: k.a2.as_ref().map(&mut f),
+            });
+        }
+        Self { blocks, w: f(&self.w), b: self.b.as_ref().map(&mut f) }
     }
 }
 
@@ -85,8 +87,8 @@ pub fn unconditioned_backward<B: Backend>(
 pub struct ConditionSaved<T> {
     z: T,
     c: T,
-    scales: Vec<(T, T)>,
-    scale: T,
+    blocks: Vec<Modulated<T>>,
+    last: Modulated<T>,
 }
 
 /// `x sigmoid(x)`.
@@ -94,8 +96,13 @@ fn silu<B: Backend>(b: &B, z: &B::Array) -> B::Array {
     b.mul(z, &b.sigmoid(z))
 }
 
-fn project<B: Backend>(b: &B, model: Model<'_, B::Array>, ids: ModulationIds, c: &B::Array) -> B::Array {
-    b.add(&b.linear(c, &model.weights[ids.weight]), &model.weights[ids.bias])
+/// The modulation of a block: `b1, g1, a1, b2, g2, a2`.
+fn of_block(block: &BlockIds) -> Option<(ModulationIds, [(usize, usize); 2])> {
+    Some((block.modulation?, [(1, block.attention_norm), (4, block.ffn_norm)]))
+}
+
+fn map(ids: ModulationIds, gains: &[(usize, usize)]) -> Modulation<'_> {
+    Modulation { weight: ids.weight, bias: ids.bias, gains }
 }
 
 /// Condition vectors with what their backward pass needs.
@@ -105,30 +112,27 @@ pub type Conditioned<T> = (Condition<T>, ConditionSaved<T>);
 pub fn conditioned<B: Backend>(b: &B, model: Model<'_, B::Array>, s: usize) -> Option<Conditioned<B::Array>> {
     let energy = model.layout.energy?;
     let left = b.enter(Scope::Condition);
-    let d = model.config.dim;
     let z = b.slice_rows(&model.weights[energy.time], s, 1);
     let c = silu(b, &z);
-    let scaled = |gain: usize, g: &B::Array| b.mul(&model.weights[gain], &b.offset(g, 1.0));
-    let (mut blocks, mut scales) = (Vec::new(), Vec::new());
-    for ids in &model.layout.blocks {
-        let m = project(b, model, ids.modulation?, &c);
-        let part = |i: usize| b.slice_columns(&m, i * d, d);
-        let (g1, g2) = (part(1), part(4));
+    let (mut blocks, mut saved) = (Vec::new(), Vec::new());
+    for block in &model.layout.blocks {
+        let (ids, gains) = of_block(block)?;
+        let m = b.modulation(model.weights, map(ids, &gains), &c);
+        let part = |i: usize| m.parts[i].clone();
         blocks.push(BlockCondition {
-            w1: scaled(ids.attention_norm, &g1),
+            w1: m.scaled[0].clone(),
             b1: Some(part(0)),
             a1: Some(part(2)),
-            w2: scaled(ids.ffn_norm, &g2),
+            w2: m.scaled[1].clone(),
             b2: Some(part(3)),
             a2: Some(part(5)),
         });
-        scales.push((g1, g2));
+        saved.push(m);
     }
-    let m = project(b, model, energy.modulation, &c);
-    let scale = b.slice_columns(&m, d, d);
-    let condition = Condition { blocks, w: scaled(model.layout.norm, &scale), b: Some(b.slice_columns(&m, 0, d)) };
+    let last = b.modulation(model.weights, map(energy.modulation, &[(1, model.layout.norm)]), &c);
+    let condition = Condition { blocks, w: last.scaled[0].clone(), b: Some(last.parts[0].clone()) };
     b.enter(left);
-    Some((condition, ConditionSaved { z, c, scales, scale }))
+    Some((condition, ConditionSaved { z, c, blocks: saved, last }))
 }
 
 /// Gradient of [`conditioned`] for landscape `s`: `d` holds the gradient of every vector.
@@ -144,32 +148,21 @@ pub fn conditioned_backward<B: Backend>(
     let left = b.enter(Scope::Condition);
     let dim = model.config.dim;
     let mut dc = b.fill(1, dim, 0.0);
-    // w = gain (1 + g): dg = dw gain, dgain = dw (1 + g)
-    let split = |gain: usize, g: &B::Array, dw: &B::Array, grads: &mut [B::Array]| {
-        b.collect(&mut grads[gain], &b.mul(dw, &b.offset(g, 1.0)));
-        b.mul(dw, &model.weights[gain])
-    };
-    // m = W c + bias from the parts of dm: dW += dm^T c, dbias += dm, dc += dm W
-    let mut spread = |ids: ModulationIds, parts: &[Option<&B::Array>], grads: &mut [B::Array]| {
-        let mut dm = b.fill(1, parts.len() * dim, 0.0);
-        for (i, part) in parts.iter().enumerate() {
-            if let Some(part) = part {
-                dm = b.add(&dm, &b.pad_columns(part, i * dim, parts.len() * dim));
-            }
-        }
-        b.collect_product(&mut grads[ids.weight], 0, &dm, &saved.c);
-        b.collect(&mut grads[ids.bias], &dm);
-        b.collect(&mut dc, &b.linear_adjoint(&dm, &model.weights[ids.weight]));
-    };
-    for ((ids, (g1, g2)), d) in model.layout.blocks.iter().zip(&saved.scales).zip(&d.blocks) {
-        let Some(modulation) = ids.modulation else { continue };
-        let dg1 = split(ids.attention_norm, g1, &d.w1, grads);
-        let dg2 = split(ids.ffn_norm, g2, &d.w2, grads);
-        let parts = [d.b1.as_ref(), Some(&dg1), d.a1.as_ref(), d.b2.as_ref(), Some(&dg2), d.a2.as_ref()];
-        spread(modulation, &parts, grads);
+    for ((block, at), d) in model.layout.blocks.iter().zip(&saved.blocks).zip(&d.blocks) {
+        let Some((ids, gains)) = of_block(block) else { continue };
+        let parts = [d.b1.as_ref(), Some(&d.w1), d.a1.as_ref(), d.b2.as_ref(), Some(&d.w2), d.a2.as_ref()];
+        b.modulation_backward(model.weights, map(ids, &gains), (&saved.c, at), &parts, grads, &mut dc);
     }
-    let dg = split(model.layout.norm, &saved.scale, &d.w, grads);
-    spread(energy.modulation, &[d.b.as_ref(), Some(&dg)], grads);
+    let parts = [d.b.as_ref(), Some(&d.w)];
+    let gains = [(1, model.layout.norm)];
+    b.modulation_backward(
+        model.weights,
+        map(energy.modulation, &gains),
+        (&saved.c, &saved.last),
+        &parts,
+        grads,
+        &mut dc,
+    );
     // c = z sigmoid(z): dz = dc (q + z q (1 - q))
     let q = b.sigmoid(&saved.z);
     let slope = b.add(&q, &b.mul(&b.mul(&saved.z, &q), &b.offset(&b.scale(&q, -1.0), 1.0)));

@@ -57,7 +57,7 @@ pub fn gate<C: Compute>(
     moe: &MoeConfig,
     x: &C::Tensor,
 ) -> GateSaved<C::Tensor, C::Index> {
-    let gate = c.softmax(&c.linear(x, &weights[ids.gate]));
+    let gate = c.softmax(&c.scores(x, &weights[ids.gate]));
     let bias = (moe.bias_rate > 0.0).then(|| &weights[ids.bias]);
     let route = c.route(&gate, bias, &moe.route());
     GateSaved { gate, route }

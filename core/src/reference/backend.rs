@@ -105,6 +105,12 @@ impl<'a, E: Real> Backend for Reference<'a, E> {
         }
     }
 
+    fn streams_vocabulary(&self) -> bool {
+        self.habits.streams_vocabulary
+    }
+    fn needs_loss_scale(&self) -> bool {
+        self.habits.needs_loss_scale
+    }
     fn status(&self) -> Result<(), Error> {
         self.failure.borrow().clone().map_or(Ok(()), Err)
     }

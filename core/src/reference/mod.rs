@@ -133,10 +133,21 @@ impl Indices<'_> {
     }
 }
 
+/// Which habits of other devices the reference backend takes on, so that the paths they need are tested in double
+/// precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// See [`Backend::streams_vocabulary`](crate::compute::Backend::streams_vocabulary).
+    pub streams_vocabulary: bool,
+    /// See [`Backend::needs_loss_scale`](crate::compute::Backend::needs_loss_scale).
+    pub needs_loss_scale: bool,
+}
+
 /// The reference backend over an arena.
 #[derive(Debug)]
 pub struct Reference<'a, E> {
     arena: &'a Arena<E>,
+    habits: Habits,
     failure: RefCell<Option<Error>>,
     name: String,
 }
@@ -144,7 +155,12 @@ pub struct Reference<'a, E> {
 impl<'a, E: Real> Reference<'a, E> {
     /// A backend whose arrays live in `arena`.
     pub fn new(arena: &'a Arena<E>) -> Self {
-        Self { arena, failure: RefCell::new(None), name: alloc::format!("reference {}", E::NAME) }
+        Self::with_habits(arena, Habits::default())
+    }
+
+    /// A backend with the habits of other devices.
+    pub fn with_habits(arena: &'a Arena<E>, habits: Habits) -> Self {
+        Self { arena, habits, failure: RefCell::new(None), name: alloc::format!("reference {}", E::NAME) }
     }
 
     fn fail(&self, error: Error) {

@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 use ebt_core::compute::Backend;
 use ebt_core::descent::replay_buffer::{Memory, ReplayBuffer};
+use ebt_core::loss_scale::LossScale;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::training::Trainer;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use crate::file;
 use crate::run_config::RunConfig;
 
 const MAGIC: &[u8; 8] = b"EBTSTATE";
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// A measurement on validation text.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,6 +61,8 @@ pub struct Header {
     pub best: Option<Validation>,
     /// The configuration as TOML.
     pub config: String,
+    /// Loss scales of half precision.
+    pub loss_scale: LossScale,
 }
 
 /// A run at rest.
@@ -86,6 +89,7 @@ impl State {
     pub fn of<B: Backend>(b: &B, trainer: &Trainer<B>, mut header: Header) -> Result<Self> {
         header.updates = trainer.optimizer.updates;
         header.average_updates = trainer.average.updates;
+        header.loss_scale = trainer.loss_scale;
         let copy = |list: &[B::Array]| download(b, list);
         let state = Self {
             header,
@@ -112,6 +116,7 @@ impl State {
         trainer.optimizer.updates = self.header.updates;
         trainer.average.weights = up("averages", &self.average)?;
         trainer.average.updates = self.header.average_updates;
+        trainer.loss_scale = self.header.loss_scale;
         if self.replay_capacity != config.objective.replay {
             bail!("the state remembers {} sequences, not {}", self.replay_capacity, config.objective.replay);
         }

@@ -3,17 +3,22 @@
 use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result, bail};
+use ebt_core::compute;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::gpu;
+use crate::cpu::Cpu;
+use crate::run_config::Precision;
 
 /// Kind of device asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Backend {
-    /// The fastest device found.
+    /// A GPU where one can be used, else the processor
     #[default]
     Auto,
-    /// The processor.
+    /// The processor
     Cpu,
-    /// An NVIDIA GPU.
+    /// An NVIDIA GPU; `host doctor` shows what is missing
     Cuda,
 }
 
@@ -26,31 +31,101 @@ pub struct DeviceArgs {
     /// Processor threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
+    /// The GPU of this number in `host doctor` and no other device [default: the first that can be used]
+    #[arg(long, value_name = "N")]
+    pub gpu: Option<usize>,
 }
 
 /// The device that a command will use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The processor with this many threads.
+    /// The processor with this many threads, in single precision.
     Cpu {
         /// At least 1.
         threads: usize,
     },
+    /// A GPU.
+    #[cfg(feature = "cuda")]
+    Cuda(ebt_cuda::Options),
+}
+
+/// A device, and why it is this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The device.
+    pub device: Device,
+    /// The reason, in a few words.
+    pub why: String,
+}
+
+/// What a command does once it has a device.
+pub trait Work {
+    /// What it gives back.
+    type Output;
+    /// Does it.
+    ///
+    /// # Errors
+    ///
+    /// Its own.
+    fn run<B: compute::Backend>(self, b: &B) -> Result<Self::Output>;
 }
 
 /// More threads than this are refused: no machine gains from them.
 const MOST_THREADS: usize = 1024;
 
 impl DeviceArgs {
-    /// Decides on a device.
+    /// Decides on a device for numbers of `precision`.
     ///
     /// # Errors
     ///
-    /// A device that this program cannot use, or too many threads; the message names the flag.
-    pub fn choose(&self) -> Result<Device> {
-        match self.backend {
-            Backend::Auto | Backend::Cpu => Ok(Device::Cpu { threads: thread_count(self.threads)? }),
-            Backend::Cuda => bail!("--backend cuda: this build has no CUDA backend; use --backend cpu"),
+    /// A device that this program cannot use, a precision that it does not have, or too many threads; the message names
+    /// the flag.
+    pub fn choose(&self, precision: Precision) -> Result<Choice> {
+        let threads = thread_count(self.threads)?;
+        let narrow = !matches!(precision, Precision::Auto | Precision::F32);
+        match (self.backend, self.gpu) {
+            (Backend::Cpu, Some(number)) => bail!("--gpu {number}: --backend cpu uses no GPU"),
+            (Backend::Cpu, None) if narrow => {
+                bail!("--backend cpu with precision {}: the processor computes f32", precision.name())
+            }
+            (Backend::Cpu, None) => Ok(Choice { device: Device::Cpu { threads }, why: String::from("as asked") }),
+            (Backend::Auto, None) => match gpu::device(None, precision) {
+                Ok(device) => Ok(Choice { device, why: String::from("the fastest device found") }),
+                Err(missing) if narrow => {
+                    let (name, why) = (precision.name(), missing.full);
+                    bail!("precision {name}: the processor computes f32, and no GPU can be used: {why}")
+                }
+                Err(missing) => {
+                    Ok(Choice { device: Device::Cpu { threads }, why: format!("no GPU: {}", missing.brief) })
+                }
+            },
+            (Backend::Cuda | Backend::Auto, number) => {
+                let flag = if self.backend == Backend::Cuda { "--backend cuda" } else { "--gpu" };
+                let device = gpu::device(number, precision).map_err(|missing| match missing.full {
+                    // the sentence begins with the flag
+                    full if full.starts_with("--") => anyhow::anyhow!("{full}"),
+                    full => anyhow::anyhow!("{flag}: {full}"),
+                })?;
+                Ok(Choice { device, why: String::from("as asked") })
+            }
+        }
+    }
+}
+
+impl Device {
+    /// Opens the device and lends it to `work`.
+    ///
+    /// # Errors
+    ///
+    /// A device that cannot be opened, and those of `work`.
+    pub fn lend<W: Work>(&self, work: W) -> Result<W::Output> {
+        match self {
+            Device::Cpu { threads } => work.run(&Cpu::<f32>::new(*threads)),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(options) => {
+                let b = ebt_cuda::Cuda::new(options).map_err(|why| anyhow::anyhow!("the GPU cannot be used: {why}"))?;
+                work.run(&b)
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Arguments that several commands share.
 
 mod device;
+mod gpu;
 mod json;
 mod storage;
 
-pub use device::{Backend, Device, DeviceArgs, thread_count, thread_pool};
+pub use device::{Backend, Choice, Device, DeviceArgs, Work, thread_count, thread_pool};
 pub use json::write_json;
 pub use storage::Storage;

@@ -10,12 +10,13 @@ use ebt_core::layer::Model;
 use ebt_tokenizer::Tokenizer;
 use serde_json::{Value, json};
 
-use crate::cli::{Device, DeviceArgs, write_json};
-use crate::cpu::Cpu;
+use crate::cli::{Choice, DeviceArgs, Work, write_json};
 use crate::data::shard::manifest::Split;
 use crate::data::{Input, Tokens};
 use crate::evaluate::{EvaluateOptions, Evaluation, Losses, evaluate_tokens};
 use crate::model::{self, LoadedModel};
+use crate::progress::tell;
+use crate::run_config::Precision;
 
 /// Measure perplexity and bits per byte on text, for every number of thinking steps.
 ///
@@ -52,6 +53,9 @@ pub struct Args {
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
+    /// Numbers to compute with
+    #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
+    precision: Precision,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -72,7 +76,7 @@ pub fn run(args: Args) -> Result<()> {
     if steps > MOST_STEPS {
         bail!("--think {steps}: at most {MOST_STEPS} steps");
     }
-    let Device::Cpu { threads } = args.device.choose()?;
+    let Choice { device, why } = args.device.choose(args.precision)?;
     let input = input(&args.paths)?;
     let model = model::load(&args.model)?;
     let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
@@ -85,11 +89,11 @@ pub fn run(args: Args) -> Result<()> {
         seed: args.seed,
         progress: !args.json,
     };
-    let b = Cpu::<f32>::new(threads);
-    let result = measure(&b, &model, tokenizer, &text, &options)?;
+    let (result, name) =
+        device.lend(Measuring { model: &model, tokenizer, text: &text, options: &options, why: &why })?;
     let mut out = io::stdout().lock();
     if args.json {
-        write_json(&mut out, &to_json(&result, &args, b.name()))?;
+        write_json(&mut out, &to_json(&result, &args, &name))?;
     } else {
         print(&mut out, &result)?;
     }
@@ -97,16 +101,29 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn measure<B: Backend>(
-    b: &B,
-    loaded: &LoadedModel,
-    tokenizer: &Tokenizer,
-    text: &Tokens,
-    options: &EvaluateOptions,
-) -> Result<Evaluation> {
-    let weights = loaded.upload(b)?;
-    let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
-    evaluate_tokens(b, model, &loaded.objective, tokenizer, text, options)
+/// A measurement that waits for its device; gives the device's name, too.
+struct Measuring<'a> {
+    model: &'a LoadedModel,
+    tokenizer: &'a Tokenizer,
+    text: &'a Tokens,
+    options: &'a EvaluateOptions,
+    /// Why it is this device.
+    why: &'a str,
+}
+
+impl Work for Measuring<'_> {
+    type Output = (Evaluation, String);
+
+    fn run<B: Backend>(self, b: &B) -> Result<Self::Output> {
+        if self.options.progress {
+            tell(format_args!("device: {} ({})", b.name(), self.why));
+        }
+        let LoadedModel { config, layout, objective, .. } = self.model;
+        let weights = self.model.upload(b)?;
+        let model = Model { config, layout, weights: &weights };
+        let result = evaluate_tokens(b, model, objective, self.tokenizer, self.text, self.options)?;
+        Ok((result, b.name().to_owned()))
+    }
 }
 
 /// The text meant by `paths`.

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
-use ebt_tokenizer::StreamDecoder;
+use ebt_tokenizer::{StreamDecoder, Tokenizer};
 use serde_json::{Value, json};
 
-use crate::cli::{Device, DeviceArgs, write_json};
-use crate::cpu::Cpu;
+use crate::cli::{DeviceArgs, Work, write_json};
 use crate::generate::{GenerateOptions, generate};
-use crate::model;
+use crate::model::{self, LoadedModel};
+use crate::run_config::Precision;
 use crate::sampling::Sampling;
 
 /// Continue a prompt.
@@ -57,6 +58,9 @@ pub struct Args {
     /// Print one JSON object at the end instead of a stream of text
     #[arg(long)]
     json: bool,
+    /// Numbers to compute with
+    #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
+    precision: Precision,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -71,50 +75,66 @@ const MOST_STEPS: usize = 4096;
 /// Flags out of range, a file that cannot be read, and a device failure.
 pub fn run(args: Args) -> Result<()> {
     let options = options(&args)?;
-    let Device::Cpu { threads } = args.device.choose()?;
+    let device = args.device.choose(args.precision)?.device;
     let loaded = model::load(&args.model)?;
     let tokenizer = loaded.tokenizer().with_context(|| args.model.display().to_string())?;
-    let b = Cpu::<f32>::new(threads);
-    let weights = loaded.upload(&b)?;
-    let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
+    device.lend(Generating { args: &args, options, loaded: &loaded, tokenizer })
+}
 
-    let started = Instant::now();
-    let mut out = io::stdout().lock();
-    if !args.json {
-        write!(out, "{}", args.prompt)?;
-        out.flush()?;
-    }
-    let mut decoder = StreamDecoder::new(tokenizer);
-    let (mut text, mut tokens): (String, Vec<Value>) = (String::new(), Vec::new());
-    let stop = generate(&b, model, &loaded.objective, tokenizer, &args.prompt, &options, |token| {
-        let piece = decoder.push(token.id)?;
-        if args.json {
-            text.push_str(piece);
-            tokens.push(serde_json::to_value(token)?);
-        } else {
-            write!(out, "{piece}")?;
+/// A generation that waits for its device.
+struct Generating<'a> {
+    args: &'a Args,
+    options: GenerateOptions,
+    loaded: &'a LoadedModel,
+    tokenizer: &'a Tokenizer,
+}
+
+impl Work for Generating<'_> {
+    type Output = ();
+
+    fn run<B: Backend>(self, b: &B) -> Result<()> {
+        let Self { args, options, loaded, tokenizer } = self;
+        let weights = loaded.upload(b)?;
+        let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
+        let started = Instant::now();
+        let mut out = io::stdout().lock();
+        if !args.json {
+            write!(out, "{}", args.prompt)?;
             out.flush()?;
         }
+        let mut decoder = StreamDecoder::new(tokenizer);
+        let (mut text, mut tokens): (String, Vec<Value>) = (String::new(), Vec::new());
+        let stop = generate(b, model, &loaded.objective, tokenizer, &args.prompt, &options, |token| {
+            let piece = decoder.push(token.id)?;
+            if args.json {
+                text.push_str(piece);
+                tokens.push(serde_json::to_value(token)?);
+            } else {
+                write!(out, "{piece}")?;
+                out.flush()?;
+            }
+            Ok(())
+        })?;
+        let rest = decoder.finish();
+        if args.json {
+            text.push_str(rest);
+            let seconds = started.elapsed().as_secs_f64();
+            let report = json!({
+                "prompt": args.prompt,
+                "text": text,
+                "stop": stop,
+                "seed": args.seed,
+                "backend": b.name(),
+                "tokens": tokens,
+                "seconds": seconds,
+            });
+            write_json(&mut out, &report)?;
+        } else {
+            writeln!(out, "{rest}")?;
+        }
+        out.flush()?;
         Ok(())
-    })?;
-    let rest = decoder.finish();
-    if args.json {
-        text.push_str(rest);
-        let seconds = started.elapsed().as_secs_f64();
-        let report = json!({
-            "prompt": args.prompt,
-            "text": text,
-            "stop": stop,
-            "seed": args.seed,
-            "tokens": tokens,
-            "seconds": seconds,
-        });
-        write_json(&mut out, &report)?;
-    } else {
-        writeln!(out, "{rest}")?;
     }
-    out.flush()?;
-    Ok(())
 }
 
 fn options(args: &Args) -> Result<GenerateOptions> {

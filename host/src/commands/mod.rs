@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod data;
+pub mod doctor;
 pub mod eval;
 pub mod export;
 pub mod generate;
@@ -27,6 +28,7 @@ pub enum Command {
     Plan(plan::Args),
     Bench(bench::Args),
     Inspect(inspect::Args),
+    Doctor(doctor::Args),
 }
 
 impl Command {
@@ -47,6 +49,7 @@ impl Command {
             Command::Plan(args) => plan::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Inspect(args) => inspect::run(args),
+            Command::Doctor(args) => doctor::run(args),
             Command::Tokenizer(args) => tokenizer::run(args),
         }
     }

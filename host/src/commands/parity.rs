@@ -7,9 +7,10 @@ use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use serde::Serialize;
 
-use crate::cli::{Device, DeviceArgs, write_json};
+use crate::cli::{Backend as Asked, DeviceArgs, Work, thread_count, write_json};
 use crate::cpu::Cpu;
 use crate::parity::{self, Case, Quantity, Tolerance};
+use crate::run_config;
 
 /// Compare this program with golden cases of the reference implementation.
 ///
@@ -20,17 +21,19 @@ use crate::parity::{self, Case, Quantity, Tolerance};
 #[command(after_help = "\
 Examples:
   host parity fixtures/golden/*.safetensors
-  host parity --dtype f32 --json fixtures/golden/s1_dense.safetensors")]
+  host parity --dtype f32 --json fixtures/golden/s1_dense.safetensors
+  host parity --backend cuda --dtype bf16 fixtures/golden/*.safetensors")]
 pub struct Args {
     /// Golden cases (safetensors)
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Precision to compute in
-    #[arg(long, value_enum, default_value_t = Precision::F64)]
-    dtype: Precision,
-    /// Largest relative error of every quantity [default: f64 1e-9; f32 5e-5, parameter gradients 2e-3]
+    /// Precision to compute in [default: f64; with --backend cuda f32]
+    #[arg(long, visible_alias = "precision", value_enum)]
+    dtype: Option<Precision>,
+    /// Largest relative error of every quantity [default: f64 1e-9; f32 5e-5, parameter gradients 2e-3; tf32 and f16
+    /// 5e-3 and 2e-2, bf16 4e-2 and 0.16, or 6 times what rounding the weights changes in exact arithmetic]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     tolerance: Option<f64>,
     /// Print one JSON array instead of text
@@ -45,9 +48,11 @@ enum Precision {
     F64,
     /// IEEE single
     F32,
-    /// Brain float, CUDA only
+    /// IEEE single with products of 10-bit mantissas; GPU only
+    Tf32,
+    /// Brain float; GPU only
     Bf16,
-    /// IEEE half, CUDA only
+    /// IEEE half; GPU only
     F16,
 }
 
@@ -74,27 +79,39 @@ pub fn run(args: Args) -> Result<()> {
     {
         bail!("--tolerance {x}: must be 0 or more");
     }
-    let Device::Cpu { threads } = args.device.choose()?;
-    match args.dtype {
-        Precision::F64 => cases(&Cpu::<f64>::new(threads), &args, Tolerance::F64),
-        Precision::F32 => cases(&Cpu::<f32>::new(threads), &args, Tolerance::F32),
-        Precision::Bf16 | Precision::F16 => {
-            bail!("--dtype {}: half precision is computed on CUDA only; the CPU computes f32 and f64", name(args.dtype))
+    let on_gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
+    let (numbers, tolerance) = match args.dtype.unwrap_or(if on_gpu { Precision::F32 } else { Precision::F64 }) {
+        Precision::F64 => {
+            if on_gpu {
+                bail!("--dtype f64: the GPU computes f32, tf32, bf16 and f16");
+            }
+            let threads = thread_count(args.device.threads)?;
+            return cases(&Cpu::<f64>::new(threads), &args, Tolerance::F64);
         }
-    }
+        Precision::F32 => (run_config::Precision::F32, Tolerance::F32),
+        Precision::Tf32 => (run_config::Precision::Tf32, Tolerance::ELEVEN_BITS),
+        Precision::Bf16 => (run_config::Precision::Bf16, Tolerance::EIGHT_BITS),
+        Precision::F16 => (run_config::Precision::F16, Tolerance::ELEVEN_BITS),
+    };
+    args.device.choose(numbers)?.device.lend(Comparing { args: &args, tolerance })
 }
 
-fn name(precision: Precision) -> &'static str {
-    match precision {
-        Precision::F64 => "f64",
-        Precision::F32 => "f32",
-        Precision::Bf16 => "bf16",
-        Precision::F16 => "f16",
+/// A comparison that waits for its device.
+struct Comparing<'a> {
+    args: &'a Args,
+    tolerance: Tolerance,
+}
+
+impl Work for Comparing<'_> {
+    type Output = ();
+
+    fn run<B: Backend>(self, b: &B) -> Result<()> {
+        cases(b, self.args, self.tolerance)
     }
 }
 
 fn cases<B: Backend>(b: &B, args: &Args, default: Tolerance) -> Result<()> {
-    let tolerance = args.tolerance.map_or(default, |x| Tolerance { values: x, gradients: x });
+    let tolerance = args.tolerance.map_or(default, |x| Tolerance { values: x, gradients: x, unit: None });
     let mut out = io::stdout().lock();
     let mut reports = Vec::new();
     for file in &args.files {

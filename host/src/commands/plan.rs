@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use ebt_core::compute::Scope;
+use ebt_core::compute::{Backend, Scope};
+use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::plan::{Flops, Plan, Work};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
@@ -13,10 +14,14 @@ use serde::Serialize;
 use super::train::Choice;
 use crate::data;
 use crate::progress::{count, size};
-use crate::run_config::RunConfig;
+use crate::run_config::{Precision, RunConfig};
 
 /// Shows memory and work of a training step before anything is allocated.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(after_help = "\
+Examples:
+  host plan --preset small
+  host plan --preset xl+s1 --batch 4 --backend cuda --precision bf16")]
 pub struct Args {
     #[command(flatten)]
     choice: Choice,
@@ -26,9 +31,25 @@ pub struct Args {
     /// The tokenizer that gives the vocabulary where model.vocab is open
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
+    /// The device whose memory is planned
+    #[arg(long, value_enum, default_value_t = Target::Cpu, value_name = "DEVICE")]
+    backend: Target,
+    /// Numbers to compute with [default: those of train.precision; auto is bf16 on a GPU]
+    #[arg(long, value_enum, value_name = "NUMBERS")]
+    precision: Option<Precision>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// A device whose memory can be planned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Target {
+    /// The processor
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU; none is needed for the plan
+    Cuda,
 }
 
 /// Work of one part of the model in a training step.
@@ -47,6 +68,10 @@ pub struct Part {
 /// Memory in bytes and work in floating-point operations of a training step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
+    /// Device whose memory is meant, `cpu` or `cuda`.
+    pub backend: &'static str,
+    /// Numbers computed with.
+    pub precision: &'static str,
     /// Trained values.
     pub parameters: usize,
     /// Trained values that a token meets.
@@ -59,7 +84,8 @@ pub struct Report {
     pub moment_bytes: usize,
     /// Averaged weights.
     pub average_bytes: usize,
-    /// Most bytes alive at a time, all of the above included.
+    /// Most bytes alive at a time, all of the above included. On a GPU: most bytes taken from the device, copies of
+    /// weights, workspaces and rounding included, without what the driver itself takes.
     pub peak_bytes: usize,
     /// Remembered rollouts, kept in main memory.
     pub replay_bytes: usize,
@@ -92,21 +118,18 @@ pub fn plan(config: &RunConfig) -> Result<Report> {
     if values > usize::MAX / 64 || logits.is_none_or(|n| n > usize::MAX / 1024) {
         bail!("the model is too large to be planned");
     }
-    let mut objective = config.objective.clone();
-    let replay = objective.replay * context * (config.model.vocab * ELEMENT + 3 * size_of::<u32>());
-    (objective.min_steps, objective.replay) = (objective.max_steps, 0);
+    let replay = config.objective.replay * context * (config.model.vocab * ELEMENT + 3 * size_of::<u32>());
+    let objective = longest(config);
     let descent_steps = if layout.energy.is_some() { objective.max_steps } else { 1 };
     let b = Plan::new(ELEMENT);
     let weights = b.weights(&layout);
     let mut trainer = Trainer::with_weights(&b, config.model.clone(), objective, config.optimizer.clone(), weights)?;
     b.reset_flops();
-    let batch =
-        Sequences { batch: sequences, context, tokens: vec![0; tokens], targets: vec![0; tokens], starts: Vec::new() };
-    let settings =
-        StepSettings { seed: 0, step: 0, rate: 0.0, micro_batch: config.train.batch, ema_decay: config.train.ema };
-    trainer.step(&b, &batch, &settings).context("the step cannot be planned")?;
+    step(&b, &mut trainer, config, 0)?;
     let flops = b.flops();
     Ok(Report {
+        backend: "cpu",
+        precision: Precision::F32.name(),
         parameters: layout.count(),
         active_parameters: layout.active(&config.model),
         weight_bytes: values * ELEMENT,
@@ -121,6 +144,49 @@ pub fn plan(config: &RunConfig) -> Result<Report> {
         flops_per_token: flops.total() as f64 / tokens as f64,
         parts: Scope::ALL.iter().map(|&scope| part(&flops, scope)).collect(),
     })
+}
+
+/// The objective with the most descent steps that are drawn.
+fn longest(config: &RunConfig) -> Objective {
+    let max_steps = config.objective.max_steps;
+    Objective { min_steps: max_steps, curriculum: 0, replay: 0, ..config.objective.clone() }
+}
+
+/// Training step number `number` on sequences of zeros.
+fn step<B: Backend>(b: &B, trainer: &mut Trainer<B>, config: &RunConfig, number: u32) -> Result<()> {
+    let (batch, context) = (config.sequences(), config.context());
+    let zeros = vec![0; batch * context];
+    let sequences = Sequences { batch, context, tokens: zeros.clone(), targets: zeros, starts: Vec::new() };
+    let (micro_batch, ema_decay) = (config.train.batch, config.train.ema);
+    let settings = StepSettings { seed: 0, step: number, rate: 0.0, micro_batch, ema_decay };
+    trainer.step(b, &sequences, &settings).context("the step cannot be planned")?;
+    Ok(())
+}
+
+/// Most bytes that training takes from a GPU: the backend's own code runs without a device and counts.
+#[cfg(feature = "cuda")]
+fn gpu_peak(config: &RunConfig, precision: Precision) -> Result<usize> {
+    use ebt_cuda::Cuda;
+    let b = Cuda::dry(match precision {
+        Precision::F32 => ebt_cuda::Precision::F32,
+        Precision::Tf32 => ebt_cuda::Precision::Tf32,
+        Precision::Auto | Precision::Bf16 => ebt_cuda::Precision::Bf16,
+        Precision::F16 => ebt_cuda::Precision::F16,
+    });
+    let layout = ParameterLayout::new(&config.model);
+    let weights = layout.entries.iter().map(|e| b.upload(e.rows, e.columns, &vec![0.0; e.len()])).collect();
+    let (model, optimizer) = (config.model.clone(), config.optimizer.clone());
+    let mut trainer = Trainer::with_weights(&b, model, longest(config), optimizer, weights)?;
+    // once to choose and compile, once to record, once as all others
+    for number in 0..3 {
+        step(&b, &mut trainer, config, number)?;
+    }
+    Ok(b.memory_report().most_reserved)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn gpu_peak(_config: &RunConfig, _precision: Precision) -> Result<usize> {
+    bail!("--backend cuda: this program was built without CUDA")
 }
 
 fn part(flops: &Flops, scope: Scope) -> Part {
@@ -147,7 +213,20 @@ pub fn run(args: Args) -> Result<()> {
         config.fit_vocabulary(tokenizer.vocabulary_size())?;
     }
     config.validate()?;
-    let report = plan(&config)?;
+    config.train.precision = args.precision.unwrap_or(config.train.precision);
+    let precision = match (args.backend, config.train.precision) {
+        (Target::Cpu, Precision::Auto | Precision::F32) => Precision::F32,
+        (Target::Cpu, narrow) => bail!(
+            "--backend cpu with precision {}: the processor computes f32; a GPU is planned with --backend cuda",
+            narrow.name()
+        ),
+        (Target::Cuda, Precision::Auto) => Precision::Bf16,
+        (Target::Cuda, precision) => precision,
+    };
+    let mut report = Report { precision: precision.name(), ..plan(&config)? };
+    if args.backend == Target::Cuda {
+        report = Report { backend: "cuda", peak_bytes: gpu_peak(&config, precision)?, ..report };
+    }
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut out, &report)?;
@@ -170,6 +249,8 @@ fn print(r: &Report, config: &RunConfig, out: &mut impl Write) -> io::Result<()>
         config.context(),
         r.descent_steps
     )?;
+    let device = if r.backend == "cuda" { "GPU" } else { "processor" };
+    writeln!(out, "memory on a {device} in {}", r.precision)?;
     let held = r.weight_bytes + r.gradient_bytes + r.moment_bytes + r.average_bytes;
     for (name, bytes) in [
         ("weights", r.weight_bytes),

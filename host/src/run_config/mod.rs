@@ -63,6 +63,8 @@ pub struct TrainConfig {
     pub keep_checkpoints: usize,
     /// CPU threads; none = all cores.
     pub threads: Option<usize>,
+    /// Numbers of activations and products; weights, gradients and sums are always single.
+    pub precision: Precision,
 }
 
 impl Default for TrainConfig {
@@ -80,6 +82,37 @@ impl Default for TrainConfig {
             checkpoint_every: 100,
             keep_checkpoints: 2,
             threads: None,
+            precision: Precision::Auto,
+        }
+    }
+}
+
+/// Numbers to compute with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32 on the processor; bf16 on a GPU that has it, else f16
+    #[default]
+    Auto,
+    /// IEEE single
+    F32,
+    /// IEEE single, products with 10-bit mantissas; GPU only
+    Tf32,
+    /// Brain float; GPU only
+    Bf16,
+    /// IEEE half with dynamic loss scaling; GPU only
+    F16,
+}
+
+impl Precision {
+    /// Name as written in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
         }
     }
 }

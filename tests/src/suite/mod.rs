@@ -5,14 +5,17 @@ pub mod composition;
 pub mod families;
 pub mod handles;
 pub mod leakage;
+pub mod modulation;
 pub mod operations;
 pub mod properties;
 pub mod replay;
 pub mod routing;
 pub mod storage;
 pub mod training;
+pub mod vocabulary;
 
-/// Turns every suite into a test of one backend.
+/// Turns every suite into a test of one backend. With `@operations` those of single operations and of a whole gradient;
+/// with `@narrow` those that hold in numbers of few bits: a random tiny model may amplify their rounding without bound.
 #[macro_export]
 macro_rules! instantiate_suites {
     ($name:ident, $factory:ty) => {
@@ -37,8 +40,46 @@ macro_rules! instantiate_suites {
                 training::loss_and_gradients_equal_the_reference, training::a_tiny_problem_is_learned,
                 training::a_refused_step_leaves_the_weights,
                 training::routing_biases_follow_the_load_and_averages_warm_up, training::rollouts_continue_from_the_replay_buffer,
+                modulation::modulations_equal_their_definition, modulation::lists_are_cleared,
+                vocabulary::rows_of_distributions_equal_their_definition,
+                vocabulary::uniform_draws_are_the_reference_draws, vocabulary::whole_updates_equal_single_ones,
             }
         }
+    };
+    (@operations $name:ident, $factory:ty) => {
+        mod $name {
+            use super::*;
+            $crate::instantiate_suites! { @single $factory }
+            $crate::instantiate_suites! { @each $factory, training::loss_and_gradients_equal_the_reference }
+        }
+    };
+    (@narrow $name:ident, $factory:ty) => {
+        mod $name {
+            use super::*;
+            $crate::instantiate_suites! { @single $factory }
+            $crate::instantiate_suites! { @each $factory,
+                storage::values_survive_the_device, storage::noise_is_the_reference_noise,
+                handles::writing_through_one_handle_leaves_the_others,
+                replay::a_replayed_pass_equals_a_recomputed_one,
+                leakage::later_tokens_do_not_reach_earlier_energies, leakage::candidates_do_not_reach_each_other,
+                leakage::documents_do_not_reach_each_other, leakage::the_baseline_does_not_look_ahead,
+                properties::adaln_zero_blocks_are_the_identity,
+                training::a_tiny_problem_is_learned, training::a_refused_step_leaves_the_weights,
+                vocabulary::uniform_draws_are_the_reference_draws,
+            }
+        }
+    };
+    (@single $factory:ty) => {
+            $crate::instantiate_suites! { @each $factory,
+                operations::elementwise, operations::movement, operations::products, operations::bands,
+                operations::norms, operations::pointwise, operations::cross_entropies, operations::attentions,
+                operations::sinks, operations::attention_follows_its_definition,
+                composition::fused_operations_equal_their_compositions,
+                routing::experts_are_chosen_as_the_reference_chooses,
+                storage::in_place_operations, storage::optimiser_and_average,
+                modulation::modulations_equal_their_definition, modulation::lists_are_cleared,
+                vocabulary::rows_of_distributions_equal_their_definition, vocabulary::whole_updates_equal_single_ones,
+            }
     };
     (@each $factory:ty, $($module:ident :: $suite:ident),* $(,)?) => {
         $(#[test]

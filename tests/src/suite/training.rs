@@ -109,7 +109,17 @@ pub fn a_refused_step_leaves_the_weights<F: Factory>() {
                 sequences.tokens[3] = 7;
             }
             let mut trainer = model::trainer(b, &config, &Objective::default(), &weights);
-            let error = trainer.step(b, &sequences, &settings).expect_err("a refusal");
+            // an overflow of a loss scale skips steps until no smaller scale is left
+            let mut tries = 0..if b.needs_loss_scale() && broken { 99 } else { 1 };
+            let error = tries
+                .find_map(|_| match trainer.step(b, &sequences, &settings) {
+                    Ok(report) => {
+                        assert!(report.skipped && trainer.optimizer.updates == 0, "{report:?}");
+                        None
+                    }
+                    Err(error) => Some(error),
+                })
+                .expect("a refusal");
             let expected =
                 if broken { matches!(error, Error::NonFinite { .. }) } else { matches!(error, Error::Token { .. }) };
             assert!(expected, "{error:?}");

@@ -1,5 +1,6 @@
-//! `host bench`: how fast this machine trains.
+//! `host bench`: how fast this machine computes.
 
+mod product;
 mod train;
 
 use anyhow::Result;
@@ -16,6 +17,8 @@ pub struct Args {
 enum What {
     /// Time training steps on random tokens; flags and output as `reference/bench_torch.py`.
     Train(train::Args),
+    /// Time a square matrix product; the rate that training is measured against.
+    Product(product::Args),
 }
 
 /// Runs the command.
@@ -26,5 +29,6 @@ enum What {
 pub fn run(args: Args) -> Result<()> {
     match args.what {
         What::Train(args) => train::run(&args),
+        What::Product(args) => product::run(&args),
     }
 }

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use ebt_core::compute::Backend;
 use ebt_core::config::{Config, MoeConfig, UpdateRule};
-use ebt_core::objective::{Flow, InitialState, LossSteps, Objective};
+use ebt_core::objective::{Checkpointing, Flow, InitialState, LossSteps, Objective};
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::parameters::{ParameterInfo, ParameterLayout, Role, Start};
 use ebt_core::random::{Purpose, Stream};
@@ -18,14 +19,24 @@ use crate::cpu::{Cpu, ProfileEntry};
 /// Sizes of the model and of the measurement.
 #[derive(Clone, Debug, Serialize, clap::Args)]
 pub struct Args {
-    /// Device: cpu
-    #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
+    /// Where to compute
+    #[arg(long, visible_alias = "backend", default_value = "cpu", value_parser = ["cpu", "cuda"])]
     #[serde(skip)]
     device: String,
-    /// Precision: f32
-    #[arg(long, default_value = "f32", value_parser = ["f32"])]
+    /// The GPU of this number in `host doctor` [default: the first that can be used]
+    #[arg(long, value_name = "N")]
+    #[serde(skip)]
+    gpu: Option<usize>,
+    /// Numbers of activations and products; all but f32 on a GPU only, fp16 is what other commands call f16
+    #[arg(long, visible_alias = "precision", default_value = "f32", value_parser = dtype_name())]
     #[serde(skip)]
     dtype: String,
+    /// What is kept of activations: none (everything), step, or block (inputs of blocks)
+    #[arg(long, default_value = "none", value_parser = ["none", "step", "block"])]
+    checkpointing: String,
+    /// Training steps are not recorded and replayed as CUDA graphs
+    #[arg(long)]
+    no_graphs: bool,
     /// Sequences
     #[arg(long, default_value_t = 2)]
     batch: usize,
@@ -86,13 +97,29 @@ pub struct Args {
     profile: bool,
 }
 
+/// The names of the reference; `f16` is `fp16`.
+fn dtype_name() -> impl clap::builder::TypedValueParser<Value = String> {
+    PossibleValuesParser::new(
+        ["f32", "tf32", "bf16", "fp16"]
+            .map(PossibleValue::new)
+            .map(|value| if value.get_name() == "fp16" { value.alias("f16") } else { value }),
+    )
+    .map(|name| if name == "f16" { String::from("fp16") } else { name })
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     tokens_per_second: f64,
     seconds_per_step: f64,
     peak_bytes: Option<u64>,
+    /// What a run without a device takes, GPU only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned_bytes: Option<u64>,
+    /// Useful products of a step (not recomputed ones, not attention), in operations a second.
+    useful_flops_per_second: f64,
     loss: f64,
     device: &'a str,
+    name: &'a str,
     dtype: &'a str,
     config: &'a Args,
 }
@@ -125,7 +152,20 @@ impl Args {
         let (flow, loss) =
             if self.unroll { (Flow::Unrolled, LossSteps::Last) } else { (Flow::Detached, LossSteps::Mean) };
         let (min_steps, max_steps) = (self.landscapes, self.landscapes);
-        Objective { min_steps, max_steps, flow, loss, initial: InitialState::Noise, ..Objective::default() }
+        let checkpointing = match self.checkpointing.as_str() {
+            "step" => Checkpointing::Step,
+            "block" => Checkpointing::Block,
+            _ => Checkpointing::None,
+        };
+        Objective {
+            min_steps,
+            max_steps,
+            flow,
+            loss,
+            checkpointing,
+            initial: InitialState::Noise,
+            ..Objective::default()
+        }
     }
 }
 
@@ -143,20 +183,21 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let model = args.model();
     model.validate()?;
-    let b = if args.profile { Cpu::<f32>::with_profile(args.threads) } else { Cpu::<f32>::new(args.threads) };
-    let (mut times, loss) = steps(&b, args, model)?;
-    if args.profile {
-        table(&b.profile(), args.steps)?;
-    }
+    let useful = useful_flops(args, &model);
+    let Measured { mut times, loss, peak_bytes, planned_bytes, name } =
+        if args.device == "cuda" { on_gpu(args, model)? } else { on_processor(args, model)? };
     times.sort_by(f64::total_cmp);
     let median = (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0;
     let rounded = |x: f64, places: f64| (x * places).round() / places;
     let line = Line {
         tokens_per_second: rounded((args.batch * args.context) as f64 / median, 10.0),
         seconds_per_step: rounded(median, 1e4),
-        peak_bytes: peak_bytes(),
+        peak_bytes,
+        planned_bytes,
+        useful_flops_per_second: (useful / median).round(),
         loss,
         device: &args.device,
+        name: &name,
         dtype: &args.dtype,
         config: args,
     };
@@ -165,8 +206,80 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(writeln!(out)?)
 }
 
-/// Seconds of every timed step, and the last loss.
-fn steps(b: &Cpu<f32>, args: &Args, model: Config) -> Result<(Vec<f64>, f64)> {
+/// Operations of a step's products: per token, block weight and descent step 6 on the predicted and 3 on the observed
+/// stream, 5 per vocabulary weight.
+fn useful_flops(args: &Args, model: &Config) -> f64 {
+    let d = model.dim;
+    let attention = model.qkv_rows() * d + d * model.heads * model.head_width();
+    let block = |layer| {
+        let ffn = model.mixture(layer).map_or(model.ffn, |m| (m.top_k + m.n_shared) * m.hidden);
+        attention + 3 * d * ffn
+    };
+    let blocks: usize = (0..model.layers).map(block).sum();
+    let steps = (args.batch * args.context * args.landscapes) as f64;
+    2.0 * steps * (9 * blocks + 5 * model.vocab * d) as f64
+}
+
+struct Measured {
+    times: Vec<f64>,
+    loss: f64,
+    peak_bytes: Option<u64>,
+    planned_bytes: Option<u64>,
+    name: String,
+}
+
+fn on_processor(args: &Args, model: Config) -> Result<Measured> {
+    if args.dtype != "f32" {
+        bail!("--dtype {}: the processor computes f32; --device cuda computes on a GPU", args.dtype);
+    }
+    if let Some(number) = args.gpu {
+        bail!("--gpu {number}: --device cpu uses no GPU");
+    }
+    let b = if args.profile { Cpu::<f32>::with_profile(args.threads) } else { Cpu::<f32>::new(args.threads) };
+    let (times, loss) = steps(&b, args, model, || b.reset_profile())?;
+    if args.profile {
+        table(&b.profile(), args.steps)?;
+    }
+    Ok(Measured { times, loss, peak_bytes: peak_bytes(), planned_bytes: None, name: b.name().to_owned() })
+}
+
+/// Memory is what was taken from the device, workspaces included.
+#[cfg(feature = "cuda")]
+fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
+    use crate::cli::{Backend, Device, DeviceArgs};
+    use crate::run_config::Precision;
+    use ebt_cuda::{Cuda, Options};
+    if args.profile {
+        bail!("--profile: times by operation are taken on the processor only");
+    }
+    let precision = match args.dtype.as_str() {
+        "tf32" => Precision::Tf32,
+        "bf16" => Precision::Bf16,
+        "fp16" => Precision::F16,
+        _ => Precision::F32,
+    };
+    let asked = DeviceArgs { backend: Backend::Cuda, gpu: args.gpu, ..DeviceArgs::default() };
+    let Device::Cuda(options) = asked.choose(precision)?.device else { bail!("--device cuda: no GPU was chosen") };
+    let options = Options { graphs: !args.no_graphs, ..options };
+    let b = Cuda::new(&options).map_err(|why| anyhow::anyhow!("the GPU cannot be used: {why}"))?;
+    let dry = Cuda::dry(options.precision);
+    steps(&dry, &Args { steps: 1, warmup: 2, ..args.clone() }, model.clone(), || ())?;
+    let planned_bytes = Some(dry.memory_report().most_reserved as u64);
+    let (times, loss) = steps(&b, args, model, || ())?;
+    for note in b.steps().iter().filter_map(|step| step.note.as_ref()) {
+        writeln!(io::stderr(), "note: {note}")?;
+    }
+    let peak_bytes = Some(b.memory_report().most_reserved as u64);
+    Ok(Measured { times, loss, peak_bytes, planned_bytes, name: b.name().to_owned() })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn on_gpu(_args: &Args, _model: Config) -> Result<Measured> {
+    bail!("--device cuda: this program was built without CUDA")
+}
+
+/// Seconds of every timed step, and the last loss; `warm` is called before the first timed step.
+fn steps<B: Backend>(b: &B, args: &Args, model: Config, warm: impl Fn()) -> Result<(Vec<f64>, f64)> {
     let optimizer = OptimizerConfig { beta2: 0.999, alpha_rate: 1.0, ..OptimizerConfig::default() };
     let weights = weights(b, &ParameterLayout::new(&model));
     let tokens = Stream::new(0, 0, Purpose::Test);
@@ -184,7 +297,7 @@ fn steps(b: &Cpu<f32>, args: &Args, model: Config) -> Result<(Vec<f64>, f64)> {
     let (mut times, mut loss) = (Vec::with_capacity(args.steps), f64::NAN);
     for step in 0..args.warmup + args.steps {
         if step == args.warmup {
-            b.reset_profile();
+            warm();
         }
         let settings =
             StepSettings { seed: 0, step: step as u32, rate: 1e-4, micro_batch: args.batch, ema_decay: 0.999 };
@@ -198,7 +311,7 @@ fn steps(b: &Cpu<f32>, args: &Args, model: Config) -> Result<(Vec<f64>, f64)> {
 }
 
 /// Weights spread as the reference's: vocabulary matrices 0.02, other matrices `1 / sqrt(inputs)`.
-fn weights(b: &Cpu<f32>, layout: &ParameterLayout) -> Vec<<Cpu<f32> as Backend>::Array> {
+fn weights<B: Backend>(b: &B, layout: &ParameterLayout) -> Vec<B::Array> {
     let wide = [layout.embedding, layout.vocabulary];
     let upload = |(id, e): (usize, &ParameterInfo)| {
         let (mean, std) = match (e.role, e.start) {

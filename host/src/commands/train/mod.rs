@@ -10,18 +10,19 @@ pub mod session;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use ebt_core::compute::Backend;
 
-use crate::checkpoint::Store;
-use crate::cli::{Backend, Device, DeviceArgs};
-use crate::cpu::Cpu;
+use crate::checkpoint::{State, Store};
+use crate::cli::{DeviceArgs, Work};
 use crate::data::Dataset;
 use crate::data::shard::Manifest;
 use crate::presets;
 use crate::progress::{Observer, Silent, Terminal};
-use crate::run_config::{Layers, RunConfig};
+use crate::run_config::{Layers, Precision, RunConfig};
 pub use session::{Ending, Session, Summary, session};
 
 /// Trains a model, or goes on with a run.
@@ -57,6 +58,9 @@ pub struct Args {
     seed: Option<u64>,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Numbers to compute with [default: train.precision, which is auto unless the configuration sets it]
+    #[arg(long, value_enum, value_name = "NUMBERS")]
+    precision: Option<Precision>,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -77,6 +81,7 @@ Examples:
   host train
   host train --preset 4xs+s2 --data corpus/ --validation held-out.txt --out runs/mine
   host train --preset small --data prepared/ --set data.isolate_documents=true
+  host train --preset small --data prepared/ --backend cuda --precision bf16
   host train --set model.kind=transformer --set schedule.rate=1e-3 --steps 2000
   host train --resume runs/mine";
 
@@ -123,6 +128,7 @@ impl Args {
         train.minutes = self.minutes.or(train.minutes);
         train.seed = self.seed.unwrap_or(train.seed);
         train.threads = self.device.threads.map(usize::from).or(train.threads);
+        train.precision = self.precision.unwrap_or(train.precision);
         let data = &mut config.data;
         if !self.data.is_empty() {
             data.train = self.data.clone();
@@ -177,22 +183,11 @@ pub fn run(args: Args) -> Result<()> {
         resume::check(&state.header, &config, &data, &out)?;
     }
     let threads = config.train.threads.and_then(std::num::NonZeroUsize::new);
-    let device = DeviceArgs { threads, ..args.device }.choose()?;
+    let choice = DeviceArgs { threads, ..args.device }.choose(config.train.precision)?;
     let mut observer: Box<dyn Observer> = if args.quiet { Box::new(Silent) } else { Box::new(Terminal::default()) };
-    let summary = match device {
-        Device::Cpu { threads } => {
-            let why = match args.device.backend {
-                Backend::Auto => "the only device of this build",
-                Backend::Cpu | Backend::Cuda => "as asked",
-            };
-            let backend = Cpu::<f32>::new(threads);
-            observer.note(&format!("device: {} ({why})", ebt_core::compute::Backend::name(&backend)));
-            let (config, data, out) = (&config, &data, out.as_path());
-            let session =
-                Session { backend: &backend, config, data, out, resume: state, stop, stop_after: None, started };
-            self::session(session, observer.as_mut())?
-        }
-    };
+    let (config, data, out) = (&config, &data, out.as_path());
+    let training = Training { config, data, out, state, stop, started, why: &choice.why, observer: observer.as_mut() };
+    let summary = choice.device.lend(training).map_err(with_less_memory)?;
     let mut to = io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut to, &summary).context("cannot print the result")?;
@@ -205,6 +200,40 @@ pub fn run(args: Args) -> Result<()> {
         std::process::exit(interrupt::STATUS);
     }
     Ok(())
+}
+
+/// A session that waits for its device.
+struct Training<'a> {
+    config: &'a RunConfig,
+    data: &'a Dataset,
+    out: &'a Path,
+    state: Option<State>,
+    stop: &'a AtomicBool,
+    started: Instant,
+    why: &'a str,
+    observer: &'a mut dyn Observer,
+}
+
+impl Work for Training<'_> {
+    type Output = Summary;
+
+    fn run<B: Backend>(self, backend: &B) -> Result<Summary> {
+        let Self { config, data, out, state, stop, started, why, observer } = self;
+        observer.note(&format!("device: {} ({why})", backend.name()));
+        session(Session { backend, config, data, out, resume: state, stop, stop_after: None, started }, observer)
+    }
+}
+
+/// Says what takes less memory where the device had too little.
+fn with_less_memory(error: anyhow::Error) -> anyhow::Error {
+    match error.chain().any(|cause| cause.to_string().contains("out of memory: ")) {
+        true => error.context(
+            "the GPU has too little memory for this; a smaller `train.batch` (with a larger `train.accumulate` for the \
+             same step), `objective.checkpointing` of \"step\" or \"block\", or precision bf16 takes less, and \
+             `host plan --backend cuda` tells how much",
+        ),
+        false => error,
+    }
 }
 
 /// Refuses a folder that holds a run already.

@@ -151,6 +151,13 @@ impl<'a, B: Backend> Run<'a, B> {
         let report = self.trainer.step(self.session.backend, &batch, &settings);
         let report = report.map_err(|error| self.explained(error))?;
         self.training += start.elapsed().as_secs_f64();
+        if report.skipped {
+            let scale = self.trainer.loss_scale;
+            observer.note(&format!(
+                "step {}: a gradient left the range of half precision; nothing was updated, the loss scales are now {} (loss) and {} (energy)",
+                self.header.step + 1, scale.outer.factor, scale.inner.factor
+            ));
+        }
         self.waiting += waited;
         self.trained += batch.positions() as u64;
         self.header.step += 1;

@@ -15,199 +15,13 @@
 //! Operations do not return `Result`: a backend keeps its first failure (a full arena, a lost device) and reports it
 //! from [`Backend::status`], as asynchronous devices do. After a failure results are unspecified but memory-safe.
 
-use crate::error::Error;
+mod backend;
+mod shape;
+
+pub use backend::{Adam, AdamW, Backend, Modulated, Modulation, Parameters, Rows, Treatment};
+pub use shape::{Attended, Attention, Band, Candidate, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope};
+
 use crate::fused;
-use crate::random::Stream;
-
-/// Which operand of a matrix product is transposed; the first letter is the left operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// `a (m,k) . b (k,n)`
-    NN,
-    /// `a (m,k) . b (n,k)^T`
-    NT,
-    /// `a (k,m)^T . b (k,n)`
-    TN,
-}
-
-/// Geometry of a banded contraction: row `t` of a sequence meets rows `t - j`, `0 <= j < slots`, of the same sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Band {
-    /// Sequences `B`.
-    pub batch: usize,
-    /// Positions `T` of a sequence.
-    pub context: usize,
-    /// Query heads `H`.
-    pub heads: usize,
-    /// Key/value heads `K`, a divisor of `H`; head `h` reads key head `h / (H / K)`.
-    pub kv_heads: usize,
-    /// Width `d` of a head.
-    pub head_dim: usize,
-    /// Number of look-back slots, at least 1.
-    pub slots: usize,
-}
-
-/// Geometry of two-stream attention (SPEC section 2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attention {
-    /// Sequences `B`.
-    pub batch: usize,
-    /// Positions `T` of a sequence.
-    pub context: usize,
-    /// Query heads `H`.
-    pub heads: usize,
-    /// Key/value heads `K`.
-    pub kv_heads: usize,
-    /// Width `d` of a head.
-    pub head_dim: usize,
-    /// Sliding window in positions, `>= 1`; larger than the context means full attention.
-    pub window: usize,
-}
-
-impl Attention {
-    /// Rows of the stream, `B * T`.
-    pub fn rows(&self) -> usize {
-        self.batch * self.context
-    }
-    /// Columns of the query part, `H * d`.
-    pub fn query_columns(&self) -> usize {
-        self.heads * self.head_dim
-    }
-    /// Columns of a key (or value) part, `K * d`.
-    pub fn key_columns(&self) -> usize {
-        self.kv_heads * self.head_dim
-    }
-    /// Memory slots an observed query may see: itself and `window - 1` before.
-    pub fn causal_slots(&self) -> usize {
-        self.window.min(self.context)
-    }
-    /// Memory slots a prediction may see beside itself; zero when the window holds only the prediction.
-    pub fn candidate_slots(&self) -> usize {
-        (self.window - 1).min(self.context)
-    }
-    /// The band over `slots` look-back rows with this geometry.
-    pub fn band(&self, slots: usize) -> Band {
-        let &Attention { batch, context, heads, kv_heads, head_dim, .. } = self;
-        Band { batch, context, heads, kv_heads, head_dim, slots }
-    }
-}
-
-/// Rotation of the interleaved pairs `(2i, 2i+1)` of the first `heads * head_dim` columns; row `r` stands at position
-/// `r % context + offset` and pair `i` turns by `position * theta^(-2i/head_dim)`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rotary {
-    /// Positions of a sequence.
-    pub context: usize,
-    /// Number of rotated heads (queries and keys together).
-    pub heads: usize,
-    /// Width of a head, even.
-    pub head_dim: usize,
-    /// Base of the frequencies.
-    pub theta: f64,
-    /// 0 for observed tokens, 1 for predictions.
-    pub offset: usize,
-}
-
-/// How experts are chosen (DeepSeek-V2, arXiv 2405.04434, section 2.2; bias of arXiv 2408.15664).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RouteSpec {
-    /// Routed experts `E`.
-    pub experts: usize,
-    /// Experts a token is sent to.
-    pub top_k: usize,
-    /// Groups of consecutive experts.
-    pub groups: usize,
-    /// Groups (by their best expert) that may be chosen from.
-    pub top_groups: usize,
-}
-
-/// A routing decision: `slots = rows * top_k` (token, expert) pairs sorted by expert, then by token.
-#[derive(Clone, Debug)]
-pub struct Route<I> {
-    /// Token (row) of every slot.
-    pub tokens: I,
-    /// `token * experts + expert` of every slot: its place in the flattened gate array.
-    pub gates: I,
-    /// `experts + 1` offsets: slots of expert `e` are `offsets[e]..offsets[e+1]`.
-    pub offsets: I,
-    /// Number of slots.
-    pub slots: usize,
-    /// Number of experts.
-    pub experts: usize,
-}
-
-/// What a cross entropy is measured against.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CrossEntropy {
-    /// Share `eps` of the target mass spread evenly over the vocabulary (label softening).
-    pub smoothing: f64,
-}
-
-/// Inputs of candidate (predicted-stream) attention. `qkv (n, (H+2K) d)` is rotated; `memory (n, 2 K d)` holds the
-/// rotated keys and the values of the observed stream.
-#[derive(Debug)]
-pub struct Candidate<'a, T, L, I> {
-    /// Queries, keys and values of the predictions.
-    pub qkv: &'a T,
-    /// Keys and values of the observed stream.
-    pub memory: &'a L,
-    /// First visible index inside its sequence for every row, or `None` for 0.
-    pub starts: Option<&'a I>,
-    /// Geometry.
-    pub shape: Attention,
-}
-
-impl<T, L, I> Clone for Candidate<'_, T, L, I> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<T, L, I> Copy for Candidate<'_, T, L, I> {}
-
-/// Result of an attention forward pass: `out (n, H d)` and the log of the softmax denominator `lse (n, H)`.
-#[derive(Clone, Debug)]
-pub struct Attended<T> {
-    /// Weighted values, heads side by side.
-    pub out: T,
-    /// Log-sum-exp of the scaled scores.
-    pub lse: T,
-}
-
-/// Parts of a computation, for profiles and budgets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(usize)]
-pub enum Scope {
-    /// Anything not named below.
-    Other,
-    /// The observed stream.
-    Observed,
-    /// The predicted stream.
-    Predicted,
-    /// Products with the vocabulary matrix, softmax and loss.
-    Vocabulary,
-    /// AdaLN condition vectors.
-    Condition,
-    /// Optimiser, averaging, clipping.
-    Optimizer,
-}
-
-impl Scope {
-    /// All scopes in order.
-    pub const ALL: [Scope; 6] =
-        [Scope::Other, Scope::Observed, Scope::Predicted, Scope::Vocabulary, Scope::Condition, Scope::Optimizer];
-
-    /// Lower-case name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Scope::Other => "other",
-            Scope::Observed => "observed",
-            Scope::Predicted => "predicted",
-            Scope::Vocabulary => "vocabulary",
-            Scope::Condition => "condition",
-            Scope::Optimizer => "optimizer",
-        }
-    }
-}
 
 /// Primitives and fused operations. See the module text for the three kinds of value.
 pub trait Compute: Sized {
@@ -327,6 +141,11 @@ pub trait Compute: Sized {
     /// `x (n,in) . w (out,in)^T`.
     fn linear(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
         self.matmul(x, &self.lift(w), Layout::NT)
+    }
+    /// As [`Compute::linear`] for few outputs whose exact value matters: energies and gate scores. Backends with narrow
+    /// storage keep these wide.
+    fn scores(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
+        self.linear(x, w)
     }
     /// `dy (n,out) . w (out,in)`: the adjoint of [`Compute::linear`].
     fn linear_adjoint(&self, dy: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
@@ -484,71 +303,4 @@ pub trait Compute: Sized {
     ) -> Self::Tensor {
         fused::attention::candidate_backward_tangent(self, input, qkvt, attended, dout, dmemory)
     }
-}
-
-/// Hyper-parameters of one AdamW update (Loshchilov and Hutter, arXiv 1711.05101).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamW {
-    /// Learning rate of this step.
-    pub rate: f64,
-    /// First-moment decay.
-    pub beta1: f64,
-    /// Second-moment decay.
-    pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// Decoupled weight decay (times `rate`).
-    pub decay: f64,
-    /// `1 - beta1^t`.
-    pub correction1: f64,
-    /// `1 - beta2^t`.
-    pub correction2: f64,
-}
-
-/// Storage and state of a real device: what cannot be differentiated and never nests.
-pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Backend>::Array> {
-    /// The one kind of matrix a plain backend has.
-    type Array: Clone;
-
-    /// Copies `data` (`rows * columns` values, row-major) to the device.
-    fn upload(&self, rows: usize, columns: usize, data: &[f32]) -> Self::Array;
-    /// As [`Backend::upload`], from double precision.
-    fn upload_f64(&self, rows: usize, columns: usize, data: &[f64]) -> Self::Array;
-    /// Copies a matrix into `out`, which holds `rows * columns` values.
-    fn download(&self, a: &Self::Array, out: &mut [f32]);
-    /// As [`Backend::download`], to double precision.
-    fn download_f64(&self, a: &Self::Array, out: &mut [f64]);
-    /// Copies integers to the device.
-    fn index(&self, data: &[u32]) -> Self::Index;
-    /// Copies integers back; `out` has the index's length.
-    fn download_index(&self, a: &Self::Index, out: &mut [u32]);
-    /// Elements `first..` of a stream of `N(0, sigma^2)` draws; the same numbers on every backend up to rounding.
-    fn normal(&self, rows: usize, columns: usize, stream: Stream, first: u64, sigma: f64) -> Self::Array;
-
-    /// `acc + factor (n,1) or (1,1) broadcast * x`, in place where `acc` is the only handle.
-    fn axpy(&self, acc: Self::Array, factor: &Self::Array, x: &Self::Array) -> Self::Array;
-    /// Every element limited to `[-bound, bound]`, `bound` (n,1) or (1,1).
-    fn clamp(&self, a: Self::Array, bound: &Self::Array) -> Self::Array;
-    /// 1 where `|a| < bound`, else 0: the derivative of [`Backend::clamp`].
-    fn inside(&self, a: &Self::Array, bound: &Self::Array) -> Self::Array;
-    /// Replaces every element by zero.
-    fn clear(&self, a: &mut Self::Array);
-    /// `(1,1)`: sum of all squares over the list.
-    fn sum_squares(&self, list: &[Self::Array]) -> Self::Array;
-    /// One AdamW update; the gradient is multiplied by `factor (1,1)` first.
-    fn adamw(
-        &self,
-        parameter: &mut Self::Array,
-        moments: (&mut Self::Array, &mut Self::Array),
-        gradient: &Self::Array,
-        factor: &Self::Array,
-        settings: AdamW,
-    );
-    /// `average += (1 - keep) * (a - average)`.
-    fn average(&self, average: &mut Self::Array, a: &Self::Array, keep: f64);
-
-    /// The first failure since the backend was made, if any.
-    fn status(&self) -> Result<(), Error>;
-    /// A name for reports: backend, precision, device.
-    fn name(&self) -> &str;
 }

@@ -5,28 +5,44 @@
 //! code is the Hessian-vector product and the mixed derivative. Products with the vocabulary matrix stay outside:
 //! the energy here is a function of `p = P W_v (n,D)`.
 
+mod lean;
+
+use alloc::vec;
 use alloc::vec::Vec;
+
+pub use lean::{LeanSaved, lean_backward, lean_forward};
 
 use crate::compute::{Backend, Compute, Scope};
 use crate::layer::block::{self, BlockContext, BlockSaved, BlockSink, LastSaved, Stream};
 use crate::layer::condition::Condition;
 use crate::layer::mixture::GateSaved;
 use crate::layer::{Geometry, Model};
+use crate::objective::Checkpointing;
 
 /// Keys and values of the observed stream, with what its backward pass needs.
 #[derive(Clone, Debug)]
 pub struct Observed<T, I> {
     /// Rotated keys and values `(n, 2 K d)` of every block.
     pub memory: Vec<T>,
-    blocks: Vec<BlockSaved<T, I>>,
+    blocks: Vec<Kept<T, I>>,
     last: Option<LastSaved<T, I>>,
+}
+
+/// What is kept of an observed block.
+#[derive(Clone, Debug)]
+enum Kept<T, I> {
+    /// Everything.
+    Whole(BlockSaved<T, I>),
+    /// Its input: the block runs again for its backward pass. Gates stay for the balance loss.
+    Input { h: T, gate: Option<GateSaved<T, I>> },
 }
 
 impl<T: Clone, I> Observed<T, I> {
     /// Gates and routing of block `layer`, where a balance loss needs them.
     pub fn gate(&self, layer: usize) -> Option<&GateSaved<T, I>> {
         match self.blocks.get(layer) {
-            Some(saved) => saved.feed_forward.gate(),
+            Some(Kept::Whole(saved)) => saved.feed_forward.gate(),
+            Some(Kept::Input { gate, .. }) => gate.as_ref(),
             None => self.last.as_ref().and_then(LastSaved::gate),
         }
     }
@@ -39,6 +55,7 @@ pub fn observe<B: Backend>(
     geometry: Geometry<'_, B::Index>,
     condition: &Condition<B::Array>,
     tokens: &B::Index,
+    checkpointing: Checkpointing,
 ) -> Observed<B::Array, B::Index> {
     let left = b.enter(Scope::Observed);
     let layers = model.config.layers;
@@ -57,7 +74,10 @@ pub fn observe<B: Backend>(
         } else {
             let (out, saved) = block::forward(b, &x, &h);
             observed.memory.push(b.slice_columns(&saved.qkv, q, 2 * k));
-            observed.blocks.push(saved);
+            observed.blocks.push(match checkpointing {
+                Checkpointing::Block => Kept::Input { h, gate: saved.feed_forward.gate().cloned() },
+                Checkpointing::None | Checkpointing::Step => Kept::Whole(saved),
+            });
             h = out;
         }
     }
@@ -78,11 +98,8 @@ impl<T: Clone> ObservedGradient<T> {
     /// Zeros.
     pub fn zeros<B: Backend<Array = T>>(b: &B, model: Model<'_, T>, geometry: Geometry<'_, B::Index>) -> Self {
         let (n, columns) = (geometry.shape.rows(), 2 * geometry.shape.key_columns());
-        let layers = 0..model.config.layers;
-        Self {
-            memory: layers.clone().map(|_| b.fill(n, columns, 0.0)).collect(),
-            balance: layers.map(|_| None).collect(),
-        }
+        let layers = model.config.layers;
+        Self { memory: b.zeros(&vec![(n, columns); layers]), balance: vec![None; layers] }
     }
 }
 
@@ -109,8 +126,12 @@ pub fn observe_backward<B: Backend>(
             balance: gradient.balance[layer].as_ref(),
         };
         dh = match (&dh, observed.blocks.get(layer), &observed.last) {
-            (Some(dh), Some(saved), _) => {
+            (Some(dh), Some(Kept::Whole(saved)), _) => {
                 Some(block::backward(b, &x, saved, dh, Some(&gradient.memory[layer]), Some(sink)))
+            }
+            (Some(dh), Some(Kept::Input { h, .. }), _) => {
+                let (_, saved) = block::forward(b, &x, h);
+                Some(block::backward(b, &x, &saved, dh, Some(&gradient.memory[layer]), Some(sink)))
             }
             (None, _, Some(last)) => Some(block::last_backward(b, &x, last, &gradient.memory[layer], sink)),
             _ => dh,
@@ -147,14 +168,63 @@ impl<'a, L, I> Prediction<'a, L, I> {
     }
 }
 
+/// Activations of the head: last hidden state, its norm and inverse norm.
+#[derive(Clone, Debug)]
+struct HeadSaved<T> {
+    h: T,
+    n: T,
+    r: T,
+}
+
+/// `e = w . norm(h)`, `(n,1)`.
+fn head_forward<C: Compute>(
+    c: &C,
+    x: &Prediction<'_, C::Leaf, C::Index>,
+    h: C::Tensor,
+) -> (C::Tensor, HeadSaved<C::Tensor>) {
+    let (n, r) = c.norm(&h, &x.condition.w, x.condition.b.as_ref(), x.model.config.eps);
+    let energy = match x.model.layout.energy {
+        Some(ids) => c.scores(&n, &x.model.weights[ids.head]),
+        None => c.fill(x.geometry.shape.rows(), 1, 0.0),
+    };
+    (energy, HeadSaved { h, n, r })
+}
+
+/// `dh` of [`head_forward`].
+fn head_backward<C: Compute>(
+    c: &C,
+    x: &Prediction<'_, C::Leaf, C::Index>,
+    saved: &HeadSaved<C::Tensor>,
+    de: &C::Leaf,
+    sink: Option<&mut PredictionSink<'_, C::Leaf>>,
+) -> C::Tensor {
+    let de = c.lift(de);
+    let dn = match x.model.layout.energy {
+        Some(ids) => c.linear_adjoint(&de, &x.model.weights[ids.head]),
+        None => c.scale(&saved.n, 0.0),
+    };
+    if let Some(s) = sink {
+        if let Some(ids) = x.model.layout.energy {
+            c.collect_product(&mut s.grads[ids.head], 0, &de, &saved.n);
+        }
+        c.collect_norm(&mut s.condition.w, s.condition.b.as_mut(), &saved.h, &saved.r, &dn);
+    }
+    c.norm_backward(&saved.h, &x.condition.w, &saved.r, &dn)
+}
+
 /// Activations of the predicted stream.
 #[derive(Clone, Debug)]
 pub struct PredictionSaved<T, I> {
     /// Blocks in order.
-    pub blocks: Vec<BlockSaved<T, I>>,
-    h: T,
-    n: T,
-    r: T,
+    blocks: Vec<BlockSaved<T, I>>,
+    head: HeadSaved<T>,
+}
+
+impl<T: Clone, I: Clone> PredictionSaved<T, I> {
+    /// Gates and routing of every block, where it has experts.
+    pub fn gates(&self) -> Vec<Option<GateSaved<T, I>>> {
+        self.blocks.iter().map(|saved| saved.feed_forward.gate().cloned()).collect()
+    }
 }
 
 /// Energies `(n,1)` of the candidates mixed to `p (n,D)`.
@@ -171,13 +241,9 @@ pub fn forward<C: Compute>(
         blocks.push(saved);
         h = out;
     }
-    let (n, r) = c.norm(&h, &x.condition.w, x.condition.b.as_ref(), x.model.config.eps);
-    let energy = match x.model.layout.energy {
-        Some(ids) => c.linear(&n, &x.model.weights[ids.head]),
-        None => c.fill(x.geometry.shape.rows(), 1, 0.0),
-    };
+    let (energy, head) = head_forward(c, x, h);
     c.enter(left);
-    (energy, PredictionSaved { blocks, h, n, r })
+    (energy, PredictionSaved { blocks, head })
 }
 
 /// Where the gradients of the predicted stream go.
@@ -193,6 +259,18 @@ pub struct PredictionSink<'a, L> {
     pub balance: &'a [Option<L>],
 }
 
+impl<L> PredictionSink<'_, L> {
+    /// The slots of one block.
+    fn block(&mut self, layer: usize) -> BlockSink<'_, L> {
+        BlockSink {
+            grads: &mut *self.grads,
+            condition: &mut self.condition.blocks[layer],
+            memory: self.memory.get_mut(layer),
+            balance: self.balance.get(layer).and_then(Option::as_ref),
+        }
+    }
+}
+
 /// `dp (n,D)` from the gradient `de (n,1)` on the energies.
 pub fn backward<C: Compute>(
     c: &C,
@@ -202,28 +280,9 @@ pub fn backward<C: Compute>(
     mut sink: Option<PredictionSink<'_, C::Leaf>>,
 ) -> C::Tensor {
     let left = c.enter(Scope::Predicted);
-    let de = c.lift(de);
-    // e = w . norm(h)
-    let dn = match x.model.layout.energy {
-        Some(ids) => {
-            if let Some(s) = &mut sink {
-                c.collect_product(&mut s.grads[ids.head], 0, &de, &saved.n);
-            }
-            c.linear_adjoint(&de, &x.model.weights[ids.head])
-        }
-        None => c.scale(&saved.n, 0.0),
-    };
-    if let Some(s) = &mut sink {
-        c.collect_norm(&mut s.condition.w, s.condition.b.as_mut(), &saved.h, &saved.r, &dn);
-    }
-    let mut dh = c.norm_backward(&saved.h, &x.condition.w, &saved.r, &dn);
+    let mut dh = head_backward(c, x, &saved.head, de, sink.as_mut());
     for (layer, saved) in saved.blocks.iter().enumerate().rev() {
-        let sink = sink.as_mut().map(|s| BlockSink {
-            grads: &mut *s.grads,
-            condition: &mut s.condition.blocks[layer],
-            memory: s.memory.get_mut(layer),
-            balance: s.balance.get(layer).and_then(Option::as_ref),
-        });
+        let sink = sink.as_mut().map(|s| s.block(layer));
         dh = block::backward(c, &x.block(layer), saved, &dh, None, sink);
     }
     c.enter(left);
@@ -232,8 +291,15 @@ pub fn backward<C: Compute>(
 
 /// A sink's condition slots: zeros in the shape of `condition`.
 pub fn zeros_like_condition<B: Backend>(b: &B, condition: &Condition<B::Array>) -> Condition<B::Array> {
+    let mut shapes = Vec::new();
+    condition.map(|x| {
+        shapes.push(b.shape(x));
+        x.clone()
+    });
+    // handed out in the order in which they were asked for
+    let mut zeros = b.zeros(&shapes).into_iter();
     condition.map(|x| {
         let (rows, columns) = b.shape(x);
-        b.fill(rows, columns, 0.0)
+        zeros.next().unwrap_or_else(|| b.fill(rows, columns, 0.0))
     })
 }

@@ -4,29 +4,43 @@
 //! energy gives the parameter gradient `d/d eps [dE/dtheta at P + eps u]` and `H u` together; nothing but states is
 //! carried between steps. `dL/dalpha = -<v, G> = <u, G> / alpha`, and `<u, G> = <u W_v, dE/dp>` costs nothing more.
 
+mod second_order;
+mod streamed;
+
 use alloc::vec::Vec;
 
-use super::lyapunov;
+use super::distribution::Direction;
 use super::rollout::{self, Evaluated, Scene};
 use super::update_rule::{pull_back, through_limits};
-use crate::compute::{Backend, Compute as _, CrossEntropy, Scope};
+use crate::compute::{Backend, CrossEntropy, Scope};
 use crate::config::{Conditioning, UpdateRule};
-use crate::dual::{Dual, DualTensor};
-use crate::energy::{self, Observed, ObservedGradient, Prediction, PredictionSink};
+use crate::energy::{self, Observed, ObservedGradient};
 use crate::error::Result;
 use crate::layer::condition::{self, Condition, ConditionSaved};
 use crate::objective::{Checkpointing, Flow, LossSteps};
-use crate::record::Replay;
 
 /// Targets of a batch and its share of the whole loss.
 #[derive(Debug)]
-pub struct Target<'a, I> {
+pub struct Target<'a, A, I> {
     /// Next tokens `(n)`, `u32::MAX` where there is none.
     pub targets: &'a I,
-    /// Positions with a target in the whole (accumulated) batch.
-    pub positions: f64,
+    /// Weight of a position in the loss `(1,1)`: the outer loss scale over the number of positions with a target in the
+    /// whole (accumulated) batch.
+    pub weight: &'a A,
+    /// Outer loss scale `(1,1)`, where there is one.
+    pub outer: Option<&'a A>,
     /// Sequences of this batch over those of the whole batch.
     pub share: f64,
+}
+
+impl<A, I> Target<'_, A, I> {
+    /// A gradient of the loss times the outer loss scale.
+    pub fn scaled<B: Backend<Array = A>>(&self, b: &B, gradient: A) -> A {
+        match self.outer {
+            Some(outer) => b.mul(&gradient, outer),
+            None => gradient,
+        }
+    }
 }
 
 /// States, directions and energies, for `host parity` and for researchers.
@@ -40,7 +54,7 @@ pub struct Trace<T> {
     pub energies: Vec<T>,
 }
 
-/// Results of one batch; losses are this batch's part of the whole.
+/// Results of one batch; losses are this batch's part of the whole, all but the balance times the outer loss scale.
 #[derive(Clone, Debug)]
 pub struct Outcome<T> {
     /// Cross entropy after every step `(1,1)`; zero where it was not needed.
@@ -53,6 +67,8 @@ pub struct Outcome<T> {
     pub extra: T,
     /// Energies before every step `(n,1)`.
     pub energies: Vec<T>,
+    /// 0, or NaN where an energy gradient left the range that its loss scale keeps it in `(1,1)`.
+    pub overflow: Option<T>,
     /// Last state `(n,V)`.
     pub last: T,
     /// Tokens per expert `(1,E)` of the last step, by block.
@@ -79,7 +95,8 @@ struct Stage<T, I> {
 /// What the reverse sweep needs of a step.
 struct Kept<T, I> {
     i: usize,
-    y: T,
+    /// State before the step, where the step is to be evaluated again.
+    y: Option<T>,
     next: T,
     at: Option<Evaluated<T, I>>,
 }
@@ -87,20 +104,23 @@ struct Kept<T, I> {
 /// One training gradient in progress.
 struct Work<'a, 'g, B: Backend> {
     scene: Scene<'a, B>,
-    target: Target<'a, B::Index>,
+    target: Target<'a, B::Array, B::Index>,
     grads: &'g mut [B::Array],
     grounds: Vec<Option<Ground<B::Array>>>,
     stages: Vec<Option<Stage<B::Array, B::Index>>>,
     observed_condition: Option<Condition<B::Array>>,
     alpha: B::Array,
     alpha_slope: B::Array,
+    /// Step size of every position `(n,1)`.
     alphas: B::Array,
+    /// The same over the inner loss scale.
+    moves: B::Array,
 }
 
 /// Loss and gradient of one batch; gradients are added to `grads` (layout order).
 pub fn gradient<'a, B: Backend>(
     scene: Scene<'a, B>,
-    target: Target<'a, B::Index>,
+    target: Target<'a, B::Array, B::Index>,
     initial: B::Array,
     grads: &mut [B::Array],
     trace: bool,
@@ -108,6 +128,7 @@ pub fn gradient<'a, B: Backend>(
     let (b, n) = (scene.b, scene.steps);
     let (alpha, alpha_slope) = scene.alpha();
     let alphas = scene.step_sizes(&alpha);
+    let moves = scene.unscaled(alphas.clone());
     let landscapes = scene.model.config.landscapes;
     let zero = b.fill(1, 1, 0.0);
     let mut out = Outcome {
@@ -116,6 +137,7 @@ pub fn gradient<'a, B: Backend>(
         balance: zero.clone(),
         extra: zero,
         energies: Vec::new(),
+        overflow: None,
         last: initial.clone(),
         load: Vec::new(),
         trace: trace.then(|| Trace { states: Vec::new(), directions: Vec::new(), energies: Vec::new() }),
@@ -130,6 +152,7 @@ pub fn gradient<'a, B: Backend>(
         alpha,
         alpha_slope,
         alphas,
+        moves,
     };
     let objective = scene.objective;
     let (unrolled, keep_all) = (objective.flow == Flow::Unrolled, objective.checkpointing == Checkpointing::None);
@@ -140,12 +163,18 @@ pub fn gradient<'a, B: Backend>(
         let record = pulled && (!unrolled || keep_all || i + 1 == n);
         let noised = scene.noised(i, &y);
         let at = work.evaluate(i, &noised, record)?;
-        let (direction, next) = rollout::walk(&work.scene, &noised, &at, &work.alphas);
-        drop(noised);
+        let next = rollout::walk(&work.scene, noised, &at, &work.moves);
         out.energies.push(at.energy.clone());
+        if scene.scaling.is_some() {
+            let poison = b.scale(&b.sum_rows(&b.sum_columns(&at.dp)), 0.0);
+            out.overflow = Some(match out.overflow.take() {
+                Some(sum) => b.add(&sum, &poison),
+                None => poison,
+            });
+        }
         if let Some(t) = &mut out.trace {
             t.states.push(next.clone());
-            t.directions.push(direction);
+            t.directions.push(rollout::followed(&scene, &at));
             t.energies.push(at.energy.clone());
         }
         if let Some(balance) = &at.balance {
@@ -154,7 +183,8 @@ pub fn gradient<'a, B: Backend>(
             out.load = balance.load.clone();
         }
         // a constant gradient is worth keeping whole: nothing will recompute it
-        let step = Kept { i, y, next: next.clone(), at: (record || !pulled).then_some(at) };
+        let at = (record || !pulled).then_some(at);
+        let step = Kept { i, y: at.is_none().then_some(y), next: next.clone(), at };
         y = next;
         if unrolled {
             kept.push(step);
@@ -190,8 +220,8 @@ impl<'a, B: Backend> Work<'a, '_, B> {
             self.grounds[s] = Some(Ground { condition, saved, gradient });
         }
         if self.stages[key].is_none() {
-            if self.scene.objective.flow == Flow::Detached || self.scene.objective.checkpointing == Checkpointing::Step
-            {
+            let objective = self.scene.objective;
+            if objective.flow == Flow::Detached || objective.checkpointing != Checkpointing::None {
                 self.strike();
             }
             if let Some(ground) = &self.grounds[s] {
@@ -272,8 +302,25 @@ impl<'a, B: Backend> Work<'a, '_, B> {
         carry: Option<B::Array>,
         out: &mut Outcome<B::Array>,
     ) -> Result<Option<B::Array>> {
-        let (scene, b) = (self.scene, self.scene.b);
-        let left = b.enter(Scope::Vocabulary);
+        let left = self.scene.b.enter(Scope::Vocabulary);
+        let carry = if self.scene.streams() {
+            self.pull_streamed(k, out)?;
+            None
+        } else {
+            self.pull_stored(k, carry, out)?
+        };
+        self.scene.b.enter(left);
+        Ok(carry)
+    }
+
+    /// [`Work::pull`] with whole matrices `(n,V)`.
+    fn pull_stored(
+        &mut self,
+        k: Kept<B::Array, B::Index>,
+        carry: Option<B::Array>,
+        out: &mut Outcome<B::Array>,
+    ) -> Result<Option<B::Array>> {
+        let b = self.scene.b;
         let mut v = self.loss(&k, out);
         if let Some(carry) = carry {
             v = Some(match v {
@@ -281,20 +328,14 @@ impl<'a, B: Backend> Work<'a, '_, B> {
                 None => carry,
             });
         }
-        let carry = match v {
-            None => None,
-            Some(v) => {
-                let Kept { i, y, next, at } = k;
-                let at = match at {
-                    Some(at) => at,
-                    None => self.evaluate(i, &scene.noised(i, &y), true)?,
-                };
-                drop(y);
-                self.pull_step(i, next, at, v, out)?
-            }
+        let Some(v) = v else { return Ok(None) };
+        let Kept { i, y, next, at } = k;
+        let at = match (at, y) {
+            (Some(at), _) => at,
+            (None, Some(y)) => self.evaluate(i, &self.scene.noised(i, &y), true)?,
+            (None, None) => return Err(crate::error::Error::Replay { at: i }),
         };
-        b.enter(left);
-        Ok(carry)
+        self.pull_step(i, next, at, v, out)
     }
 
     /// [`Work::pull`] with the cotangent `v` on the next state and the step's evaluation at hand.
@@ -314,28 +355,29 @@ impl<'a, B: Backend> Work<'a, '_, B> {
             Some(l) => b.add(&v, &l.next),
             None => v,
         };
+        let p = at.p.dense(b);
         let v = through_limits(b, limits, &next, v);
         drop(next);
-        // u = -alpha v, limited where the move was; for logit the direction in P is J u
-        let mut raw = b.mul(&v, &b.scale(&self.alphas, -1.0));
+        // u = -alpha v (over the inner loss scale), limited where the move was; for logit the direction in P is J u
+        let mut raw = b.mul(&v, &b.scale(&self.moves, -1.0));
         let g = (limits.max_change > 0.0 || rule == UpdateRule::Logit).then(|| scene.unmix(&at.dp));
         if let (true, Some(g)) = (limits.max_change > 0.0, &g) {
-            let followed = super::update_rule::direction(b, rule, &at.p, g.clone());
-            let change = b.mul(&followed, &self.alphas);
+            let followed = super::update_rule::direction(b, rule, &p, g.clone());
+            let change = b.mul(&followed, &self.moves);
             raw = b.mul(&raw, &b.inside(&change, &b.fill(1, 1, limits.max_change)));
         }
         let mut u = match rule {
-            UpdateRule::Logit => b.softmax_backward(&at.p, &raw),
+            UpdateRule::Logit => b.softmax_backward(&p, &raw),
             UpdateRule::Probability | UpdateRule::Mirror => raw.clone(),
         };
         let mut mixed = scene.mix(&u);
         self.step_size(&mixed, &at.dp);
         if let Some(l) = &lyapunov {
-            u = b.add(&u, &l.direction);
+            u = b.add(&u, &scene.unscaled(l.direction.clone()));
             mixed = scene.mix(&u);
         }
         let unrolled = scene.objective.flow == Flow::Unrolled && i > 0;
-        let hp = if tangent { Some(self.second_order(i, &at, &u, &mixed)?) } else { None };
+        let hp = if tangent { Some(self.second_order(i, &at, &Direction::Stored(&u), &mixed)?) } else { None };
         drop(mixed);
         Ok(unrolled.then(|| {
             let mut hu = hp.map(|hp| scene.unmix(&hp));
@@ -343,28 +385,40 @@ impl<'a, B: Backend> Work<'a, '_, B> {
                 *sum = b.add(sum, &l.p);
             }
             let logit = g.as_ref().map(|g| (&raw, g));
-            pull_back(b, rule, &at.p, &v, hu, logit)
+            pull_back(b, rule, &p, &v, hu, logit)
         }))
+    }
+
+    /// Weight of step `i`'s cross entropy, or `None` where nobody asks for it: `(weight, factor, rows)`, where `rows (n,1)`
+    /// multiplies the loss of every position, and `factor` is what `rows` has been given in place of 0.
+    fn loss_rows(&self, i: usize, traced: bool) -> Option<(f64, f64, B::Array)> {
+        let (b, objective, n) = (self.scene.b, self.scene.objective, self.scene.steps);
+        let weight = objective.step_weight(i, n);
+        if weight == 0.0 && !traced {
+            return None;
+        }
+        let factor = if weight == 0.0 { 1.0 } else { weight };
+        Some((weight, factor, b.mul(&b.fill(self.scene.geometry.shape.rows(), 1, factor), self.target.weight)))
+    }
+
+    /// Books the losses `(n,1)` of all positions.
+    fn book(&self, i: usize, (weight, factor): (f64, f64), loss: &B::Array, out: &mut Outcome<B::Array>) {
+        let b = self.scene.b;
+        let loss = b.sum_rows(loss);
+        out.step_losses[i] = b.scale(&loss, 1.0 / factor);
+        if weight != 0.0 {
+            out.reconstruction = b.add(&out.reconstruction, &loss);
+        }
     }
 
     /// Cross entropy after step `k.i`; its derivative with respect to the state, if it counts.
     fn loss(&self, k: &Kept<B::Array, B::Index>, out: &mut Outcome<B::Array>) -> Option<B::Array> {
         let (b, objective, n) = (self.scene.b, self.scene.objective, self.scene.steps);
-        let weight = objective.step_weight(k.i, n);
-        if weight == 0.0 && out.trace.is_none() {
-            return None;
-        }
-        let factor = if weight == 0.0 { 1.0 } else { weight };
-        let rows = b.fill(self.scene.geometry.shape.rows(), 1, factor / self.target.positions);
+        let (weight, factor, rows) = self.loss_rows(k.i, out.trace.is_some())?;
         let spec = CrossEntropy { smoothing: objective.smoothing(k.i, n) };
         let (loss, v) = b.cross_entropy(&k.next, self.target.targets, &rows, spec);
-        let loss = b.sum_rows(&loss);
-        out.step_losses[k.i] = b.scale(&loss, 1.0 / factor);
-        if weight == 0.0 {
-            return None;
-        }
-        out.reconstruction = b.add(&out.reconstruction, &loss);
-        Some(v)
+        self.book(k.i, (weight, factor), &loss, out);
+        (weight != 0.0).then_some(v)
     }
 
     /// `dalpha += <u W_v, dE/dp> / alpha`, nothing where alpha rests on its lower limit.
@@ -375,144 +429,5 @@ impl<'a, B: Backend> Work<'a, '_, B> {
             let slope = b.mul(&self.alpha_slope, &b.recip(&self.alpha));
             b.collect(&mut self.grads[ids.alpha], &b.mul(&inner, &slope));
         }
-    }
-
-    /// Pushes the direction `u (n,V)`, mixed to `(n,D)`, through both passes of the energy; returns `d(dE/dp)`.
-    fn second_order(
-        &mut self,
-        i: usize,
-        at: &Evaluated<B::Array, B::Index>,
-        u: &B::Array,
-        mixed: &B::Array,
-    ) -> Result<B::Array> {
-        let (s, key) = self.ready(i);
-        let (scene, b) = (self.scene, self.scene.b);
-        let owed = self.owed_balance(at, key);
-        let (Some(ground), Some(stage), Some(tape)) = (&mut self.grounds[s], &mut self.stages[key], &at.tape) else {
-            return Err(crate::error::Error::Replay { at: i });
-        };
-        stage.owed = true;
-        let x = Prediction {
-            model: scene.model,
-            geometry: scene.geometry,
-            condition: &ground.condition,
-            memory: &stage.observed.memory,
-        };
-        let sink = PredictionSink {
-            grads: &mut *self.grads,
-            condition: &mut ground.gradient,
-            memory: &mut stage.gradient.memory,
-            balance: &owed,
-        };
-        let ones = b.fill(scene.geometry.shape.rows(), 1, 1.0);
-        let point = DualTensor { value: at.mixed.clone(), tangent: Some(mixed.clone()) };
-        let replay = Replay::new(b, tape);
-        let d = Dual::with_values(b, &replay);
-        let (_, saved) = energy::forward(&d, &x, &point);
-        let dp = energy::backward(&d, &x, &saved, &ones, Some(sink));
-        drop(saved);
-        replay.finish()?;
-        // dW_v = P^T dp, of which the tangent: u^T dp + P^T d(dp)
-        let slot = &mut self.grads[scene.model.layout.vocabulary];
-        let both = DualTensor { value: at.p.clone(), tangent: Some(u.clone()) };
-        Dual::new(b).collect_product(slot, 0, &both, &dp);
-        let (rows, columns) = b.shape(&dp.value);
-        Ok(dp.tangent.unwrap_or_else(|| b.fill(rows, columns, 0.0)))
-    }
-
-    /// Outer gradients on the gates: the predicted stream's by block; the observed stream's are added to its stage.
-    fn owed_balance(&mut self, at: &Evaluated<B::Array, B::Index>, key: usize) -> Vec<Option<B::Array>> {
-        let (b, scene) = (self.scene.b, self.scene);
-        let Some(balance) = &at.balance else { return Vec::new() };
-        let factor = self.target.share / scene.steps as f64;
-        let mut owed = Vec::new();
-        for (layer, gradient) in balance.gradient.iter().enumerate() {
-            let rows = gradient.as_ref().map(|g| b.gather_rows(&b.scale(g, factor), scene.geometry.groups));
-            if let (Some(rows), Some(stage)) = (&rows, &mut self.stages[key]) {
-                let slot = &mut stage.gradient.balance[layer];
-                *slot = Some(match slot.take() {
-                    Some(sum) => b.add(&sum, rows),
-                    None => rows.clone(),
-                });
-            }
-            owed.push(rows);
-        }
-        owed
-    }
-
-    /// The Lyapunov term of step `i`, see [`lyapunov`].
-    fn lyapunov(
-        &mut self,
-        i: usize,
-        next: &B::Array,
-        at: &Evaluated<B::Array, B::Index>,
-        out: &mut Outcome<B::Array>,
-    ) -> Option<lyapunov::Pulled<B::Array>> {
-        if self.scene.objective.lyapunov == 0.0 {
-            return None;
-        }
-        let (s, key) = self.ready(i);
-        let (scene, b) = (self.scene, self.scene.b);
-        let (Some(ground), Some(stage)) = (&mut self.grounds[s], &mut self.stages[key]) else { return None };
-        stage.owed = true;
-        let term = lyapunov::Term {
-            scene,
-            observed: &stage.observed,
-            condition: &ground.condition,
-            at,
-            next,
-            alphas: &self.alphas,
-            targets: self.target.targets,
-            positions: self.target.positions,
-        };
-        let pulled = lyapunov::term(&term, self.grads, &mut ground.gradient, &mut stage.gradient.memory);
-        out.extra = b.add(&out.extra, &pulled.loss);
-        if let Some(ids) = scene.model.layout.energy {
-            // alpha_t = r_t alpha, r_t = alpha_t / alpha
-            let inner = b.sum_rows(&b.mul(&pulled.alpha, &self.alphas));
-            let slope = b.mul(&self.alpha_slope, &b.recip(&self.alpha));
-            b.collect(&mut self.grads[ids.alpha], &b.mul(&inner, &slope));
-        }
-        Some(pulled)
-    }
-
-    /// `contrastive * softplus(E(target) - E(prediction))` on the last landscape; the prediction is a constant.
-    fn contrast(&mut self, out: &mut Outcome<B::Array>) -> Result<()> {
-        let (scene, b) = (self.scene, self.scene.b);
-        let weight = scene.objective.contrastive;
-        if weight == 0.0 {
-            return Ok(());
-        }
-        let (s, key) = self.ready(scene.steps - 1);
-        let (Some(ground), Some(stage)) = (&mut self.grounds[s], &mut self.stages[key]) else { return Ok(()) };
-        stage.owed = true;
-        let x = Prediction {
-            model: scene.model,
-            geometry: scene.geometry,
-            condition: &ground.condition,
-            memory: &stage.observed.memory,
-        };
-        let truth = b.one_hot(self.target.targets, scene.model.config.vocab);
-        let present = b.sum_columns(&truth);
-        let own = scene.probabilities(&out.last);
-        let (positive, saved_positive) = energy::forward(b, &x, &scene.mix(&truth));
-        let (negative, saved_negative) = energy::forward(b, &x, &scene.mix(&own));
-        // softplus(z), z = E+ - E-: its slope is sigmoid(z); softplus(z) = -ln sigmoid(-z)
-        let z = b.add(&positive, &b.scale(&negative, -1.0));
-        let rows = b.scale(&present, weight / self.target.positions);
-        let loss = b.scale(&b.ln(&b.sigmoid(&b.scale(&z, -1.0))), -1.0);
-        out.extra = b.add(&out.extra, &b.sum_rows(&b.mul(&loss, &rows)));
-        let slope = b.mul(&b.sigmoid(&z), &rows);
-        for (saved, sign, point) in [(&saved_positive, 1.0, &truth), (&saved_negative, -1.0, &own)] {
-            let sink = PredictionSink {
-                grads: &mut *self.grads,
-                condition: &mut ground.gradient,
-                memory: &mut stage.gradient.memory,
-                balance: &[],
-            };
-            let dp = energy::backward(b, &x, saved, &b.scale(&slope, sign), Some(sink));
-            b.collect_product(&mut self.grads[scene.model.layout.vocabulary], 0, point, &dp);
-        }
-        Ok(())
     }
 }

@@ -1,0 +1,288 @@
+//! `Backend`: storage and state of a real device, and what is never differentiated: noise, vocabulary rows, updates.
+
+use alloc::vec::Vec;
+
+use super::{Compute, CrossEntropy};
+use crate::error::Result;
+use crate::fused::{modulation, vocabulary};
+use crate::random::Stream;
+
+/// Hyper-parameters of one AdamW update (Loshchilov and Hutter, arXiv 1711.05101).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamW {
+    /// Learning rate of this step.
+    pub rate: f64,
+    /// First-moment decay.
+    pub beta1: f64,
+    /// Second-moment decay.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Decoupled weight decay (times `rate`).
+    pub decay: f64,
+    /// `1 - beta1^t`.
+    pub correction1: f64,
+    /// `1 - beta2^t`.
+    pub correction2: f64,
+}
+
+/// The constants of AdamW.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// First-moment decay.
+    pub beta1: f64,
+    /// Second-moment decay.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
+
+/// How the optimiser treats one parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Treatment {
+    /// Multiple of the step's learning rate; 0: the optimiser leaves the parameter alone.
+    pub rate: f64,
+    /// Decoupled weight decay (times the rate).
+    pub decay: f64,
+}
+
+/// Everything that an update of all parameters reads and writes; all lists are in layout order.
+#[derive(Debug)]
+pub struct Parameters<'a, A> {
+    /// Weights.
+    pub weights: &'a mut [A],
+    /// First moments.
+    pub first: &'a mut [A],
+    /// Second moments.
+    pub second: &'a mut [A],
+    /// Averaged weights.
+    pub average: &'a mut [A],
+    /// Gradients.
+    pub gradients: &'a [A],
+    /// Rates and decays.
+    pub treatment: &'a [Treatment],
+}
+
+/// A linear map of a condition `c (1,D)` to parts `(1,D)`, `m = W c + bias`, some of which scale gains; numbers are
+/// places in the list of parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Modulation<'a> {
+    /// `W (P D, D)`.
+    pub weight: usize,
+    /// `bias (1, P D)`.
+    pub bias: usize,
+    /// Parts `g` that scale a gain `(1,D)` to `gain (1 + g)`, ascending, with the gain.
+    pub gains: &'a [(usize, usize)],
+}
+
+/// What a [`Modulation`] makes.
+#[derive(Clone, Debug)]
+pub struct Modulated<A> {
+    /// Parts `(1,D)` in order.
+    pub parts: Vec<A>,
+    /// `gain (1 + g)` for every part that scales a gain.
+    pub scaled: Vec<A>,
+}
+
+/// A matrix `m (n,V)` that is never stored: rows of distributions, less a target, times a number a row.
+///
+/// `m[i,j] = scale[i] (exp(y[i,j] - lse[i]) - q[i,j])` where `q = (1 - eps) onehot(target) + eps / V` if targets are
+/// given, else 0. Where targets are given, a row without one (`u32::MAX`) is zero.
+#[derive(Debug)]
+pub struct Rows<'a, A, I> {
+    /// Logits `y (n,V)`.
+    pub logits: &'a A,
+    /// Their log-sum-exp `(n,1)`, see [`Backend::log_sum_exp`].
+    pub lse: &'a A,
+    /// Factor of every row `(n,1)`; 1 if absent.
+    pub scale: Option<&'a A>,
+    /// Token ids and label softening.
+    pub targets: Option<(&'a I, CrossEntropy)>,
+}
+
+impl<A, I> Clone for Rows<'_, A, I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<A, I> Copy for Rows<'_, A, I> {}
+
+/// Storage and state of a real device: what cannot be differentiated and never nests.
+pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Backend>::Array> {
+    /// The one kind of matrix a plain backend has.
+    type Array: Clone;
+
+    /// Copies `data` (`rows * columns` values, row-major) to the device.
+    fn upload(&self, rows: usize, columns: usize, data: &[f32]) -> Self::Array;
+    /// As [`Backend::upload`], from double precision.
+    fn upload_f64(&self, rows: usize, columns: usize, data: &[f64]) -> Self::Array;
+    /// Copies a matrix into `out`, which holds `rows * columns` values.
+    fn download(&self, a: &Self::Array, out: &mut [f32]);
+    /// As [`Backend::download`], to double precision.
+    fn download_f64(&self, a: &Self::Array, out: &mut [f64]);
+    /// Copies integers to the device.
+    fn index(&self, data: &[u32]) -> Self::Index;
+    /// Copies integers back; `out` has the index's length.
+    fn download_index(&self, a: &Self::Index, out: &mut [u32]);
+    /// Elements `first..` of a stream of `N(0, sigma^2)` draws; the same numbers on every backend up to rounding.
+    fn normal(&self, rows: usize, columns: usize, stream: Stream, first: u64, sigma: f64) -> Self::Array;
+
+    /// `acc + factor (n,1) or (1,1) broadcast * x`, in place where `acc` is the only handle.
+    fn axpy(&self, acc: Self::Array, factor: &Self::Array, x: &Self::Array) -> Self::Array;
+    /// Every element limited to `[-bound, bound]`, `bound` (n,1) or (1,1).
+    fn clamp(&self, a: Self::Array, bound: &Self::Array) -> Self::Array;
+    /// 1 where `|a| < bound`, else 0: the derivative of [`Backend::clamp`].
+    fn inside(&self, a: &Self::Array, bound: &Self::Array) -> Self::Array;
+    /// Replaces every element by zero.
+    fn clear(&self, a: &mut Self::Array);
+    /// [`Backend::clear`] of a whole list.
+    fn clear_all(&self, list: &mut [Self::Array]) {
+        for a in list {
+            self.clear(a);
+        }
+    }
+    /// Zeros of many shapes.
+    fn zeros(&self, shapes: &[(usize, usize)]) -> Vec<Self::Array> {
+        shapes.iter().map(|&(rows, columns)| self.fill(rows, columns, 0.0)).collect()
+    }
+    /// `(1,1)`: sum of all squares over the list.
+    fn sum_squares(&self, list: &[Self::Array]) -> Self::Array;
+    /// Overwrites a matrix in place with `rows * columns` values.
+    fn write(&self, a: &mut Self::Array, data: &[f64]) {
+        let (rows, columns) = self.shape(a);
+        *a = self.upload_f64(rows, columns, data);
+    }
+    /// Overwrites an index in place with as many values as it has.
+    fn write_index(&self, a: &mut Self::Index, data: &[u32]) {
+        *a = self.index(data);
+    }
+    /// Elements `first..` of a stream of uniform draws from `[low, high)`.
+    fn uniform(&self, rows: usize, columns: usize, stream: Stream, first: u64, low: f64, high: f64) -> Self::Array {
+        let draw = |i| low + (high - low) * stream.uniform(first + i);
+        let values: Vec<f64> = (0..(rows * columns) as u64).map(draw).collect();
+        self.upload_f64(rows, columns, &values)
+    }
+
+    // ---- condition vectors: see Modulation ----
+    /// The parts of a modulation, and the gains that they scale.
+    fn modulation(&self, weights: &[Self::Array], map: Modulation<'_>, c: &Self::Array) -> Modulated<Self::Array> {
+        modulation::forward(self, weights, map, c)
+    }
+    /// Backward pass of [`Backend::modulation`]: `d` are the gradients of the parts in order, for a part that scales a
+    /// gain that of `gain (1 + g)`; the gradients of parameters are added to `grads`, that of `c` to `dc`.
+    fn modulation_backward(
+        &self,
+        weights: &[Self::Array],
+        map: Modulation<'_>,
+        (c, at): (&Self::Array, &Modulated<Self::Array>),
+        d: &[Option<&Self::Array>],
+        grads: &mut [Self::Array],
+        dc: &mut Self::Array,
+    ) {
+        modulation::backward(self, weights, map, (c, at), d, grads, dc);
+    }
+
+    // ---- vocabulary: see Rows ----
+    /// Whether matrices `(n,V)` are better recomputed from logits than stored.
+    fn streams_vocabulary(&self) -> bool {
+        false
+    }
+    /// `ln sum_j exp(y[i,j])`, `(n,1)`.
+    fn log_sum_exp(&self, y: &Self::Array) -> Self::Array {
+        vocabulary::log_sum_exp(self, y)
+    }
+    /// `m w`, `(n,D)`, with `w (V,D)`.
+    fn mix_rows(&self, m: Rows<'_, Self::Array, Self::Index>, w: &Self::Array) -> Self::Array {
+        self.linear_adjoint(&vocabulary::dense(self, m), w)
+    }
+    /// `slot (V,D) += m^T x`.
+    fn collect_rows(&self, slot: &mut Self::Array, m: Rows<'_, Self::Array, Self::Index>, x: &Self::Array) {
+        self.collect_product(slot, 0, &vocabulary::dense(self, m), x);
+    }
+    /// `scale[i] (lse[i] - <q[i], y[i]>)`, `(n,1)`: the cross entropy of rows with targets; 0 where there is none.
+    fn cross_entropy_rows(&self, m: Rows<'_, Self::Array, Self::Index>) -> Self::Array {
+        vocabulary::cross_entropy(self, m)
+    }
+    /// `softmax(y) - alpha (dp w^T)`, or `y - alpha (dp w^T)` without `lse`; `alpha (n,1)`, `dp (n,D)`, `w (V,D)`.
+    fn descend(
+        &self,
+        y: Self::Array,
+        lse: Option<&Self::Array>,
+        alpha: &Self::Array,
+        dp: &Self::Array,
+        w: &Self::Array,
+    ) -> Self::Array {
+        let from = match lse {
+            Some(lse) => vocabulary::dense(self, Rows { logits: &y, lse, scale: None, targets: None }),
+            None => y,
+        };
+        self.axpy(from, &self.scale(alpha, -1.0), &self.linear(dp, w))
+    }
+
+    // ---- optimiser ----
+    /// One AdamW update; the gradient is multiplied by `factor (1,1)` first.
+    fn adamw(
+        &self,
+        parameter: &mut Self::Array,
+        moments: (&mut Self::Array, &mut Self::Array),
+        gradient: &Self::Array,
+        factor: &Self::Array,
+        settings: AdamW,
+    );
+    /// `average += (1 - keep) * (a - average)`.
+    fn average(&self, average: &mut Self::Array, a: &Self::Array, keep: f64);
+
+    /// One step of AdamW and of the average for all parameters. `step (1,5)`: learning rate, `1 - beta1^t`,
+    /// `1 - beta2^t`, factor on the gradients, share of the old average that is kept. If the factor is not finite nothing
+    /// changes: the step is skipped.
+    fn update(&self, p: Parameters<'_, Self::Array>, adam: Adam, step: &Self::Array) {
+        let mut numbers = [0.0; 5];
+        self.download_f64(step, &mut numbers);
+        let [rate, correction1, correction2, factor, keep] = numbers;
+        if !factor.is_finite() {
+            return;
+        }
+        let factor = self.slice_columns(step, 3, 1);
+        for (i, treatment) in p.treatment.iter().enumerate() {
+            if treatment.rate != 0.0 {
+                let Adam { beta1, beta2, eps } = adam;
+                let (rate, decay) = (rate * treatment.rate, treatment.decay);
+                let settings = AdamW { rate, beta1, beta2, eps, decay, correction1, correction2 };
+                let moments = (&mut p.first[i], &mut p.second[i]);
+                self.adamw(&mut p.weights[i], moments, &p.gradients[i], &factor, settings);
+            }
+            self.average(&mut p.average[i], &p.weights[i], keep);
+        }
+    }
+
+    // ---- recorded steps ----
+    /// Whether gradients need scaling to stay inside the range of the backend's numbers, see [`crate::loss_scale`].
+    fn needs_loss_scale(&self) -> bool {
+        false
+    }
+    /// The training step that random numbers drawn inside [`Backend::repeat`] belong to.
+    fn set_clock(&self, _step: u32) {}
+    /// What tells two arrays apart that live at different places.
+    fn place(&self, _a: &Self::Array) -> u64 {
+        0
+    }
+    /// As [`Backend::place`].
+    fn place_of_index(&self, _a: &Self::Index) -> u64 {
+        0
+    }
+    /// Does `work`. The caller promises that with an equal `key` it does the same operations on arrays at the same
+    /// places, asks nothing of the device and keeps nothing that it makes; a backend may then record it and afterwards
+    /// replay the recording, without calling it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `work`.
+    fn repeat(&self, _key: &[u64], work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        work()
+    }
+
+    /// The first failure since the backend was made, if any.
+    fn status(&self) -> Result<()>;
+    /// A name for reports: backend, precision, device.
+    fn name(&self) -> &str;
+}

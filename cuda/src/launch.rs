@@ -1,0 +1,87 @@
+//! Names and arguments of kernel launches.
+
+use crate::matrix::{Index, Kind, Matrix};
+
+/// A kernel: file `kernels/<family>.cu`, function `<name>_<kind>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Kernel {
+    pub(crate) family: &'static str,
+    pub(crate) name: &'static str,
+    /// Storage type that the file is compiled for.
+    pub(crate) kind: Kind,
+}
+
+/// A kernel argument. Scalars lie in the low bytes of a word (both host and device are little-endian).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arg<'a> {
+    /// Pointer or scalar.
+    Word(u64),
+    /// Address of a matrix of so many bytes.
+    Matrix(u64, usize),
+    /// A structure passed by value.
+    Words(&'a [u64]),
+    /// A structure of addresses passed by value; the kernel reads and writes so many bytes there.
+    Table(&'a [u64], usize),
+}
+
+impl Arg<'_> {
+    /// Bytes of device memory that the kernel is thought to move for this argument: each matrix once.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Word(_) | Self::Words(_) => 0,
+            Self::Matrix(_, bytes) | Self::Table(_, bytes) => *bytes,
+        }
+    }
+}
+
+macro_rules! scalar_args {
+    ($($type:ty => $bits:expr),*) => {
+        $(impl From<$type> for Arg<'_> {
+            fn from(value: $type) -> Self {
+                let bits: fn($type) -> u64 = $bits;
+                Arg::Word(bits(value))
+            }
+        })*
+    };
+}
+
+scalar_args! {
+    u32 => u64::from,
+    i32 => |x| u64::from(x.cast_unsigned()),
+    u64 => |x| x,
+    f32 => |x| u64::from(x.to_bits())
+}
+
+impl From<&Matrix> for Arg<'_> {
+    fn from(m: &Matrix) -> Self {
+        Arg::Matrix(m.address(), m.bytes())
+    }
+}
+
+/// An absent matrix is a null pointer.
+impl From<Option<&Matrix>> for Arg<'_> {
+    fn from(m: Option<&Matrix>) -> Self {
+        m.map_or(Arg::Word(0), Arg::from)
+    }
+}
+
+impl From<&Index> for Arg<'_> {
+    fn from(i: &Index) -> Self {
+        Arg::Matrix(i.address(), i.len * size_of::<u32>())
+    }
+}
+
+/// An absent index is a null pointer.
+impl From<Option<&Index>> for Arg<'_> {
+    fn from(i: Option<&Index>) -> Self {
+        i.map_or(Arg::Word(0), Arg::from)
+    }
+}
+
+/// Kernel arguments in order.
+macro_rules! args {
+    ($($arg:expr),* $(,)?) => {
+        &[$($crate::launch::Arg::from($arg)),*]
+    };
+}
+pub(crate) use args;

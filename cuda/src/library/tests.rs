@@ -1,0 +1,58 @@
+use super::*;
+
+#[test]
+fn folders_of_toolkits_and_python_packages_are_found_in_order() {
+    let root = tempfile::tempdir().unwrap();
+    let at = |path: &str| root.path().join(path);
+    for folder in [
+        "home/lib64",
+        "usr/local/cuda-12.9/lib64",
+        "usr/local/cuda-13.0/lib64",
+        "venv/lib/python3.12/site-packages/nvidia/cu13/lib",
+        "venv/lib/python3.12/site-packages/nvidia/cublas/lib",
+        "usr/lib/python3/dist-packages/nvidia/cuda_nvrtc/lib",
+    ] {
+        std::fs::create_dir_all(at(folder)).unwrap();
+    }
+    let environment = |name: &str| match name {
+        "CUDA_HOME" => Some(at("home").into()),
+        "CUDA_PATH" => Some(OsString::new()),
+        "VIRTUAL_ENV" => Some(at("venv").into()),
+        _ => None,
+    };
+    let expected = [
+        "home/lib64",
+        "usr/local/cuda-13.0/lib64",
+        "usr/local/cuda-12.9/lib64",
+        "venv/lib",
+        "venv/lib/python3.12/site-packages/nvidia/cu13/lib",
+        "venv/lib/python3.12/site-packages/nvidia/cublas/lib",
+        "usr/lib/python3/dist-packages/nvidia/cuda_nvrtc/lib",
+    ];
+    assert_eq!(folders(&environment, root.path()), expected.map(at));
+}
+
+#[test]
+fn the_mapped_file_of_a_library_is_not_that_of_its_namesake() {
+    let maps = "7f00-7f01 r--p 0 08:01 12   /opt/x/libnvrtc-builtins.so.13.0\n\
+                7f02-7f03 r-xp 0 00:00 0\n\
+                7f04-7f05 r-xp 0 08:01 13   /opt/a folder/libnvrtc.so.13\n";
+    assert_eq!(mapped_file(maps, "libnvrtc"), Some(PathBuf::from("/opt/a folder/libnvrtc.so.13")));
+    assert_eq!(mapped_file(maps, "libcuda"), None);
+}
+
+#[test]
+fn a_file_that_is_no_library_is_a_failure_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("libcuda.so.1"), b"nothing").unwrap();
+    let mut failures = Vec::new();
+    assert!(!Library::Driver.open_in(&[folder.path().to_owned()], &mut failures));
+    assert!(failures.len() == 1 && failures[0].contains("libcuda.so.1"), "{failures:?}");
+}
+
+#[test]
+fn loading_twice_says_the_same() {
+    for library in Library::ALL {
+        assert_eq!(library.load(), library.load());
+    }
+}

@@ -1,0 +1,123 @@
+//! Matrices and index arrays on the device: counted handles to pooled memory.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::pool::Block;
+
+/// How the elements of a matrix are stored; arithmetic is always single precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// IEEE single precision.
+    F32,
+    /// Brain floating point, 8 exponent bits.
+    Bf16,
+    /// IEEE half precision.
+    F16,
+}
+
+impl Kind {
+    /// Bytes of an element.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::F16 => 2,
+        }
+    }
+
+    /// Suffix of kernel names.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
+}
+
+/// A row-major matrix; cloning copies a handle. The default is a matrix without memory, as failed operations return.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    pub(crate) block: Option<Rc<Block>>,
+    /// Copy of the memory in the storage type of products, one for all handles and views, see [`crate::shadow`]; none
+    /// for 16-bit matrices.
+    pub(crate) shadow: Option<Rc<RefCell<Shadow>>>,
+    pub(crate) kind: Kind,
+    /// First element, counted from the start of the block.
+    pub(crate) start: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
+
+/// The copy of a block of single-precision memory in the storage type of products.
+#[derive(Debug, Default)]
+pub(crate) struct Shadow {
+    /// `(1, elements)`: the whole block.
+    pub(crate) copy: Option<Matrix>,
+    /// Whether the copy agrees with the original.
+    pub(crate) fresh: bool,
+    /// Elements of the block.
+    pub(crate) elements: usize,
+}
+
+impl Matrix {
+    /// Rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+    /// Columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+    /// Storage type.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.rows * self.columns
+    }
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Bytes of the elements.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len() * self.kind.bytes()
+    }
+    /// Device address of the first element; 0 for a matrix without memory.
+    pub(crate) fn address(&self) -> u64 {
+        self.block.as_ref().map_or(0, |b| b.address() + (self.start * self.kind.bytes()) as u64)
+    }
+    /// Whether no other handle reads the memory.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.block.as_ref().is_some_and(|b| Rc::strong_count(b) == 1)
+    }
+    /// The same memory from element `start` on under another shape.
+    pub(crate) fn shaped(&self, start: usize, rows: usize, columns: usize) -> Self {
+        let (block, shadow) = (self.block.clone(), self.shadow.clone());
+        Self { block, shadow, kind: self.kind, start: self.start + start, rows, columns }
+    }
+}
+
+/// An array of `u32` on the device; cloning copies a handle.
+#[derive(Clone, Debug)]
+pub struct Index {
+    pub(crate) block: Option<Rc<Block>>,
+    pub(crate) len: usize,
+}
+
+impl Index {
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+    /// Device address; 0 without memory.
+    pub(crate) fn address(&self) -> u64 {
+        self.block.as_ref().map_or(0, |b| b.address())
+    }
+}

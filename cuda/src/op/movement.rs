@@ -1,0 +1,94 @@
+//! Movement of rows and columns, one-hot rows, constants.
+
+use super::shape::{THREADS, blocks, clear_bytes, expect, in_quads, quad, word};
+use crate::launch::{Kernel, args};
+use crate::{Cuda, Index, Kind, Matrix};
+
+const fn kernel(name: &'static str, kind: Kind) -> Kernel {
+    Kernel { family: "move", name, kind }
+}
+
+impl Cuda {
+    /// See [`ebt_core::compute::Compute::reshape`].
+    pub(crate) fn op_reshape(&self, a: &Matrix, rows: usize, columns: usize) -> Matrix {
+        if expect(self, "a reshape", rows * columns == a.len(), &[(a.rows, a.columns), (rows, columns)]) {
+            a.shaped(0, rows, columns)
+        } else {
+            self.take(rows, columns, a.kind)
+        }
+    }
+
+    /// See [`ebt_core::compute::Compute::slice_rows`].
+    pub(crate) fn op_slice_rows(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
+        let fits = start.checked_add(len).is_some_and(|end| end <= a.rows);
+        if expect(self, "a slice of rows", fits, &[(a.rows, a.columns), (start, len)]) {
+            a.shaped(start * a.columns, len, a.columns)
+        } else {
+            self.take(len, a.columns, a.kind)
+        }
+    }
+
+    /// See [`ebt_core::compute::Compute::slice_columns`].
+    pub(crate) fn op_slice_columns(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
+        let out = self.take(a.rows, len, a.kind);
+        let fits = start.checked_add(len).is_some_and(|end| end <= a.columns);
+        if expect(self, "a slice of columns", fits, &[(a.rows, a.columns), (start, len)]) {
+            self.shift_columns(a, &out, start, false);
+        }
+        out
+    }
+
+    /// See [`ebt_core::compute::Compute::pad_columns`].
+    pub(crate) fn op_pad_columns(&self, a: &Matrix, start: usize, total: usize) -> Matrix {
+        let out = self.take(a.rows, total, a.kind);
+        let fits = start.checked_add(a.columns).is_some_and(|end| end <= total);
+        if expect(self, "padded columns", fits, &[(a.rows, a.columns), (start, total)]) {
+            self.shift_columns(a, &out, start, true);
+        }
+        out
+    }
+
+    /// `out[i, j] = a[i, j - by]`, or `j + by` where columns move left.
+    fn shift_columns(&self, a: &Matrix, out: &Matrix, by: usize, right: bool) {
+        let wide = quad(a.kind);
+        let (name, unit) =
+            if in_quads(&[a, out]) && by.is_multiple_of(wide) { ("shift_quads", wide) } else { ("shift", 1) };
+        let count = out.len() / unit;
+        let [width, source, by] = [out.columns, a.columns, by].map(|x| word(self, "columns", x / unit));
+        let by = if right { by.cast_signed() } else { -by.cast_signed() };
+        let args = args![out, a, count as u64, width, source, by];
+        self.launch(kernel(name, a.kind), blocks(count), THREADS, 0, args);
+    }
+
+    /// See [`ebt_core::compute::Compute::gather_rows`].
+    pub(crate) fn op_gather_rows(&self, a: &Matrix, index: &Index) -> Matrix {
+        let out = self.take(index.len, a.columns, a.kind);
+        let (name, unit) = if in_quads(&[a, &out]) { ("gather_quads", quad(a.kind)) } else { ("gather", 1) };
+        let count = out.len() / unit;
+        let (rows, width) = (word(self, "gathered rows", a.rows), word(self, "gathered rows", a.columns / unit));
+        let args = args![&out, a, index, count as u64, rows, width];
+        self.launch(kernel(name, a.kind), blocks(count), THREADS, 0, args);
+        out
+    }
+
+    /// See [`ebt_core::compute::Compute::one_hot`].
+    pub(crate) fn op_one_hot(&self, index: &Index, columns: usize) -> Matrix {
+        let out = self.take(index.len, columns, Kind::F32);
+        let args = args![&out, index, out.len() as u64, word(self, "one-hot rows", columns)];
+        self.launch(kernel("one_hot", Kind::F32), blocks(out.len()), THREADS, 0, args);
+        out
+    }
+
+    /// See [`ebt_core::compute::Compute::fill`].
+    pub(crate) fn op_fill(&self, rows: usize, columns: usize, value: f64) -> Matrix {
+        let out = self.take(rows, columns, Kind::F32);
+        let value = value as f32;
+        if value.to_bits() == 0 {
+            clear_bytes(self, out.address(), out.bytes());
+        } else {
+            let args = args![&out, out.len() as u64, value];
+            self.launch(kernel("fill", Kind::F32), blocks(out.len()), THREADS, 0, args);
+        }
+        out
+    }
+}

@@ -1,0 +1,212 @@
+//! AdamW, averages of weights, and both for all parameters of a model in a few launches.
+
+use ebt_core::compute::{Adam, AdamW, Parameters};
+use ebt_core::error::Error;
+
+use super::support::{THREADS, aligned, blocks, kernel};
+use crate::Cuda;
+use crate::launch::{Arg, args};
+use crate::matrix::{Kind, Matrix};
+
+/// Parameters of one launch, and elements of one of its blocks; the kernel has the same numbers.
+const MEMBERS: usize = 14;
+const SHARE: usize = 8192;
+/// Lists of 64-bit words a parameter has, before its lists of 32-bit words.
+const WORDS: usize = 7;
+
+/// The kernel's table of parameters, filled one by one.
+#[derive(Debug)]
+struct Table {
+    words: [u64; WORDS * MEMBERS + 3 * MEMBERS / 2],
+    members: usize,
+    blocks: usize,
+    /// Bytes that the kernel reads and writes.
+    bytes: usize,
+}
+
+impl Table {
+    const fn new() -> Self {
+        Self { words: [0; WORDS * MEMBERS + 3 * MEMBERS / 2], members: 0, blocks: 0, bytes: 0 }
+    }
+
+    /// Adds a parameter: its 64-bit words in the kernel's order (the number of elements last), rate and decay.
+    fn push(&mut self, words: [u64; WORDS], rate: f32, decay: f32, first: u32) {
+        let i = self.members;
+        for (list, word) in words.into_iter().enumerate() {
+            self.words[list * MEMBERS + i] = word;
+        }
+        for (list, word) in [rate.to_bits(), decay.to_bits(), first].into_iter().enumerate() {
+            let at = list * MEMBERS + i;
+            self.words[WORDS * MEMBERS + at / 2] |= u64::from(word) << (32 * (at % 2));
+        }
+        self.members += 1;
+        // weight, moments and average are read and written
+        let moves = rate != 0.0;
+        let of = |list: usize, bytes: usize| if words[list] == 0 { 0 } else { bytes };
+        let moved = if moves { 8 + 8 + 8 + 4 + of(5, 2) } else { 4 };
+        self.bytes += words[WORDS - 1] as usize * (moved + of(4, 8));
+        self.blocks += (words[WORDS - 1] as usize).div_ceil(SHARE);
+    }
+}
+
+impl Cuda {
+    pub(crate) fn op_adamw(
+        &self,
+        parameter: &mut Matrix,
+        moments: (&mut Matrix, &mut Matrix),
+        gradient: &Matrix,
+        factor: &Matrix,
+        s: AdamW,
+    ) {
+        if !self.agree("the state of an optimiser", parameter, &[moments.0, moments.1, gradient])
+            || !self.expect("the factor on a gradient", factor, 1, 1)
+        {
+            return;
+        }
+        let (gradient, factor) = (self.float(gradient), self.float(factor));
+        for m in [&mut *parameter, &mut *moments.0, &mut *moments.1] {
+            self.writable(m);
+        }
+        let wide = aligned(&[parameter, moments.0, moments.1, &gradient]);
+        let args = args![
+            &*parameter,
+            &*moments.0,
+            &*moments.1,
+            &gradient,
+            &factor,
+            (1.0 - s.beta1) as f32,
+            (1.0 - s.beta2) as f32,
+            (1.0 - s.rate * s.decay) as f32,
+            (s.rate / s.correction1) as f32,
+            (1.0 / s.correction2.sqrt()) as f32,
+            s.eps as f32,
+            gradient.len() as u64,
+            u32::from(wide)
+        ];
+        self.launch(kernel("optimizer", "adamw", Kind::F32), blocks(gradient.len()), THREADS, 0, args);
+    }
+
+    /// `average += (1 - keep) (a - average)`.
+    pub(crate) fn op_average(&self, average: &mut Matrix, a: &Matrix, keep: f64) {
+        if !self.agree("an average", average, &[a]) {
+            return;
+        }
+        self.writable(average);
+        let wide = aligned(&[average, a]);
+        let args = args![&*average, a, a.kind as u32, (1.0 - keep) as f32, a.len() as u64, u32::from(wide)];
+        self.launch(kernel("optimizer", "average", Kind::F32), blocks(a.len()), THREADS, 0, args);
+    }
+
+    /// A step of all parameters; `step (1,5)`: rate, `1 - beta1^t`, `1 - beta2^t`, factor on the gradient, share of the
+    /// old average that is kept. A factor that is negative or not finite changes nothing. Parameters whose multiple of
+    /// the rate is 0 keep weight and moments; averages always move. Copies of the weights for products that were up to
+    /// date stay so.
+    pub(crate) fn op_update(&self, p: Parameters<'_, Matrix>, adam: Adam, step: &Matrix) {
+        let n = p.weights.len();
+        let lists = [p.first.len(), p.second.len(), p.gradients.len(), p.treatment.len()];
+        if lists.iter().any(|&len| len != n) || !(p.average.is_empty() || p.average.len() == n) {
+            let message = format!("{n} weights, {} averages and {lists:?}", p.average.len());
+            return self.fail(Error::Shape { what: "the lists of an optimiser".to_owned(), message });
+        }
+        if !self.expect("the numbers of a step", step, 1, 5) {
+            return;
+        }
+        let step = self.float(step);
+        // gradients in another type are converted for the time of their launch
+        let mut held = Vec::new();
+        let mut table = Table::new();
+        for i in 0..n {
+            let (weight, treatment) = (&mut p.weights[i], p.treatment[i]);
+            let (first, second) = (&mut p.first[i], &mut p.second[i]);
+            let moves = treatment.rate != 0.0;
+            let mut average = p.average.get_mut(i);
+            if !self.agree("the state of an optimiser", weight, &[first, second, &p.gradients[i]])
+                || !average.as_ref().is_none_or(|a| self.agree("an average", weight, &[a]))
+            {
+                return;
+            }
+            let mut shadow = None;
+            if moves {
+                shadow = self.writable_with_shadow(weight);
+                self.writable(first);
+                self.writable(second);
+            }
+            if let Some(average) = average.as_mut() {
+                self.writable(average);
+            }
+            let gradient = self.float(&p.gradients[i]);
+            let weight = self.float(weight);
+            let address = |m: Option<&Matrix>| m.map_or(0, Matrix::address);
+            let words = [
+                weight.address(),
+                first.address(),
+                second.address(),
+                gradient.address(),
+                address(average.as_deref()),
+                address(shadow.as_ref()),
+                weight.len() as u64,
+            ];
+            if moves || average.is_some() {
+                let first_block = self.size(table.blocks);
+                table.push(words, treatment.rate as f32, treatment.decay as f32, first_block);
+                held.extend([gradient, weight]);
+            }
+            if table.members == MEMBERS || i + 1 == n {
+                self.launch_update(&table, adam, &step);
+                table = Table::new();
+                held.clear();
+            }
+        }
+    }
+
+    fn launch_update(&self, table: &Table, adam: Adam, step: &Matrix) {
+        if table.blocks > 0 {
+            let args = args![
+                Arg::Table(&table.words, table.bytes),
+                self.size(table.members),
+                step,
+                (1.0 - adam.beta1) as f32,
+                (1.0 - adam.beta2) as f32,
+                adam.eps as f32
+            ];
+            let kernel = kernel("optimizer", "update", self.stream_kind());
+            self.launch(kernel, table.blocks, THREADS, 0, args);
+        }
+    }
+
+    /// As [`Cuda::writable`], but the copy for products, where there is an up-to-date one, is
+    /// returned to be written too.
+    fn writable_with_shadow(&self, weight: &mut Matrix) -> Option<Matrix> {
+        if weight.kind == Kind::F32 && weight.is_alone() {
+            let shadow = self.live_shadow(weight);
+            if shadow.is_none() {
+                self.touched(weight);
+            }
+            shadow
+        } else {
+            self.writable(weight);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_lies_in_memory_as_the_kernel_reads_it() {
+        let mut table = Table::new();
+        for i in 0..MEMBERS as u64 {
+            let words = std::array::from_fn(|list| 100 * list as u64 + i);
+            table.push(words, i as f32, 0.5 * i as f32, i as u32);
+        }
+        assert_eq!(table.words[6 * MEMBERS + 3], 603);
+        let halves: Vec<u32> =
+            table.words[WORDS * MEMBERS..].iter().flat_map(|&w| [w as u32, (w >> 32) as u32]).collect();
+        assert_eq!(halves[5], 5f32.to_bits());
+        assert_eq!(halves[MEMBERS + 13], 6.5f32.to_bits());
+        assert_eq!(halves[2 * MEMBERS + 9], 9);
+        assert_eq!(size_of_val(&table.words), 952);
+    }
+}

@@ -1,0 +1,238 @@
+//! The vocabulary, the optimiser, noise.
+
+use ebt_core::compute::{Adam, AdamW, Backend, CrossEntropy, Parameters, Rows, Treatment};
+use ebt_core::random::{Purpose, Stream};
+
+use super::{Bench, Twin, in_all_precisions};
+use crate::matrix::{Kind, Matrix};
+
+/// Numbers of a matrix and its product with others, in double precision.
+struct Plain {
+    columns: usize,
+    data: Vec<f64>,
+}
+
+impl Plain {
+    fn of(b: &Bench<'_, '_>, m: &Matrix) -> Self {
+        Self { columns: m.columns, data: b.values(m) }
+    }
+    fn at(&self, i: usize, j: usize) -> f64 {
+        self.data[i * self.columns + j]
+    }
+}
+
+#[test]
+#[ignore = "needs a device or a stand-in"]
+fn rows_of_the_vocabulary_are_what_they_stand_for() {
+    in_all_precisions(|b| {
+        for round in 0..16 {
+            // more rows than a chunk has
+            let (n, v, d) =
+                if round % 4 == 0 { (300, 5, 3) } else { (2 + b.below(90), 1 + b.below(50), 1 + b.below(20)) };
+            vocabulary(b, [n, v, d], round);
+        }
+    });
+}
+
+fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
+    let c = &b.cuda;
+    let y = b.draw(n, v, Kind::F32, [-3.0, 3.0]);
+    let (w, x, scale) = (b.float(v, d), b.stream(n, d), b.float(n, 1));
+    let lse = c.op_log_sum_exp(&y.device);
+    let (ids, spec) = (b.targets(n, v), CrossEntropy { smoothing: [0.0, 0.1][round % 2] });
+    let ids_on_device = b.index(&ids);
+    let targets = (!round.is_multiple_of(3)).then_some((&ids_on_device, spec));
+    let scaled = round % 4 < 2;
+    let rows = Rows { logits: &y.device, lse: &lse, scale: scaled.then_some(&scale.device), targets };
+    let (ys, ls, ws, xs) = (Plain::of(b, &y.device), b.values(&lse), Plain::of(b, &w.device), Plain::of(b, &x.device));
+    let scales = b.values(&scale.device);
+    let by = |i: usize| if scaled { scales[i] } else { 1.0 };
+    let m = |i: usize, j: usize| {
+        let target = ids[i] as usize;
+        let share = (ys.at(i, j) - ls[i]).exp();
+        let aim = (1.0 - spec.smoothing) * f64::from(u8::from(j == target)) + spec.smoothing / v as f64;
+        match targets {
+            None => by(i) * share,
+            Some(_) if ids[i] == u32::MAX => 0.0,
+            Some(_) => by(i) * (share - aim),
+        }
+    };
+    let each = |rows: usize, columns: usize, f: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
+        (0..rows * columns).map(|at| f(at / columns, at % columns)).collect()
+    };
+    let mixed = c.op_mix_rows(&rows, &w.device);
+    assert_eq!(mixed.kind, c.stream_kind());
+    b.near("mixed", &mixed, &each(n, d, &|i, k| (0..v).map(|j| m(i, j) * ws.at(j, k)).sum()), 2.0 * b.rounding);
+    let mut slot = b.float(v, d);
+    let old = Plain::of(b, &slot.device);
+    c.op_collect_rows(&mut slot.device, &rows, &x.device);
+    let want = each(v, d, &|j, k| old.at(j, k) + (0..n).map(|i| m(i, j) * xs.at(i, k)).sum::<f64>());
+    b.near("collected", &slot.device, &want, 2.0 * b.rounding);
+    let rows = Rows { targets: Some((&ids_on_device, spec)), ..rows };
+    let want = each(n, 1, &|i, _| {
+        if ids[i] == u32::MAX {
+            return 0.0;
+        }
+        let mean = (0..v).map(|j| ys.at(i, j)).sum::<f64>() / v as f64;
+        by(i) * (ls[i] - (1.0 - spec.smoothing) * ys.at(i, ids[i] as usize) - spec.smoothing * mean)
+    });
+    b.near("loss", &c.op_cross_entropy_rows(&rows), &want, 4e-6);
+    for (alone, softmax) in [(false, false), (true, false), (false, true), (true, true)] {
+        let start = c.op_copy(&y.device);
+        let held = (!alone).then(|| start.clone());
+        let address = start.address();
+        let found = c.op_descend(start, softmax.then_some(&lse), &scale.device, &x.device, &w.device);
+        assert_eq!(found.address() == address, alone);
+        let want = each(n, v, &|i, j| {
+            let from = if softmax { (ys.at(i, j) - ls[i]).exp() } else { ys.at(i, j) };
+            from - scales[i] * (0..d).map(|k| xs.at(i, k) * ws.at(j, k)).sum::<f64>()
+        });
+        b.near("descended", &found, &want, 2.0 * b.rounding);
+        if let Some(held) = held {
+            b.near("what others read", &held, &ys.data, 0.0);
+        }
+    }
+}
+
+/// Weight, moments, gradient and average of one parameter.
+type State<'a> = [Twin<'a>; 5];
+
+#[test]
+#[ignore = "needs a device or a stand-in"]
+fn a_step_of_all_parameters_is_a_step_of_each() {
+    in_all_precisions(|b| {
+        for factor in [0.5, 0.0, -1.0, f32::NAN, f32::INFINITY] {
+            for averages in [false, true] {
+                update(b, factor, averages);
+            }
+        }
+    });
+}
+
+fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
+    let (c, r) = (&b.cuda, b.reference);
+    let moved = factor >= 0.0 && factor.is_finite();
+    let count = 1 + b.below(32);
+    let mut state: Vec<State<'_>> = (0..count)
+        .map(|_| {
+            let (rows, columns) = (b.size(), b.size());
+            std::array::from_fn(|part| b.draw(rows, columns, Kind::F32, [if part == 2 { 0.01 } else { -1.0 }, 1.0]))
+        })
+        .collect();
+    let treatment: Vec<Treatment> =
+        (0..count).map(|i| Treatment { rate: [1.0, 0.0, 0.5][i % 3], decay: [0.0625, 0.0][i % 2] }).collect();
+    // some weights have a copy for products, some are read by another handle
+    let copies: Vec<Matrix> = state.iter().step_by(2).map(|s| c.shadow(&s[0].device)).collect();
+    let held: Vec<Twin<'_>> = state.iter().step_by(5).map(|s| b.twin(s[0].device.clone())).collect();
+    drop(copies);
+    let mut lists: [Vec<Matrix>; 5] = std::array::from_fn(|part| {
+        // the bench's own handles are given up: parameters are alone
+        state.iter_mut().map(|s| std::mem::replace(&mut s[part].device, c.take(1, 1, Kind::F32))).collect()
+    });
+    let (rate, beta1, beta2, eps, keep, corrections) = (0.125, 0.75, 0.875, 1e-6, 0.75, [0.25, 0.125]);
+    let step = c.op_upload(1, 5, &[rate as f32, corrections[0] as f32, corrections[1] as f32, factor, keep as f32]);
+    let [weights, first, second, gradients, average] = &mut lists;
+    let none: &mut [Matrix] = &mut [];
+    let parameters = Parameters {
+        weights,
+        first,
+        second,
+        average: if averages { average } else { none },
+        gradients,
+        treatment: &treatment,
+    };
+    c.op_update(parameters, Adam { beta1, beta2, eps }, &step);
+    let factor = r.upload(1, 1, &[factor]);
+    for (i, s) in state.iter_mut().enumerate() {
+        let [p, m, v, g, a] = s;
+        let Treatment { rate: share, decay } = treatment[i];
+        if moved && share != 0.0 {
+            let [correction1, correction2] = corrections;
+            let settings = AdamW { rate: rate * share, beta1, beta2, eps, decay, correction1, correction2 };
+            r.adamw(&mut p.exact, (&mut m.exact, &mut v.exact), &g.exact, &factor, settings);
+        }
+        if moved && averages {
+            r.average(&mut a.exact, &p.exact, keep);
+        }
+        for (part, twin) in s.iter().enumerate() {
+            b.same("state", &lists[part][i], &twin.exact, if moved { 1e-5 } else { 0.0 });
+        }
+        let copy = c.shadow(&lists[0][i]);
+        b.same("copy for products", &copy, &s[0].exact, b.rounding);
+    }
+    for twin in held {
+        b.same("what others read", &twin.device, &twin.exact, 0.0);
+    }
+}
+
+#[test]
+#[ignore = "needs a device or a stand-in"]
+fn one_parameter_and_one_average() {
+    in_all_precisions(|b| {
+        let (c, r) = (&b.cuda, b.reference);
+        for _ in 0..6 {
+            let (rows, columns) = (b.size(), b.size());
+            let [mut p, mut m, g, mut a] = std::array::from_fn(|_| b.float(rows, columns));
+            let mut v = b.draw(rows, columns, Kind::F32, [0.01, 1.0]);
+            let factor = b.float(1, 1);
+            let settings = AdamW {
+                rate: 0.125,
+                beta1: 0.75,
+                beta2: 0.875,
+                eps: 1e-6,
+                decay: 0.0625,
+                correction1: 0.25,
+                correction2: 0.125,
+            };
+            c.op_adamw(&mut p.device, (&mut m.device, &mut v.device), &g.device, &factor.device, settings);
+            r.adamw(&mut p.exact, (&mut m.exact, &mut v.exact), &g.exact, &factor.exact, settings);
+            c.op_average(&mut a.device, &p.device, 0.75);
+            r.average(&mut a.exact, &p.exact, 0.75);
+            for (what, twin) in [("weight", &p), ("first", &m), ("second", &v), ("average", &a)] {
+                b.same(what, &twin.device, &twin.exact, 1e-5);
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a device or a stand-in"]
+fn noise_is_the_stream_wherever_a_call_starts() {
+    in_all_precisions(|b| {
+        for round in 0..12 {
+            let (rows, columns) = (b.size(), b.size());
+            let first = [b.below(200) as u64, (1 << 34) - 5, u64::MAX / 2][round % 3];
+            let stream = Stream::new(b.below(1 << 40) as u64, 7, Purpose::Langevin).detail(3);
+            let indices = || (0..(rows * columns) as u64).map(|i| first + i);
+            let found = b.cuda.op_normal(rows, columns, stream, first, 1.5);
+            b.near("normal", &found, &indices().map(|i| 1.5 * stream.normal(i)).collect::<Vec<_>>(), 2e-6);
+            let found = b.cuda.op_uniform(rows, columns, stream, first, -2.0, 3.0);
+            b.near("uniform", &found, &indices().map(|i| -2.0 + 5.0 * stream.uniform(i)).collect::<Vec<_>>(), 2e-6);
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs a device or a stand-in"]
+fn a_recorded_step_draws_the_numbers_of_its_own_step() {
+    in_all_precisions(|b| {
+        let c = &b.cuda;
+        let (rows, columns) = (7, 9);
+        let mut sum = c.take(rows, columns, Kind::F32);
+        for t in [3, 4, 5, 9, 11] {
+            let stream = Stream::new(21, t, Purpose::Langevin);
+            c.set_clock(t);
+            let done = c.repeat(&[1], &mut || {
+                c.op_clear(&mut sum);
+                c.op_collect(&mut sum, &c.op_normal(rows, columns, stream, 2, 0.5));
+                c.op_collect(&mut sum, &c.op_uniform(rows, columns, stream, 1, 1.0, 2.0));
+                Ok(())
+            });
+            assert_eq!(done, Ok(()));
+            let at = |i: u64| 0.5 * stream.normal(2 + i) + 1.0 + stream.uniform(1 + i);
+            b.near("noise of a step", &sum, &(0..63).map(at).collect::<Vec<_>>(), 2e-6);
+        }
+        let report = c.steps();
+        assert!(report.iter().any(|step| step.replays > 0), "{report:?}");
+    });
+}

@@ -1,0 +1,262 @@
+//! What of NVIDIA's this machine has, what is missing, and how to get it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use cudarc::driver::result as cu;
+use serde::Serialize;
+
+use crate::arch::Arch;
+use crate::cache::Cache;
+use crate::compile::Compiler;
+use crate::driver::real::context;
+use crate::library::{self, Found, Library};
+
+/// Driver version from which on the kernels of this program are known to load: that of CUDA 13.0.
+const DRIVER: i32 = 13_000;
+/// Compute capability from which on there is bf16, asynchronous copy and the matrix instructions used.
+const OLDEST: (u32, u32) = (7, 5);
+
+/// Something that is missing or does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Library or device.
+    pub what: String,
+    /// What is wrong.
+    pub why: String,
+    /// What to do about it.
+    pub how_to_get_it: String,
+    /// Whether a GPU cannot be used for it.
+    pub fatal: bool,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}. {}", self.what, self.why, self.how_to_get_it)
+    }
+}
+
+/// One GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceReport {
+    /// Number to ask for it by.
+    pub index: usize,
+    /// The driver's name of it.
+    pub name: String,
+    /// Compute capability, major and minor.
+    pub capability: (u32, u32),
+    /// Architecture that kernels are compiled for on it, where there is a compiler.
+    pub arch: Option<String>,
+    /// Bytes of memory.
+    pub memory: usize,
+    /// Bytes of memory that are free; nothing where the device could not be used to tell.
+    pub memory_free: Option<usize>,
+    /// Streaming multiprocessors.
+    pub multiprocessors: usize,
+    /// Most shared memory of a block in bytes.
+    pub shared_memory: usize,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The driver's library; its version is the newest CUDA that it runs.
+    pub driver: Option<Found>,
+    /// The compiler.
+    pub nvrtc: Option<Found>,
+    /// Matrix products.
+    pub cublas_lt: Option<Found>,
+    /// GPUs.
+    pub devices: Vec<DeviceReport>,
+    /// Folder that compiled kernels are kept in.
+    pub kernel_cache: Option<PathBuf>,
+    /// What is missing or does not fit.
+    pub problems: Vec<Problem>,
+}
+
+impl Report {
+    /// Whether a GPU can be used.
+    ///
+    /// # Errors
+    ///
+    /// What is in the way and how to get it, one sentence a problem.
+    pub fn usable(&self) -> Result<(), String> {
+        let fatal: Vec<_> = self.problems.iter().filter(|p| p.fatal).map(Problem::to_string).collect();
+        if fatal.is_empty() { Ok(()) } else { Err(fatal.join("\n")) }
+    }
+}
+
+/// A library that cannot be used, and how to get one that can.
+pub(crate) fn missing(library: Library, why: &str) -> Problem {
+    let how_to_get_it = match library {
+        Library::Driver => {
+            "It comes with the NVIDIA driver (580 or newer for CUDA 13): install your distribution's package, on \
+             Debian `nvidia-driver`; in a container start with `--gpus all`"
+        }
+        Library::Nvrtc => {
+            "It comes with the CUDA toolkit 13 (on Debian and Ubuntu `cuda-nvrtc-13-0` of NVIDIA's repository), or \
+             without root by `pip install nvidia-cuda-nvrtc==13.0.*`; set EBT_CUDA_LIBS to its folder if it lies \
+             elsewhere"
+        }
+        Library::CublasLt => {
+            "It comes with the CUDA toolkit 13 (on Debian and Ubuntu `libcublas-13-0` of NVIDIA's repository), or \
+             without root by `pip install nvidia-cublas==13.*`; set EBT_CUDA_LIBS to its folder if it lies elsewhere"
+        }
+    };
+    let (why, how_to_get_it) = (why.to_owned(), how_to_get_it.to_owned());
+    Problem { what: library.name().to_owned(), why, how_to_get_it, fatal: true }
+}
+
+/// Looks at the machine. Never panics; works where there is nothing of NVIDIA's at all.
+pub fn probe() -> Report {
+    std::panic::catch_unwind(look).unwrap_or_else(|_| {
+        let problem = Problem {
+            what: String::from("NVIDIA libraries"),
+            why: String::from("they do not work with this program"),
+            how_to_get_it: String::from("Install the driver and the libraries of CUDA 13"),
+            fatal: true,
+        };
+        Report { problems: vec![problem], ..Report::default() }
+    })
+}
+
+fn look() -> Report {
+    let mut report = Report::default();
+    let mut find = |library: Library| match library.load() {
+        Ok(found) => Some(found),
+        Err(why) => {
+            report.problems.push(missing(library, &why));
+            None
+        }
+    };
+    let (driver, nvrtc, cublas_lt) = (find(Library::Driver), find(Library::Nvrtc), find(Library::CublasLt));
+    (report.driver, report.nvrtc, report.cublas_lt) = (driver, nvrtc, cublas_lt);
+    match Cache::open() {
+        Ok(cache) => report.kernel_cache = Some(cache.folder().to_owned()),
+        Err(why) => report.problems.push(Problem {
+            what: String::from("kernel cache"),
+            why: format!("{why}; kernels are compiled in every run"),
+            how_to_get_it: String::from("Set EBT_CACHE_DIR to a folder that can be written"),
+            fatal: false,
+        }),
+    }
+    let supported = match report.nvrtc {
+        Some(_) => Compiler::new().and_then(|c| c.supported()).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    if report.driver.is_some() {
+        look_at_devices(&mut report, &supported);
+    }
+    if let (Some(_), Some(_)) = (&report.driver, &report.nvrtc) {
+        report.problems.extend(mismatch(library::driver_version(), library::nvrtc_version()));
+    }
+    report
+}
+
+/// Whether code of the compiler loads in the driver.
+fn mismatch(driver: Result<i32, String>, nvrtc: Result<(i32, i32), String>) -> Option<Problem> {
+    let (driver, (major, minor)) = (driver.ok()?, nvrtc.ok()?);
+    let runs = format!("the driver runs CUDA {}.{}", driver / 1000, driver % 1000 / 10);
+    let (why, fatal) = if major > driver / 1000 {
+        (format!("{runs}, code of libnvrtc {major}.{minor} does not load in it"), true)
+    } else if driver < DRIVER {
+        (format!("{runs}, older than the 13.0 that this program is made for"), false)
+    } else {
+        return None;
+    };
+    let how = "Update the driver to 580 or newer, or install a libnvrtc of the driver's CUDA version";
+    Some(Problem { what: String::from("driver version"), why, how_to_get_it: how.to_owned(), fatal })
+}
+
+fn look_at_devices(report: &mut Report, supported: &[u32]) {
+    let mut problem = |why: String, how: &str, fatal: bool| {
+        report.problems.push(Problem { what: String::from("GPU"), why, how_to_get_it: how.to_owned(), fatal });
+    };
+    let check = "See whether `nvidia-smi` lists a GPU; in a container start with `--gpus all`";
+    let count = match context::device_count() {
+        Ok(0) => return problem(String::from("the driver finds none"), check, true),
+        Ok(count) => count,
+        Err(why) => return problem(why, check, true),
+    };
+    let mut devices = Vec::new();
+    let mut fitting = 0;
+    for index in 0..count {
+        match look_at(index, supported) {
+            Ok(device) if device.capability < OLDEST => {
+                let (major, minor) = device.capability;
+                let why = format!("GPU {index} ({}) has compute capability {major}.{minor}", device.name);
+                problem(why, "The kernels need 7.5 (Turing) or newer", false);
+                devices.push(device);
+            }
+            Ok(device) => {
+                fitting += 1;
+                devices.push(device);
+            }
+            Err(why) => problem(format!("GPU {index}: {why}"), check, false),
+        }
+    }
+    if fitting == 0 {
+        problem(String::from("none can be used"), "The kernels need compute capability 7.5 (Turing) or newer", true);
+    }
+    report.devices = devices;
+}
+
+fn look_at(index: usize, supported: &[u32]) -> Result<DeviceReport, String> {
+    let device = context::device(index)?;
+    let name = cu::device::get_name(device).map_err(|e| context::words("name", e))?;
+    // SAFETY: the device exists
+    let memory = unsafe { cu::device::total_mem(device) }.map_err(|e| context::words("memory", e))?;
+    let capability = context::capability(device);
+    let (multiprocessors, shared_memory) = context::sizes(device);
+    let arch = Arch::for_device(capability, supported).ok().map(|arch| arch.to_string());
+    let memory_free = free_memory(device);
+    Ok(DeviceReport { index, name, capability, arch, memory, memory_free, multiprocessors, shared_memory })
+}
+
+/// Free memory of a device, which only a context can tell.
+fn free_memory(device: cudarc::driver::sys::CUdevice) -> Option<usize> {
+    let before = cu::ctx::get_current().ok()?;
+    // SAFETY: the device exists; what is retained is released, and the thread gets back the context it had
+    unsafe {
+        let context = cu::primary_ctx::retain(device).ok()?;
+        let free = cu::ctx::set_current(context).and_then(|()| cu::mem_get_info()).ok().map(|(free, _)| free);
+        let _ = cu::ctx::set_current(before.unwrap_or(std::ptr::null_mut()));
+        let _ = cu::primary_ctx::release(device);
+        free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_looked_at_without_panic_and_problems_say_what_to_do() {
+        let report = probe();
+        assert_eq!(report.usable().is_err(), report.problems.iter().any(|p| p.fatal));
+        assert_eq!(report.driver.is_none(), report.problems.iter().any(|p| p.what == "libcuda"));
+        for problem in &report.problems {
+            assert!(!problem.why.is_empty() && !problem.how_to_get_it.is_empty(), "{problem}");
+        }
+    }
+
+    #[test]
+    fn an_old_driver_is_told_from_one_that_cannot_load_the_code() {
+        assert_eq!(mismatch(Ok(13_000), Ok((13, 0))), None);
+        assert_eq!(mismatch(Ok(13_020), Ok((12, 9))), None);
+        assert!(!mismatch(Ok(12_080), Ok((12, 8))).unwrap().fatal);
+        let fatal = mismatch(Ok(12_080), Ok((13, 0))).unwrap();
+        assert!(fatal.fatal && fatal.why.contains("CUDA 12.8") && fatal.why.contains("13.0"), "{fatal}");
+        assert_eq!(mismatch(Err(String::new()), Ok((13, 0))), None);
+    }
+
+    #[test]
+    fn only_fatal_problems_make_a_report_unusable() {
+        let mut report = Report::default();
+        report.problems.push(Problem { fatal: false, ..missing(Library::Nvrtc, "slow") });
+        assert_eq!(report.usable(), Ok(()));
+        report.problems.push(missing(Library::CublasLt, "it was not found"));
+        let text = report.usable().unwrap_err();
+        assert!(text.starts_with("libcublasLt: it was not found. It comes with"), "{text}");
+    }
+}

@@ -1,0 +1,220 @@
+//! Parameters in the storage type of products.
+//!
+//! Parameters are kept in single precision and multiplied in 16 bits. The rounded copy of a parameter is made when a
+//! product first asks for it and kept beside the parameter's memory, so all handles and views share it. Who writes a
+//! parameter either writes the copy too ([`Cuda::live_shadow`]) or says that the copy is out of date
+//! ([`Cuda::touched`]).
+//!
+//! A recorded step (see [`crate::graph`]) runs without this code. Its recording notes on which copies it relied and in
+//! which state it left them; before a replay the first are brought up to date, after it the second are set.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use crate::matrix::{Matrix, Shadow};
+use crate::pool::{Block, COMMON};
+use crate::{Cuda, Kind};
+
+/// A parameter's copy without keeping either alive.
+#[derive(Clone, Debug)]
+struct Noted {
+    block: Weak<Block>,
+    shadow: Weak<RefCell<Shadow>>,
+}
+
+impl Noted {
+    fn is(&self, slot: &Rc<RefCell<Shadow>>) -> bool {
+        std::ptr::eq(self.shadow.as_ptr(), Rc::as_ptr(slot))
+    }
+
+    /// The parameter, if it still exists.
+    fn original(&self) -> Option<Matrix> {
+        let (block, shadow) = (self.block.upgrade()?, self.shadow.upgrade()?);
+        let columns = shadow.borrow().elements;
+        Some(Matrix { block: Some(block), shadow: Some(shadow), kind: Kind::F32, start: 0, rows: 1, columns })
+    }
+}
+
+/// What a recorded step assumes of shadows and leaves behind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ShadowLog {
+    /// Fresh when the recording first met them, before it wrote them.
+    relied: Vec<Noted>,
+    /// Written by the recording, or brought up to date in it.
+    changed: Vec<Noted>,
+    /// State of `changed` at the end.
+    states: Vec<bool>,
+}
+
+impl ShadowLog {
+    fn note(list: &mut Vec<Noted>, m: &Matrix, slot: &Rc<RefCell<Shadow>>) {
+        if !list.iter().any(|noted| noted.is(slot)) {
+            let block = m.block.as_ref().map_or_else(Weak::new, Rc::downgrade);
+            list.push(Noted { block, shadow: Rc::downgrade(slot) });
+        }
+    }
+
+    /// Ends a recording that is not to be used: nothing of it was done.
+    pub(crate) fn spoil(&self) {
+        for slot in self.changed.iter().filter_map(|noted| noted.shadow.upgrade()) {
+            slot.borrow_mut().fresh = false;
+        }
+    }
+
+    /// Ends the recording.
+    pub(crate) fn close(&mut self) {
+        let fresh = |noted: &Noted| noted.shadow.upgrade().is_some_and(|slot| slot.borrow().fresh);
+        self.states = self.changed.iter().map(fresh).collect();
+    }
+}
+
+impl Cuda {
+    /// `m` in the storage type of activations: itself where that is its own, for a parameter a copy that is kept and
+    /// brought up to date when the parameter was written.
+    pub(crate) fn shadow(&self, m: &Matrix) -> Matrix {
+        let kind = self.stream_kind();
+        if m.kind == kind {
+            return m.clone();
+        }
+        let Some(slot) = &m.shadow else { return self.cast(m, kind) };
+        let changed_before =
+            self.shadow_log.borrow().as_ref().is_some_and(|log| log.changed.iter().any(|n| n.is(slot)));
+        if slot.borrow().fresh {
+            if !changed_before && let Some(log) = self.shadow_log.borrow_mut().as_mut() {
+                ShadowLog::note(&mut log.relied, m, slot);
+            }
+        } else {
+            self.refresh(m, slot);
+            self.note_change(m, slot);
+        }
+        let copy = slot.borrow().copy.as_ref().map(|copy| copy.shaped(m.start, m.rows, m.columns));
+        // without memory the failure is kept; the result is as unwritten as that of any failed operation
+        copy.unwrap_or_else(|| Matrix { block: None, shadow: None, kind, start: 0, ..m.clone() })
+    }
+
+    /// The copy of the whole parameter `m` if it is up to date: a kernel that writes `m` and the copy leaves it so.
+    /// Without one, the writer calls [`Cuda::touched`].
+    pub(crate) fn live_shadow(&self, m: &Matrix) -> Option<Matrix> {
+        let slot = m.shadow.as_ref()?;
+        let copy = {
+            let shadow = slot.borrow();
+            shadow.copy.as_ref().filter(|_| shadow.fresh)?.shaped(m.start, m.rows, m.columns)
+        };
+        self.note_change(m, slot);
+        Some(copy)
+    }
+
+    /// Says that `m` was written, so its copy is out of date.
+    pub(crate) fn touched(&self, m: &Matrix) {
+        let Some(slot) = &m.shadow else { return };
+        let had_copy = {
+            let mut shadow = slot.borrow_mut();
+            shadow.fresh = false;
+            shadow.copy.is_some()
+        };
+        if had_copy {
+            self.note_change(m, slot);
+        }
+    }
+
+    fn note_change(&self, m: &Matrix, slot: &Rc<RefCell<Shadow>>) {
+        if let Some(log) = self.shadow_log.borrow_mut().as_mut() {
+            ShadowLog::note(&mut log.changed, m, slot);
+        }
+    }
+
+    /// Writes the copy of the whole block that `m` lies in, in place where there is one: recordings hold its address.
+    fn refresh(&self, m: &Matrix, slot: &Rc<RefCell<Shadow>>) {
+        let kind = self.stream_kind();
+        let original = Matrix { start: 0, rows: 1, columns: slot.borrow().elements, ..m.clone() };
+        let copy = slot.borrow().copy.clone();
+        let copy = match copy {
+            Some(copy) => {
+                let rounded = self.cast(&original, kind);
+                if rounded.block.is_some() && self.is_sound() {
+                    self.check(self.driver.copy(rounded.address(), copy.address(), copy.bytes()));
+                }
+                copy
+            }
+            None => {
+                // it outlives a recorded step, like the parameter
+                let arena = self.pool.enter(COMMON);
+                let copy = self.cast(&original, kind);
+                self.pool.enter(arena);
+                copy
+            }
+        };
+        let mut shadow = slot.borrow_mut();
+        shadow.fresh = copy.block.is_some() && self.is_sound();
+        shadow.copy = Some(copy).filter(|copy| copy.block.is_some());
+    }
+
+    /// Brings the copies up to date that a recorded step relies on.
+    pub(crate) fn before_replay(&self, log: &ShadowLog) {
+        for noted in &log.relied {
+            let Some(original) = noted.original() else { continue };
+            let Some(slot) = &original.shadow else { continue };
+            let stale = !slot.borrow().fresh;
+            if stale {
+                self.refresh(&original, slot);
+            }
+        }
+    }
+
+    /// Sets the states that a recorded step leaves copies in.
+    pub(crate) fn after_replay(&self, log: &ShadowLog) {
+        for (noted, fresh) in log.changed.iter().zip(&log.states) {
+            if let Some(slot) = noted.shadow.upgrade() {
+                slot.borrow_mut().fresh = *fresh;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Precision;
+
+    #[test]
+    fn clones_and_views_share_one_copy() {
+        let cuda = Cuda::dry(Precision::F16);
+        let w = cuda.op_upload(4, 3, &[0.5; 12]);
+        let clone = w.clone();
+        let copy = cuda.shadow(&w);
+        assert_eq!((copy.kind(), copy.rows(), copy.columns()), (Kind::F16, 4, 3));
+        assert_eq!(cuda.shadow(&clone).address(), copy.address());
+        let row = cuda.shadow(&w.shaped(6, 1, 3));
+        assert_eq!((row.address(), row.rows(), row.columns()), (copy.address() + 12, 1, 3));
+    }
+
+    #[test]
+    fn who_writes_a_view_puts_the_copy_out_of_date() {
+        let cuda = Cuda::dry(Precision::Bf16);
+        let w = cuda.op_upload(4, 3, &[0.5; 12]);
+        assert!(cuda.live_shadow(&w).is_none());
+        let copy = cuda.shadow(&w);
+        assert_eq!(cuda.live_shadow(&w).map(|m| m.address()), Some(copy.address()));
+        cuda.op_write(&mut w.shaped(3, 1, 3), &[1.0; 3]);
+        assert!(cuda.live_shadow(&w).is_none());
+        assert_eq!(cuda.shadow(&w).address(), copy.address());
+        assert!(cuda.live_shadow(&w).is_some());
+    }
+
+    #[test]
+    fn single_precision_needs_no_copy() {
+        let cuda = Cuda::dry(Precision::Tf32);
+        let w = cuda.op_upload(2, 2, &[0.5; 4]);
+        let before = cuda.memory_report();
+        assert_eq!(cuda.shadow(&w).address(), w.address());
+        assert_eq!(cuda.memory_report(), before);
+    }
+
+    #[test]
+    fn a_copy_does_not_keep_its_parameter_from_being_alone() {
+        let cuda = Cuda::dry(Precision::Bf16);
+        let w = cuda.op_upload(2, 2, &[0.5; 4]);
+        cuda.shadow(&w);
+        assert!(w.is_alone());
+    }
+}

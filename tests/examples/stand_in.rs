@@ -1,0 +1,9 @@
+//! Prints the folder of the stand-in for NVIDIA's libraries, for `EBT_CUDA_LIBS`:
+//!
+//! ```sh
+//! EBT_CUDA_LIBS=$(cargo run -q --release -p ebt-tests --example stand_in) \
+//!     cargo test --release -p ebt-cuda --lib --locked -- --include-ignored
+//! ```
+fn main() {
+    println!("{}", ebt_tests::stand_in::library_directory().display());
+}

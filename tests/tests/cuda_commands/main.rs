@@ -1,0 +1,12 @@
+//! Commands that compute on a GPU, as a user types them, on the stand-in for NVIDIA's libraries: what they print, and the
+//! sentence and exit status where something is missing.
+//!
+//! The stand-in is no GPU: speed means nothing here, and a pass is not a pass on a GPU.
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod doctor;
+mod parity;
+mod program;
+mod refusals;
+mod training;

@@ -1,0 +1,16 @@
+//! The stand-in device itself: what it runs it runs right, and the mistakes it is there for it finds.
+//!
+//! Through the bindings that the backend uses, so that the libraries are found and called as they will be.
+
+// helpers of tests fail as tests do
+#![allow(clippy::unwrap_used)]
+
+mod copies;
+mod device;
+mod graphs;
+mod kernels;
+mod memory;
+mod mistakes;
+mod modules;
+mod products;
+mod programs;
