@@ -1,6 +1,6 @@
 //! Matrices `(n,V)` of a rollout, stored or given by logits: candidate distributions and directions.
 
-use crate::compute::{Backend, CrossEntropy, Rows};
+use crate::compute::{Backend, Rows};
 
 /// The candidate distributions `P (n,V)` of all positions.
 #[derive(Clone, Debug)]
@@ -30,67 +30,38 @@ impl<T: Clone> Distribution<T> {
         }
     }
 
-    /// `P w`, `(n,D)`.
-    pub(super) fn mix<B: Backend<Array = T>>(&self, b: &B, w: &T) -> T {
+    /// As what products take.
+    pub(super) fn view<I>(&self) -> Wide<'_, T, I> {
         match self {
-            Self::Stored(p) => b.linear_adjoint(p, w),
-            Self::Logits { y, lse } => b.mix_rows(rows(y, lse), w),
-        }
-    }
-
-    /// `slot += P^T x`.
-    pub(super) fn collect<B: Backend<Array = T>>(&self, b: &B, slot: &mut T, x: &T) {
-        match self {
-            Self::Stored(p) => b.collect_product(slot, 0, p, x),
-            Self::Logits { y, lse } => b.collect_rows(slot, rows(y, lse), x),
+            Self::Stored(p) => Wide::Stored(p),
+            Self::Logits { y, lse } => Wide::Rows(Rows { logits: y, lse, scale: None, targets: None }),
         }
     }
 }
 
-fn rows<'a, T, I>(logits: &'a T, lse: &'a T) -> Rows<'a, T, I> {
-    Rows { logits, lse, scale: None, targets: None }
-}
-
-/// A direction `u (n,V)` of the tangent pass.
+/// A matrix `m (n,V)` to be multiplied: a distribution, or a direction of the tangent pass.
 #[derive(Debug)]
-pub(super) enum Direction<'a, T, I> {
+pub(super) enum Wide<'a, T, I> {
     /// The matrix.
     Stored(&'a T),
-    /// `scale (softmax(y) - q)`, see [`Rows`].
-    Logits {
-        /// Next state.
-        y: &'a T,
-        /// Log-sum-exp of its rows.
-        lse: &'a T,
-        /// Factor of every row.
-        scale: &'a T,
-        /// Next tokens.
-        targets: &'a I,
-        /// Label softening.
-        spec: CrossEntropy,
-    },
+    /// What gives it.
+    Rows(Rows<'a, T, I>),
 }
 
-impl<'a, T: Clone, I> Direction<'a, T, I> {
-    fn rows(y: &'a T, lse: &'a T, scale: &'a T, targets: &'a I, spec: CrossEntropy) -> Rows<'a, T, I> {
-        Rows { logits: y, lse, scale: Some(scale), targets: Some((targets, spec)) }
-    }
-
-    /// `u w`, `(n,D)`.
+impl<T: Clone, I> Wide<'_, T, I> {
+    /// `m w`, `(n,D)`.
     pub(super) fn mix<B: Backend<Array = T, Index = I>>(&self, b: &B, w: &T) -> T {
         match *self {
-            Self::Stored(u) => b.linear_adjoint(u, w),
-            Self::Logits { y, lse, scale, targets, spec } => b.mix_rows(Self::rows(y, lse, scale, targets, spec), w),
+            Self::Stored(m) => b.linear_adjoint(m, w),
+            Self::Rows(m) => b.mix_rows(m, w),
         }
     }
 
-    /// `slot += u^T x`.
+    /// `slot += m^T x`.
     pub(super) fn collect<B: Backend<Array = T, Index = I>>(&self, b: &B, slot: &mut T, x: &T) {
         match *self {
-            Self::Stored(u) => b.collect_product(slot, 0, u, x),
-            Self::Logits { y, lse, scale, targets, spec } => {
-                b.collect_rows(slot, Self::rows(y, lse, scale, targets, spec), x);
-            }
+            Self::Stored(m) => b.collect_product(slot, 0, m, x),
+            Self::Rows(m) => b.collect_rows(slot, m, x),
         }
     }
 }

@@ -156,7 +156,7 @@ impl<B: Backend> Scene<'_, B> {
     /// `P W_v`, `(n,D)`.
     pub fn mix_distribution(&self, p: &Distribution<B::Array>) -> B::Array {
         let left = self.b.enter(Scope::Vocabulary);
-        let mixed = p.mix(self.b, self.vocabulary());
+        let mixed = p.view().mix(self.b, self.vocabulary());
         self.b.enter(left);
         mixed
     }

@@ -58,13 +58,21 @@ fn choose(report: &ebt_cuda::Report, index: Option<usize>, precision: Precision)
         ));
     }
     let precision = match precision {
-        Precision::Auto if gpu.capability < (8, 0) => ebt_cuda::Precision::F16,
+        Precision::Auto if gpu.capability < (8, 0) => Precision::F16,
+        other => other,
+    };
+    Ok(ebt_cuda::Options { precision: numbers(precision), device: gpu.index, ..ebt_cuda::Options::default() })
+}
+
+/// The numbers of the backend; [`Precision::Auto`] is bf16.
+#[cfg(feature = "cuda")]
+pub fn numbers(precision: Precision) -> ebt_cuda::Precision {
+    match precision {
         Precision::Auto | Precision::Bf16 => ebt_cuda::Precision::Bf16,
         Precision::F32 => ebt_cuda::Precision::F32,
         Precision::Tf32 => ebt_cuda::Precision::Tf32,
         Precision::F16 => ebt_cuda::Precision::F16,
-    };
-    Ok(ebt_cuda::Options { precision, device: gpu.index, ..ebt_cuda::Options::default() })
+    }
 }
 
 /// There is none.

@@ -1,7 +1,7 @@
 //! Arguments that several commands share.
 
 mod device;
-mod gpu;
+pub(crate) mod gpu;
 mod json;
 mod storage;
 

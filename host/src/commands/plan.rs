@@ -166,13 +166,7 @@ fn step<B: Backend>(b: &B, trainer: &mut Trainer<B>, config: &RunConfig, number:
 /// Most bytes that training takes from a GPU: the backend's own code runs without a device and counts.
 #[cfg(feature = "cuda")]
 fn gpu_peak(config: &RunConfig, precision: Precision) -> Result<usize> {
-    use ebt_cuda::Cuda;
-    let b = Cuda::dry(match precision {
-        Precision::F32 => ebt_cuda::Precision::F32,
-        Precision::Tf32 => ebt_cuda::Precision::Tf32,
-        Precision::Auto | Precision::Bf16 => ebt_cuda::Precision::Bf16,
-        Precision::F16 => ebt_cuda::Precision::F16,
-    });
+    let b = ebt_cuda::Cuda::dry(crate::cli::gpu::numbers(precision));
     let layout = ParameterLayout::new(&config.model);
     let weights = layout.entries.iter().map(|e| b.upload(e.rows, e.columns, &vec![0.0; e.len()])).collect();
     let (model, optimizer) = (config.model.clone(), config.optimizer.clone());

@@ -21,28 +21,15 @@ macro_rules! instantiate_suites {
     ($name:ident, $factory:ty) => {
         mod $name {
             use super::*;
+            $crate::instantiate_suites! { @single $factory }
+            $crate::instantiate_suites! { @coarse $factory }
             $crate::instantiate_suites! { @each $factory,
-                operations::elementwise, operations::movement, operations::products, operations::bands,
-                operations::norms, operations::pointwise, operations::cross_entropies, operations::attentions,
-                operations::sinks, operations::attention_follows_its_definition,
-                composition::fused_operations_equal_their_compositions,
-                routing::experts_are_chosen_as_the_reference_chooses,
-                storage::values_survive_the_device, storage::noise_is_the_reference_noise,
-                storage::in_place_operations, storage::optimiser_and_average,
-                handles::writing_through_one_handle_leaves_the_others,
-                replay::a_replayed_pass_equals_a_recomputed_one, replay::another_computation_is_reported,
-                leakage::later_tokens_do_not_reach_earlier_energies, leakage::candidates_do_not_reach_each_other,
-                leakage::documents_do_not_reach_each_other, leakage::the_baseline_does_not_look_ahead,
-                properties::a_wide_window_is_full_attention, properties::adaln_zero_blocks_are_the_identity,
-                properties::uniform_gates_owe_exactly_the_coefficient,
+                replay::another_computation_is_reported,
+                properties::a_wide_window_is_full_attention, properties::uniform_gates_owe_exactly_the_coefficient,
                 properties::an_unconditioned_observed_stream_serves_every_landscape,
-                accumulation::micro_batches_add_up_to_the_batch,
-                training::loss_and_gradients_equal_the_reference, training::a_tiny_problem_is_learned,
-                training::a_refused_step_leaves_the_weights,
-                training::routing_biases_follow_the_load_and_averages_warm_up, training::rollouts_continue_from_the_replay_buffer,
-                modulation::modulations_equal_their_definition, modulation::lists_are_cleared,
-                vocabulary::rows_of_distributions_equal_their_definition,
-                vocabulary::uniform_draws_are_the_reference_draws, vocabulary::whole_updates_equal_single_ones,
+                accumulation::micro_batches_add_up_to_the_batch, training::loss_and_gradients_equal_the_reference,
+                training::routing_biases_follow_the_load_and_averages_warm_up,
+                training::rollouts_continue_from_the_replay_buffer,
             }
         }
     };
@@ -57,29 +44,34 @@ macro_rules! instantiate_suites {
         mod $name {
             use super::*;
             $crate::instantiate_suites! { @single $factory }
-            $crate::instantiate_suites! { @each $factory,
-                storage::values_survive_the_device, storage::noise_is_the_reference_noise,
-                handles::writing_through_one_handle_leaves_the_others,
-                replay::a_replayed_pass_equals_a_recomputed_one,
-                leakage::later_tokens_do_not_reach_earlier_energies, leakage::candidates_do_not_reach_each_other,
-                leakage::documents_do_not_reach_each_other, leakage::the_baseline_does_not_look_ahead,
-                properties::adaln_zero_blocks_are_the_identity,
-                training::a_tiny_problem_is_learned, training::a_refused_step_leaves_the_weights,
-                vocabulary::uniform_draws_are_the_reference_draws,
-            }
+            $crate::instantiate_suites! { @coarse $factory }
         }
     };
+    // single operations
     (@single $factory:ty) => {
-            $crate::instantiate_suites! { @each $factory,
-                operations::elementwise, operations::movement, operations::products, operations::bands,
-                operations::norms, operations::pointwise, operations::cross_entropies, operations::attentions,
-                operations::sinks, operations::attention_follows_its_definition,
-                composition::fused_operations_equal_their_compositions,
-                routing::experts_are_chosen_as_the_reference_chooses,
-                storage::in_place_operations, storage::optimiser_and_average,
-                modulation::modulations_equal_their_definition, modulation::lists_are_cleared,
-                vocabulary::rows_of_distributions_equal_their_definition, vocabulary::whole_updates_equal_single_ones,
-            }
+        $crate::instantiate_suites! { @each $factory,
+            operations::elementwise, operations::movement, operations::products, operations::bands,
+            operations::norms, operations::pointwise, operations::cross_entropies, operations::attentions,
+            operations::sinks, operations::attention_follows_its_definition,
+            composition::fused_operations_equal_their_compositions,
+            routing::experts_are_chosen_as_the_reference_chooses,
+            storage::in_place_operations, storage::optimiser_and_average,
+            modulation::modulations_equal_their_definition, modulation::lists_are_cleared,
+            vocabulary::rows_of_distributions_equal_their_definition, vocabulary::whole_updates_equal_single_ones,
+        }
+    };
+    // everything else that holds in numbers of few bits
+    (@coarse $factory:ty) => {
+        $crate::instantiate_suites! { @each $factory,
+            storage::values_survive_the_device, storage::noise_is_the_reference_noise,
+            handles::writing_through_one_handle_leaves_the_others,
+            replay::a_replayed_pass_equals_a_recomputed_one,
+            leakage::later_tokens_do_not_reach_earlier_energies, leakage::candidates_do_not_reach_each_other,
+            leakage::documents_do_not_reach_each_other, leakage::the_baseline_does_not_look_ahead,
+            properties::adaln_zero_blocks_are_the_identity,
+            training::a_tiny_problem_is_learned, training::a_refused_step_leaves_the_weights,
+            vocabulary::uniform_draws_are_the_reference_draws,
+        }
     };
     (@each $factory:ty, $($module:ident :: $suite:ident),* $(,)?) => {
         $(#[test]

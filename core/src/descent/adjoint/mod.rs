@@ -9,7 +9,7 @@ mod streamed;
 
 use alloc::vec::Vec;
 
-use super::distribution::Direction;
+use super::distribution::Wide;
 use super::rollout::{self, Evaluated, Scene};
 use super::update_rule::{pull_back, through_limits};
 use crate::compute::{Backend, CrossEntropy, Scope};
@@ -377,7 +377,7 @@ impl<'a, B: Backend> Work<'a, '_, B> {
             mixed = scene.mix(&u);
         }
         let unrolled = scene.objective.flow == Flow::Unrolled && i > 0;
-        let hp = if tangent { Some(self.second_order(i, &at, &Direction::Stored(&u), &mixed)?) } else { None };
+        let hp = if tangent { Some(self.second_order(i, &at, &Wide::Stored(&u), &mixed)?) } else { None };
         drop(mixed);
         Ok(unrolled.then(|| {
             let mut hu = hp.map(|hp| scene.unmix(&hp));

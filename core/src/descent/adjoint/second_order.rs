@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Outcome, Work};
 use crate::compute::Backend;
-use crate::descent::distribution::Direction;
+use crate::descent::distribution::Wide;
 use crate::descent::lyapunov;
 use crate::descent::rollout::Evaluated;
 use crate::dual::{Dual, DualTensor};
@@ -18,7 +18,7 @@ impl<B: Backend> Work<'_, '_, B> {
         &mut self,
         i: usize,
         at: &Evaluated<B::Array, B::Index>,
-        u: &Direction<'_, B::Array, B::Index>,
+        u: &Wide<'_, B::Array, B::Index>,
         mixed: &B::Array,
     ) -> Result<B::Array> {
         let (s, key) = self.ready(i);
@@ -63,7 +63,7 @@ impl<B: Backend> Work<'_, '_, B> {
         u.collect(b, slot, &dp.value);
         let (rows, columns) = b.shape(&dp.value);
         let tangent = dp.tangent.unwrap_or_else(|| b.fill(rows, columns, 0.0));
-        at.p.collect(b, slot, &tangent);
+        at.p.view().collect(b, slot, &tangent);
         Ok(tangent)
     }
 

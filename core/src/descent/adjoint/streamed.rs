@@ -2,7 +2,7 @@
 
 use super::{Kept, Outcome, Work};
 use crate::compute::{Backend, CrossEntropy, Rows};
-use crate::descent::distribution::Direction;
+use crate::descent::distribution::Wide;
 use crate::error::{Error, Result};
 
 impl<B: Backend> Work<'_, '_, B> {
@@ -16,13 +16,13 @@ impl<B: Backend> Work<'_, '_, B> {
         let spec = CrossEntropy { smoothing: scene.objective.smoothing(i, scene.steps) };
         let targets = self.target.targets;
         let lse = b.log_sum_exp(&next);
-        let scaled = Rows { logits: &next, lse: &lse, scale: Some(&rows), targets: Some((targets, spec)) };
-        self.book(i, (weight, factor), &b.cross_entropy_rows(scaled), out);
+        let v = Rows { logits: &next, lse: &lse, scale: Some(&rows), targets: Some((targets, spec)) };
+        self.book(i, (weight, factor), &b.cross_entropy_rows(v), out);
         if weight == 0.0 {
             return Ok(());
         }
         let scale = b.mul(&rows, &b.scale(&self.moves, -1.0));
-        let u = Direction::Logits { y: &next, lse: &lse, scale: &scale, targets, spec };
+        let u = Wide::Rows(Rows { scale: Some(&scale), ..v });
         let mixed = u.mix(b, scene.vocabulary());
         self.step_size(&mixed, &at.dp);
         if self.needs_tangent(i) {
