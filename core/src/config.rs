@@ -1,11 +1,10 @@
 //! What a model is: sizes and semantics, validated before anything is built.
 
-use alloc::format;
-use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "alloc")]
 use crate::compute::{Attention, RouteSpec};
-use crate::error::{Error, Result};
+use crate::fault::{Fault, Problem, not_negative, positive, refuse, size};
 
 /// How a state moves against the energy's gradient (SPEC section 1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +105,7 @@ impl Default for MoeConfig {
 
 impl MoeConfig {
     /// The routing rule.
+    #[cfg(feature = "alloc")]
     pub fn route(&self) -> RouteSpec {
         RouteSpec { experts: self.n_routed, top_k: self.top_k, groups: self.n_group, top_groups: self.topk_group }
     }
@@ -181,10 +181,6 @@ impl Default for Config {
     }
 }
 
-fn refuse<T>(field: &'static str, message: String) -> Result<T> {
-    Err(Error::Config { field, message })
-}
-
 /// Largest size of any dimension: keeps every product of two far from overflow.
 const LARGEST: usize = 1 << 28;
 
@@ -199,9 +195,10 @@ impl Config {
     }
     /// Rows of the stacked query, key and value projection: `(H + 2K) d`.
     pub fn qkv_rows(&self) -> usize {
-        (self.heads + 2 * self.key_heads()) * self.head_width()
+        self.key_heads().saturating_mul(2).saturating_add(self.heads).saturating_mul(self.head_width())
     }
     /// Attention geometry for `batch` sequences of `context` positions.
+    #[cfg(feature = "alloc")]
     pub fn attention(&self, batch: usize, context: usize) -> Attention {
         Attention {
             batch,
@@ -218,8 +215,22 @@ impl Config {
     }
 
     /// Refuses what cannot be built, naming the field.
-    pub fn validate(&self) -> Result<()> {
-        let sizes = [
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Error::Config`].
+    #[cfg(feature = "alloc")]
+    pub fn validate(&self) -> crate::error::Result<()> {
+        Ok(self.check()?)
+    }
+
+    /// Refuses what cannot be built, naming the field; without memory and for any values.
+    ///
+    /// # Errors
+    ///
+    /// The first field that cannot be used.
+    pub fn check(&self) -> Result<(), Fault> {
+        for (field, found) in [
             ("vocab", self.vocab),
             ("dim", self.dim),
             ("layers", self.layers),
@@ -229,80 +240,66 @@ impl Config {
             ("context", self.context),
             ("landscapes", self.landscapes),
             ("window", self.window.unwrap_or(1)),
-        ];
-        for (field, size) in sizes {
-            if size == 0 || size > LARGEST {
-                return refuse(field, format!("must be between 1 and {LARGEST}, got {size}"));
-            }
+        ] {
+            size(field, found, LARGEST)?;
         }
         if self.layers > 4096 || self.landscapes > 4096 {
-            return refuse("layers", String::from("layers and landscapes are limited to 4096"));
+            return refuse("layers", Problem::Rule("layers and landscapes are limited to 4096"));
         }
-        let (width, heads, keys) = (self.head_width(), self.heads, self.key_heads());
-        if width == 0 || width % 2 == 1 || width > LARGEST {
-            return refuse("head_dim", format!("rotary pairs need an even head width, got {width}"));
+        let (found, heads, keys) = (self.head_width(), self.heads, self.key_heads());
+        if found == 0 || found % 2 == 1 || found > LARGEST {
+            return refuse("head_dim", Problem::Count { rule: "rotary pairs need an even head width", found });
         }
         if !heads.is_multiple_of(keys) {
-            return refuse("kv_heads", format!("{keys} key heads do not divide {heads} query heads"));
+            let after = "query heads";
+            return refuse(
+                "kv_heads",
+                Problem::Pair { first: keys, between: "key heads do not divide", second: heads, after },
+            );
         }
-        if !(self.rope_theta.is_finite() && self.rope_theta > 0.0) {
-            return refuse("rope_theta", format!("must be positive, got {}", self.rope_theta));
-        }
-        if !(self.eps.is_finite() && self.eps > 0.0) {
-            return refuse("eps", format!("must be positive, got {}", self.eps));
-        }
-        if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            return refuse("alpha", format!("must be positive, got {}", self.alpha));
-        }
-        match &self.moe {
-            Some(moe) => moe.validate(self.layers),
-            None => Ok(()),
-        }
+        positive("rope_theta", self.rope_theta)?;
+        positive("eps", self.eps)?;
+        positive("alpha", self.alpha)?;
+        self.moe.as_ref().map_or(Ok(()), |moe| moe.check(self.layers))
     }
 }
 
 impl MoeConfig {
-    fn validate(&self, layers: usize) -> Result<()> {
-        let sizes = [
+    fn check(&self, layers: usize) -> Result<(), Fault> {
+        for (field, found) in [
             ("moe.n_routed", self.n_routed),
             ("moe.top_k", self.top_k),
             ("moe.hidden", self.hidden),
             ("moe.n_group", self.n_group),
             ("moe.topk_group", self.topk_group),
-        ];
-        for (field, size) in sizes {
-            if size == 0 || size > 1 << 20 {
-                return refuse(field, format!("must be between 1 and {}, got {size}", 1 << 20));
-            }
+        ] {
+            size(field, found, 1 << 20)?;
         }
         if self.n_shared > 1 << 16 {
-            return refuse("moe.n_shared", format!("{} shared experts are too many", self.n_shared));
+            let rule = "at most 65536 shared experts are possible";
+            return refuse("moe.n_shared", Problem::Count { rule, found: self.n_shared });
         }
+        let pair =
+            |field, first, between, second, after| refuse(field, Problem::Pair { first, between, second, after });
         if self.top_k > self.n_routed {
-            return refuse("moe.top_k", format!("{} of {} experts cannot be chosen", self.top_k, self.n_routed));
+            return pair("moe.top_k", self.top_k, "of", self.n_routed, "experts cannot be chosen");
         }
         if !self.n_routed.is_multiple_of(self.n_group) {
-            return refuse("moe.n_group", format!("{} groups do not divide {} experts", self.n_group, self.n_routed));
+            return pair("moe.n_group", self.n_group, "groups do not divide", self.n_routed, "experts");
         }
         if self.topk_group > self.n_group {
-            return refuse(
-                "moe.topk_group",
-                format!("{} of {} groups cannot be chosen", self.topk_group, self.n_group),
-            );
+            return pair("moe.topk_group", self.topk_group, "of", self.n_group, "groups cannot be chosen");
         }
-        let reachable = self.topk_group * (self.n_routed / self.n_group);
+        // both factors are at most 2^20, and the groups at least one
+        let reachable = self.n_routed.checked_div(self.n_group).map_or(0, |each| each.saturating_mul(self.topk_group));
         if self.top_k > reachable {
-            return refuse("moe.top_k", format!("{} experts asked of {reachable} in the chosen groups", self.top_k));
+            return pair("moe.top_k", self.top_k, "experts asked of", reachable, "in the chosen groups");
         }
-        for (field, x) in
-            [("moe.scale", self.scale), ("moe.aux_coeff", self.aux_coeff), ("moe.bias_rate", self.bias_rate)]
-        {
-            if !x.is_finite() || x < 0.0 {
-                return refuse(field, format!("must be finite and not negative, got {x}"));
-            }
-        }
+        not_negative("moe.scale", self.scale)?;
+        not_negative("moe.aux_coeff", self.aux_coeff)?;
+        not_negative("moe.bias_rate", self.bias_rate)?;
         if self.first_dense > layers {
-            return refuse("moe.first_dense", format!("{} dense blocks of {layers}", self.first_dense));
+            return pair("moe.first_dense", self.first_dense, "dense blocks are more than the", layers, "blocks");
         }
         Ok(())
     }

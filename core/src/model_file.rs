@@ -247,7 +247,7 @@ pub fn write<W: AsRef<[f32]>>(contents: &Contents<'_, W>) -> Result<Vec<u8>> {
     if let Some(field) = out.get_mut(16..HEADER_START) {
         field.copy_from_slice(&total.to_le_bytes());
     }
-    let checksum = crc32fast::hash(&out);
+    let checksum = crate::checksum::crc32(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
     Ok(out)
 }
@@ -365,7 +365,7 @@ fn check_frame(bytes: &[u8]) -> Result<usize> {
     let Some((end, stored)) = stored.and_then(|end| Some((end, word(bytes, end)?))) else {
         return refuse(format!("a model file is longer than {length} bytes"));
     };
-    if crc32fast::hash(&bytes[..end]) != stored {
+    if crate::checksum::crc32(&bytes[..end]) != stored {
         return refuse(String::from("the checksum does not match: the file is damaged"));
     }
     usize::try_from(header).or_else(|_| refuse(String::from("the header is too long for this machine")))

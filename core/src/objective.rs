@@ -1,10 +1,10 @@
 //! What training minimises: settings of the rollout and of the loss (SPEC sections 3 and 6).
 
-use alloc::format;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "alloc")]
 use crate::descent::update_rule::Limits;
-use crate::error::{Error, Result};
+use crate::fault::{Fault, Problem, not_negative, positive, refuse};
 use crate::random::{Purpose, Stream};
 
 /// What flows through the states of a rollout.
@@ -129,42 +129,49 @@ impl Default for Objective {
 
 impl Objective {
     /// Refuses what cannot be run, naming the field.
-    pub fn validate(&self) -> Result<()> {
-        let refuse = |field, message| Err(Error::Config { field, message });
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Error::Config`].
+    #[cfg(feature = "alloc")]
+    pub fn validate(&self) -> crate::error::Result<()> {
+        Ok(self.check()?)
+    }
+
+    /// Refuses what cannot be run, naming the field; without memory and for any values.
+    ///
+    /// # Errors
+    ///
+    /// The first field that cannot be used.
+    pub fn check(&self) -> Result<(), Fault> {
         if self.min_steps == 0 || self.max_steps < self.min_steps || self.max_steps > 4096 {
-            let message =
-                format!("need 1 <= min_steps <= max_steps <= 4096, got {} and {}", self.min_steps, self.max_steps);
-            return refuse("objective.min_steps", message);
+            let rule = "need 1 <= min_steps <= max_steps <= 4096";
+            let problem = Problem::Counts { rule, first: self.min_steps, second: self.max_steps };
+            return refuse("objective.min_steps", problem);
         }
-        for (field, x) in [
-            ("objective.sigma0", self.sigma0),
-            ("objective.langevin", self.langevin),
-            ("objective.max_change", self.max_change),
-            ("objective.absolute_clamp", self.absolute_clamp),
-            ("objective.contrastive", self.contrastive),
-            ("objective.lyapunov", self.lyapunov),
-            ("objective.lyapunov_c", self.lyapunov_c),
-        ] {
-            if !x.is_finite() || x < 0.0 {
-                return refuse(field, format!("must be finite and not negative, got {x}"));
-            }
-        }
+        not_negative("objective.sigma0", self.sigma0)?;
+        not_negative("objective.langevin", self.langevin)?;
+        not_negative("objective.max_change", self.max_change)?;
+        not_negative("objective.absolute_clamp", self.absolute_clamp)?;
+        not_negative("objective.contrastive", self.contrastive)?;
+        not_negative("objective.lyapunov", self.lyapunov)?;
+        not_negative("objective.lyapunov_c", self.lyapunov_c)?;
+        let number = |field, rule, found| refuse(field, Problem::Number { rule, found });
         if !self.alpha_jitter.is_finite() || self.alpha_jitter < 1.0 {
-            return refuse("objective.alpha_jitter", format!("must be at least 1, got {}", self.alpha_jitter));
+            return number("objective.alpha_jitter", "must be at least 1", self.alpha_jitter);
         }
-        if !self.sharpen.is_finite() || self.sharpen <= 0.0 {
-            return refuse("objective.sharpen", format!("must be positive, got {}", self.sharpen));
-        }
+        positive("objective.sharpen", self.sharpen)?;
         if !(0.0..1.0).contains(&self.soften) {
-            return refuse("objective.soften", format!("must be in [0, 1), got {}", self.soften));
+            return number("objective.soften", "must be in [0, 1)", self.soften);
         }
         if !(0.0..=1.0).contains(&self.replay_share) {
-            return refuse("objective.replay_share", format!("must be in [0, 1], got {}", self.replay_share));
+            return number("objective.replay_share", "must be in [0, 1]", self.replay_share);
         }
         Ok(())
     }
 
     /// Limits on a move.
+    #[cfg(feature = "alloc")]
     pub fn limits(&self) -> Limits {
         Limits { max_change: self.max_change, absolute: self.absolute_clamp, sharpen: self.sharpen }
     }

@@ -23,6 +23,10 @@ pub enum Purpose {
     Sampling = 8,
     /// Tests and benchmarks.
     Test = 9,
+    /// Metropolis tests (`detail`: step of the descent).
+    Acceptance = 10,
+    /// Starting vectors of eigenvalue iterations (`detail`: step of the descent).
+    Curvature = 11,
 }
 
 /// One stream: elements are indexed by a 64-bit counter.

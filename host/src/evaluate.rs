@@ -4,6 +4,8 @@
 //! stands before it in a window of the model's context. Bytes are counted once, as UTF-8. Perplexity is the exponential
 //! of the mean loss per token; bits per byte, the total loss over the total of bytes, does not depend on the tokenizer.
 
+mod cached;
+
 use std::ops::Range;
 use std::time::Instant;
 
@@ -19,6 +21,8 @@ use crate::data::Tokens;
 use crate::model::check_vocabulary;
 use crate::progress;
 use crate::rollout::{Predictor, usual_steps};
+
+pub use cached::{CachedEvaluation, evaluate_cached};
 
 /// How to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +145,7 @@ pub fn evaluate_tokens<B: Backend>(
     let empty = |source: &str| Losses { source: source.to_owned(), nats: vec![0.0; steps], ..Losses::default() };
     let mut losses: Vec<Losses> = text.sources().iter().map(|name| empty(name)).collect();
     let predictor = Predictor::new(b, model, objective, options.seed);
-    let mut progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
+    let progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
     for group in batches(&windows, model.config.context, options.batch.max(1)) {
         measure(b, &predictor, text, &group, &mut losses)?;
         progress.advance(group.windows.iter().map(|w| w.length).sum());
@@ -292,7 +296,7 @@ impl Progress {
         Self(progress::bar(tokens as u64, !wanted))
     }
 
-    fn advance(&mut self, tokens: usize) {
+    fn advance(&self, tokens: usize) {
         self.0.inc(tokens as u64);
     }
 }

@@ -7,6 +7,7 @@ use ebt_core::compute::Backend;
 use ebt_core::config::Config;
 use ebt_core::model_file::{self, Contents, Dtype, MAGIC};
 use ebt_core::objective::Objective;
+use ebt_core::packed;
 use ebt_core::parameters::ParameterLayout;
 use ebt_tokenizer::Tokenizer;
 
@@ -58,6 +59,10 @@ pub fn load(path: &Path) -> Result<LoadedModel> {
     let bytes = file::map(&path)?;
     if looks_like_safetensors(&bytes) {
         bail!("{} is a safetensors file: turn it into a model with `host import`", path.display());
+    }
+    if bytes.starts_with(&packed::MAGIC) {
+        let path = path.display();
+        bail!("{path} is a packed model, for inference alone: give the model file that it was exported from");
     }
     let parsed = model_file::read(&bytes).with_context(|| path.display().to_string())?;
     let tokenizer = parsed.tokenizer.map(Tokenizer::from_json).transpose();
@@ -131,6 +136,24 @@ impl LoadedModel {
                 tokenizer: tokenizer.map(str::as_bytes),
             },
         )
+    }
+
+    /// The bytes of a packed model with the tokenizer in its compact form.
+    ///
+    /// # Errors
+    ///
+    /// Weights that the storage cannot hold, and a tokenizer without a compact form.
+    pub fn pack(&self, storage: packed::Storage) -> Result<Vec<u8>> {
+        let tokenizer = self.tokenizer.as_ref().map(Tokenizer::to_compact).transpose();
+        let tokenizer = tokenizer.context("the model's tokenizer has no compact form")?;
+        Ok(packed::pack(&packed::Contents {
+            config: &self.config,
+            objective: &self.objective,
+            provenance: &self.provenance,
+            weights: &self.weights,
+            storage,
+            tokenizer,
+        })?)
     }
 
     /// Copies the weights to a device, in layout order.

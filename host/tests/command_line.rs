@@ -22,9 +22,20 @@ fn saved(folder: &Path, config: usize) -> String {
 fn help_and_version_are_there() {
     assert!(succeeds(&["--version"]).starts_with("host "));
     let help = succeeds(&["--help"]);
-    for command in
-        ["train", "data", "tokenizer", "eval", "generate", "parity", "import", "export", "plan", "bench", "inspect"]
-    {
+    for command in [
+        "train",
+        "data",
+        "tokenizer",
+        "eval",
+        "generate",
+        "parity",
+        "import",
+        "export",
+        "plan",
+        "plot",
+        "bench",
+        "inspect",
+    ] {
         assert!(help.contains(&format!("  {command} ")), "{command}: {help}");
         assert!(succeeds(&[command, "--help"]).contains("Usage:"));
     }
@@ -86,6 +97,39 @@ fn import_export_and_inspect() {
     let message = fails(&["import", golden.to_str().unwrap(), "--out", "/nowhere/m.ebt"], 1);
     assert!(message.contains("/nowhere/m.ebt"), "{message}");
     assert!(fails(&["inspect", &exported], 1).contains("not a model file"));
+}
+
+#[test]
+fn a_packed_model_is_exported_inspected_and_refused_where_weights_are_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (model, packed) = (saved(folder.path(), 1), at("m.ebp"));
+    let mut sizes = Vec::new();
+    for storage in ["f32", "bf16", "int8", "int4"] {
+        let out = succeeds(&["export", &model, "--packed", storage, "--out", &packed]);
+        let bytes = std::fs::metadata(&packed).unwrap().len();
+        assert!(out.contains(&format!("{bytes} bytes")), "{out}");
+        sizes.push(bytes);
+        let json: Value = serde_json::from_str(&succeeds(&["inspect", &packed, "--json"])).unwrap();
+        assert_eq!((&json["storage"], &json["bytes"]), (&Value::from(storage), &Value::from(bytes)));
+        assert_eq!(json["descent"]["steps"], 3);
+        assert_eq!(json["tokenizer"]["vocabulary"], support::tokenizer().vocabulary_size());
+        assert_eq!(json["provenance"][1][1], "ışık");
+        let parts = json["parts"].as_array().unwrap();
+        let sum: u64 = parts.iter().map(|p| p["bytes"].as_u64().unwrap()).sum();
+        assert!(sum > 0 && sum <= json["weight_bytes"].as_u64().unwrap());
+    }
+    assert!(sizes.is_sorted_by(|a, b| a > b), "{sizes:?}");
+    let out = succeeds(&["inspect", &packed]);
+    assert!(out.contains("packed model version") && out.contains("feed-forward") && out.contains("ışık"), "{out}");
+
+    let message = fails(&["export", &packed, "--out", &at("x")], 1);
+    assert!(message.contains("m.ebp is a packed model"), "{message}");
+    fails(&["export", &model, "--packed", "int8", "--dtype", "bf16", "--out", &packed], 2);
+    let mut damaged = std::fs::read(&packed).unwrap();
+    damaged[99] ^= 1;
+    std::fs::write(&packed, damaged).unwrap();
+    assert!(fails(&["inspect", &packed], 1).contains("checksum"));
 }
 
 #[test]

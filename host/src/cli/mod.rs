@@ -4,7 +4,9 @@ mod device;
 pub(crate) mod gpu;
 mod json;
 mod storage;
+mod think;
 
 pub use device::{Backend, Choice, Device, DeviceArgs, Work, thread_count, thread_pool};
 pub use json::write_json;
-pub use storage::Storage;
+pub use storage::{PackedStorage, Storage};
+pub use think::{Choose, KernelName, MOST_STEPS, ThinkArgs, by_flag};

@@ -7,13 +7,17 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
+use ebt_core::packed::Kernel;
 use ebt_tokenizer::Tokenizer;
 use serde_json::{Value, json};
 
-use crate::cli::{Choice, DeviceArgs, Work, write_json};
+use crate::cli::{
+    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, MOST_STEPS, Work, by_flag, thread_count, write_json,
+};
 use crate::data::shard::manifest::Split;
 use crate::data::{Input, Tokens};
-use crate::evaluate::{EvaluateOptions, Evaluation, Losses, evaluate_tokens};
+use crate::evaluate::{CachedEvaluation, EvaluateOptions, Evaluation, Losses, evaluate_cached, evaluate_tokens};
+use crate::inference::{InferenceModel, is_packed};
 use crate::model::{self, LoadedModel};
 use crate::progress::tell;
 use crate::run_config::Precision;
@@ -25,14 +29,18 @@ use crate::run_config::Precision;
 /// from what stands before it in a window of the model's context. Perplexity is exp of the mean loss per token; bits per
 /// byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a model from
 /// training are their moving average.
+///
+/// Packed models (`host export --packed`) are evaluated on the processor as they are used, with a cache; so are others
+/// where --candidates asks for several starts of every token.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   host eval --model model.ebt fixtures/turkish/validation
   host eval --model runs/turkish --think 8 --json text.txt
-  host eval --model runs/turkish prepared/")]
+  host eval --model runs/turkish prepared/
+  host eval --model model.ebp --candidates 4 --choose drop text.txt")]
 pub struct Args {
-    /// Model file, or run or checkpoint folder
+    /// Model file or packed model, or run or checkpoint folder
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
     /// Text files, folders of .txt files, or folders of prepared data [default: fixtures/turkish/validation]
@@ -41,7 +49,14 @@ pub struct Args {
     /// Measure up to this many descent steps (at least as many as in training)
     #[arg(long, value_name = "N")]
     think: Option<NonZeroUsize>,
-    /// Sequences computed together; the result does not depend on it
+    /// Starts of every token, of which one is kept; every number of steps is then run anew
+    #[arg(long, value_name = "M", default_value = "1")]
+    candidates: NonZeroUsize,
+    /// Which candidate is kept: that of least energy, or of the largest drop of energy
+    #[arg(long, value_enum, default_value_t = Choose::Energy, value_name = "BY")]
+    choose: Choose,
+    /// Sequences computed together (with a cache: tokens, in multiples of 8); but for rounding the
+    /// result does not depend on it
     #[arg(long, value_name = "N", default_value = "8")]
     batch: NonZeroUsize,
     /// Stop after about this many bytes of text, taken evenly from all files
@@ -56,6 +71,9 @@ pub struct Args {
     /// Numbers to compute with
     #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
     precision: Precision,
+    /// Instructions of the processor with a cache; the result does not depend on them
+    #[arg(long, value_enum, default_value_t = KernelName::Auto, value_name = "KERNEL")]
+    kernel: KernelName,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -63,8 +81,14 @@ pub struct Args {
 /// Text that is evaluated when none is named.
 const DEFAULT_TEXT: &str = "fixtures/turkish/validation";
 
-/// More steps than this are refused: a run would not end.
-const MOST_STEPS: usize = 4096;
+/// More sequences than this are refused.
+const MOST_BATCH: usize = 4096;
+
+/// Tokens that are computed together for each of --batch, with a cache.
+const TOKENS: usize = 8;
+
+/// More candidates than this are refused.
+const MOST_CANDIDATES: usize = 1024;
 
 /// Runs the command.
 ///
@@ -76,11 +100,13 @@ pub fn run(args: Args) -> Result<()> {
     if steps > MOST_STEPS {
         bail!("--think {steps}: at most {MOST_STEPS} steps");
     }
-    let Choice { device, why } = args.device.choose(args.precision)?;
-    let input = input(&args.paths)?;
-    let model = model::load(&args.model)?;
-    let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
-    let text = input.tokens("validation", Split::Validation, tokenizer)?;
+    if args.candidates.get() > MOST_CANDIDATES {
+        bail!("--candidates {}: at most {MOST_CANDIDATES}", args.candidates);
+    }
+    if args.batch.get() > MOST_BATCH {
+        bail!("--batch {}: at most {MOST_BATCH}", args.batch);
+    }
+    let kernel = args.kernel.kernel()?;
     let options = EvaluateOptions {
         steps,
         batch: args.batch.get(),
@@ -90,7 +116,7 @@ pub fn run(args: Args) -> Result<()> {
         progress: !args.json,
     };
     let (result, name) =
-        device.lend(Measuring { model: &model, tokenizer, text: &text, options: &options, why: &why })?;
+        if with_cache(&args)? { on_processor(&args, &options, kernel)? } else { on_device(&args, &options)? };
     let mut out = io::stdout().lock();
     if args.json {
         write_json(&mut out, &to_json(&result, &args, &name))?;
@@ -99,6 +125,62 @@ pub fn run(args: Args) -> Result<()> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// Whether a session evaluates; refuses a GPU then.
+fn with_cache(args: &Args) -> Result<bool> {
+    let several = args.candidates.get() > 1;
+    let gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
+    if gpu && several {
+        bail!("--candidates {} needs --backend cpu", args.candidates);
+    }
+    // a GPU that cannot be used is told of before the model
+    if gpu || !args.model.exists() {
+        args.device.choose(args.precision)?;
+    }
+    let packed = is_packed(&args.model)?;
+    if packed && gpu {
+        bail!(
+            "{} is a packed model and needs --backend cpu: packed models are for the processor",
+            args.model.display()
+        );
+    }
+    if (packed || several) && !matches!(args.precision, Precision::F32 | Precision::Auto) {
+        bail!("--precision {}: with a cache the processor computes f32", args.precision.name());
+    }
+    Ok(packed || several)
+}
+
+fn on_device(args: &Args, options: &EvaluateOptions) -> Result<(Evaluation, String)> {
+    let Choice { device, why } = args.device.choose(args.precision)?;
+    let input = input(&args.paths)?;
+    let model = model::load(&args.model)?;
+    let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
+    let text = input.tokens("validation", Split::Validation, tokenizer)?;
+    device.lend(Measuring { model: &model, tokenizer, text: &text, options, why: &why })
+}
+
+fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Kernel) -> Result<(Evaluation, String)> {
+    let threads = thread_count(args.device.threads)?;
+    let input = input(&args.paths)?;
+    let loaded = InferenceModel::load(Some(&args.model))?;
+    let tokenizer = loaded.tokenizer()?;
+    let text = input.tokens("validation", Split::Validation, tokenizer)?;
+    let model = loaded.model()?;
+    let name = format!("cpu {} ({})", model.storage.name(), kernel.name());
+    if options.progress {
+        tell(format_args!("device: {name}, {threads} threads, with a cache"));
+    }
+    let (candidates, choose) = (args.candidates.get(), args.choose.core());
+    let with = CachedEvaluation { candidates, choose, kernel, threads };
+    // eight tokens take about the memory of a sequence's share
+    let options = EvaluateOptions { batch: TOKENS * options.batch, ..options.clone() };
+    let result = evaluate_cached(&model, tokenizer, &text, &options, &with);
+    let result = result.map_err(|error| match error.downcast::<ebt_core::generate::Error>() {
+        Ok(error) => by_flag(error),
+        Err(error) => error,
+    })?;
+    Ok((result, name))
 }
 
 /// A measurement that waits for its device; gives the device's name, too.

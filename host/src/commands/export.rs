@@ -1,32 +1,39 @@
-//! `host export`: a model file becomes a safetensors checkpoint.
+//! `host export`: a model file becomes a safetensors checkpoint or a packed model.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::cli::Storage;
+use crate::cli::{PackedStorage, Storage};
 use crate::{file, interchange, model};
 
-/// Turn a model file into a safetensors checkpoint.
+/// Turn a model file into a safetensors checkpoint, or into a packed model.
 ///
-/// Tensors go by the names of the published EBT code; the configuration is in the metadata `config`. With f32, `host
-/// import` gives back every bit.
+/// Tensors of a checkpoint go by the names of the published EBT code; the configuration is in the metadata `config`. With
+/// f32, `host import` gives back every bit.
+///
+/// A packed model (--packed) is for inference alone: programs use it in place, from flash or a memory map. It holds the
+/// model's tokenizer in its compact form and cannot be turned back.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   host export model.ebt --out model.safetensors
-  host export runs/turkish --out model.safetensors --dtype bf16 --tokenizer tokenizer.json")]
+  host export runs/turkish --out model.safetensors --dtype bf16 --tokenizer tokenizer.json
+  host export runs/turkish --packed int8 --out model.ebp")]
 pub struct Args {
     /// Model file, or run or checkpoint folder
     #[arg(value_name = "MODEL")]
     model: PathBuf,
-    /// Checkpoint to write (safetensors)
+    /// File to write: a checkpoint (safetensors), with --packed a packed model
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Storage of the weights
-    #[arg(long, value_enum, default_value_t = Storage::F32)]
+    /// Storage of the weights of a checkpoint
+    #[arg(long, value_enum, default_value_t = Storage::F32, conflicts_with = "packed")]
     dtype: Storage,
+    /// Write a packed model, its matrices stored so
+    #[arg(long, value_enum, value_name = "STORAGE")]
+    packed: Option<PackedStorage>,
     /// Write the model's tokenizer to this file too
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
@@ -43,7 +50,14 @@ pub fn run(args: Args) -> Result<()> {
         let json = model.tokenizer()?.to_json();
         file::write(path, |out| Ok(out.write_all(json.as_bytes())?))?;
     }
+    let mut stdout = io::stdout().lock();
+    if let Some(packed) = args.packed {
+        let bytes = model.pack(packed.storage()).with_context(|| format!("cannot pack {}", args.model.display()))?;
+        file::write(&args.out, |out| Ok(out.write_all(&bytes)?))?;
+        writeln!(stdout, "{}: {} parameters, {} bytes", args.out.display(), model.layout.count(), bytes.len())?;
+        return Ok(());
+    }
     file::write(&args.out, |out| interchange::write(&model, args.dtype.dtype(), out))?;
-    writeln!(io::stdout().lock(), "{}: {} parameters", args.out.display(), model.layout.count())?;
+    writeln!(stdout, "{}: {} parameters", args.out.display(), model.layout.count())?;
     Ok(())
 }

@@ -1,18 +1,24 @@
 //! `host generate`: continues a prompt.
 
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
+use ebt_core::packed::Kernel;
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
 use serde_json::{Value, json};
 
-use crate::cli::{DeviceArgs, Work, write_json};
-use crate::generate::{GenerateOptions, generate};
+use crate::cli::{
+    Backend as Asked, Device, DeviceArgs, KernelName, ThinkArgs, Work, by_flag, thread_count, write_json,
+};
+use crate::file;
+use crate::generate::cached::{self, CachedOptions};
+use crate::generate::certificate::{Certificate, CertificateFile, Certified, VERSION};
+use crate::generate::{GenerateOptions, Generated, Stop, generate};
+use crate::inference::{InferenceModel, is_packed};
 use crate::model::{self, LoadedModel};
 use crate::run_config::Precision;
 use crate::sampling::Sampling;
@@ -21,22 +27,45 @@ use crate::sampling::Sampling;
 ///
 /// The prompt and what follows are written to standard output as they come, whole characters at a time. Generation ends
 /// after --tokens tokens, or when the model ends the document.
+///
+/// On the processor, which is the default, what was read is kept, so a token costs the same wherever it stands; one
+/// thread computes. Packed models (`host export --packed`) are used in place. With --backend cuda or --gpu every token is
+/// predicted from the whole window again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host generate --model model.ebt --prompt \"Bir varmış\"
-  host generate --model runs/turkish --prompt \"Ankara\" --tokens 200 --temperature 0.8 --top-p 0.95 --seed 7
+  host generate --prompt \"Bir varmış\"
+  host generate --model runs/turkish --prompt \"Ankara\" --temperature 0.8 --top-p 0.95 --seed 7
+  host generate --model model.ebp --prompt \"Ankara\" --think 16 --tolerance 0.01
+  host generate --model model.ebp --prompt \"Ankara\" --candidates 8 --choose drop
+  host generate --model model.ebp --prompt \"Ankara\" --step-size armijo --certificate ankara.json
   host generate --model model.ebt --prompt \"Ankara\" --temperature 0 --think 8 --json")]
 pub struct Args {
-    /// Model file, or run or checkpoint folder
+    /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH")]
-    model: PathBuf,
+    model: Option<PathBuf>,
     /// Text to continue; may be empty
     #[arg(long, value_name = "TEXT")]
     prompt: String,
     /// Most tokens to generate
     #[arg(long, value_name = "N", default_value_t = 100)]
     tokens: usize,
+    /// Seed of initial states and draws: the same seed gives the same text
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    think: ThinkArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Choosing tokens")]
+struct SamplingArgs {
     /// Divides the logits; 0 takes the most probable token every time
     #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
     temperature: f64,
@@ -49,24 +78,51 @@ pub struct Args {
     /// Only tokens with at least this share of the most probable token's probability; 0 = off
     #[arg(long, value_name = "P", default_value_t = 0.0, allow_negative_numbers = true)]
     min_p: f64,
-    /// Seed of initial states and draws: the same seed gives the same text
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// Descent steps of every token [default: as in training]
-    #[arg(long, value_name = "N")]
-    think: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+struct OutputArgs {
     /// Print one JSON object at the end instead of a stream of text
     #[arg(long)]
     json: bool,
-    /// Numbers to compute with
+    /// Write the certificate of every token as JSON (this includes --certify); `-` prints it instead of the text
+    #[arg(long, value_name = "FILE|-", allow_hyphen_values = true)]
+    certificate: Option<PathBuf>,
+}
+
+impl OutputArgs {
+    /// Whether the certificates take the place of the text.
+    fn prints_certificate(&self) -> bool {
+        self.certificate.as_deref() == Some(Path::new("-"))
+    }
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Where to compute")]
+struct PlaceArgs {
+    /// Instructions of the processor; the text does not depend on them
+    #[arg(long, value_enum, default_value_t = KernelName::Auto, value_name = "KERNEL")]
+    kernel: KernelName,
+    /// Numbers to compute with on a GPU
     #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
     precision: Precision,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-/// More steps than this are refused: a run would not end.
-const MOST_STEPS: usize = 4096;
+impl PlaceArgs {
+    /// The processor unless a GPU, or what only a GPU has, is asked for.
+    fn choose(&self) -> Result<Device> {
+        let plain = matches!(self.precision, Precision::F32 | Precision::Auto);
+        match self.device {
+            DeviceArgs { backend: Asked::Auto, gpu: None, threads } if plain => {
+                Ok(Device::Cpu { threads: thread_count(threads)? })
+            }
+            _ => Ok(self.device.choose(self.precision)?.device),
+        }
+    }
+}
 
 /// Runs the command.
 ///
@@ -74,11 +130,144 @@ const MOST_STEPS: usize = 4096;
 ///
 /// Flags out of range, a file that cannot be read, and a device failure.
 pub fn run(args: Args) -> Result<()> {
-    let options = options(&args)?;
-    let device = args.device.choose(args.precision)?.device;
-    let loaded = model::load(&args.model)?;
-    let tokenizer = loaded.tokenizer().with_context(|| args.model.display().to_string())?;
+    let s = &args.sampling;
+    let sampling = Sampling { temperature: s.temperature, top_k: s.top_k, top_p: s.top_p, min_p: s.min_p };
+    sampling.validate()?;
+    let think = args.think.request(args.seed)?;
+    if args.output.json && args.output.prints_certificate() {
+        bail!("--certificate -: with --json, which is printed too, name a file");
+    }
+    let kernel = args.place.kernel.kernel()?;
+    let device = args.place.choose()?;
+    if matches!(device, Device::Cpu { .. }) {
+        return on_processor(&args, sampling, think, kernel);
+    }
+    let flag = args.think.beyond_steps().or_else(|| args.output.certificate.as_ref().map(|_| "--certificate"));
+    if let Some(flag) = flag {
+        bail!("{flag} needs --backend cpu: on a GPU only the number of steps can be chosen");
+    }
+    let Some(path) = &args.model else {
+        bail!("{} needs --backend cpu: packed models are for the processor", crate::inference::SAMPLE_NAME);
+    };
+    if is_packed(path)? {
+        bail!("{} is a packed model and needs --backend cpu: packed models are for the processor", path.display());
+    }
+    let options = GenerateOptions { tokens: args.tokens, steps: think.steps, sampling, seed: args.seed };
+    let loaded = model::load(path)?;
+    let tokenizer = loaded.tokenizer().with_context(|| path.display().to_string())?;
     device.lend(Generating { args: &args, options, loaded: &loaded, tokenizer })
+}
+
+fn on_processor(
+    args: &Args,
+    sampling: Sampling,
+    think: ebt_core::generate::descent::Think,
+    kernel: Kernel,
+) -> Result<()> {
+    let certified = args.output.certificate.is_some();
+    let think = ebt_core::generate::descent::Think { certify: think.certify || certified, ..think };
+    let loaded = InferenceModel::load(args.model.as_deref())?;
+    let tokenizer = loaded.tokenizer()?;
+    let config = loaded.model()?;
+    let backend = format!("cpu {} ({})", config.storage.name(), kernel.name());
+    let rule = args.think.update();
+    let options = CachedOptions { tokens: args.tokens, sampling, think, rule, kernel };
+    let mut out = Output::new(args, tokenizer)?;
+    let mut tokens = Vec::new();
+    let stop = cached::generate(&loaded, &args.prompt, &options, |token, certificate: Certificate| {
+        out.push(token)?;
+        if certified {
+            let bytes = tokenizer.token_bytes(token.id).unwrap_or_default();
+            let piece = String::from_utf8_lossy(bytes).into_owned();
+            tokens.push(Certified { id: token.id, piece, probability: token.probability as f32, certificate });
+        }
+        Ok(())
+    });
+    let stop = stop.map_err(|error| match error.downcast::<ebt_core::generate::Error>() {
+        Ok(error) => by_flag(error),
+        Err(error) => error,
+    })?;
+    let text = out.finish(stop, &loaded.name, &backend)?;
+    let Some(path) = &args.output.certificate else { return Ok(()) };
+    let file = CertificateFile {
+        version: VERSION,
+        model: loaded.name.clone(),
+        rule: rule.unwrap_or(config.config.update),
+        think,
+        prompt: args.prompt.clone(),
+        text,
+        tokens,
+    };
+    if args.output.prints_certificate() {
+        return Ok(write_json(&mut io::stdout().lock(), &file)?);
+    }
+    file::write(path, |out| {
+        let mut out = io::BufWriter::new(out);
+        write_json(&mut out, &file)?;
+        Ok(out.flush()?)
+    })
+}
+
+/// What is printed: a stream of text, one JSON object, or nothing.
+struct Output<'a> {
+    args: &'a Args,
+    decoder: StreamDecoder,
+    streams: bool,
+    text: String,
+    tokens: Vec<Value>,
+    started: Instant,
+}
+
+impl<'a> Output<'a> {
+    fn new(args: &'a Args, tokenizer: &Tokenizer) -> Result<Self> {
+        let streams = !args.output.json && !args.output.prints_certificate();
+        if streams {
+            let mut out = io::stdout().lock();
+            write!(out, "{}", args.prompt)?;
+            out.flush()?;
+        }
+        let decoder = StreamDecoder::new(tokenizer);
+        Ok(Self { args, decoder, streams, text: String::new(), tokens: Vec::new(), started: Instant::now() })
+    }
+
+    fn push(&mut self, token: &Generated) -> Result<()> {
+        let piece = self.decoder.push(token.id)?;
+        self.text.push_str(piece);
+        if self.streams {
+            let mut out = io::stdout().lock();
+            write!(out, "{piece}")?;
+            out.flush()?;
+        }
+        if self.args.output.json {
+            self.tokens.push(serde_json::to_value(token)?);
+        }
+        Ok(())
+    }
+
+    /// The generated text.
+    fn finish(self, stop: Stop, model: &str, backend: &str) -> Result<String> {
+        let Self { args, decoder, streams, mut text, tokens, started } = self;
+        let rest = decoder.finish();
+        text.push_str(rest);
+        let mut out = io::stdout().lock();
+        if args.output.json {
+            let report = json!({
+                "model": model,
+                "prompt": args.prompt,
+                "text": text,
+                "stop": stop,
+                "seed": args.seed,
+                "backend": backend,
+                "tokens": tokens,
+                "seconds": started.elapsed().as_secs_f64(),
+            });
+            write_json(&mut out, &report)?;
+        } else if streams {
+            writeln!(out, "{rest}")?;
+        }
+        out.flush()?;
+        Ok(text)
+    }
 }
 
 /// A generation that waits for its device.
@@ -96,53 +285,11 @@ impl Work for Generating<'_> {
         let Self { args, options, loaded, tokenizer } = self;
         let weights = loaded.upload(b)?;
         let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
-        let started = Instant::now();
-        let mut out = io::stdout().lock();
-        if !args.json {
-            write!(out, "{}", args.prompt)?;
-            out.flush()?;
-        }
-        let mut decoder = StreamDecoder::new(tokenizer);
-        let (mut text, mut tokens): (String, Vec<Value>) = (String::new(), Vec::new());
-        let stop = generate(b, model, &loaded.objective, tokenizer, &args.prompt, &options, |token| {
-            let piece = decoder.push(token.id)?;
-            if args.json {
-                text.push_str(piece);
-                tokens.push(serde_json::to_value(token)?);
-            } else {
-                write!(out, "{piece}")?;
-                out.flush()?;
-            }
-            Ok(())
-        })?;
-        let rest = decoder.finish();
-        if args.json {
-            text.push_str(rest);
-            let seconds = started.elapsed().as_secs_f64();
-            let report = json!({
-                "prompt": args.prompt,
-                "text": text,
-                "stop": stop,
-                "seed": args.seed,
-                "backend": b.name(),
-                "tokens": tokens,
-                "seconds": seconds,
-            });
-            write_json(&mut out, &report)?;
-        } else {
-            writeln!(out, "{rest}")?;
-        }
-        out.flush()?;
+        let mut out = Output::new(args, tokenizer)?;
+        let each = |token: &Generated| out.push(token);
+        let stop = generate(b, model, &loaded.objective, tokenizer, &args.prompt, &options, each)?;
+        let name = args.model.as_deref().map_or_else(String::new, |path| path.display().to_string());
+        out.finish(stop, &name, b.name())?;
         Ok(())
     }
-}
-
-fn options(args: &Args) -> Result<GenerateOptions> {
-    let sampling = Sampling { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p, min_p: args.min_p };
-    sampling.validate()?;
-    let steps = args.think.map_or(0, NonZeroUsize::get);
-    if steps > MOST_STEPS {
-        bail!("--think {steps}: at most {MOST_STEPS} steps");
-    }
-    Ok(GenerateOptions { tokens: args.tokens, steps, sampling, seed: args.seed })
 }

@@ -10,6 +10,7 @@ pub mod import;
 pub mod inspect;
 pub mod parity;
 pub mod plan;
+pub mod plot;
 pub mod tokenizer;
 pub mod train;
 
@@ -26,6 +27,7 @@ pub enum Command {
     Import(import::Args),
     Export(export::Args),
     Plan(plan::Args),
+    Plot(plot::Args),
     Bench(bench::Args),
     Inspect(inspect::Args),
     Doctor(doctor::Args),
@@ -47,6 +49,7 @@ impl Command {
             Command::Import(args) => import::run(args),
             Command::Export(args) => export::run(args),
             Command::Plan(args) => plan::run(args),
+            Command::Plot(args) => plot::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Doctor(args) => doctor::run(args),

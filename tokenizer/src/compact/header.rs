@@ -62,7 +62,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Tables<'_>), CompactError> {
         return Err(CompactError::Length { expected, found: bytes.len() });
     }
     let (checked, crc) = bytes.split_last_chunk::<4>().ok_or(short)?;
-    if crc32fast::hash(checked) != u32::from_le_bytes(*crc) {
+    if super::checksum::crc32(checked) != u32::from_le_bytes(*crc) {
         return Err(CompactError::Checksum);
     }
     let tables = tables(&header, bytes);

@@ -51,7 +51,7 @@ impl Lattice<'_> {
                 continue;
             }
             let mut node = root;
-            let reach = bytes[start..].iter().zip(&mut out[start..]).take(LONGEST_TOKEN);
+            let reach = bytes.get(start..)?.iter().zip(out.get_mut(start..)?).take(LONGEST_TOKEN);
             for (ahead, (&byte, last)) in reach.enumerate() {
                 let Some(next) = self.trie.child(node, byte) else { break };
                 node = next;
@@ -80,6 +80,9 @@ fn backwards(out: &mut [u32], length: impl Fn(u32) -> usize) -> Option<usize> {
         end = end.checked_sub(length(token).max(1))?;
     }
     let count = out.len() - write;
-    out.copy_within(write.., 0);
+    for i in 0..count {
+        let token = *out.get(write + i)?;
+        *out.get_mut(i)? = token;
+    }
     Some(count)
 }

@@ -58,22 +58,25 @@ impl Merges<'_> {
     fn merge_short(&self, tokens: &mut [u32], mut n: usize) -> Option<usize> {
         let mut ranks = [NONE; SHORT];
         for (rank, pair) in ranks.iter_mut().zip(tokens.get(..n)?.windows(2)) {
-            *rank = self.rank(pair[0], pair[1]);
-        }
-        while n > 1 {
-            let least = ranks[..n - 1].iter().enumerate().min_by_key(|(_, rank)| **rank);
-            let Some((at, _)) = least.filter(|(_, rank)| **rank != NONE) else { break };
-            let (_, product) = self.get(tokens[at], tokens[at + 1])?;
-            tokens[at] = product;
-            tokens.copy_within(at + 2..n, at + 1);
-            ranks.copy_within(at + 1..n - 1, at);
-            n -= 1;
-            ranks[n - 1] = NONE;
-            if at + 1 < n {
-                ranks[at] = self.rank(tokens[at], tokens[at + 1]);
+            if let [left, right] = pair {
+                *rank = self.rank(*left, *right);
             }
-            if at > 0 {
-                ranks[at - 1] = self.rank(tokens[at - 1], tokens[at]);
+        }
+        let rank_at = |tokens: &[u32], at: usize| Some(self.rank(*tokens.get(at)?, *tokens.get(at + 1)?));
+        while n > 1 {
+            let least = ranks.iter().take(n - 1).enumerate().min_by_key(|(_, rank)| **rank);
+            let Some((at, _)) = least.filter(|(_, rank)| **rank != NONE) else { break };
+            let (_, product) = self.get(*tokens.get(at)?, *tokens.get(at + 1)?)?;
+            *tokens.get_mut(at)? = product;
+            remove(tokens.get_mut(at + 1..n)?);
+            remove(ranks.get_mut(at..n - 1)?);
+            n -= 1;
+            *ranks.get_mut(n - 1)? = NONE;
+            if at + 1 < n {
+                *ranks.get_mut(at)? = rank_at(tokens, at)?;
+            }
+            if let Some(before) = at.checked_sub(1) {
+                *ranks.get_mut(before)? = rank_at(tokens, before)?;
             }
         }
         Some(n)
@@ -111,24 +114,33 @@ impl Merges<'_> {
             if a == NONE || current != rank {
                 continue;
             }
-            tokens[at] = product;
-            tokens[right as usize] = NONE;
+            *tokens.get_mut(at)? = product;
+            *tokens.get_mut(right as usize)? = NONE;
             let after = *next.get(right as usize)?;
-            next[at] = after;
+            *next.get_mut(at)? = after;
             if let Some(back) = before.get_mut(after as usize) {
                 *back = left;
             }
             offer(&mut heap, tokens, left, after)?;
-            offer(&mut heap, tokens, before[at], left)?;
+            offer(&mut heap, tokens, *before.get(at)?, left)?;
         }
         let mut count = 0;
         for i in 0..n {
-            if tokens[i] != NONE {
-                tokens[count] = tokens[i];
+            let token = *tokens.get(i)?;
+            if token != NONE {
+                *tokens.get_mut(count)? = token;
                 count += 1;
             }
         }
         Some(count)
+    }
+}
+
+/// Drops the first number and moves the rest to its place; the last place keeps its value.
+fn remove(numbers: &mut [u32]) {
+    let cells = core::cell::Cell::from_mut(numbers).as_slice_of_cells();
+    for (to, from) in cells.iter().zip(cells.iter().skip(1)) {
+        to.set(from.get());
     }
 }
 
@@ -145,9 +157,9 @@ impl Heap<'_> {
         *self.entries.get_mut(at)? = entry;
         self.len += 1;
         while let Some(parent) = at.checked_sub(1).map(|i| i / 2)
-            && self.entries[at] < self.entries[parent]
+            && self.entries.get(at)? < self.entries.get(parent)?
         {
-            self.entries.swap(at, parent);
+            self.swap(at, parent);
             at = parent;
         }
         Some(())
@@ -156,16 +168,21 @@ impl Heap<'_> {
     fn pop(&mut self) -> Option<[u32; 2]> {
         self.len = self.len.checked_sub(1)?;
         let top = *self.entries.first()?;
-        self.entries.swap(0, self.len);
-        let heap = &mut self.entries[..self.len];
+        self.swap(0, self.len);
         let mut at = 0;
-        while let Some(child) = (2 * at + 1..heap.len().min(2 * at + 3)).min_by_key(|&i| heap[i])
-            && heap[child] < heap[at]
+        while let Some(child) = (2 * at + 1..self.len.min(2 * at + 3)).min_by_key(|&i| self.entries.get(i))
+            && self.entries.get(child)? < self.entries.get(at)?
         {
-            heap.swap(child, at);
+            self.swap(child, at);
             at = child;
         }
         Some(top)
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        if let Ok([x, y]) = self.entries.get_disjoint_mut([a, b]) {
+            core::mem::swap(x, y);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! The slice: [`MAGIC`], the length of the header (`u32`), the header (postcard), the tables in the order of the
 //! header's lengths, and a CRC-32 of everything before it. Numbers are little-endian.
 
+mod checksum;
 mod error;
 mod header;
 pub(crate) mod lattice;
@@ -158,7 +159,7 @@ impl<'a> CompactTokenizer<'a> {
 
     /// The id of a special token, if the vocabulary has it.
     pub fn special(&self, special: Special) -> Option<u32> {
-        self.view.specials[special.index()]
+        self.view.specials.get(special.index()).copied().flatten()
     }
 
     /// How text is encoded.

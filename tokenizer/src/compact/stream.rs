@@ -50,27 +50,30 @@ pub struct Utf8Chunk<'a> {
 impl Utf8Stream {
     /// Takes the next bytes.
     pub(crate) fn push<'a>(&mut self, mut bytes: &'a [u8]) -> Utf8Chunk<'a> {
-        let mut lead = [0; 6];
-        lead[..3].copy_from_slice(&self.held);
+        let [a, b, c] = self.held;
+        let mut lead = [a, b, c, 0, 0, 0];
         let mut lead_count = core::mem::take(&mut self.count);
         // bytes go behind the held ones until these make a character or cannot
-        while let (Some((&byte, after)), true) = (bytes.split_first(), unfinished(&lead[..lead_count])) {
+        while let (Some((&byte, after)), true) = (bytes.split_first(), unfinished(lead.get(..lead_count))) {
+            let Some(place) = lead.get_mut(lead_count) else { break };
             if byte & 0xC0 != 0x80 {
                 break;
             }
-            lead[lead_count] = byte;
+            *place = byte;
             lead_count += 1;
             bytes = after;
         }
-        if bytes.is_empty() && unfinished(&lead[..lead_count]) {
-            self.held.copy_from_slice(&lead[..3]);
+        if bytes.is_empty() && unfinished(lead.get(..lead_count)) {
+            let [a, b, c, ..] = lead;
+            self.held = [a, b, c];
             self.count = lead_count;
             return Utf8Chunk { lead, lead_count: 0, rest: bytes };
         }
-        let held = (1..=bytes.len().min(3)).rev().find(|&n| unfinished(&bytes[bytes.len() - n..])).unwrap_or(0);
-        let (rest, tail) = bytes.split_at(bytes.len() - held);
-        self.held[..held].copy_from_slice(tail);
-        self.count = held;
+        let cut = |n: usize| bytes.len().checked_sub(n).and_then(|at| bytes.split_at_checked(at));
+        let end = (1..=3).rev().filter_map(cut).find(|(_, tail)| unfinished(Some(tail)));
+        let (rest, tail) = end.unwrap_or((bytes, &[]));
+        self.held.iter_mut().zip(tail).for_each(|(held, &byte)| *held = byte);
+        self.count = tail.len();
         Utf8Chunk { lead, lead_count, rest }
     }
 
@@ -80,8 +83,9 @@ impl Utf8Stream {
     }
 }
 
-/// Whether the bytes are the beginning of one character and no more.
-fn unfinished(bytes: &[u8]) -> bool {
+/// Whether there are bytes, and these are the beginning of one character and no more.
+fn unfinished(bytes: Option<&[u8]>) -> bool {
+    let bytes = bytes.unwrap_or_default();
     !bytes.is_empty() && matches!(str::from_utf8(bytes), Err(e) if e.valid_up_to() == 0 && e.error_len().is_none())
 }
 

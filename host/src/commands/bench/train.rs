@@ -9,7 +9,7 @@ use ebt_core::compute::Backend;
 use ebt_core::config::{Config, MoeConfig, UpdateRule};
 use ebt_core::objective::{Checkpointing, Flow, InitialState, LossSteps, Objective};
 use ebt_core::optimizer::OptimizerConfig;
-use ebt_core::parameters::{ParameterInfo, ParameterLayout, Role, Start};
+use ebt_core::parameters::{ParameterInfo, ParameterLayout};
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
 use serde::Serialize;
@@ -281,7 +281,9 @@ fn on_gpu(_args: &Args, _model: Config) -> Result<Measured> {
 /// Seconds of every timed step, and the last loss; `warm` is called before the first timed step.
 fn steps<B: Backend>(b: &B, args: &Args, model: Config, warm: impl Fn()) -> Result<(Vec<f64>, f64)> {
     let optimizer = OptimizerConfig { beta2: 0.999, alpha_rate: 1.0, ..OptimizerConfig::default() };
-    let weights = weights(b, &ParameterLayout::new(&model));
+    let layout = ParameterLayout::new(&model);
+    let upload = |(e, w): (&ParameterInfo, Vec<f32>)| b.upload(e.rows, e.columns, &w);
+    let weights = layout.entries.iter().zip(super::random_weights(&layout)).map(upload).collect();
     let tokens = Stream::new(0, 0, Purpose::Test);
     let token = |i: usize| tokens.below(i as u64, model.vocab as u64) as u32;
     let ids: Vec<Vec<u32>> =
@@ -308,25 +310,6 @@ fn steps<B: Backend>(b: &B, args: &Args, model: Config, warm: impl Fn()) -> Resu
         }
     }
     Ok((times, loss))
-}
-
-/// Weights spread as the reference's: vocabulary matrices 0.02, other matrices `1 / sqrt(inputs)`.
-fn weights<B: Backend>(b: &B, layout: &ParameterLayout) -> Vec<B::Array> {
-    let wide = [layout.embedding, layout.vocabulary];
-    let upload = |(id, e): (usize, &ParameterInfo)| {
-        let (mean, std) = match (e.role, e.start) {
-            _ if wide.contains(&id) => (0.0, 0.02),
-            (Role::StepSize | Role::State, Start::Constant(x)) => (x, 0.0),
-            (Role::Vector, Start::Constant(1.0)) => (1.0, 0.1),
-            (Role::Vector, Start::Normal(std)) => (0.0, std),
-            (Role::Vector, _) => (0.0, 0.5),
-            _ => (0.0, 1.0 / (e.columns as f64).sqrt()),
-        };
-        let stream = Stream::new(0, id as u32, Purpose::Weights);
-        let values: Vec<f32> = (0..e.len()).map(|i| (mean + std * stream.normal(i as u64)) as f32).collect();
-        b.upload(e.rows, e.columns, &values)
-    };
-    layout.entries.iter().enumerate().map(upload).collect()
 }
 
 /// Most memory this process ever held, where the system tells.

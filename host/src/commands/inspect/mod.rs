@@ -1,4 +1,6 @@
-//! `host inspect`: what a model file holds.
+//! `host inspect`: what a model file or a packed model holds.
+
+mod packed;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -13,14 +15,15 @@ use serde::Serialize;
 use crate::cli::write_json;
 use crate::{file, model};
 
-/// Show what a model file holds.
+/// Show what a model file or a packed model holds.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   host inspect model.ebt
+  host inspect model.ebp
   host inspect --json runs/turkish")]
 pub struct Args {
-    /// Model file, or run or checkpoint folder
+    /// Model file, packed model, or run or checkpoint folder
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// Print one JSON object instead of text
@@ -99,6 +102,9 @@ impl Row {
 pub fn run(args: Args) -> Result<()> {
     let path = model::locate(&args.path)?;
     let bytes = file::map(&path)?;
+    if bytes.starts_with(&ebt_core::packed::MAGIC) {
+        return packed::run(&path.display().to_string(), &bytes, args.json);
+    }
     let parsed = model_file::read(&bytes).with_context(|| path.display().to_string())?;
     let report = report(path.display().to_string(), bytes.len(), &parsed)?;
     let mut out = io::stdout().lock();
@@ -134,15 +140,8 @@ fn report(file: String, bytes: usize, parsed: &ModelFile<'_>) -> Result<Report> 
 
 fn print(out: &mut impl Write, r: &Report) -> Result<()> {
     writeln!(out, "{}: model file version {}, {} bytes\n", r.file, r.format_version, r.bytes)?;
-    for (title, fields) in
-        [("config", serde_json::to_value(&r.config)?), ("objective", serde_json::to_value(&r.objective)?)]
-    {
-        writeln!(out, "{title}")?;
-        for (name, value) in fields.as_object().into_iter().flatten() {
-            writeln!(out, "  {name:16} {value}")?;
-        }
-        writeln!(out)?;
-    }
+    print_fields(out, "config", &r.config)?;
+    print_fields(out, "objective", &r.objective)?;
     let width = r.tensors.iter().map(|t| t.name.len()).max().unwrap_or(0).max(9);
     writeln!(
         out,
@@ -160,15 +159,34 @@ fn print(out: &mut impl Write, r: &Report) -> Result<()> {
     writeln!(out, "\nparameters         {}", r.parameters)?;
     writeln!(out, "active for a token {}", r.active_parameters)?;
     writeln!(out, "bytes of weights   {}\n", r.weight_bytes)?;
-    match &r.tokenizer {
+    print_origin(out, r.tokenizer.as_ref(), &r.provenance)
+}
+
+/// The fields of a structure, one a line.
+fn print_fields(out: &mut impl Write, title: &str, fields: &impl Serialize) -> Result<()> {
+    writeln!(out, "{title}")?;
+    for (name, value) in serde_json::to_value(fields)?.as_object().into_iter().flatten() {
+        writeln!(out, "  {name:16} {value}")?;
+    }
+    writeln!(out)?;
+    Ok(())
+}
+
+/// Tokenizer and provenance.
+fn print_origin(
+    out: &mut impl Write,
+    tokenizer: Option<&TokenizerReport>,
+    provenance: &[(String, String)],
+) -> Result<()> {
+    match tokenizer {
         Some(t) => {
             writeln!(out, "tokenizer: {} tokens, fingerprint {}, {} bytes", t.vocabulary, t.fingerprint, t.bytes)?
         }
         None => writeln!(out, "tokenizer: none")?,
     }
-    if !r.provenance.is_empty() {
+    if !provenance.is_empty() {
         writeln!(out, "\nprovenance")?;
-        for (key, value) in &r.provenance {
+        for (key, value) in provenance {
             writeln!(out, "  {key}: {value}")?;
         }
     }

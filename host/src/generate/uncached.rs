@@ -6,70 +6,11 @@ use ebt_core::layer::Model;
 use ebt_core::objective::Objective;
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{NO_TARGET, Sequences};
-use ebt_tokenizer::{Special, Tokenizer};
-use serde::Serialize;
+use ebt_tokenizer::Tokenizer;
 
+use super::{Control, GenerateOptions, Generated, Stop};
 use crate::rollout::{Predictor, usual_steps};
-use crate::sampling::{Sampling, draw};
-
-/// How to generate.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct GenerateOptions {
-    /// Most tokens to generate.
-    pub tokens: usize,
-    /// Descent steps of every token; 0 = as many as in training.
-    pub steps: usize,
-    /// How a token is chosen.
-    pub sampling: Sampling,
-    /// Seed of initial states and of draws.
-    pub seed: u64,
-}
-
-/// Why generation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stop {
-    /// The asked number of tokens was reached.
-    Length,
-    /// The model ended the document, or began the next one.
-    End,
-}
-
-/// A generated token.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Generated {
-    /// Its id.
-    pub id: u32,
-    /// Its probability among the tokens that could be drawn.
-    pub probability: f64,
-    /// Energies of the descent's states before every step, at this position; empty for the baseline.
-    pub energies: Vec<f64>,
-}
-
-/// Ids that control rather than spell.
-struct Control {
-    begin: u32,
-    ends: Vec<u32>,
-    banned: Vec<u32>,
-}
-
-impl Control {
-    fn of(tokenizer: &Tokenizer) -> Result<Self> {
-        let Some(begin) = tokenizer.special(Special::Begin) else {
-            bail!("the tokenizer has no {} token, which has to stand before every text", Special::Begin);
-        };
-        let mut control = Self { begin, ends: Vec::new(), banned: Vec::new() };
-        for special in Special::ALL {
-            let list = match special {
-                // training text is a sequence of documents, each after a begin token
-                Special::End | Special::Begin => &mut control.ends,
-                _ => &mut control.banned,
-            };
-            list.extend(tokenizer.special(special));
-        }
-        Ok(control)
-    }
-}
+use crate::sampling::draw;
 
 /// Continues `prompt` token by token and hands each to `each` at once. Returns why it ended.
 ///
@@ -90,9 +31,8 @@ pub fn generate<B: Backend>(
     let steps = if options.steps == 0 { usual_steps(model.config, objective) } else { options.steps };
     let predictor = Predictor::new(b, model, objective, options.seed);
     let draws = Stream::new(options.seed, 0, Purpose::Sampling);
-    let exists = |id: u32| tokenizer.token_bytes(id).is_some() && !control.banned.contains(&id);
-    let mut ids = vec![control.begin];
-    ids.extend(tokenizer.encode(prompt)?);
+    let exists = |id: u32| control.exists(tokenizer, id);
+    let mut ids = control.start(tokenizer, prompt)?;
     for count in 0..options.tokens {
         let (logits, energies) = last_position(b, &predictor, model.config, &ids, steps)?;
         let candidates = options.sampling.candidates(&logits, exists)?;

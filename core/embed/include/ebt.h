@@ -1,0 +1,566 @@
+/* Energy-based language models inside other programs: text in, text out, in memory that the caller lends.
+ *
+ * Every function returns a status (0 and above: success, below 0: an error; ebt_strerror makes a sentence of it), refuses
+ * null pointers where none is allowed and lengths that no object can have, and allocates nothing. Model and memory stay
+ * where they are until ebt_close; one generator is used by one thread at a time. Versions are semantic: before 1.0 the
+ * order and size of fields and the numbers of codes may change with a minor version, never with a patch.
+ *
+ * Made by cbindgen from the Rust source: do not edit.
+ */
+
+#ifndef EBT_H
+#define EBT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ How steps are sized: by the model.
+ */
+#define EBT_STEP_MODEL 0
+
+/*
+ By `step_value`.
+ */
+#define EBT_STEP_FIXED 1
+
+/*
+ By backtracking until the energy decreases sufficiently.
+ */
+#define EBT_STEP_ARMIJO 2
+
+/*
+ `step_value / lambda_max`.
+ */
+#define EBT_STEP_CURVATURE 3
+
+/*
+ Noise: none.
+ */
+#define EBT_NOISE_NONE 0
+
+/*
+ Langevin noise with standard deviation `noise_value`.
+ */
+#define EBT_NOISE_LANGEVIN 1
+
+/*
+ Langevin dynamics at temperature `noise_value`.
+ */
+#define EBT_NOISE_TEMPERATURE 2
+
+/*
+ Metropolis-adjusted Langevin dynamics at temperature `noise_value`.
+ */
+#define EBT_NOISE_METROPOLIS 3
+
+/*
+ What every function returns: 0 and above is success, below 0 an error. `ebt_strerror` makes a sentence of it.
+ */
+enum ebt_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /*
+   Done.
+   */
+  EBT_STATUS_OK = 0,
+  /*
+   Done, and the model has ended the text.
+   */
+  EBT_STATUS_END = 1,
+  /*
+   A pointer that must not be null is null.
+   */
+  EBT_STATUS_NULL = -1,
+  /*
+   A pointer is not aligned, or a length is larger than any object.
+   */
+  EBT_STATUS_LENGTH = -2,
+  /*
+   The bytes are no packed model that this version reads, or are damaged.
+   */
+  EBT_STATUS_MODEL = -3,
+  /*
+   The packed model holds no tokenizer, or one that does not fit it.
+   */
+  EBT_STATUS_TOKENIZER = -4,
+  /*
+   An option is out of its range.
+   */
+  EBT_STATUS_OPTION = -5,
+  /*
+   The memory is too small; `ebt_bytes_needed` says how much is needed.
+   */
+  EBT_STATUS_MEMORY = -6,
+  /*
+   The sizes do not fit in the address space of this machine.
+   */
+  EBT_STATUS_SIZE = -7,
+  /*
+   The text is not UTF-8.
+   */
+  EBT_STATUS_UTF8 = -8,
+  /*
+   The prompt is longer than option `prompt` allows.
+   */
+  EBT_STATUS_PROMPT = -9,
+  /*
+   The buffer for the piece of text is too small; `ebt_piece_bytes` says how much is needed.
+   */
+  EBT_STATUS_BUFFER = -10,
+  /*
+   A token id is outside the vocabulary.
+   */
+  EBT_STATUS_TOKEN = -11,
+  /*
+   A setting is out of its range, or needs an option that the generator was not opened with.
+   */
+  EBT_STATUS_SETTING = -12,
+  /*
+   The callback cancelled the descent.
+   */
+  EBT_STATUS_CANCELLED = -13,
+  /*
+   An energy, a gradient or a logit is not finite.
+   */
+  EBT_STATUS_NOT_FINITE = -14,
+  /*
+   No token may be drawn.
+   */
+  EBT_STATUS_NO_TOKEN = -15,
+  /*
+   The handle is not one of an open generator.
+   */
+  EBT_STATUS_CLOSED = -16,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum ebt_status ebt_status;
+#else
+typedef int32_t ebt_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/*
+ A generator; lives in the memory that `ebt_open` was given.
+ */
+typedef struct ebt_generator ebt_generator;
+
+/*
+ Extents; they fix the memory that a generator needs. `ebt_options_default` fills in the usual ones.
+ */
+typedef struct ebt_options {
+  /*
+   Tokens of a prompt that are computed together.
+   */
+  uint32_t block;
+  /*
+   Candidates that are computed side by side.
+   */
+  uint32_t rows;
+  /*
+   Most descent steps of a token.
+   */
+  uint32_t steps;
+  /*
+   Most bytes of one prompt.
+   */
+  uint32_t prompt;
+  /*
+   Not 0: backtracking and Metropolis tests may be asked for.
+   */
+  uint32_t trials;
+  /*
+   Not 0: curvatures may be asked for.
+   */
+  uint32_t curvature;
+} ebt_options;
+
+/*
+ How a token is thought of and drawn. `ebt_settings_default` fills in the usual values.
+ */
+typedef struct ebt_settings {
+  /*
+   Seed of all noise and draws.
+   */
+  uint64_t seed;
+  /*
+   Most descent steps; 0: the model's own number.
+   */
+  uint32_t steps;
+  /*
+   Starts of a token; the best is kept.
+   */
+  uint32_t candidates;
+  /*
+   What best means: 0 the least final energy, 1 the largest drop.
+   */
+  uint32_t choose;
+  /*
+   Not 0: the energy after every step is evaluated, so that the certificate says whether it decreased.
+   */
+  uint32_t certify;
+  /*
+   Hessian-vector products a step to measure `alpha lambda_max` with; 0: not measured.
+   */
+  uint32_t curvature;
+  /*
+   One of `EBT_STEP_...`.
+   */
+  uint32_t step_size;
+  /*
+   The step size, or the product `alpha lambda_max` wanted.
+   */
+  float step_value;
+  /*
+   One of `EBT_NOISE_...`.
+   */
+  uint32_t noise;
+  /*
+   The standard deviation or the temperature.
+   */
+  float noise_value;
+  /*
+   Transitions during which Metropolis steps are adapted.
+   */
+  uint32_t warm_up;
+  /*
+   Stop when a step changed the energy by no more than this; 0: off.
+   */
+  float tolerance_energy;
+  /*
+   Stop when the dissipation was no more than this; 0: off.
+   */
+  float tolerance_dissipation;
+  /*
+   Never stop before this many steps.
+   */
+  uint32_t min_steps;
+  /*
+   Logits are divided by this before the draw; 0 takes the most probable token.
+   */
+  float temperature;
+  /*
+   Draw from this many most probable tokens; 0: from all.
+   */
+  uint32_t top_k;
+  /*
+   Draw from the most probable tokens that together reach this probability; 1: from all.
+   */
+  float top_p;
+  /*
+   Draw from tokens with at least this share of the most probable token's probability; 0: from all.
+   */
+  float min_p;
+} ebt_settings;
+
+/*
+ One candidate after one step of the descent. Arrays are borrowed until the callback returns.
+ */
+typedef struct ebt_step {
+  /*
+   Tokens before the one thought of.
+   */
+  uint32_t position;
+  /*
+   Candidate, from 0.
+   */
+  uint32_t candidate;
+  /*
+   Step, from 0.
+   */
+  uint32_t step;
+  /*
+   Landscape of the step.
+   */
+  uint32_t landscape;
+  /*
+   Energy before the step.
+   */
+  float energy;
+  /*
+   Energy after the step on the same landscape; not a number where it was not evaluated.
+   */
+  float energy_after;
+  /*
+   Step size; 0 where no trial was accepted.
+   */
+  float step_size;
+  /*
+   What the energy loses to first order per unit of step size.
+   */
+  float dissipation;
+  /*
+   Length of the two arrays.
+   */
+  size_t vocabulary;
+  /*
+   The new state.
+   */
+  const float *logits;
+  /*
+   The softmax of the new state.
+   */
+  const float *probabilities;
+} ebt_step;
+
+/*
+ Sees every step; returns 0 to go on and anything else to cancel.
+ */
+typedef int (*ebt_step_function)(void *user, const struct ebt_step *step);
+
+/*
+ How a token was found. Arrays have `steps` numbers, but for `candidate_energies` with `candidates`; they are null where
+ nothing was evaluated, and borrowed until the next call with the same generator.
+ */
+typedef struct ebt_certificate {
+  /*
+   Tokens before this one.
+   */
+  uint32_t position;
+  /*
+   Which candidate was kept.
+   */
+  uint32_t candidate;
+  /*
+   Steps spent.
+   */
+  uint32_t steps;
+  /*
+   Why it stopped: 0 all steps were taken, 1 energy tolerance, 2 dissipation tolerance, 3 stationary to rounding.
+   */
+  uint32_t stop;
+  /*
+   Whether every step decreased the energy sufficiently: 1 yes, 0 no, -1 not evaluated.
+   */
+  int all_decreased;
+  /*
+   The constant of sufficient decrease.
+   */
+  float sufficient;
+  /*
+   The largest `alpha lambda_max`; not a number where it was not measured. Below 2 the linearised dynamics are stable.
+   */
+  float largest_alpha_lambda;
+  /*
+   Share of accepted Metropolis proposals; not a number without any.
+   */
+  float acceptance;
+  /*
+   Landscape of every step.
+   */
+  const uint32_t *landscapes;
+  /*
+   Energy before every step.
+   */
+  const float *energies;
+  /*
+   Energy after every step on the same landscape.
+   */
+  const float *energies_after;
+  /*
+   Step size of every step.
+   */
+  const float *step_sizes;
+  /*
+   Dissipation of every step.
+   */
+  const float *dissipations;
+  /*
+   `alpha lambda_max` of every step.
+   */
+  const float *alpha_lambda;
+  /*
+   How many candidates have a final energy.
+   */
+  uint32_t candidates;
+  /*
+   Final energies of the candidates.
+   */
+  const float *candidate_energies;
+} ebt_certificate;
+
+/*
+ A generated token.
+ */
+typedef struct ebt_token {
+  /*
+   Its id.
+   */
+  uint32_t id;
+  /*
+   Its probability among the tokens that could be drawn.
+   */
+  float probability;
+  /*
+   Bytes written to the buffer for the piece of text, without the 0 that ends it.
+   */
+  size_t length;
+  /*
+   How it was found.
+   */
+  struct ebt_certificate certificate;
+} ebt_token;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/*
+ The version of the library, `major.minor.patch`; never null, never to be freed.
+ */
+const char *ebt_version(void);
+
+/*
+ Fills in the usual options.
+
+ # Safety
+
+ `options` is null or points to memory for options.
+ */
+int ebt_options_default(struct ebt_options *options);
+
+/*
+ Fills in the usual settings.
+
+ # Safety
+
+ `settings` is null or points to memory for settings.
+ */
+int ebt_settings_default(struct ebt_settings *settings);
+
+/*
+ Writes to `bytes` how much memory a generator of this model with these options needs, whatever its alignment.
+ Null options are the usual ones.
+
+ # Safety
+
+ `model` points to `length` bytes.
+ */
+int ebt_bytes_needed(const uint8_t *model, size_t length, const struct ebt_options *options, size_t *bytes);
+
+/*
+ Opens a generator at the beginning of an empty text, in `memory`, and writes its handle to `generator`. Nothing has to
+ be freed. Null options are the usual ones.
+
+ # Safety
+
+ `model` points to `length` bytes and `memory` to `memory_length`; both stay there, the model unchanged and the memory
+ used by nobody else, until the generator is no longer used.
+ */
+int ebt_open(const uint8_t *model,
+             size_t length,
+             const struct ebt_options *options,
+             void *memory,
+             size_t memory_length,
+             struct ebt_generator **generator);
+
+/*
+ Writes how many bytes a buffer for pieces of text needs, the 0 at its end included.
+
+ # Safety
+
+ `generator` is open.
+ */
+int ebt_piece_bytes(struct ebt_generator *generator, size_t *bytes);
+
+/*
+ Writes how many tokens the model knows: the length of arrays of logits and probabilities.
+
+ # Safety
+
+ `generator` is open.
+ */
+int ebt_vocabulary(struct ebt_generator *generator, size_t *tokens);
+
+/*
+ Points `bytes` to the bytes of token `id`, `length` of them, none for a special token. They may begin or end inside a
+ character, and lie in the model.
+
+ # Safety
+
+ `generator` is open.
+ */
+int ebt_token_bytes(struct ebt_generator *generator, uint32_t id, const uint8_t **bytes, size_t *length);
+
+/*
+ Adds `length` bytes of UTF-8 to the text so far, whoever wrote that.
+
+ # Safety
+
+ `generator` is open; `text` points to `length` bytes.
+ */
+int ebt_prompt(struct ebt_generator *generator, const char *text, size_t length);
+
+/*
+ Adds `count` tokens to the text so far as they are.
+
+ # Safety
+
+ `generator` is open; `ids` points to `count` numbers.
+ */
+int ebt_accept(struct ebt_generator *generator, const uint32_t *ids, size_t count);
+
+/*
+ Thinks of the next token and draws it. Its text is written to `piece`, with a 0 behind it: whole characters only, so it
+ may be empty and may hold characters begun by earlier tokens. Returns `EBT_STATUS_END` when the model ended the text; `piece`
+ then holds what was left of it. Null settings are the usual ones; `on_step` may be null. After an error the text so far
+ is unchanged and the call may be repeated.
+
+ # Safety
+
+ `generator` is open; `piece` points to `piece_length` bytes, `token` to a token; `on_step` may be called with `user` and
+ does not use the generator.
+ */
+int ebt_next(struct ebt_generator *generator,
+             const struct ebt_settings *settings,
+             ebt_step_function on_step,
+             void *user,
+             char *piece,
+             size_t piece_length,
+             struct ebt_token *token);
+
+/*
+ Energies, on one landscape, of `count` distributions of the token that the last `ebt_next` thought of: the landscape
+ that its descent moved on. `probabilities` holds `count` times the vocabulary's numbers, `energies` `count`.
+
+ # Safety
+
+ `generator` is open; the arrays hold as many numbers.
+ */
+int ebt_energies(struct ebt_generator *generator,
+                 uint32_t landscape,
+                 const float *probabilities,
+                 size_t count,
+                 float *energies);
+
+/*
+ Back to the beginning of an empty text.
+
+ # Safety
+
+ `generator` is open.
+ */
+int ebt_reset(struct ebt_generator *generator);
+
+/*
+ Ends the use of a generator: from now on its handle is refused, and its memory may be used for anything else.
+
+ # Safety
+
+ `generator` came from `ebt_open` and its memory is still there.
+ */
+int ebt_close(struct ebt_generator *generator);
+
+/*
+ A sentence for a code that a function returned; never null, never to be freed.
+ */
+const char *ebt_strerror(int status);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* EBT_H */

@@ -1,0 +1,270 @@
+//! Model, tokenizer and session as one: a text is continued token by token.
+
+use ebt_core::random::{Purpose, Stream};
+use ebt_tokenizer::Special;
+use ebt_tokenizer::compact::{CompactError, CompactTokenizer, Streaming, Utf8Chunk};
+
+use crate::Error;
+use crate::engine::{self, Certificate, Continue, Model, Potential as _, Sampling, Session, StepReport, Think};
+
+/// Extents; they fix the memory that a generator needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Extents of the model's own work.
+    pub session: engine::Options,
+    /// Most bytes of one prompt; longer texts are given in several.
+    pub prompt: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { session: engine::Options::default(), prompt: 1024 }
+    }
+}
+
+/// How tokens are thought of and drawn. The seed of both is `think.seed`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// The descent.
+    pub think: Think,
+    /// The draw.
+    pub sampling: Sampling,
+}
+
+/// A generated token.
+#[derive(Clone, Copy, Debug)]
+pub struct Token<'g> {
+    /// Its id.
+    pub id: u32,
+    /// Its bytes; they may begin or end inside a character.
+    pub bytes: &'g [u8],
+    /// The characters it completes: what all tokens of a text complete, joined, is the text.
+    pub text: Utf8Chunk<'g>,
+    /// Its probability among the tokens that could be drawn.
+    pub probability: f32,
+    /// How it was found.
+    pub certificate: Certificate<'g>,
+}
+
+/// Continues a text token by token, in memory that the caller lends.
+///
+/// `'m` is how long the packed model is borrowed, `'a` the memory.
+pub struct Generator<'m, 'a> {
+    session: Session<'m, 'a>,
+    tokenizer: CompactTokenizer<'m>,
+    stream: Streaming<'m>,
+    /// Room for the tokens of one prompt.
+    ids: &'a mut [u32],
+    /// Most bytes of one prompt.
+    prompt: usize,
+    /// Candidates computed together, and most steps.
+    rows: usize,
+    steps: usize,
+    begin: u32,
+    /// A token that belongs to the text, but was not observed yet.
+    pending: Option<u32>,
+    ended: bool,
+}
+
+/// Parts of a model that were read and checked.
+struct Parts<'m> {
+    model: Model<'m>,
+    tokenizer: CompactTokenizer<'m>,
+    begin: u32,
+}
+
+fn read(model: &[u8]) -> Result<Parts<'_>, Error> {
+    let model = Model::read(model)?;
+    let tokenizer = CompactTokenizer::from_bytes(model.tokenizer().ok_or(Error::NoTokenizer)?)?;
+    let (tokens, places) = (tokenizer.vocabulary_size(), model.config.vocab);
+    if usize::try_from(tokens).map_or(true, |tokens| tokens > places) {
+        return Err(Error::Vocabulary { tokenizer: tokens, model: places });
+    }
+    let begin = tokenizer.special(Special::Begin).ok_or(Error::NoBegin)?;
+    Ok(Parts { model, tokenizer, begin })
+}
+
+/// Bytes of the places for the tokens of a prompt.
+fn prompt_bytes(options: &Options) -> Result<usize, Error> {
+    let bytes = options.prompt.max(1).checked_mul(size_of::<u32>());
+    bytes.ok_or(Error::Engine(engine::Error::Size { what: "a prompt" }))
+}
+
+impl<'m, 'a> Generator<'m, 'a> {
+    /// Bytes that [`Self::new`] needs, exactly.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the model or with an option.
+    pub fn bytes_needed(model: &[u8], options: &Options) -> Result<usize, Error> {
+        let session = Session::bytes_needed(&read(model)?.model.config, &options.session)?;
+        let all = session.checked_add(prompt_bytes(options)?);
+        all.ok_or(Error::Engine(engine::Error::Size { what: "the session" }))
+    }
+
+    /// A generator at the beginning of an empty text. Use and contents of `arena` do not matter; it begins at a multiple
+    /// of 4.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the model, an option or the memory.
+    pub fn new(model: &'m [u8], options: &Options, arena: &'a mut [u8]) -> Result<Self, Error> {
+        let Parts { model, tokenizer, begin } = read(model)?;
+        let ids = prompt_bytes(options)?;
+        let given = arena.len();
+        let Some((ids, arena)) = arena.split_at_mut_checked(ids) else {
+            let session = Session::bytes_needed(&model.config, &options.session)?;
+            return Err(engine::Error::Arena { needed: session.saturating_add(ids), given }.into());
+        };
+        let ids = bytemuck::try_cast_slice_mut(ids).map_err(|_| engine::Error::Alignment)?;
+        let session = Session::new(model, &options.session, arena)?;
+        let stream = tokenizer.stream();
+        let Options { prompt, session: engine::Options { rows, steps, .. } } = *options;
+        Ok(Self { session, tokenizer, stream, ids, prompt, rows, steps, begin, pending: None, ended: false })
+    }
+
+    /// Back to the beginning of an empty text.
+    pub fn reset(&mut self) {
+        self.session.reset();
+        self.stream = self.tokenizer.stream();
+        (self.pending, self.ended) = (None, false);
+    }
+
+    /// Adds `text` to the text so far, whoever wrote that.
+    ///
+    /// # Errors
+    ///
+    /// A text longer than [`Options::prompt`] bytes. The text so far is then unchanged.
+    pub fn prompt(&mut self, text: &str) -> Result<(), Error> {
+        if text.len() > self.prompt {
+            return Err(Error::Prompt { given: text.len(), most: self.prompt });
+        }
+        let places = self.tokenizer.places(text);
+        let room = self.ids.len();
+        if places > room {
+            return Err(Error::Prompt { given: places, most: room });
+        }
+        let count = self.tokenizer.encode(text, self.ids)?;
+        self.catch_up()?;
+        self.session.observe(self.ids.get(..count).unwrap_or_default())?;
+        self.ended = false;
+        Ok(())
+    }
+
+    /// Adds tokens to the text so far as they are, for example those of a text that is taken up again.
+    ///
+    /// # Errors
+    ///
+    /// An id outside the vocabulary. The text so far is then unchanged.
+    pub fn accept(&mut self, ids: &[u32]) -> Result<(), Error> {
+        for &id in ids {
+            if self.tokenizer.token_bytes(id).is_none() {
+                return Err(CompactError::IdOutOfRange { id, vocabulary: self.tokenizer.vocabulary_size() }.into());
+            }
+        }
+        self.catch_up()?;
+        self.session.observe(ids)?;
+        for &id in ids {
+            self.stream.push(id)?;
+        }
+        self.ended = false;
+        Ok(())
+    }
+
+    /// Thinks of the next token and draws it; none when the model ended the text, and from then on until more text is
+    /// prompted. `on_step` sees every step of the descent and may cancel it. The draw is a function of the text so far and of
+    /// the settings alone.
+    ///
+    /// # Errors
+    ///
+    /// A setting out of its range, a cancelled descent, numbers that are not finite. The text so far is then unchanged
+    /// and the call may be repeated.
+    pub fn next(
+        &mut self,
+        settings: &Settings,
+        on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
+    ) -> Result<Option<Token<'_>>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        self.catch_up()?;
+        self.session.think(&settings.think, on_step)?;
+        let uniform = Stream::new(settings.think.seed, 0, Purpose::Sampling).uniform(self.session.position());
+        let ends = [Special::Begin, Special::End].map(|special| self.tokenizer.special(special));
+        // other special tokens, and numbers that are no token at all
+        let tokenizer = self.tokenizer;
+        let banned = |id| tokenizer.token_bytes(id).is_none_or(<[u8]>::is_empty) && !ends.contains(&Some(id));
+        let drawn = self.session.sample(&settings.sampling, uniform, banned)?;
+        if ends.contains(&Some(drawn.id)) {
+            self.ended = true;
+            return Ok(None);
+        }
+        let text = self.stream.push(drawn.id)?;
+        let bytes = self.tokenizer.token_bytes(drawn.id).unwrap_or_default();
+        self.pending = Some(drawn.id);
+        let certificate = self.session.certificate().ok_or(engine::Error::NoToken)?;
+        Ok(Some(Token { id: drawn.id, bytes, text, probability: drawn.probability, certificate }))
+    }
+
+    /// Energies on one landscape of distributions of the token after the text as the last [`Self::next`] found it: the
+    /// landscape that its descent moved on. `probabilities (n, V)`, `energies (n)`.
+    ///
+    /// # Errors
+    ///
+    /// Arrays that do not fit together, a landscape that the model does not have.
+    pub fn energies(&mut self, landscape: usize, probabilities: &[f32], energies: &mut [f32]) -> Result<(), Error> {
+        let (vocabulary, landscapes) = (self.vocabulary(), self.session.model().config.landscapes);
+        if landscape >= landscapes.min(self.steps) {
+            let requirement = "must be one that a descent of this session reaches";
+            return Err(engine::Error::Option { field: "landscape", requirement }.into());
+        }
+        if energies.len().checked_mul(vocabulary) != Some(probabilities.len()) {
+            let expected = energies.len().saturating_mul(vocabulary);
+            return Err(engine::Error::Shape { what: "probabilities", expected, given: probabilities.len() }.into());
+        }
+        const TOGETHER: usize = 16;
+        let rows = self.rows.clamp(1, TOGETHER);
+        let (mut points, mut left) = (probabilities, energies);
+        while !left.is_empty() {
+            let n = left.len().min(rows);
+            let Some((p, rest)) = points.split_at_checked(n.saturating_mul(vocabulary)) else { break };
+            let Some((e, after)) = left.split_at_mut_checked(n) else { break };
+            let active = [true; TOGETHER];
+            self.session.potential(n)?.energy(landscape, p, active.get(..n).unwrap_or_default(), e);
+            (points, left) = (rest, after);
+        }
+        Ok(())
+    }
+
+    /// Extent `V` of distributions and logits.
+    pub fn vocabulary(&self) -> usize {
+        self.session.model().config.vocab
+    }
+
+    /// What is left of the text when no token follows: U+FFFD if it ended inside a character, nothing otherwise.
+    pub fn finish(&self) -> &'static str {
+        self.stream.clone().finish()
+    }
+
+    /// Tokens of the text so far, the one that begins it included.
+    pub fn position(&self) -> u64 {
+        self.session.position().saturating_add(u64::from(self.pending.is_some()))
+    }
+
+    /// The tokenizer of the model.
+    pub fn tokenizer(&self) -> &CompactTokenizer<'m> {
+        &self.tokenizer
+    }
+
+    /// Observes what belongs to the text and was not observed: its beginning, the token drawn last.
+    fn catch_up(&mut self) -> Result<(), Error> {
+        if self.session.position() == 0 {
+            self.session.observe(&[self.begin])?;
+        }
+        if let Some(id) = self.pending {
+            self.session.observe(&[id])?;
+            self.pending = None;
+        }
+        Ok(())
+    }
+}

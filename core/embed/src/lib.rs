@@ -1,0 +1,59 @@
+//! Energy-based language models inside other programs: text in, text out.
+//!
+//! A model gives every candidate for the next token an energy and finds the token by descent on that energy; every token
+//! comes with a certificate of how it was found. One block of memory, lent by the caller, is all that is ever used: there
+//! is no heap, no operating system, no panic, and the same bits on every machine.
+//!
+//! ```no_run
+//! use ebt::{Continue, Generator, Options, Settings};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = std::fs::read("model.packed")?; // or include_bytes!, or a memory map
+//! let options = Options::default();
+//! let mut memory = vec![0; Generator::bytes_needed(&file, &options)?]; // or a static array
+//! let mut generator = Generator::new(&file, &options, &mut memory)?;
+//! generator.prompt("Türkiye'nin başkenti")?;
+//! let settings = Settings::default();
+//! for _ in 0..32 {
+//!     let step = &mut |step: &ebt::StepReport<'_>| {
+//!         eprint!(" {:.3}", step.energy); // the energy falls
+//!         Continue::Go
+//!     };
+//!     let Some(token) = generator.next(&settings, step)? else { break };
+//!     print!("{}", token.text); // whole characters only
+//!     eprintln!(" {} steps, probability {:.2}", token.certificate.steps, token.probability);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`c`] is the same for C and every language that can call C (header `include/ebt.h`); `wasm/` is the same for
+//! JavaScript.
+//!
+//! **Features.** `std` (default) finds out at run time what the CPU can do. Without it the crate is `no_std` and links
+//! neither `std` nor `alloc`.
+//!
+//! **Stability.** Versions are semantic. Before 1.0 a minor version may change the interface, and says so; a patch never
+//! does. For C: the order and size of struct fields and the numbers of codes change with a minor version only, and
+//! [`c::ebt_version`] tells a program what it was linked with. A packed model names its format's version and is refused by
+//! programs that do not know it. What a seed generates may change with a minor version, and does not with a patch.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![deny(unsafe_code)] // but for the boundary to C, where every block has its reason
+
+pub mod c;
+mod engine;
+mod error;
+mod generator;
+
+pub use error::Error;
+pub use generator::{Generator, Options, Settings, Token};
+
+pub use ebt_tokenizer::compact::Utf8Chunk;
+pub use engine::{
+    Certificate, Choose, Continue, Error as EngineError, Noise, Options as SessionOptions, ReadError, Sampling,
+    StepReport, StepSize, Stop, Think, Tolerance,
+};
+
+/// The version of this crate, `major.minor.patch`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,95 @@
+//! A generator asks for memory once, from its caller: after `Generator::new`, and in it, nothing is allocated.
+#![allow(unsafe_code, clippy::unwrap_used)]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use ebt::{
+    Choose, Continue, EngineError, Error, Generator, Noise, Options, SessionOptions, Settings, StepSize, Think,
+    Tolerance,
+};
+
+/// Counts what the thread that asks for it allocates.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+// SAFETY: everything is passed on to the system's allocator as it came; the counter is a plain value of the thread.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get().map(|n| n + 1)));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How often `run` allocates.
+fn allocations<R>(run: impl FnOnce() -> R) -> (usize, R) {
+    COUNT.with(|count| count.set(Some(0)));
+    let result = run();
+    (COUNT.with(|count| count.replace(None)).unwrap(), result)
+}
+
+#[test]
+fn nothing_is_allocated() {
+    let (counted, kept) = allocations(|| vec![1u8; 100]);
+    assert!(counted > 0 && kept.len() == 100, "the counter counts");
+
+    let session = SessionOptions { block: 8, rows: 4, steps: 8, trials: true, curvature: true };
+    let options = Options { session, ..Options::default() };
+    let model = support::model();
+    let mut memory = vec![0u32; Generator::bytes_needed(&model, &options).unwrap().div_ceil(4)];
+    let arena: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
+    let (count, generator) = allocations(|| Generator::new(&model, &options, arena));
+    assert_eq!(count, 0, "opening");
+    let mut generator = generator.unwrap();
+
+    let think = Think { seed: 5, certify: true, ..Think::default() };
+    let fixed = Think { step_size: StepSize::Fixed(0.3), steps: 6, ..think };
+    let tolerance = Tolerance { energy: 1e-5, dissipation: 1e-9, min_steps: 1 };
+    let ways = [
+        think,
+        Think { certify: false, ..think },
+        Think { steps: 8, step_size: StepSize::ARMIJO, tolerance, ..think },
+        Think { steps: 3, step_size: StepSize::Curvature { c: 1.0, iterations: 4 }, ..think },
+        Think { noise: Noise::Langevin { sigma: 0.1 }, ..fixed },
+        Think { noise: Noise::Temperature { tau: 0.01 }, ..fixed },
+        Think { noise: Noise::Metropolis { tau: 0.01, warm_up: 2 }, ..fixed },
+        Think { candidates: 4, choose: Choose::Drop, curvature: 2, ..think },
+    ];
+    let prompt = "Türkiye'nin 81 ilinde yaşayanlar, İstanbul'da buluştu. ".repeat(8);
+    for think in ways {
+        let settings = Settings { think, ..Settings::default() };
+        let (count, drawn) = allocations(|| {
+            generator.reset();
+            generator.prompt(&prompt)?;
+            let mut drawn = 0;
+            for _ in 0..3 {
+                if let Some(token) = generator.next(&settings, &mut |_| Continue::Go)? {
+                    drawn += usize::from(token.probability > 0.0);
+                }
+            }
+            Ok::<usize, Error>(drawn)
+        });
+        assert_eq!(count, 0, "{think:?}");
+        assert!(drawn.unwrap() > 0, "{think:?}");
+    }
+
+    // refusals do not allocate either
+    let wrong = Settings { think: Think { candidates: 99, ..think }, ..Settings::default() };
+    let (count, refused) = allocations(|| generator.next(&wrong, &mut |_| Continue::Go).err());
+    assert_eq!(count, 0);
+    assert!(matches!(refused, Some(Error::Engine(EngineError::Option { .. }))));
+}

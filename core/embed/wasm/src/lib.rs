@@ -1,0 +1,58 @@
+//! `libebt` as a WebAssembly module. The functions for C are exported as they are; numbers, structs and pointers are
+//! those of the 32-bit C interface. Memory is JavaScript's to hand out: it grows the module's memory, puts the model there
+//! and lends the rest. `ebt.js` does all that.
+//!
+//! A function of JavaScript is no C function pointer, so steps are told through the import `ebt.on_step` instead.
+
+#![no_std]
+
+use core::ffi::{c_char, c_int, c_void};
+use core::panic::PanicInfo;
+
+use ebt::c::{CSettings, CStep, CToken, GeneratorHandle, ebt_next};
+
+#[link(wasm_import_module = "ebt")]
+unsafe extern "C" {
+    /// JavaScript's function: sees a step, returns 0 to go on.
+    fn on_step(user: *mut c_void, step: *const CStep) -> c_int;
+}
+
+unsafe extern "C" fn tell(user: *mut c_void, step: *const CStep) -> c_int {
+    // SAFETY: JavaScript reads the step during the call and keeps no pointer.
+    unsafe { on_step(user, step) }
+}
+
+/// [`ebt_next`] with JavaScript's callback.
+///
+/// # Safety
+///
+/// That of [`ebt_next`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ebt_next_told(
+    generator: *mut GeneratorHandle,
+    settings: *const CSettings,
+    user: *mut c_void,
+    piece: *mut c_char,
+    piece_length: usize,
+    token: *mut CToken,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { ebt_next(generator, settings, Some(tell), user, piece, piece_length, token) }
+}
+
+#[cfg(all(target_arch = "wasm32", not(feature = "no-panic")))]
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+#[cfg(all(target_arch = "wasm32", feature = "no-panic"))]
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    #[link(wasm_import_module = "ebt")]
+    unsafe extern "C" {
+        fn ebt_code_that_panics_is_left() -> !;
+    }
+    // SAFETY: never runs: the test refuses a module that imports this function.
+    unsafe { ebt_code_that_panics_is_left() }
+}

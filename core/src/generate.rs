@@ -1,0 +1,22 @@
+//! Inference on fixed memory: no allocation, no panic, the same bits on every target.
+//!
+//! The caller lends one block of memory; everything is carved out of it once ([`arena`]). Nothing here allocates, calls
+//! a transcendental function of the platform ([`math`] has its own) or holds a branch that could panic.
+
+pub mod arena;
+mod cache;
+mod candidates;
+pub mod descent;
+pub mod error;
+mod layer;
+pub mod math;
+mod number;
+pub mod options;
+mod pass;
+mod session;
+mod sizes;
+mod work;
+
+pub use error::Error;
+pub use options::Options;
+pub use session::Session;

@@ -1,0 +1,160 @@
+//! Observed keys and values, computed once a token and landscape and kept in rings.
+//!
+//! Of every observed stream, block and key head there is a ring of keys `(slots, d)` and one of values `(slots, d)`. The token
+//! at position `t` has slot `t mod slots`. A query at position `q` sees the positions in `(q - window, q)`; while `m` tokens
+//! are computed together, the first of them still needs keys that the last must not overwrite, so
+//! `slots = window - 1 + m`.
+
+use super::arena::Carver;
+use super::error::Error;
+use super::sizes::Sizes;
+
+/// The rings of all streams.
+#[derive(Debug)]
+pub struct Cache<'a> {
+    keys: &'a mut [f32],
+    values: &'a mut [f32],
+    slots: usize,
+    window: u64,
+    /// Floats of one ring.
+    ring: usize,
+    layers: usize,
+    heads: usize,
+    width: usize,
+    /// Observed tokens whose keys are there.
+    written: u64,
+}
+
+/// Where rows of queries stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'s> {
+    /// Position of the first row.
+    pub first: u64,
+    /// Rows of one position: the candidates of a token.
+    pub every: usize,
+    /// Numbers of the rows, where some are left out; empty where none are.
+    pub members: &'s [u32],
+    /// A prediction sees the positions before its own, and itself by other means; an observed token sees its own.
+    pub predicted: bool,
+}
+
+impl Seen<'_> {
+    /// Position of row `row`.
+    pub fn position(&self, row: usize) -> u64 {
+        let number = self.members.get(row).map_or(row, |&member| member as usize);
+        self.first.saturating_add(number.checked_div(self.every).unwrap_or(number) as u64)
+    }
+}
+
+/// What a row of queries may see.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// First visible position.
+    pub from: u64,
+    /// First position that is not visible any more.
+    pub to: u64,
+}
+
+/// The rings that one block of a stream reads, of one key head.
+#[derive(Clone, Copy, Debug)]
+pub struct Ring<'a> {
+    /// Rotated keys of the slots in use, `(used, d)`.
+    pub keys: &'a [f32],
+    /// Values of the slots in use, `(used, d)`.
+    pub values: &'a [f32],
+    /// Slots in use: all, or the first ones.
+    pub used: usize,
+    slots: usize,
+    written: u64,
+}
+
+impl<'a> Cache<'a> {
+    /// Rings for `sizes`.
+    pub fn carve(carver: &mut Carver<'a>, sizes: &Sizes) -> Result<Self, Error> {
+        let ring = sizes.slots.saturating_mul(sizes.head_width);
+        let rings = sizes.streams.saturating_mul(sizes.layers).saturating_mul(sizes.key_heads);
+        Ok(Self {
+            keys: carver.floats(ring.saturating_mul(rings))?,
+            values: carver.floats(ring.saturating_mul(rings))?,
+            slots: sizes.slots,
+            window: sizes.window as u64,
+            ring,
+            layers: sizes.layers,
+            heads: sizes.key_heads,
+            width: sizes.head_width,
+            written: 0,
+        })
+    }
+
+    /// Forgets all tokens.
+    pub fn clear(&mut self) {
+        self.written = 0;
+    }
+
+    /// Observed tokens so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Announces `count` tokens, whose keys and values are stored next.
+    pub fn extend(&mut self, count: usize) {
+        self.written = self.written.saturating_add(count as u64);
+    }
+
+    /// The positions that row `row` sees.
+    pub fn span(&self, seen: Seen<'_>, row: usize) -> Span {
+        let position = seen.position(row);
+        let to = if seen.predicted { position } else { position.saturating_add(1) };
+        Span { from: position.saturating_add(1).saturating_sub(self.window), to }
+    }
+
+    fn start(&self, stream: usize, layer: usize, head: usize) -> usize {
+        let number = stream.saturating_mul(self.layers).saturating_add(layer);
+        number.saturating_mul(self.heads).saturating_add(head).saturating_mul(self.ring)
+    }
+
+    /// Stores key and value heads of the token at `position`: `keys (K d)`, rotated, and `values (K d)`.
+    pub fn store(&mut self, stream: usize, layer: usize, position: u64, keys: &[f32], values: &[f32]) {
+        let slot = position.checked_rem(self.slots as u64).unwrap_or(0) as usize;
+        let (width, heads) = (self.width, self.heads);
+        for head in 0..heads {
+            let at = self.start(stream, layer, head).saturating_add(slot.saturating_mul(width));
+            for (ring, from) in [(&mut *self.keys, keys), (&mut *self.values, values)] {
+                let to = ring.get_mut(at..).unwrap_or(&mut []).iter_mut().take(width);
+                to.zip(from.iter().skip(head.saturating_mul(width))).for_each(|(to, &x)| *to = x);
+            }
+        }
+    }
+
+    /// The rings of a block.
+    pub fn ring(&self, stream: usize, layer: usize, head: usize) -> Ring<'_> {
+        let used = (self.written.min(self.slots as u64)) as usize;
+        let start = self.start(stream, layer, head);
+        let end = start.saturating_add(used.saturating_mul(self.width));
+        Ring {
+            keys: self.keys.get(start..end).unwrap_or(&[]),
+            values: self.values.get(start..end).unwrap_or(&[]),
+            used,
+            slots: self.slots,
+            written: self.written,
+        }
+    }
+}
+
+impl Ring<'_> {
+    /// For every slot in use, in order, whether its position lies in `span`.
+    pub fn visible(&self, span: Span) -> impl Iterator<Item = bool> + Clone + use<> {
+        let slots = (self.slots as u64).max(1);
+        let newest = self.written.saturating_sub(1);
+        let head = newest.checked_rem(slots).unwrap_or(0);
+        let base = newest.saturating_sub(head);
+        (0..self.used as u64).map(move |slot| {
+            let position = if slot <= head {
+                base.saturating_add(slot)
+            } else {
+                (base.saturating_add(slot)).saturating_sub(slots)
+            };
+            (span.from..span.to).contains(&position)
+        })
+    }
+}

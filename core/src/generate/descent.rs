@@ -1,0 +1,32 @@
+//! The dynamics of inference: descent on energies `E(P, s)`, `P = softmax(Y)`, over any [`Potential`].
+//!
+//! Rows are candidate distributions; every decision (step size, acceptance, stopping) is a row's own, so a row gives
+//! the same bits alone and in company. Step `i` is taken on landscape `min(i, S - 1)`.
+//!
+//! Reading order: [`Potential`], [`Think`] (what is asked for), [`Dynamics`] (what the model was trained with),
+//! `moves` (the update rules), [`Descent::run`], then line search, curvature and Metropolis steps, [`Certificate`].
+
+mod certificate;
+mod dual_averaging;
+mod dynamics;
+mod lanczos;
+mod line_search;
+mod metropolis;
+mod moves;
+mod outcome;
+mod potential;
+mod row;
+mod run;
+mod sampling;
+mod start;
+mod state;
+mod think;
+mod tridiagonal;
+
+pub use certificate::{Certificate, Stop};
+pub use dynamics::{Dynamics, Limits};
+pub use outcome::{Continue, Outcome, StepReport};
+pub use potential::Potential;
+pub use sampling::{Drawn, Sampler, Sampling};
+pub use state::Descent;
+pub use think::{Choose, Noise, StepSize, Think, Tolerance};

@@ -1,0 +1,54 @@
+//! What a run tells: after every step, and at its end.
+
+use serde::Serialize;
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Continue {
+    /// Take the next step.
+    Go,
+    /// Cancel the run.
+    Stop,
+}
+
+/// One row after one step, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport<'a> {
+    /// Index into the positions of the run.
+    pub index: usize,
+    /// Position in the sequence.
+    pub position: usize,
+    /// Candidate of the position.
+    pub candidate: usize,
+    /// Step of the descent, from 0.
+    pub step: usize,
+    /// Its landscape.
+    pub landscape: usize,
+    /// Energy before the step.
+    pub energy: f32,
+    /// Energy after it on the same landscape, where evaluated.
+    pub energy_after: Option<f32>,
+    /// Step size; 0 where no trial was accepted.
+    pub step_size: f32,
+    /// `D`.
+    pub dissipation: f32,
+    /// The new state `Y' (V)`.
+    pub logits: &'a [f32],
+    /// `softmax(Y') (V)`.
+    pub probabilities: &'a [f32],
+    /// Log-sum-exp of `Y'`: the loss of token `t` is this less `Y'_t`.
+    pub log_sum_exp: f32,
+}
+
+/// What a run cost. Evaluations are counted by row, so they do not depend on batching.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// Steps of the row that took most.
+    pub steps: usize,
+    /// Energies evaluated.
+    pub energies: u64,
+    /// Gradients evaluated.
+    pub gradients: u64,
+    /// Hessian-vector products evaluated.
+    pub curvatures: u64,
+}

@@ -1,0 +1,41 @@
+//! How much memory a session is given to work with.
+
+use super::error::Error;
+
+/// Extents of a session; they fix its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Observed tokens computed together.
+    pub block: usize,
+    /// Candidate rows computed side by side.
+    pub rows: usize,
+    /// Longest trajectory: the most descent steps of a token.
+    pub steps: usize,
+    /// Whether trial states are kept, which backtracking and Metropolis tests need.
+    pub trials: bool,
+    /// Whether curvatures may be asked for (this includes the memory of trial states).
+    pub curvature: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { block: 16, rows: 1, steps: 32, trials: true, curvature: false }
+    }
+}
+
+impl Options {
+    /// Refuses extents of zero and beyond the numbers that key the noise.
+    ///
+    /// # Errors
+    ///
+    /// The first field out of its range.
+    pub fn validate(&self) -> Result<(), Error> {
+        for (field, x) in [("block", self.block), ("rows", self.rows), ("steps", self.steps)] {
+            if !(1..=65_535).contains(&x) {
+                return Err(Error::Option { field, requirement: "must lie between 1 and 65535" });
+            }
+        }
+        Ok(())
+    }
+}

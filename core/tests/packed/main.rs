@@ -1,0 +1,6 @@
+//! What a packed model promises: nothing but its own bytes, no panic on any others, and the same bits from every kernel.
+
+mod file;
+mod matrix;
+mod model;
+mod support;

@@ -1,0 +1,243 @@
+//! Flags that say how a token is thought about.
+
+use std::num::NonZeroUsize;
+
+use anyhow::{Result, anyhow, bail};
+use ebt_core::config::UpdateRule;
+use ebt_core::generate::Error;
+use ebt_core::generate::descent::{self, Think, Tolerance};
+use ebt_core::packed;
+
+/// More descent steps than this are refused: a run would not end.
+pub const MOST_STEPS: usize = 4096;
+
+/// More candidates than this are refused: each takes memory of several vocabularies.
+const MOST_CANDIDATES: usize = 1024;
+
+/// Hessian-vector products a step of `--step-size curvature:C` without `--curvature`.
+const PRODUCTS: usize = 8;
+
+/// How a token is thought about.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Thinking")]
+pub struct ThinkArgs {
+    /// Descent steps of every token, with --tolerance or --dissipation the most [default: as in training]
+    #[arg(long, value_name = "N")]
+    pub think: Option<NonZeroUsize>,
+    /// Starts of every token, of which one is kept
+    #[arg(long, value_name = "M", default_value = "1")]
+    pub candidates: NonZeroUsize,
+    /// Which candidate is kept: that of least energy, or of the largest drop of energy
+    #[arg(long, value_enum, default_value_t = Choose::Energy, value_name = "BY")]
+    pub choose: Choose,
+    /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
+    /// (C over the largest curvature; stable below C = 2)
+    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = step_size, allow_negative_numbers = true)]
+    pub step_size: StepSize,
+    /// How a state moves [default: as in training]
+    #[arg(long, value_enum, value_name = "RULE")]
+    pub rule: Option<Rule>,
+    /// none, langevin:S (standard deviation S), temperature:T (Langevin dynamics at temperature T), or mala:T[:N]
+    /// (Metropolis-adjusted, its step size adapted during the first N transitions)
+    #[arg(long, value_name = "NOISE", default_value = "none", value_parser = noise)]
+    pub noise: descent::Noise,
+    /// Stop a descent once a step changes the energy by no more than E; 0 = off
+    #[arg(long, value_name = "E", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub tolerance: f32,
+    /// Stop a descent once the dissipation is no more than D; 0 = off
+    #[arg(long, value_name = "D", default_value_t = 0.0, allow_negative_numbers = true)]
+    pub dissipation: f32,
+    /// Never stop before this many steps
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub min_steps: usize,
+    /// Measure step size times largest curvature with K Hessian-vector products a step; 0 = off
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub curvature: usize,
+    /// Evaluate the energy after every step, too, so that certificates say whether it decreased
+    #[arg(long)]
+    pub certify: bool,
+}
+
+/// Which candidate is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Choose {
+    /// The least final energy
+    Energy,
+    /// The largest drop from the first to the last energy
+    Drop,
+}
+
+impl Choose {
+    /// The same of a descent.
+    pub fn core(self) -> descent::Choose {
+        match self {
+            Choose::Energy => descent::Choose::Energy,
+            Choose::Drop => descent::Choose::Drop,
+        }
+    }
+}
+
+/// Update rules by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Rule {
+    /// Y' = P - alpha G, the published rule
+    Probability,
+    /// Y' = Y - alpha G, mirror descent
+    Mirror,
+    /// Y' = Y - alpha J G, descent on the logits
+    Logit,
+}
+
+/// Step sizes; the products of `curvature` are another flag's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StepSize {
+    /// As it is.
+    Is(descent::StepSize),
+    /// `C / lambda_max`.
+    Curvature(f32),
+}
+
+/// Kernels by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum KernelName {
+    /// The fastest of this processor
+    #[default]
+    Auto,
+    /// Without special instructions
+    Portable,
+    /// AVX2
+    Avx2,
+}
+
+impl KernelName {
+    /// The kernel.
+    ///
+    /// # Errors
+    ///
+    /// One that this processor does not have.
+    pub fn kernel(self) -> Result<packed::Kernel> {
+        let named = match self {
+            KernelName::Auto => return Ok(packed::Kernel::detect()),
+            KernelName::Portable => packed::Kernel::named("portable"),
+            KernelName::Avx2 => packed::Kernel::named("avx2"),
+        };
+        named.ok_or_else(|| anyhow!("--kernel avx2: this processor has no AVX2"))
+    }
+}
+
+fn number(text: &str) -> Result<f32, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number"))
+}
+
+fn step_size(text: &str) -> Result<StepSize, String> {
+    Ok(match text.split_once(':') {
+        None if text == "model" => StepSize::Is(descent::StepSize::Model),
+        None if text == "armijo" => StepSize::Is(descent::StepSize::ARMIJO),
+        None => {
+            let x = number(text).map_err(|_| String::from("must be model, a number, armijo or curvature:C"))?;
+            StepSize::Is(descent::StepSize::Fixed(x))
+        }
+        Some(("curvature", c)) => StepSize::Curvature(number(c)?),
+        Some(_) => return Err(String::from("must be model, a number, armijo or curvature:C")),
+    })
+}
+
+fn noise(text: &str) -> Result<descent::Noise, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    Ok(match parts[..] {
+        ["none"] => descent::Noise::None,
+        ["langevin", s] => descent::Noise::Langevin { sigma: number(s)? },
+        ["temperature", t] => descent::Noise::Temperature { tau: number(t)? },
+        ["mala", t] => descent::Noise::Metropolis { tau: number(t)?, warm_up: 0 },
+        ["mala", t, n] => {
+            let warm_up = n.parse().map_err(|_| format!("`{n}` is not a number of transitions"))?;
+            descent::Noise::Metropolis { tau: number(t)?, warm_up }
+        }
+        _ => return Err(String::from("must be none, langevin:S, temperature:T or mala:T[:N]")),
+    })
+}
+
+impl ThinkArgs {
+    /// What is asked for.
+    ///
+    /// # Errors
+    ///
+    /// Flags out of their range or against one another; the message names one.
+    pub fn request(&self, seed: u64) -> Result<Think> {
+        let steps = self.think.map_or(0, NonZeroUsize::get);
+        if steps > MOST_STEPS {
+            bail!("--think {steps}: at most {MOST_STEPS} steps");
+        }
+        let candidates = self.candidates.get();
+        if candidates > MOST_CANDIDATES {
+            bail!("--candidates {candidates}: at most {MOST_CANDIDATES}");
+        }
+        if self.min_steps > MOST_STEPS {
+            bail!("--min-steps {}: at most {MOST_STEPS} steps", self.min_steps);
+        }
+        let think = Think {
+            steps,
+            step_size: match self.step_size {
+                StepSize::Is(size) => size,
+                StepSize::Curvature(c) => {
+                    let iterations = if self.curvature > 0 { self.curvature } else { PRODUCTS };
+                    descent::StepSize::Curvature { c, iterations }
+                }
+            },
+            noise: self.noise,
+            tolerance: Tolerance { energy: self.tolerance, dissipation: self.dissipation, min_steps: self.min_steps },
+            candidates,
+            choose: self.choose.core(),
+            certify: self.certify,
+            curvature: self.curvature,
+            seed,
+        };
+        think.validate().map_err(by_flag)?;
+        Ok(think)
+    }
+
+    /// The update rule asked for.
+    pub fn update(&self) -> Option<UpdateRule> {
+        self.rule.map(|rule| match rule {
+            Rule::Probability => UpdateRule::Probability,
+            Rule::Mirror => UpdateRule::Mirror,
+            Rule::Logit => UpdateRule::Logit,
+        })
+    }
+
+    /// The first flag that asks for more than a number of steps.
+    pub fn beyond_steps(&self) -> Option<&'static str> {
+        let flags = [
+            ("--candidates", self.candidates.get() > 1),
+            ("--choose", self.choose != Choose::Energy),
+            ("--step-size", self.step_size != StepSize::Is(descent::StepSize::Model)),
+            ("--rule", self.rule.is_some()),
+            ("--noise", self.noise != descent::Noise::None),
+            ("--tolerance", self.tolerance != 0.0),
+            ("--dissipation", self.dissipation != 0.0),
+            ("--min-steps", self.min_steps != 0),
+            ("--curvature", self.curvature != 0),
+            ("--certify", self.certify),
+        ];
+        flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag)
+    }
+}
+
+/// An error of a session that names the flag instead of the option.
+pub fn by_flag(error: Error) -> anyhow::Error {
+    let Error::Option { field, requirement } = error else { return error.into() };
+    let flag = match field {
+        "steps" => "--think",
+        "candidates" | "rows" => "--candidates",
+        "curvature" => "--curvature",
+        "temperature" => "--temperature",
+        "top_p" => "--top-p",
+        "min_p" => "--min-p",
+        "tolerance.energy" | "tolerance" => "--tolerance",
+        "tolerance.dissipation" => "--dissipation",
+        _ if field.starts_with("step_size") => "--step-size",
+        _ if field.starts_with("noise") => "--noise",
+        _ => return error.into(),
+    };
+    anyhow!("{flag}: {requirement}")
+}

@@ -1,0 +1,333 @@
+//! Generation with a cache from random weights: the same work as an embedded program's, one JSON line.
+
+use std::hint::black_box;
+use std::io::{self, Write};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use ebt_core::compute::{Backend, Compute, Layout};
+use ebt_core::config::{Config, UpdateRule};
+use ebt_core::generate::descent::{Continue, Sampling, Think};
+use ebt_core::generate::{Options, Session};
+use ebt_core::objective::Objective;
+use ebt_core::packed::{self, FeedForward, Model, Storage, Swiglu};
+use ebt_core::parameters::ParameterLayout;
+use ebt_core::random::{Purpose, Stream};
+use serde::Serialize;
+
+use super::random_weights;
+use crate::cli::{KernelName, PackedStorage};
+use crate::cpu::Cpu;
+use crate::inference::Memory;
+
+/// Sizes of the model and of the measurement.
+///
+/// One thread reads tokens and generates others, after 16 and after 4000 tokens. Fields of the line:
+///
+/// milliseconds_per_token: median time of thinking, drawing and reading one token. tokens_per_second: of the slower.
+///
+/// peak_bytes: the packed model and the session's memory.
+///
+/// weight_bytes_per_token: bytes of the stored matrices that a token reads, each matrix once for every pass it is read
+/// in: per landscape once for the token that is read (of the last block its keys and values), and per step once forward
+/// and once backward, the vocabulary matrix likewise. floor_milliseconds: the time that these take at the rate
+/// copy_bytes_per_second, the bytes that a copy between two buffers of 256 MiB moves in a second (each is read and written).
+/// share_of_floor: the floor over milliseconds_per_token after 4000.
+///
+/// prompt_tokens_per_second: reading a prompt in blocks. prompt_share_of_gemm: the products of that, counted as
+/// 2 rows columns for every token and matrix, over those of the training backend at the same shapes.
+#[derive(Clone, Debug, Serialize, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Vocabulary
+    #[arg(long, default_value_t = 8192)]
+    vocab: usize,
+    /// Width
+    #[arg(long, default_value_t = 256)]
+    dim: usize,
+    /// Blocks
+    #[arg(long, default_value_t = 6)]
+    layers: usize,
+    /// Query heads
+    #[arg(long, default_value_t = 4)]
+    heads: usize,
+    /// Feed-forward width
+    #[arg(long, default_value_t = 1024)]
+    ffn: usize,
+    /// Sliding window
+    #[arg(long, default_value_t = 256)]
+    window: usize,
+    /// Landscapes
+    #[arg(long, default_value_t = 3)]
+    landscapes: usize,
+    /// Descent steps of a token
+    #[arg(long, default_value_t = 3)]
+    steps: usize,
+    /// Starts of a token
+    #[arg(long, default_value_t = 1)]
+    candidates: usize,
+    /// Storage of the matrices
+    #[arg(long, value_enum, default_value_t = PackedStorage::F32)]
+    #[serde(skip)]
+    dtype: PackedStorage,
+    /// Tokens of a prompt that are read together
+    #[arg(long, default_value_t = 64)]
+    block: usize,
+    /// Timed tokens at each place
+    #[arg(long, default_value_t = 32)]
+    tokens: usize,
+    /// Update rule
+    #[arg(long, default_value = "probability", value_parser = ["probability", "mirror", "logit"])]
+    update: String,
+    /// Instructions of the processor
+    #[arg(long, value_enum, default_value_t = KernelName::Auto)]
+    #[serde(skip)]
+    kernel: KernelName,
+}
+
+/// Tokens before the first and before the second measurement.
+const PLACES: [usize; 2] = [16, 4000];
+
+/// Bytes of each of two buffers that the copy rate is measured with: larger than any cache.
+const COPIED: usize = 256 << 20;
+
+#[derive(Serialize)]
+struct Line<'a> {
+    tokens_per_second: f64,
+    milliseconds_per_token: After,
+    peak_bytes: usize,
+    model_bytes: usize,
+    session_bytes: usize,
+    weight_bytes_per_token: usize,
+    copy_bytes_per_second: f64,
+    floor_milliseconds: f64,
+    share_of_floor: f64,
+    prompt_tokens_per_second: f64,
+    prompt_flops_per_second: f64,
+    gemm_flops_per_second: f64,
+    prompt_share_of_gemm: f64,
+    threads: usize,
+    dtype: &'a str,
+    kernel: &'a str,
+    config: &'a Args,
+}
+
+#[derive(Serialize)]
+struct After {
+    after_16: f64,
+    after_4000: f64,
+}
+
+impl Args {
+    fn check(&self) -> Result<()> {
+        if self.tokens == 0 || self.tokens > 1 << 16 {
+            bail!("--tokens must be from 1 to {}", 1 << 16);
+        }
+        if self.steps == 0 || self.steps > 4096 || self.candidates == 0 || self.candidates > 1024 {
+            bail!("--steps must be from 1 to 4096, and --candidates from 1 to 1024");
+        }
+        if self.block == 0 || self.block > 4096 {
+            bail!("--block must be from 1 to 4096");
+        }
+        Ok(())
+    }
+
+    fn model(&self) -> Config {
+        Config {
+            vocab: self.vocab,
+            dim: self.dim,
+            layers: self.layers,
+            heads: self.heads,
+            ffn: self.ffn,
+            context: self.window.max(1),
+            window: Some(self.window),
+            landscapes: self.landscapes,
+            update: match self.update.as_str() {
+                "mirror" => UpdateRule::Mirror,
+                "logit" => UpdateRule::Logit,
+                _ => UpdateRule::Probability,
+            },
+            ..Config::default()
+        }
+    }
+
+    /// The bytes of a packed model of random weights.
+    fn pack(&self, storage: Storage) -> Result<Vec<u8>> {
+        let config = self.model();
+        config.validate()?;
+        let weights: Vec<Vec<f32>> = random_weights(&ParameterLayout::new(&config)).collect();
+        let objective = Objective { min_steps: 1, max_steps: self.steps, ..Objective::default() };
+        let contents = packed::Contents {
+            config: &config,
+            objective: &objective,
+            provenance: &[],
+            weights: &weights,
+            storage,
+            tokenizer: None,
+        };
+        Ok(packed::pack(&contents)?)
+    }
+}
+
+/// Measures and prints.
+///
+/// # Errors
+///
+/// An impossible size, and a value that is not finite.
+pub fn run(args: &Args) -> Result<()> {
+    args.check()?;
+    let (kernel, storage) = (args.kernel.kernel()?, args.dtype.storage());
+    let bytes = args.pack(storage)?;
+    let model = Model::read(&bytes)?;
+    let options =
+        Options { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false };
+    let mut memory = Memory::of(&model.config, &options)?;
+    let session_bytes = memory.bytes();
+    let mut session = memory.session(model.clone(), &options, kernel)?;
+
+    let prompt_seconds = prompt(&mut session, args)?;
+    let [after_16, after_4000] = [token(&mut session, args, PLACES[0])?, token(&mut session, args, PLACES[1])?];
+    let prompt_flops = prompt_flops(&model);
+    let gemm = gemm(&model, args.block);
+    let copy = copy_rate();
+    let weight_bytes = weight_bytes(&model, args.steps);
+    let floor = 1e3 * weight_bytes as f64 / copy;
+    let rounded = |x: f64, places: f64| (x * places).round() / places;
+    let slower = after_16.max(after_4000);
+    let line = Line {
+        tokens_per_second: rounded(1e3 / slower, 100.0),
+        milliseconds_per_token: After { after_16: rounded(after_16, 1e3), after_4000: rounded(after_4000, 1e3) },
+        peak_bytes: bytes.len() + session_bytes,
+        model_bytes: bytes.len(),
+        session_bytes,
+        weight_bytes_per_token: weight_bytes,
+        copy_bytes_per_second: copy.round(),
+        floor_milliseconds: rounded(floor, 1e3),
+        share_of_floor: rounded(floor / after_4000, 1e4),
+        prompt_tokens_per_second: rounded(1.0 / prompt_seconds, 10.0),
+        prompt_flops_per_second: (prompt_flops / prompt_seconds).round(),
+        gemm_flops_per_second: gemm.round(),
+        prompt_share_of_gemm: rounded(prompt_flops / prompt_seconds / gemm, 1e4),
+        threads: 1,
+        dtype: storage.name(),
+        kernel: kernel.name(),
+        config: args,
+    };
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &line)?;
+    Ok(writeln!(out)?)
+}
+
+/// Random tokens of a stream.
+fn tokens(vocab: usize, count: usize) -> Vec<u32> {
+    let stream = Stream::new(0, 0, Purpose::Test);
+    (0..count).map(|i| stream.below(i as u64, vocab as u64) as u32).collect()
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0
+}
+
+/// Seconds a token of reading a prompt: median over blocks, once the window is full.
+fn prompt(session: &mut Session<'_, '_>, args: &Args) -> Result<f64> {
+    session.reset();
+    session.observe(&tokens(args.vocab, args.window.min(1024)))?;
+    let block = tokens(args.vocab, args.block);
+    let mut times = Vec::new();
+    for _ in 0..(1024 / args.block).clamp(5, 32) {
+        let start = Instant::now();
+        session.observe(&block)?;
+        times.push(start.elapsed().as_secs_f64() / args.block as f64);
+    }
+    Ok(median(times))
+}
+
+/// Milliseconds of one token after `place` others: thinking, drawing, reading.
+fn token(session: &mut Session<'_, '_>, args: &Args, place: usize) -> Result<f64> {
+    session.reset();
+    session.observe(&tokens(args.vocab, place))?;
+    let think = Think { steps: args.steps, candidates: args.candidates, ..Think::default() };
+    let draws = Stream::new(0, 0, Purpose::Sampling);
+    let mut times = Vec::new();
+    // the first is not counted
+    for count in 0..=args.tokens {
+        let start = Instant::now();
+        session.think(&think, &mut |_| Continue::Go)?;
+        let drawn = session.sample(&Sampling::default(), draws.uniform(count as u64), |_| false)?;
+        session.observe(&[drawn.id])?;
+        times.push(1e3 * start.elapsed().as_secs_f64());
+    }
+    times.remove(0);
+    Ok(median(times))
+}
+
+/// `(rows, columns, bytes)` of the matrices that every block is made of.
+fn matrices(model: &Model<'_>) -> Vec<[(usize, usize, usize); 4]> {
+    let shape = |m: packed::Matrix<'_>| (m.rows, m.columns, m.bytes());
+    let of = |layer| {
+        let block = model.block(layer)?;
+        // the bench has no mixtures
+        let FeedForward::Dense(Swiglu { w13, w2 }) = block.feed_forward else { return None };
+        Some([shape(block.qkv), shape(block.wo), shape(w13), shape(w2)])
+    };
+    (0..model.config.layers).filter_map(of).collect()
+}
+
+/// Rows of the key and value projection.
+fn key_value_rows(config: &Config) -> usize {
+    2 * config.key_heads() * config.head_width()
+}
+
+/// Bytes of matrices that a token reads.
+fn weight_bytes(model: &Model<'_>, steps: usize) -> usize {
+    let blocks = matrices(model);
+    let all: usize = blocks.iter().flatten().map(|m| m.2).sum();
+    let last: usize = blocks.last().map_or(0, |block| block.iter().map(|m| m.2).sum());
+    let keys = blocks.last().map_or(0, |block| block[0].2 * key_value_rows(&model.config) / block[0].0.max(1));
+    let embedding = model.embedding().bytes() / model.config.vocab.max(1);
+    let observed = embedding + all - last + keys;
+    let step = 2 * (all + model.vocabulary().bytes());
+    model.config.landscapes.min(steps) * observed + steps * step
+}
+
+/// Operations of the products that reading one token takes.
+fn prompt_flops(model: &Model<'_>) -> f64 {
+    let blocks = matrices(model);
+    let whole: usize = blocks.iter().rev().skip(1).flatten().map(|m| m.0 * m.1).sum();
+    let keys = key_value_rows(&model.config) * model.config.dim;
+    2.0 * (model.config.landscapes.min(model.descent.steps) * (whole + keys)) as f64
+}
+
+/// Operations a second of the training backend's products of `rows` rows with matrices of these shapes, one after the
+/// other as a pass takes them, on one thread.
+fn gemm(model: &Model<'_>, rows: usize) -> f64 {
+    let b = Cpu::<f32>::new(1);
+    let draw = |n, m, detail| b.normal(n, m, Stream::new(0, 0, Purpose::Test).detail(detail), 0, 1.0);
+    let shapes: Vec<_> = matrices(model).into_iter().flatten().collect();
+    let factors: Vec<_> =
+        shapes.iter().map(|&(n, k, _)| (draw(rows, k, 0), draw(n, k, 1), 2.0 * (rows * n * k) as f64)).collect();
+    let operations: f64 = factors.iter().map(|f| f.2).sum();
+    let pass = || {
+        let start = Instant::now();
+        for (x, w, _) in &factors {
+            black_box(b.matmul(x, w, Layout::NT));
+        }
+        start.elapsed().as_secs_f64()
+    };
+    pass();
+    operations / median((0..9).map(|_| pass()).collect())
+}
+
+/// Bytes a second that copies move between buffers larger than the caches, on one thread.
+fn copy_rate() -> f64 {
+    let (from, mut to) = (vec![1u8; COPIED], vec![2u8; COPIED]);
+    let mut copy = || {
+        let start = Instant::now();
+        to.copy_from_slice(black_box(&from));
+        black_box(&mut to);
+        start.elapsed().as_secs_f64()
+    };
+    copy();
+    COPIED as f64 / median((0..7).map(|_| copy()).collect())
+}

@@ -1,0 +1,181 @@
+//! `host plot`: draws descents.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use ebt_core::generate::Options;
+use ebt_core::generate::Session;
+use ebt_core::generate::descent::{Sampling, Think};
+use ebt_core::packed::Kernel;
+use ebt_core::random::{Purpose, Stream};
+use ebt_tokenizer::Tokenizer;
+
+use crate::cli::{ThinkArgs, by_flag};
+use crate::generate::cached::extents;
+use crate::generate::certificate::CertificateFile;
+use crate::generate::prompt_tokens;
+use crate::inference::{InferenceModel, Memory};
+use crate::plot::landscape::{Landscape, rule_name};
+use crate::plot::trajectory::{self, Trajectory};
+use crate::plot::{Figure, Format};
+
+/// Draw how a model thinks: energies of descents, or the landscape that one descends on.
+///
+/// A trajectory shows the energy before and after every step; grey lines are candidates that were not kept, and upright
+/// lines separate landscapes, between which energies do not compare. A landscape is the energy at softmax(Y + a u + b v)
+/// around the final state Y: u is the whole move of the descent, v the direction across it towards the second-best
+/// candidate (with one candidate the second principal direction of the path). The dots are the states of the descents,
+/// projected, and as much of the map lies between one contour and the next. The most probable token goes on to the next panel.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  host plot --prompt \"Bir varmış\" --out trajectory.svg
+  host plot --model runs/turkish --prompt \"Ankara\" --tokens 6 --think 12 --out ankara.png
+  host plot --prompt \"Ankara\" --kind landscape --candidates 6 --out landscape.png
+  host generate --prompt \"Ankara\" --tokens 9 --certificate ankara.json
+  host plot --certificate ankara.json --out ankara.svg")]
+pub struct Args {
+    /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
+    #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
+    model: Option<PathBuf>,
+    /// Text whose next token is thought about
+    #[arg(long, value_name = "TEXT", required_unless_present = "certificate", conflicts_with = "certificate")]
+    prompt: Option<String>,
+    /// Draw what `host generate --certificate` wrote
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// Picture to write, .svg or .png
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// What to draw
+    #[arg(long, value_enum, default_value_t = Kind::Trajectory, value_name = "KIND")]
+    kind: Kind,
+    /// Tokens to draw trajectories of
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=30))]
+    tokens: u64,
+    /// Grid points of a landscape along each axis
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(8..=512))]
+    resolution: u64,
+    /// Seed of initial states
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    think: ThinkArgs,
+}
+
+/// Kinds of pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// Energies step by step
+    Trajectory,
+    /// Energies around the end of a descent
+    Landscape,
+}
+
+/// Panels of a picture at most.
+const MOST_PANELS: usize = 30;
+
+/// Points of a landscape that are evaluated together.
+const ROWS: usize = 32;
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Flags out of range, files that cannot be read or written, and a model without energies.
+pub fn run(args: Args) -> Result<()> {
+    // a wrong name is told of before the work
+    Format::of(&args.out)?;
+    let figure = match &args.certificate {
+        Some(path) => {
+            if args.kind == Kind::Landscape {
+                bail!("--kind landscape needs --prompt: certificates hold energies, not states");
+            }
+            let steps = args.think.think.map(|_| "--think");
+            if let Some(flag) = args.think.beyond_steps().or(steps) {
+                bail!("{flag}: with --certificate nothing is thought about anew");
+            }
+            of_certificates(&CertificateFile::read(path)?)?
+        }
+        None => think(&args)?,
+    };
+    figure.write(&args.out)
+}
+
+fn of_certificates(file: &CertificateFile) -> Result<Figure> {
+    if file.tokens.iter().all(|token| token.certificate.energies.is_empty()) {
+        bail!("the certificates hold no energies: the model that was used has none");
+    }
+    let tokens = file.tokens.iter().take(MOST_PANELS).map(Trajectory::of_certificate).collect();
+    Ok(Figure::Trajectories { title: title(&file.prompt, rule_name(file.rule)), tokens })
+}
+
+fn title(prompt: &str, rule: &str) -> String {
+    const LONGEST: usize = 40;
+    let count = prompt.chars().count();
+    let cut: String = prompt.chars().skip(count.saturating_sub(LONGEST)).collect();
+    format!("after {:?}, rule {rule}", if count > LONGEST { format!("…{cut}") } else { cut })
+}
+
+fn think(args: &Args) -> Result<Figure> {
+    let asked = args.think.request(args.seed)?;
+    // energies after every step are what is drawn
+    let think = Think { certify: true, ..asked };
+    let model = InferenceModel::load(args.model.as_deref())?;
+    let packed = model.model()?;
+    if packed.config.kind == ebt_core::config::ModelKind::Transformer {
+        bail!("{}: the model is a baseline transformer, which has no energy to draw", model.name);
+    }
+    let extents = extents(&think, packed.descent.steps);
+    let extents = match args.kind {
+        Kind::Trajectory => extents,
+        Kind::Landscape => Options { rows: extents.rows.max(ROWS), ..extents },
+    };
+    let mut memory = Memory::of(&packed.config, &extents)?;
+    let mut session = memory.session(packed, &extents, Kernel::detect())?;
+    if let Some(rule) = args.think.update() {
+        session.dynamics_mut().update = rule;
+    }
+    let prompt = args.prompt.as_deref().unwrap_or_default();
+    let title = title(prompt, rule_name(session.dynamics_mut().update));
+    session.observe(&prompt_tokens(model.tokenizer()?, prompt)?)?;
+    let figure = match args.kind {
+        Kind::Trajectory => {
+            let tokens = trajectories(&mut session, &think, args.tokens, model.tokenizer()?);
+            tokens.map(|tokens| Figure::Trajectories { title, tokens })
+        }
+        Kind::Landscape => {
+            let landscape = Landscape::around(&mut session, &think, args.resolution as usize, extents.rows);
+            landscape.map(|landscape| {
+                let title = format!("{title}, landscape {}", landscape.landscape + 1);
+                Figure::Landscape { title, landscape: Box::new(landscape) }
+            })
+        }
+    };
+    figure.map_err(|error| match error.downcast::<ebt_core::generate::Error>() {
+        Ok(error) => by_flag(error),
+        Err(error) => error,
+    })
+}
+
+/// The next tokens, each the most probable one.
+fn trajectories(
+    session: &mut Session<'_, '_>,
+    think: &Think,
+    count: u64,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<Trajectory>> {
+    let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
+    let draws = Stream::new(think.seed, 0, Purpose::Sampling);
+    (0..count)
+        .map(|i| {
+            let mut trajectory = trajectory::record(session, think, None)?;
+            let spells = |id: u32| tokenizer.token_bytes(id).is_some_and(|bytes| !bytes.is_empty());
+            let drawn = session.sample(&greedy, draws.uniform(i), |id| !spells(id))?;
+            let bytes = tokenizer.token_bytes(drawn.id).unwrap_or_default();
+            trajectory.piece = String::from_utf8_lossy(bytes).into_owned();
+            session.observe(&[drawn.id])?;
+            Ok(trajectory)
+        })
+        .collect()
+}

@@ -1,0 +1,152 @@
+//! Evaluation with a cache: packed models, and models with several candidates a token.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::{Result, anyhow, bail};
+use ebt_core::config::ModelKind;
+use ebt_core::generate::descent::{Choose, Think};
+use ebt_core::generate::{Options, Session};
+use ebt_core::packed::{Kernel, Model};
+use ebt_core::random::{Purpose, Stream};
+use ebt_tokenizer::Tokenizer;
+
+use super::{EvaluateOptions, Evaluation, Losses, Progress, Window, limited, windows};
+use crate::data::Tokens;
+use crate::inference::Memory;
+use crate::model::check_vocabulary;
+
+/// What evaluation with a cache can do besides [`EvaluateOptions`], whose `batch` is the number of positions that are
+/// computed together here (the result depends on it only by rounding).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CachedEvaluation {
+    /// Starts of every token; one is kept.
+    pub candidates: usize,
+    /// Which.
+    pub choose: Choose,
+    /// Instructions; the result does not depend on them.
+    pub kernel: Kernel,
+    /// Sessions at work; the result does not depend on their number.
+    pub threads: usize,
+}
+
+/// As [`super::evaluate_tokens`], by sessions that read window by window.
+///
+/// Initial states are keyed by the window and the place in it, so with noise starts results differ from those of
+/// [`super::evaluate_tokens`] as those of another seed do. With several candidates the descent is run anew for every
+/// number of steps, because which candidate is kept depends on where it ends.
+///
+/// # Errors
+///
+/// No text, a tokenizer that does not fit the model, a damaged shard, settings out of their range, and values that are
+/// not finite.
+pub fn evaluate_cached(
+    model: &Model<'_>,
+    tokenizer: &Tokenizer,
+    text: &Tokens,
+    options: &EvaluateOptions,
+    with: &CachedEvaluation,
+) -> Result<Evaluation> {
+    let started = Instant::now();
+    check_vocabulary(&model.config, tokenizer)?;
+    let descends = model.config.kind == ModelKind::Ebt;
+    let usual = if descends { model.descent.steps } else { 1 };
+    let steps = if descends { usual.max(options.steps) } else { 1 };
+    let width = |id: &u32| tokenizer.token_bytes(*id).map_or(0, <[u8]>::len);
+    let mut ids = Vec::new();
+    let windows = limited(windows(text, model.config.context), options, |window| {
+        ids.clear();
+        text.gather(window.targets(), &mut ids)?;
+        Ok(ids.iter().map(width).sum())
+    })?;
+    if windows.is_empty() {
+        bail!("there is no text to evaluate");
+    }
+    let block = options.batch.max(1);
+    let extents = Options { block, rows: block.max(with.candidates), steps, trials: false, curvature: false };
+    let progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
+    let work = Work { model, text, windows: &windows, seed: options.seed, steps, extents, with };
+    let results = work.all(&progress)?;
+    let empty = |source: &str| Losses { source: source.to_owned(), nats: vec![0.0; steps], ..Losses::default() };
+    let mut losses: Vec<Losses> = text.sources().iter().map(|name| empty(name)).collect();
+    for (window, nats) in windows.iter().zip(results) {
+        let Window { length, bytes, .. } = *window;
+        losses[window.source].add(&Losses { source: String::new(), tokens: length, bytes, nats });
+    }
+    let mut total = empty("total");
+    losses.iter().for_each(|l| total.add(l));
+    losses.retain(|l| l.tokens > 0);
+    Ok(Evaluation { sources: losses, total, steps, usual_steps: usual, seconds: started.elapsed().as_secs_f64() })
+}
+
+/// Everything that a thread needs.
+struct Work<'w, 'm> {
+    model: &'w Model<'m>,
+    text: &'w Tokens,
+    windows: &'w [Window],
+    seed: u64,
+    steps: usize,
+    extents: Options,
+    with: &'w CachedEvaluation,
+}
+
+impl Work<'_, '_> {
+    /// Summed losses of every window after every step, in the order of the windows.
+    fn all(&self, progress: &Progress) -> Result<Vec<Vec<f64>>> {
+        let next = AtomicUsize::new(0);
+        let results = Mutex::new(vec![Vec::new(); self.windows.len()]);
+        let take = || -> Result<()> {
+            let mut memory = Memory::of(&self.model.config, &self.extents)?;
+            let mut session = memory.session(self.model.clone(), &self.extents, self.with.kernel)?;
+            let mut ids = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(window) = self.windows.get(number) else { return Ok(()) };
+                ids.clear();
+                self.text.gather(window.start - 1..window.targets().end, &mut ids)?;
+                let nats = self.window(&mut session, number, &ids)?;
+                results.lock().map_err(|_| anyhow!("a thread of the evaluation failed"))?[number] = nats;
+                progress.advance(window.length);
+            }
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..self.with.threads.min(self.windows.len()).max(1)).map(|_| scope.spawn(take)).collect();
+            let failed = || anyhow!("a thread of the evaluation failed");
+            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| failed())?)
+        })?;
+        results.into_inner().map_err(|_| anyhow!("a thread of the evaluation failed"))
+    }
+
+    /// Summed losses of a window that stands after `ids[0]`.
+    fn window(&self, session: &mut Session<'_, '_>, number: usize, ids: &[u32]) -> Result<Vec<f64>> {
+        let Some((first, targets)) = ids.split_first() else { return Ok(vec![0.0; self.steps]) };
+        let [low, high, ..] = Stream::new(self.seed, 0, Purpose::InitialState).detail(u16::MAX).block(number as u64);
+        let think = Think {
+            steps: self.steps,
+            candidates: self.with.candidates,
+            choose: self.with.choose,
+            seed: u64::from(low) | u64::from(high) << 32,
+            ..Think::default()
+        };
+        let mut nats = vec![0.0; self.steps];
+        let mut score = |think: &Think| -> Result<()> {
+            session.reset();
+            session.observe(&[*first])?;
+            Ok(session.score(targets, think, &mut |_, step, loss| {
+                if let Some(sum) = nats.get_mut(step) {
+                    *sum += f64::from(loss);
+                }
+            })?)
+        };
+        if self.with.candidates == 1 || self.model.config.kind == ModelKind::Transformer {
+            score(&think)?;
+        } else {
+            for steps in 1..=self.steps {
+                score(&Think { steps, ..think })?;
+            }
+        }
+        Ok(nats)
+    }
+}

@@ -1,0 +1,156 @@
+//! Models for inference with a cache: packed models used in place, and trainable ones packed in memory.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use ebt_core::config::Config;
+use ebt_core::generate::{Options, Session};
+use ebt_core::packed::{self, Kernel, Model, Storage};
+use ebt_tokenizer::Tokenizer;
+
+use crate::file::{self, Mapped};
+use crate::model::{self, LoadedModel, check_vocabulary};
+
+/// The model that is used where none is named.
+pub const SAMPLE_MODEL: &[u8] = include_bytes!("../../fixtures/sample-model.ebp");
+
+/// Its name in messages and results.
+pub const SAMPLE_NAME: &str = "the built-in sample model";
+
+/// A packed model and where its bytes lie.
+#[derive(Debug)]
+pub struct InferenceModel {
+    /// The file, as it was named; [`SAMPLE_NAME`].
+    pub name: String,
+    bytes: Bytes,
+    tokenizer: Option<Tokenizer>,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Mapped(Mapped),
+    Owned(Vec<u8>),
+    BuiltIn(&'static [u8]),
+}
+
+/// Whether the file that is meant by `path` is a packed model.
+///
+/// # Errors
+///
+/// A file that cannot be read; the message names it.
+pub fn is_packed(path: &Path) -> Result<bool> {
+    Ok(file::map(&model::locate(path)?)?.starts_with(&packed::MAGIC))
+}
+
+impl InferenceModel {
+    /// The model in a file (packed ones are mapped, others packed in memory as singles) or in a run or checkpoint folder;
+    /// the built-in one where none is named.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or is not a sound model; the message names it.
+    pub fn load(path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path else { return Self::packed(SAMPLE_NAME, Bytes::BuiltIn(SAMPLE_MODEL)) };
+        let name = path.display().to_string();
+        if is_packed(path)? {
+            Self::packed(&name, Bytes::Mapped(file::map(&model::locate(path)?)?))
+        } else {
+            Self::of(&name, model::load(path)?)
+        }
+    }
+
+    /// A trainable model, packed as singles.
+    ///
+    /// # Errors
+    ///
+    /// Weights that are not finite.
+    pub fn of(name: &str, loaded: LoadedModel) -> Result<Self> {
+        let LoadedModel { config, objective, weights, tokenizer, .. } = loaded;
+        // the tokenizer stays as it is: one from elsewhere may have no compact form
+        let contents = packed::Contents {
+            config: &config,
+            objective: &objective,
+            provenance: &[],
+            weights: &weights,
+            storage: Storage::F32,
+            tokenizer: None,
+        };
+        let bytes = packed::pack(&contents).with_context(|| name.to_owned())?;
+        Ok(Self { name: name.to_owned(), bytes: Bytes::Owned(bytes), tokenizer })
+    }
+
+    fn packed(name: &str, bytes: Bytes) -> Result<Self> {
+        let mut this = Self { name: name.to_owned(), bytes, tokenizer: None };
+        let model = this.model()?;
+        let read = |bytes| Tokenizer::from_compact(bytes).with_context(|| format!("the tokenizer inside {name}"));
+        let tokenizer = model.tokenizer().map(read).transpose()?;
+        if let Some(tokenizer) = &tokenizer {
+            check_vocabulary(&model.config, tokenizer).with_context(|| name.to_owned())?;
+        }
+        this.tokenizer = tokenizer;
+        Ok(this)
+    }
+
+    /// The model, checked anew: its time is linear in its bytes.
+    ///
+    /// # Errors
+    ///
+    /// A damaged file; the message names it.
+    pub fn model(&self) -> Result<Model<'_>> {
+        let bytes: &[u8] = match &self.bytes {
+            Bytes::Mapped(mapped) => mapped,
+            Bytes::Owned(bytes) => bytes,
+            Bytes::BuiltIn(bytes) => bytes,
+        };
+        Model::read(bytes).with_context(|| self.name.clone())
+    }
+
+    /// The tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// A model without one; the message names it.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        match &self.tokenizer {
+            Some(tokenizer) => Ok(tokenizer),
+            None => {
+                bail!("{}: the model holds no tokenizer: import it again with --tokenizer tokenizer.json", self.name)
+            }
+        }
+    }
+}
+
+/// Memory for a session: words, because an arena starts at a multiple of four.
+#[derive(Debug)]
+pub struct Memory(Vec<u32>);
+
+impl Memory {
+    /// As much as a session takes.
+    ///
+    /// # Errors
+    ///
+    /// Options out of their range, and more memory than can be had.
+    pub fn of(config: &Config, options: &Options) -> Result<Self> {
+        let bytes = Session::bytes_needed(config, options)?;
+        let mut words = Vec::new();
+        if words.try_reserve_exact(bytes.div_ceil(4)).is_err() {
+            bail!("the session needs {bytes} bytes of memory, which could not be had");
+        }
+        words.resize(bytes.div_ceil(4), 0);
+        Ok(Self(words))
+    }
+
+    /// Its size in bytes.
+    pub fn bytes(&self) -> usize {
+        4 * self.0.len()
+    }
+
+    /// A session that works in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::new`].
+    pub fn session<'m>(&mut self, model: Model<'m>, options: &Options, kernel: Kernel) -> Result<Session<'m, '_>> {
+        Ok(Session::new(model, options, bytemuck::cast_slice_mut(&mut self.0))?.with_kernel(kernel))
+    }
+}

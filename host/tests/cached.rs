@@ -1,0 +1,335 @@
+//! Generation and evaluation with a cache: through the library, and as typed.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::path::Path;
+
+use ebt_core::config::Config;
+use ebt_core::layer::Model;
+use ebt_core::model_file::Dtype;
+use ebt_core::objective::InitialState;
+use ebt_core::packed::{Kernel, Storage};
+use ebt_host::cpu::Cpu;
+use ebt_host::generate::cached::{self, CachedOptions};
+use ebt_host::generate::{GenerateOptions, Generated, Stop, generate};
+use ebt_host::inference::InferenceModel;
+use ebt_host::model::LoadedModel;
+use ebt_host::sampling::Sampling;
+use serde_json::Value;
+use support::program::{fails, succeeds};
+use support::{configs, fixtures};
+
+/// A model of small weights: with those of [`support::model`] the descent amplifies rounding.
+fn model(config: &Config, short: bool) -> LoadedModel {
+    let mut loaded = support::model(config, short);
+    let alpha = loaded.layout.energy.map(|energy| energy.alpha);
+    let weights = loaded.weights.iter_mut().enumerate().filter(|(id, _)| Some(*id) != alpha);
+    // a power of two, so that half precisions still hold them
+    weights.flat_map(|(_, values)| values).for_each(|x| *x *= 0.25);
+    loaded
+}
+
+fn uncached(loaded: &LoadedModel, options: &GenerateOptions) -> (Vec<Generated>, Stop) {
+    let b = Cpu::<f64>::new(1);
+    let weights = loaded.upload(&b).unwrap();
+    let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
+    let mut all = Vec::new();
+    let stop = generate(&b, model, &loaded.objective, loaded.tokenizer().unwrap(), "köy", options, |t| {
+        all.push(t.clone());
+        Ok(())
+    });
+    (all, stop.unwrap())
+}
+
+fn with_cache(loaded: &LoadedModel, options: &GenerateOptions, kernel: Kernel) -> (Vec<Generated>, Stop) {
+    let model = InferenceModel::of("test", loaded.clone()).unwrap();
+    let think = ebt_core::generate::descent::Think { seed: options.seed, ..Default::default() };
+    let options = CachedOptions { tokens: options.tokens, sampling: options.sampling, think, rule: None, kernel };
+    let mut all = Vec::new();
+    let stop = cached::generate(&model, "köy", &options, |token, certificate| {
+        assert_eq!(certificate.energies.len(), token.energies.len());
+        all.push(token.clone());
+        Ok(())
+    });
+    (all, stop.unwrap())
+}
+
+/// The same text as from the model that training sees, whatever the layout.
+#[test]
+fn the_text_is_that_of_the_uncached_model() {
+    for (number, config) in configs().into_iter().enumerate() {
+        let loaded = model(&config, false);
+        // with a window that ends inside the context, the uncached model may be left to slide, too
+        let tokens = if config.window.is_some() { 30 } else { 10 };
+        for (seed, temperature) in [(1, 0.0), (2, 1.5)] {
+            let sampling = Sampling { temperature, ..Sampling::default() };
+            let options = GenerateOptions { tokens, steps: 0, sampling, seed };
+            let (theirs, their_stop) = uncached(&loaded, &options);
+            let (ours, our_stop) = with_cache(&loaded, &options, Kernel::detect());
+            assert_eq!(ours, with_cache(&loaded, &options, Kernel::Portable).0, "kernels differ");
+            assert_eq!(our_stop, their_stop);
+            let ids = |all: &[Generated]| all.iter().map(|t| t.id).collect::<Vec<_>>();
+            assert_eq!(ids(&ours), ids(&theirs), "configuration {number}");
+            for (a, b) in ours.iter().zip(&theirs) {
+                assert!((a.probability - b.probability).abs() < 1e-3, "{} {}", a.probability, b.probability);
+                assert_eq!(a.energies.len(), b.energies.len());
+                for (x, y) in a.energies.iter().zip(&b.energies) {
+                    assert!((x - y).abs() < 1e-3 * (1.0 + y.abs()), "{x} {y}");
+                }
+            }
+        }
+    }
+}
+
+/// Saves a model and its packed forms; their paths, the model first.
+fn saved(folder: &Path, loaded: &LoadedModel, storages: &[Storage]) -> Vec<String> {
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let model = path("model.ebt");
+    loaded.save(Path::new(&model), Dtype::F32).unwrap();
+    let mut all = vec![model];
+    for &storage in storages {
+        let file = path(&format!("{}.ebp", storage.name()));
+        std::fs::write(&file, loaded.pack(storage).unwrap()).unwrap();
+        all.push(file);
+    }
+    all
+}
+
+fn json(arguments: &[&str]) -> Value {
+    serde_json::from_str(&succeeds(arguments)).unwrap()
+}
+
+#[test]
+fn packed_models_of_every_storage_generate() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = saved(folder.path(), &model(&configs()[0], true), &Storage::ALL);
+    let text = |model: &str, more: &[&str]| {
+        succeeds(&[&["generate", "--model", model, "--prompt", "köy", "--tokens", "12", "--seed", "3"], more].concat())
+    };
+    // the weights are short: half precisions hold them exactly
+    let expected = text(&files[0], &[]);
+    assert!(expected.starts_with("köy"));
+    for model in &files[1..4] {
+        assert_eq!(text(model, &[]), expected, "{model}");
+    }
+    for model in &files {
+        assert_eq!(text(model, &["--kernel", "portable"]), text(model, &["--kernel", "auto", "--threads", "2"]));
+        let report = json(&["generate", "--model", model, "--prompt", "", "--tokens", "2", "--json"]);
+        assert!(report["backend"].as_str().unwrap().starts_with("cpu ") && report["model"] == model.as_str());
+    }
+    // the model that the program brings along
+    assert!(succeeds(&["generate", "--prompt", "Bir", "--tokens", "3"]).starts_with("Bir"));
+}
+
+#[test]
+fn certificates_say_how_every_token_was_arrived_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = saved(folder.path(), &support::model(&configs()[0], false), &[])[0].clone();
+    let run = |more: &[&str]| -> Value {
+        let common = ["generate", "--model", &model, "--prompt", "köy", "--tokens", "5", "--certificate", "-"];
+        json(&[&common[..], more].concat())
+    };
+    let file = run(&["--think", "4", "--candidates", "3"]);
+    assert_eq!((&file["version"], &file["prompt"]), (&Value::from(1), &Value::from("köy")));
+    assert_eq!((&file["rule"], &file["think"]["candidates"]), (&Value::from("probability"), &Value::from(3)));
+    let tokens = file["tokens"].as_array().unwrap();
+    assert!(!tokens.is_empty());
+    for (i, token) in tokens.iter().enumerate() {
+        assert!(token["id"].as_u64().unwrap() < 300 && token["piece"].is_string());
+        let probability = token["probability"].as_f64().unwrap();
+        assert!(probability > 0.0 && probability <= 1.0);
+        let c = &token["certificate"];
+        let length = |field: &str| c[field].as_array().unwrap_or_else(|| panic!("{field}: {c}")).len();
+        for field in ["landscapes", "energies", "energies_after", "step_sizes", "dissipations", "decreased"] {
+            assert_eq!(length(field), 4, "{field}");
+        }
+        assert_eq!((length("candidate_energies"), length("alpha_lambda")), (3, 0));
+        assert_eq!((&c["steps"], &c["stop"]), (&Value::from(4), &Value::from("steps")));
+        assert!(c["all_decreased"].is_boolean() && c["candidate"].as_u64().unwrap() < 3);
+        assert!(c["sufficient"].is_number() && c["largest_alpha_lambda"].is_null() && c["acceptance"].is_null());
+        if i > 0 {
+            let position = |token: &Value| token["certificate"]["position"].as_u64().unwrap();
+            assert_eq!(position(token), position(&tokens[i - 1]) + 1);
+        }
+        // the candidate that was kept is the one of least energy
+        let energies: Vec<f64> =
+            c["candidate_energies"].as_array().unwrap().iter().map(|e| e.as_f64().unwrap()).collect();
+        let kept = energies[c["candidate"].as_u64().unwrap() as usize];
+        assert!(energies.iter().all(|e| kept <= *e));
+    }
+
+    for token in run(&["--rule", "mirror", "--step-size", "armijo", "--think", "6"])["tokens"].as_array().unwrap() {
+        assert_eq!(token["certificate"]["all_decreased"], true, "{token}");
+    }
+    for token in run(&["--curvature", "4", "--step-size", "curvature:0.5"])["tokens"].as_array().unwrap() {
+        assert_eq!(token["certificate"]["alpha_lambda"].as_array().unwrap().len(), 3, "{token}");
+    }
+    for token in run(&["--noise", "mala:0.5:2", "--think", "8"])["tokens"].as_array().unwrap() {
+        let share = token["certificate"]["acceptance"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&share), "{token}");
+    }
+    let early = run(&["--think", "40", "--tolerance", "1e30", "--min-steps", "7"]);
+    for token in early["tokens"].as_array().unwrap() {
+        let c = &token["certificate"];
+        assert_eq!((&c["steps"], &c["stop"]), (&Value::from(7), &Value::from("energy")));
+    }
+
+    // into a file, beside the text
+    let path = folder.path().join("c.json");
+    let path = path.to_str().unwrap();
+    let common = ["generate", "--model", &model, "--prompt", "köy", "--tokens", "5", "--certificate", path];
+    let text = succeeds(&common);
+    let written: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(text, format!("köy{}\n", written["text"].as_str().unwrap()));
+    let noise = ["--noise", "langevin:0.1", "--choose", "drop", "--candidates", "2", "--dissipation", "1e-9"];
+    assert!(succeeds(&[&common[..], &noise].concat()).starts_with("köy"));
+}
+
+#[test]
+fn flags_that_cannot_be_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = saved(folder.path(), &support::model(&configs()[0], false), &[Storage::Int8]);
+    let command = |more: &[&'static str]| {
+        [&["generate", "--model", &files[1], "--prompt", "a", "--tokens", "1"][..], more].concat()
+    };
+    for (flags, words) in [
+        (&["--step-size", "fast"][..], "must be model, a number, armijo or curvature:C"),
+        (&["--noise", "langevin"], "must be none, langevin:S"),
+        (&["--noise", "mala:x"], "`x` is not a number"),
+        (&["--rule", "steepest"], "--rule"),
+        (&["--candidates", "0"], "--candidates"),
+        (&["--kernel", "sse"], "--kernel"),
+    ] {
+        let message = fails(&command(flags), 2);
+        assert!(message.contains(words), "{flags:?}: {message}");
+    }
+    for (flags, words) in [
+        (&["--step-size", "-1"][..], "--step-size: must be finite and positive"),
+        (&["--step-size", "curvature:0"], "--step-size: "),
+        (&["--noise", "mala:0"], "--noise: "),
+        (&["--noise", "temperature:1", "--step-size", "armijo"], "--step-size: a temperature needs"),
+        (&["--noise", "mala:1", "--tolerance", "1"], "--tolerance: must be 0"),
+        (&["--tolerance", "-1"], "--tolerance: "),
+        (&["--dissipation", "nan"], "--dissipation: "),
+        (&["--candidates", "5000"], "--candidates 5000: at most 1024"),
+        (&["--think", "5000"], "--think 5000: at most 4096"),
+        (&["--min-steps", "5000"], "--min-steps 5000"),
+        (&["--curvature", "99"], "--curvature: "),
+        (&["--certificate", "-", "--json"], "--certificate -"),
+        (&["--certificate", "/nowhere/c.json"], "/nowhere/c.json"),
+        (&["--precision", "bf16", "--backend", "cpu"], "the processor computes f32"),
+        (&["--threads", "5000"], "--threads 5000"),
+    ] {
+        let message = fails(&command(flags), 1);
+        assert!(message.contains(words), "{flags:?}: {message}");
+    }
+
+    let bare = folder.path().join("bare.ebt");
+    let packed = folder.path().join("bare.ebp");
+    let (bare, packed) = (bare.to_str().unwrap(), packed.to_str().unwrap());
+    let golden = fixtures("golden/s1_tied.safetensors");
+    succeeds(&["import", golden.to_str().unwrap(), "--out", bare]);
+    succeeds(&["export", bare, "--packed", "f16", "--out", packed]);
+    for model in [bare, packed] {
+        let message = fails(&["generate", "--model", model, "--prompt", "a"], 1);
+        assert!(message.contains(model) && message.contains("no tokenizer"), "{message}");
+    }
+    let mut damaged = std::fs::read(&files[1]).unwrap();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    std::fs::write(&files[1], damaged).unwrap();
+    let message = fails(&command(&[]), 1);
+    assert!(message.contains("int8.ebp") && message.contains("checksum"), "{message}");
+}
+
+#[test]
+fn evaluation_with_a_cache_is_that_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("metin.txt");
+    let long = "Ankara'nın ilçeleri ve köyleri; İstanbul'un başkent oluşu. ".repeat(4);
+    std::fs::write(&text, format!("{long}\n\nÜç köy.\n\nBir iki üç.\n")).unwrap();
+    let text = text.to_str().unwrap();
+    for config in configs() {
+        let mut loaded = model(&config, true);
+        // initial states of noise are numbered otherwise
+        loaded.objective.initial = InitialState::Zeros;
+        let files = saved(folder.path(), &loaded, &[Storage::F32, Storage::Bf16]);
+        let run = |model: &str, more: &[&str]| {
+            let mut found = json(&[&["eval", "--model", model, "--json", "--think", "4", text], more].concat());
+            found.as_object_mut().unwrap().remove("seconds");
+            found
+        };
+        let expected = run(&files[0], &["--backend", "cpu"]);
+        for model in &files[1..] {
+            let found = run(model, &[]);
+            assert_eq!(
+                (&found["total"]["tokens"], &found["steps"]),
+                (&expected["total"]["tokens"], &expected["steps"])
+            );
+            let steps = |of: &Value| of["total"]["by_steps"].as_array().unwrap().clone();
+            assert_eq!(steps(&found).len(), steps(&expected).len());
+            for (a, b) in steps(&found).iter().zip(steps(&expected)) {
+                let (a, b) = (a["bits_per_byte"].as_f64().unwrap(), b["bits_per_byte"].as_f64().unwrap());
+                assert!((a - b).abs() < 2e-4 * b, "{a} with a cache, {b} without");
+            }
+            assert_eq!(found["total"], run(model, &["--kernel", "portable", "--threads", "3"])["total"]);
+            let bits = |of: &Value| of["bits_per_byte"].as_f64().unwrap();
+            let other = run(model, &["--threads", "1", "--batch", "1"]);
+            assert!((bits(&found) - bits(&other)).abs() < 1e-5 * bits(&found), "batches do not matter");
+        }
+    }
+}
+
+#[test]
+fn evaluation_takes_candidates() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("metin.txt");
+    std::fs::write(&text, "Ankara'nın ilçeleri.\n\nÜç köy.\n").unwrap();
+    let text = text.to_str().unwrap();
+    let files = saved(folder.path(), &support::model(&configs()[0], false), &[Storage::Int8]);
+    for model in &files {
+        let run = |more: &[&str]| json(&[&["eval", "--model", model, "--json", text], more].concat());
+        for choose in ["energy", "drop"] {
+            let report = run(&["--candidates", "3", "--choose", choose]);
+            assert!(report["backend"].as_str().unwrap().starts_with("cpu "));
+            let steps = report["total"]["by_steps"].as_array().unwrap();
+            assert_eq!(steps.len(), 3);
+            assert!(steps.iter().all(|s| s["bits_per_byte"].as_f64().unwrap() > 0.0));
+        }
+        assert!(succeeds(&["eval", "--model", model, text]).contains("bits per byte"));
+        assert!(fails(&["eval", "--model", model, "--candidates", "9999", text], 1).contains("--candidates 9999"));
+    }
+    let message = fails(&["eval", "--model", &files[1], "--precision", "bf16", text], 1);
+    assert!(message.contains("--precision bf16"), "{message}");
+}
+
+#[test]
+fn the_bench_prints_one_line() {
+    let tiny = [
+        "bench", "generate", "--vocab", "64", "--dim", "16", "--layers", "2", "--heads", "2", "--ffn", "32",
+        "--window", "8", "--steps", "2", "--tokens", "2", "--block", "4",
+    ];
+    for dtype in ["f32", "f16", "bf16", "int8", "int4"] {
+        let out = succeeds(&[&tiny[..], &["--dtype", dtype]].concat());
+        assert_eq!(out.lines().count(), 1);
+        let line: Value = serde_json::from_str(&out).unwrap();
+        for field in ["tokens_per_second", "floor_milliseconds", "share_of_floor", "prompt_tokens_per_second"] {
+            assert!(line[field].as_f64().unwrap() >= 0.0, "{field}: {out}");
+        }
+        let ms = &line["milliseconds_per_token"];
+        assert!(ms["after_16"].is_number() && ms["after_4000"].is_number() && line["prompt_share_of_gemm"].is_number());
+        assert_eq!((&line["dtype"], &line["threads"]), (&Value::from(dtype), &Value::from(1)));
+        let sum = line["model_bytes"].as_u64().unwrap() + line["session_bytes"].as_u64().unwrap();
+        assert_eq!(line["peak_bytes"], sum);
+        if dtype == "f32" {
+            // blocks of 48x16, 16x16, 64x16 and 16x32; vocabulary 64x16; two steps on two of three landscapes
+            let block = 4 * 16 * (48 + 16 + 64 + 32);
+            let observed = 4 * 16 + block + 4 * 16 * 32;
+            assert_eq!(line["weight_bytes_per_token"], 2 * observed + 2 * 2 * (2 * block + 4 * 64 * 16));
+        }
+    }
+    assert!(fails(&["bench", "generate", "--steps", "0"], 1).contains("--steps"));
+    assert!(fails(&["bench", "generate", "--heads", "0"], 1).contains("heads"));
+    fails(&["bench", "generate", "--dtype", "int3"], 2);
+}
