@@ -15,6 +15,7 @@ pub mod options;
 mod pass;
 mod session;
 mod sizes;
+mod slices;
 mod work;
 
 pub use error::Error;

@@ -65,17 +65,9 @@ impl InferenceModel {
     ///
     /// Weights that are not finite.
     pub fn of(name: &str, loaded: LoadedModel) -> Result<Self> {
-        let LoadedModel { config, objective, weights, tokenizer, .. } = loaded;
         // the tokenizer stays as it is: one from elsewhere may have no compact form
-        let contents = packed::Contents {
-            config: &config,
-            objective: &objective,
-            provenance: &[],
-            weights: &weights,
-            storage: Storage::F32,
-            tokenizer: None,
-        };
-        let bytes = packed::pack(&contents).with_context(|| name.to_owned())?;
+        let bytes = loaded.pack_with(Storage::F32, None).with_context(|| name.to_owned())?;
+        let tokenizer = loaded.tokenizer;
         Ok(Self { name: name.to_owned(), bytes: Bytes::Owned(bytes), tokenizer })
     }
 

@@ -145,7 +145,15 @@ impl LoadedModel {
     /// Weights that the storage cannot hold, and a tokenizer without a compact form.
     pub fn pack(&self, storage: packed::Storage) -> Result<Vec<u8>> {
         let tokenizer = self.tokenizer.as_ref().map(Tokenizer::to_compact).transpose();
-        let tokenizer = tokenizer.context("the model's tokenizer has no compact form")?;
+        self.pack_with(storage, tokenizer.context("the model's tokenizer has no compact form")?)
+    }
+
+    /// The same with the compact tokenizer given, or without one.
+    ///
+    /// # Errors
+    ///
+    /// Weights that are not finite or too large for the storage.
+    pub fn pack_with(&self, storage: packed::Storage, tokenizer: Option<&[u8]>) -> Result<Vec<u8>> {
         Ok(packed::pack(&packed::Contents {
             config: &self.config,
             objective: &self.objective,

@@ -5,6 +5,8 @@
 //! are computed together, the first of them still needs keys that the last must not overwrite, so
 //! `slots = window - 1 + m`.
 
+use core::ops::Range;
+
 use super::arena::Carver;
 use super::error::Error;
 use super::sizes::Sizes;
@@ -142,19 +144,24 @@ impl<'a> Cache<'a> {
 }
 
 impl Ring<'_> {
-    /// For every slot in use, in order, whether its position lies in `span`.
-    pub fn visible(&self, span: Span) -> impl Iterator<Item = bool> + Clone + use<> {
+    /// The slots in use whose positions lie in `span`: those up to the newest token's, and those behind it, which hold
+    /// older tokens.
+    pub fn visible(&self, span: Span) -> [Range<usize>; 2] {
         let slots = (self.slots as u64).max(1);
         let newest = self.written.saturating_sub(1);
         let head = newest.checked_rem(slots).unwrap_or(0);
         let base = newest.saturating_sub(head);
-        (0..self.used as u64).map(move |slot| {
-            let position = if slot <= head {
-                base.saturating_add(slot)
-            } else {
-                (base.saturating_add(slot)).saturating_sub(slots)
-            };
-            (span.from..span.to).contains(&position)
-        })
+        let used = self.used as u64;
+        // slot `s` up to `head` holds position `base + s`, one behind it `base + s - slots`
+        let between = |first: u64, low: u64, high: u64| {
+            let from = span.from.saturating_sub(first).max(low).min(high);
+            from as usize..span.to.saturating_sub(first).max(from).min(high) as usize
+        };
+        let up_to = head.saturating_add(1).min(used);
+        let older = match base.checked_sub(slots) {
+            Some(first) => between(first, up_to, used),
+            None => 0..0,
+        };
+        [between(base, 0, up_to), older]
     }
 }

@@ -5,8 +5,9 @@
 use super::cache::{Cache, Seen};
 use super::descent::Potential;
 use super::number::{Dual, Number};
-use super::pass::{Pass, copy, front};
+use super::pass::Pass;
 use super::sizes::Sizes;
+use super::slices::{copy, front};
 use super::work::{Saved, Work};
 use crate::packed::{Kernel, Model};
 
@@ -60,7 +61,7 @@ impl Candidates<'_, '_, '_> {
                 continue;
             }
             let (Some(to), Some(member)) = (to.next(), self.points.members.get_mut(held)) else { break };
-            copy(mixed, to);
+            copy(to, mixed);
             *member = row as u32;
             (held, landscape) = (held.saturating_add(1), at as usize);
         }

@@ -49,6 +49,10 @@ pub trait Number: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = 
     fn update(y: &mut Self::RowMut<'_>, x: Self::Row<'_>, f: impl Fn(Self, Self) -> Self);
     /// `y_i = f(y_i, x_i)` for numbers that come one by one.
     fn update_with(y: &mut Self::RowMut<'_>, x: impl Iterator<Item = Self>, f: impl Fn(Self, Self) -> Self);
+    /// `y_i = f(y_i)`.
+    fn map(y: &mut Self::RowMut<'_>, f: impl Fn(Self) -> Self);
+    /// The largest value of a row; `-inf` of none.
+    fn largest(a: Self::Row<'_>) -> f32;
     /// The sum of a row in the canonical order.
     fn total(a: Self::Row<'_>) -> Self;
     /// `<a, b>` in the canonical order of sums.
@@ -109,6 +113,14 @@ impl Number for f32 {
     #[inline]
     fn update_with(y: &mut &mut [f32], x: impl Iterator<Item = f32>, f: impl Fn(f32, f32) -> f32) {
         y.iter_mut().zip(x).for_each(|(y, x)| *y = f(*y, x));
+    }
+    #[inline]
+    fn map(y: &mut &mut [f32], f: impl Fn(f32) -> f32) {
+        y.iter_mut().for_each(|y| *y = f(*y));
+    }
+    #[inline]
+    fn largest(a: &[f32]) -> f32 {
+        math::maximum(a)
     }
     #[inline]
     fn total(a: &[f32]) -> f32 {
@@ -247,6 +259,17 @@ impl Number for Dual {
             let new = f(Self { value: *value, tangent: *tangent }, x);
             (*value, *tangent) = (new.value, new.tangent);
         }
+    }
+    #[inline]
+    fn map(y: &mut DualRowMut<'_>, f: impl Fn(Self) -> Self) {
+        for (value, tangent) in y.values.iter_mut().zip(y.tangents.iter_mut()) {
+            let new = f(Self { value: *value, tangent: *tangent });
+            (*value, *tangent) = (new.value, new.tangent);
+        }
+    }
+    #[inline]
+    fn largest(a: DualRow<'_>) -> f32 {
+        math::maximum(a.values)
     }
     #[inline]
     fn total(a: DualRow<'_>) -> Self {

@@ -11,6 +11,7 @@ use super::layer::attention::{self, Memory, Shape, Weights};
 use super::layer::{feed_forward, norm, rotary};
 use super::number::Number;
 use super::sizes::Sizes;
+use super::slices::{copy, front};
 use super::work::{Saved, SavedLayer, Work};
 use crate::packed::{Block, BlockCondition, Floats, HeadCondition, Kernel, Model};
 
@@ -52,16 +53,6 @@ fn residual<N: Number>(n: usize, width: usize, h: &mut [f32], gate: Option<Float
             None => N::update(&mut h, o, |h, o| h + o),
         }
     }
-}
-
-/// The first numbers of a buffer.
-pub fn front(array: &mut [f32], count: usize) -> &mut [f32] {
-    array.get_mut(..count).unwrap_or(&mut [])
-}
-
-/// `to = from` as far as both go.
-pub fn copy(from: &[f32], to: &mut [f32]) {
-    to.iter_mut().zip(from).for_each(|(to, &x)| *to = x);
 }
 
 impl<'p, 'm> Pass<'p, 'm> {
@@ -129,7 +120,7 @@ impl<'p, 'm> Pass<'p, 'm> {
         let (s, spec, shape) = (self.sizes, self.norm(), self.shape());
         let (d, columns) = (self.flat::<N>(s.dim), self.flat::<N>(s.columns()));
         let (h, x) = (front(work.h, d), front(work.x, d));
-        copy(h, saved.h);
+        copy(saved.h, h);
         norm::forward::<N>(spec, h, (condition.w1, condition.b1), x, saved.r1);
         let qkv = front(saved.qkv, columns);
         block.qkv.product(self.kernel, x, qkv);
@@ -143,7 +134,7 @@ impl<'p, 'm> Pass<'p, 'm> {
         attention::forward::<N>(shape, memory, qkv, &mut weights, &mut work.attention.scratch(), out);
         block.wo.product(self.kernel, out, x);
         residual::<N>(self.n, s.dim, h, condition.a1, x);
-        copy(h, saved.h1);
+        copy(saved.h1, h);
         norm::forward::<N>(spec, h, (condition.w2, condition.b2), x, saved.r2);
         let y = front(work.y, d);
         let layer = self.feed_forward(layer, &block);
@@ -215,7 +206,7 @@ impl<'p, 'm> Pass<'p, 'm> {
         };
         let d = self.flat::<N>(self.sizes.dim);
         let (h, x) = (front(work.h, d), front(work.x, d));
-        copy(h, saved.last);
+        copy(saved.last, h);
         norm::forward::<N>(self.norm(), h, (w, b), x, saved.last_r);
         // the head as numbers: one row is enough for all
         let weights = front(work.y, self.sizes.dim);

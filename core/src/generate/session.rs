@@ -10,8 +10,9 @@ use super::error::Error;
 use super::layer::norm;
 use super::math;
 use super::options::Options;
-use super::pass::{Pass, front};
+use super::pass::Pass;
 use super::sizes::Sizes;
+use super::slices::front;
 use super::work::{Saved, Work};
 use crate::config::{Conditioning, Config, ModelKind};
 use crate::objective::InitialState;
@@ -217,14 +218,11 @@ impl<'m, 'a> Session<'m, 'a> {
         on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
     ) -> Result<Certificate<'_>, Error> {
         self.require_tokens()?;
-        let last = self.position().saturating_sub(1);
-        if self.model.config.kind == ModelKind::Transformer {
-            return Ok(self.baseline(last as usize));
+        match self.model.config.kind {
+            ModelKind::Transformer => self.baseline(),
+            ModelKind::Ebt => self.descend(self.position().saturating_sub(1) as usize, 1, think, on_step)?,
         }
-        let position = last as usize;
-        self.descend(position, 1, think, on_step)?;
-        let lost = Error::Shape { what: "results", expected: 1, given: 0 };
-        self.parts.descent.certificate(0).ok_or(lost)
+        self.certificate().ok_or(Error::Shape { what: "results", expected: 1, given: 0 })
     }
 
     /// Descends for `count` tokens, which follow those at `position`, `position + 1`, ...
@@ -275,11 +273,10 @@ impl<'m, 'a> Session<'m, 'a> {
         Ok(Candidates { model, sizes, kernel, cache, saved, work, points, first, every: rows, n: rows })
     }
 
-    fn baseline(&mut self, position: usize) -> Certificate<'_> {
+    fn baseline(&mut self) {
         let Parts { hidden, logits, .. } = &mut self.parts;
         let last = hidden.chunks_exact(self.sizes.dim.max(1)).nth(self.last_block.saturating_sub(1)).unwrap_or(&[]);
         self.model.vocabulary().product(self.kernel, last, logits);
-        Certificate::without_descent(position)
     }
 
     /// Certificate of the last [`Session::think`]; none before it and after one that failed.

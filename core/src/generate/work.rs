@@ -4,6 +4,7 @@ use super::arena::Carver;
 use super::error::Error;
 use super::layer::{attention, feed_forward, rotary};
 use super::sizes::Sizes;
+use super::slices::row_mut;
 
 /// Activations of all blocks. Arrays of one block lie together; arrays have room for as many rows as are computed together
 /// and hold fewer, from the front on.
@@ -68,7 +69,7 @@ impl SavedLayer<'_> {
 /// Part `index` of `count` equal parts.
 fn piece(array: &mut [f32], index: usize, count: usize) -> &mut [f32] {
     let size = array.len().checked_div(count).unwrap_or(0);
-    array.chunks_exact_mut(size.max(1)).nth(index).unwrap_or(&mut [])
+    row_mut(array, index, size)
 }
 
 impl<'a> Saved<'a> {

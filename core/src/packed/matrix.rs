@@ -38,7 +38,7 @@ pub(super) fn padded<T: Copy + Default, const N: usize>(from: &[T]) -> [T; N] {
 
 /// `len` elements from `start` on; none where there are fewer.
 #[inline(always)]
-fn part<T>(all: &[T], start: usize, len: usize) -> &[T] {
+pub(super) fn part<T>(all: &[T], start: usize, len: usize) -> &[T] {
     all.get(start..start.saturating_add(len)).unwrap_or_default()
 }
 

@@ -35,7 +35,7 @@ mod parts;
 mod storage;
 
 pub use error::ReadError;
-pub use kernel::{Detected, Kernel};
+pub use kernel::{Avx2, Avx512, Kernel};
 pub use matrix::{Floats, Matrix};
 #[cfg(feature = "alloc")]
 pub use pack::{Contents, pack};

@@ -13,10 +13,32 @@ use proptest::prelude::*;
 use uncached::{Uncached, curvature};
 
 /// Largest difference over the largest magnitude.
-fn distance(ours: &[f32], theirs: &[f64]) -> f64 {
+fn distance<T: Copy + Into<f64>>(ours: &[T], theirs: &[f64]) -> f64 {
     assert_eq!(ours.len(), theirs.len());
     let scale = theirs.iter().fold(1e-3, |m: f64, x| m.max(x.abs()));
-    ours.iter().zip(theirs).fold(0.0, |m: f64, (&a, b)| m.max((f64::from(a) - b).abs())) / scale
+    ours.iter().zip(theirs).fold(0.0, |m: f64, (&a, b)| m.max((a.into() - b).abs())) / scale
+}
+
+/// What double precision computes of a case, and of the case with its weights nudged: a random model may amplify rounding
+/// as much as it likes, and how much it does is what the nudges tell.
+struct Expected<R> {
+    exact: R,
+    nudged: [R; 3],
+}
+
+impl<R> Expected<R> {
+    fn of(case: &Case, compute: impl Fn(&Case) -> R) -> Self {
+        Self { exact: compute(case), nudged: [1, 2, 3].map(|seed| compute(&case.nudged(seed))) }
+    }
+
+    /// Whether `ours` is the part `of` the exact result to `rounding`, or to what the nudges do to that part.
+    fn check(&self, ours: &[f32], rounding: f64, of: impl Fn(&R) -> Vec<f64>) -> Result<(), TestCaseError> {
+        let exact = of(&self.exact);
+        let allowed = self.nudged.iter().map(|n| distance(&of(n), &exact)).fold(rounding, f64::max);
+        let d = distance(ours, &exact);
+        prop_assert!(d <= allowed, "they differ by {} where {} is allowed: {:?} {:?}", d, allowed, ours, exact);
+        Ok(())
+    }
 }
 
 fn arena(case: &Case, options: &Options) -> Vec<u32> {
@@ -36,7 +58,7 @@ proptest! {
     /// Logits and energies at every position, past the window too, whatever the blocks that tokens were read in.
     #[test]
     fn cached_generation_equals_uncached(case in cases(), block in 1..6usize, seed in any::<u64>()) {
-        let expected = Uncached::run(&case, seed);
+        let expected = Expected::of(&case, |case| Uncached::run(case, seed));
         let packed = case.pack();
         let options = Options { block, rows: 1, steps: case.steps, ..Options::default() };
         let mut memory = arena(&case, &options);
@@ -48,17 +70,15 @@ proptest! {
             session.observe(&case.tokens[position..position + count]).unwrap();
             position += count;
             let certificate = session.think(&think, &mut { GO }).unwrap();
-            let energies: Vec<f32> = certificate.energies.to_vec();
-            prop_assert!(distance(&energies, &expected.energies(position - 1)) < 2e-4, "energies {energies:?}");
-            let d = distance(session.logits(), expected.logits(position - 1));
-            prop_assert!(d < 2e-4, "logits differ by {d} at {position}");
+            expected.check(certificate.energies, 2e-4, |e| e.energies(position - 1))?;
+            expected.check(session.logits(), 2e-4, |e| e.logits(position - 1).to_vec())?;
         }
     }
 
     /// Teacher-forced losses of whole blocks.
     #[test]
     fn scores_are_the_losses_of_the_uncached_model(case in cases(), block in 1..6usize, rows in 1..6usize, seed in any::<u64>()) {
-        let expected = Uncached::run(&case, seed);
+        let expected = Expected::of(&case, |case| Uncached::run(case, seed));
         let packed = case.pack();
         let options = Options { block, rows, steps: case.steps, ..Options::default() };
         let mut memory = arena(&case, &options);
@@ -71,8 +91,7 @@ proptest! {
                 losses[index] = loss;
             }
         }).unwrap();
-        let theirs: Vec<f64> = (1..case.tokens.len()).map(|t| expected.loss(t - 1, case.tokens[t])).collect();
-        prop_assert!(distance(&losses, &theirs) < 2e-4, "{losses:?} {theirs:?}");
+        expected.check(&losses, 2e-4, |e| (1..case.tokens.len()).map(|t| e.loss(t - 1, case.tokens[t])).collect())?;
     }
 
     /// The same bits from all kernels, from rows alone and side by side.
@@ -89,7 +108,10 @@ proptest! {
             session.think(&think, &mut { GO }).unwrap();
             session.logits().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
         };
-        prop_assert_eq!(run(Kernel::Portable, 4), run(Kernel::detect(), 4));
+        let expected = run(Kernel::Portable, 4);
+        for kernel in Kernel::all() {
+            prop_assert_eq!(&run(kernel, 4), &expected, "{}", kernel.name());
+        }
     }
 
     /// Without noise and with backtracking, no accepted step of any model raises the energy, and the certificate says so.
@@ -145,10 +167,10 @@ proptest! {
         session.observe(&case.tokens).unwrap();
         let v = case.config.vocab;
         let mut potential = session.potential(2).unwrap();
-        let expected = curvature(&case, landscape, seed);
+        let expected = Expected::of(&case, |case| curvature(case, landscape, seed));
         let (mut energies, mut g, mut hu) = (vec![0.0; 2], vec![0.0; 2 * v], vec![0.0; 2 * v]);
-        let p: Vec<f32> = [&expected.p, &expected.p].into_iter().flatten().map(|&x| x as f32).collect();
-        let u: Vec<f32> = [&expected.u, &expected.u].into_iter().flatten().map(|&x| x as f32).collect();
+        let twice = |x: &[f64]| [x, x].concat().iter().map(|&x| x as f32).collect::<Vec<f32>>();
+        let (p, u) = (twice(&expected.exact.p), twice(&expected.exact.u));
         let all = [true, true];
         potential.energy(landscape, &p, &all, &mut energies);
         // one row at another point: what the first row is differentiated at must stay
@@ -158,10 +180,10 @@ proptest! {
         potential.gradient(&[true, false], &mut g);
         potential.energy(landscape, &p, &[false, true], &mut ignored);
         prop_assert!(potential.curvature(&all, &u, &mut hu));
-        prop_assert!(distance(&energies[..1], &[expected.energy]) < 2e-4);
-        prop_assert!(distance(&g[..v], &expected.g) < 5e-4, "{:?} {:?}", &g[..v], expected.g);
+        expected.check(&energies[..1], 2e-4, |e| vec![e.energy])?;
+        expected.check(&g[..v], 5e-4, |e| e.g.clone())?;
         prop_assert!(g[v..].iter().all(|x| *x == 0.0));
-        prop_assert!(distance(&hu[..v], &expected.hu) < 2e-3, "{:?} {:?}", &hu[..v], expected.hu);
+        expected.check(&hu[..v], 2e-3, |e| e.hu.clone())?;
         prop_assert_eq!(&hu[..v], &hu[v..]);
     }
 }

@@ -58,6 +58,16 @@ impl Case {
         )
     }
 
+    /// The same with every weight moved by a millionth or so of itself: sixteen roundings to single precision.
+    pub fn nudged(&self, seed: u64) -> Self {
+        let nudge = |(id, w): (usize, &Vec<f32>)| {
+            let stream = Stream::new(seed, id as u32, Purpose::Test);
+            let each = w.iter().enumerate();
+            each.map(|(i, x)| (f64::from(*x) * (1.0 + 1e-6 * stream.normal(i as u64))) as f32).collect()
+        };
+        Self { weights: self.weights.iter().enumerate().map(nudge).collect(), ..self.clone() }
+    }
+
     pub fn pack(&self) -> Vec<u8> {
         let (config, objective, weights) = (&self.config, &self.objective, &self.weights[..]);
         pack(&Contents { config, objective, provenance: &[], weights, storage: Storage::F32, tokenizer: None }).unwrap()

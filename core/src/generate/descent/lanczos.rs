@@ -17,17 +17,16 @@
 //! magnitude whatever its sign (Saad, *Numerical Methods for Large Eigenvalue Problems*, section 6.6). Vectors are not
 //! reorthogonalised: lost orthogonality repeats extreme Ritz values, it does not move them.
 
-use super::line_search::copy;
 use super::potential::Potential;
 use super::row::{Row, WORDS};
 use super::run::Run;
 use super::start::{first, stream};
-use super::state::{front, put, row_mut, row_of};
 use super::think::StepSize;
 use super::tridiagonal::largest;
 use crate::config::UpdateRule;
 use crate::generate::Error;
 use crate::generate::math::{dot, fill_normal, sqrt, sum1, sum2, sum3};
+use crate::generate::slices::{copy, front, put, row_mut, row_of};
 use crate::random::Purpose;
 
 /// Most products a step.

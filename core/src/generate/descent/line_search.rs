@@ -7,15 +7,10 @@ use super::moves::Move;
 use super::potential::Potential;
 use super::row::{Row, WORDS};
 use super::run::Run;
-use super::state::{put, row_mut, row_of};
 use super::think::Noise;
 use crate::config::UpdateRule;
 use crate::generate::math::softmax;
-
-/// `to <- from`.
-pub(super) fn copy(to: &mut [f32], from: &[f32]) {
-    to.iter_mut().zip(from).for_each(|(to, &from)| *to = from);
-}
+use crate::generate::slices::{copy, put, row_mut, row_of};
 
 impl<P: Potential> Run<'_, '_, P> {
     /// One step by line search; `[decrease, shrink, grow]`.

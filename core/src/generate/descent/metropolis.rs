@@ -15,15 +15,14 @@
 //! `alpha` falls, the adaptation may not reach its target, and as its proposals do not follow the common shift it has a
 //! stationary distribution only where `absolute` bounds that too.
 
-use super::line_search::copy;
 use super::moves::Move;
 use super::potential::Potential;
 use super::row::{Row, WORDS};
 use super::run::Run;
 use super::start::{first, stream};
-use super::state::{put, row_mut, row_of};
 use crate::config::UpdateRule;
 use crate::generate::math::{dot, exp, fill_normal, ln_unit, softmax, sqrt, sum_of};
+use crate::generate::slices::{copy, put, row_mut, row_of};
 use crate::random::Purpose;
 
 impl<P: Potential> Run<'_, '_, P> {

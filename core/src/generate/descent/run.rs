@@ -11,10 +11,11 @@ use super::outcome::{Continue, Outcome, StepReport};
 use super::potential::Potential;
 use super::row::{Row, WORDS};
 use super::start::{first, initial, stream};
-use super::state::{Descent, Finished, front, put, row_mut, row_of};
+use super::state::{Descent, Finished};
 use super::think::{Choose, Noise, StepSize, Think};
 use crate::generate::Error;
 use crate::generate::math::{add_normal, dot, softmax, sqrt};
+use crate::generate::slices::{front, put, row_mut, row_of};
 use crate::random::Purpose;
 
 /// A run in progress.

@@ -223,8 +223,8 @@ impl Heap<'_> {
 
     fn exchange(&mut self, a: usize, b: usize) {
         if let (Some(&x), Some(&y)) = (self.ids.get(a), self.ids.get(b)) {
-            super::state::put(self.ids, a, y);
-            super::state::put(self.ids, b, x);
+            crate::generate::slices::put(self.ids, a, y);
+            crate::generate::slices::put(self.ids, b, x);
         }
     }
 

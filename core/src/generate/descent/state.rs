@@ -4,31 +4,8 @@ use super::certificate::{Certificate, Stop};
 use super::lanczos::MOST_PRODUCTS;
 use super::row::{Row, WORDS};
 use crate::generate::arena::Carver;
+use crate::generate::slices::row_of;
 use crate::generate::{Error, Options};
-
-/// Row `r` of a matrix of this width.
-pub(super) fn row_of(matrix: &[f32], r: usize, width: usize) -> &[f32] {
-    let start = r.saturating_mul(width);
-    matrix.get(start..start.saturating_add(width)).unwrap_or_default()
-}
-
-/// Row `r` of a matrix of this width, to be written.
-pub(super) fn row_mut(matrix: &mut [f32], r: usize, width: usize) -> &mut [f32] {
-    let start = r.saturating_mul(width);
-    matrix.get_mut(start..start.saturating_add(width)).unwrap_or_default()
-}
-
-/// The first `n` elements.
-pub(super) fn front<T>(all: &mut [T], n: usize) -> &mut [T] {
-    all.get_mut(..n).unwrap_or_default()
-}
-
-/// Writes one element, where there is one.
-pub(super) fn put<T>(all: &mut [T], at: usize, x: T) {
-    if let Some(slot) = all.get_mut(at) {
-        *slot = x;
-    }
-}
 
 /// What every step of every row was, `(rows, capacity)`.
 #[derive(Debug)]

@@ -5,9 +5,12 @@
 //! gradients are products with the ring of keys or values. With `P` the weights of the keys and `P0` that of the own key,
 //! `delta = sum P dP + P0 dP0`, the backward pass is `dS = P (dP - delta) scale`, `dq = dS K + dS0 k`, `dk = dS0 q`, `dv = P0 dout`.
 
+use core::ops::Range;
+
 use crate::generate::cache::{Cache, Seen};
 use crate::generate::math;
 use crate::generate::number::Number;
+use crate::generate::slices::{front, row_mut};
 use crate::packed::{Kernel, Matrix, Storage};
 
 /// Geometry of a pass.
@@ -107,16 +110,6 @@ fn of_floats(ring: &[f32], used: usize, width: usize) -> Matrix<'_> {
     Matrix::over(Storage::F32, used, width, bytemuck::cast_slice(ring), &[]).unwrap_or(Matrix::EMPTY)
 }
 
-fn used_part(array: &mut [f32], count: usize) -> &mut [f32] {
-    array.get_mut(..count).unwrap_or(&mut [])
-}
-
-/// The slices of a saved array that belong to key head `head`.
-fn of_head(array: &mut [f32], head: usize, count: usize) -> &mut [f32] {
-    let start = head.saturating_mul(count);
-    array.get_mut(start..start.saturating_add(count)).unwrap_or(&mut [])
-}
-
 /// Mixed values `out (n, H d)` of `qkv (n, (H+2K) d)`, queries and keys turned.
 pub fn forward<N: Number>(
     shape: Shape,
@@ -132,9 +125,9 @@ pub fn forward<N: Number>(
     for head in 0..shape.key_heads {
         let ring = memory.cache.ring(memory.stream, memory.layer, head);
         let [at_q, at_k, at_v] = shape.places(head);
-        let scores = of_head(weights.cached, head, N::PARTS.saturating_mul(stacked).saturating_mul(ring.used));
-        let own = of_head(weights.own, head, N::PARTS.saturating_mul(stacked));
-        let (queries, mixed) = (used_part(scratch.a, flat), used_part(scratch.b, flat));
+        let scores = row_mut(weights.cached, head, N::PARTS.saturating_mul(stacked).saturating_mul(ring.used));
+        let own = row_mut(weights.own, head, N::PARTS.saturating_mul(stacked));
+        let (queries, mixed) = (front(scratch.a, flat), front(scratch.b, flat));
         gather::<N>(shape, qkv, columns, at_q, queries);
         let keys = of_floats(ring.keys, ring.used, d);
         keys.product(memory.kernel, queries, scores);
@@ -146,7 +139,7 @@ pub fn forward<N: Number>(
             for _ in 0..shape.group {
                 let Some(((mut scores, mut own), query)) = rows.next() else { break };
                 let first = if shape.own { Some(N::dot(query, key) * scale) } else { None };
-                softmax(&mut scores, &mut own, first, scale, ring.visible(span));
+                softmax(&mut scores, &mut own, first, scale, ring.used, ring.visible(span));
             }
         }
         drop(rows);
@@ -167,25 +160,33 @@ pub fn forward<N: Number>(
     }
 }
 
-/// Weights of one row in place of its scores; what is not visible has weight 0.
+/// Weights of one row in place of its `used` scores; what is not visible has weight 0.
 fn softmax<N: Number>(
     scores: &mut N::RowMut<'_>,
     own: &mut N::RowMut<'_>,
     first: Option<N>,
     scale: N,
-    visible: impl Iterator<Item = bool> + Clone,
+    used: usize,
+    visible: [Range<usize>; 2],
 ) {
-    let top = first.map_or(f32::NEG_INFINITY, N::value);
-    let seen = N::numbers(N::read(scores)).zip(visible.clone()).filter(|(_, seen)| *seen);
-    let top = seen.fold(top, |top, (s, _)| top.max((s * scale).value()));
+    let mut top = first.map_or(f32::NEG_INFINITY, N::value);
+    for range in &visible {
+        // scaling keeps the order
+        let largest = N::largest(N::part(&N::read(scores), range.start, range.len())) * scale.value();
+        top = if largest > top { largest } else { top };
+    }
     let top = N::constant(if top > f32::NEG_INFINITY { top } else { 0.0 });
-    N::update_with(scores, visible.map(|seen| N::constant(if seen { 1.0 } else { 0.0 })), |s, seen| {
-        if seen.value() > 0.0 { (s * scale - top).exp() } else { N::constant(0.0) }
-    });
+    let mut end = 0usize;
+    for range in visible {
+        N::map(&mut N::part_mut(scores, end, range.start.saturating_sub(end)), |_| N::constant(0.0));
+        N::map(&mut N::part_mut(scores, range.start, range.len()), |s| (s * scale - top).exp());
+        end = range.end.max(end);
+    }
+    N::map(&mut N::part_mut(scores, end, used.saturating_sub(end)), |_| N::constant(0.0));
     let sum = N::total(N::read(scores));
     let first = first.map_or(N::constant(0.0), |s| (s - top).exp());
     let over = (sum + first).recip();
-    N::update_with(scores, core::iter::repeat(over), |e, over| e * over);
+    N::map(scores, |e| e * over);
     N::update_with(own, core::iter::once(first * over), |_, p| p);
 }
 
@@ -206,10 +207,10 @@ pub fn backward<N: Number>(
         let ring = memory.cache.ring(memory.stream, memory.layer, head);
         let [at_q, at_k, at_v] = shape.places(head);
         let wide = N::PARTS.saturating_mul(stacked).saturating_mul(ring.used);
-        let weight = &*of_head(weights.cached, head, wide);
-        let own = &*of_head(weights.own, head, N::PARTS.saturating_mul(stacked));
-        let (douts, dqs) = (used_part(scratch.a, flat), used_part(scratch.b, flat));
-        let ds = used_part(scratch.scores, wide);
+        let weight = &*row_mut(weights.cached, head, wide);
+        let own = &*row_mut(weights.own, head, N::PARTS.saturating_mul(stacked));
+        let (douts, dqs) = (front(scratch.a, flat), front(scratch.b, flat));
+        let ds = front(scratch.scores, wide);
         gather::<N>(shape, dout, shape.queries(), at_q, douts);
         of_floats(ring.values, ring.used, d).product(memory.kernel, douts, ds);
         // dP becomes dS in place

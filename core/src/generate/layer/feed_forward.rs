@@ -4,6 +4,7 @@ use super::mixture::Mixture;
 use super::swiglu;
 use crate::config::MoeConfig;
 use crate::generate::number::Number;
+use crate::generate::slices::front;
 use crate::packed::{FeedForward, Kernel, Swiglu};
 
 /// What a feed-forward layer is run with.
@@ -51,8 +52,9 @@ pub struct Buffers<'s> {
     pub gates: &'s mut [f32],
 }
 
-fn first(array: &mut [f32], parts: usize, n: usize, width: usize) -> &mut [f32] {
-    array.get_mut(..parts.saturating_mul(n).saturating_mul(width)).unwrap_or(&mut [])
+/// The part of a buffer that `n` rows of this width take.
+fn rows<N: Number>(array: &mut [f32], n: usize, width: usize) -> &mut [f32] {
+    front(array, N::PARTS.saturating_mul(n).saturating_mul(width))
 }
 
 /// `y (n,D)`; keeps `u (n,2F)`.
@@ -66,7 +68,7 @@ pub fn swiglu_forward<N: Number>(
     scratch: &mut [f32],
     y: &mut [f32],
 ) {
-    let s = first(scratch, N::PARTS, n, hidden);
+    let s = rows::<N>(scratch, n, hidden);
     weights.w13.product(kernel, x, u);
     swiglu::forward::<N>(n, hidden, u, s);
     weights.w2.product(kernel, s, y);
@@ -83,7 +85,7 @@ pub fn swiglu_backward<N: Number>(
     (ds, du): (&mut [f32], &mut [f32]),
     dx: &mut [f32],
 ) {
-    let (ds, du) = (first(ds, N::PARTS, n, hidden), first(du, N::PARTS, n, hidden.saturating_mul(2)));
+    let (ds, du) = (rows::<N>(ds, n, hidden), rows::<N>(du, n, hidden.saturating_mul(2)));
     weights.w2.adjoint(kernel, dy, ds);
     swiglu::backward::<N>(n, hidden, u, ds, du);
     weights.w13.adjoint(kernel, du, dx);
@@ -122,7 +124,7 @@ impl<'m> Layer<'m> {
     ) {
         match self.common() {
             Some((weights, hidden)) => {
-                let u = first(saved.up, N::PARTS, n, hidden.saturating_mul(2));
+                let u = rows::<N>(saved.up, n, hidden.saturating_mul(2));
                 swiglu_forward::<N>(weights, self.kernel, hidden, n, x, u, work.hidden, y);
             }
             None => y.iter_mut().for_each(|y| *y = 0.0),
@@ -143,7 +145,7 @@ impl<'m> Layer<'m> {
     ) {
         match self.common() {
             Some((weights, hidden)) => {
-                let u = first(saved.up, N::PARTS, n, hidden.saturating_mul(2));
+                let u = rows::<N>(saved.up, n, hidden.saturating_mul(2));
                 swiglu_backward::<N>(weights, self.kernel, hidden, n, u, dy, (work.hidden, work.up), dx);
             }
             None => dx.iter_mut().for_each(|dx| *dx = 0.0),

@@ -39,6 +39,18 @@ impl<'m> Mixture<'m> {
         }
     }
 
+    /// What slots `from .. from + count` keep: `u (count, 2h)` and `y (count, D)`.
+    fn slots<'s, N: Number>(
+        &self,
+        up: &'s mut [f32],
+        out: &'s mut [f32],
+        from: usize,
+        count: usize,
+    ) -> Option<(&'s mut [f32], &'s mut [f32])> {
+        let wide = self.moe.hidden.saturating_mul(2);
+        Some((slot_rows(up, N::PARTS, from, count, wide)?, slot_rows(out, N::PARTS, from, count, self.dim)?))
+    }
+
     fn renormalised(&self) -> bool {
         self.moe.norm_topk && self.moe.top_k > 1
     }
@@ -96,12 +108,7 @@ impl<'m> Mixture<'m> {
         let mut slots = 0usize;
         for e in 0..experts {
             let count = gather_chosen::<N>(n, dim, experts, e, x, saved.chosen, work.xs);
-            let (Some(u), Some(y)) = (
-                slot_rows(saved.expert_up, N::PARTS, slots, count, self.moe.hidden.saturating_mul(2)),
-                slot_rows(saved.expert_out, N::PARTS, slots, count, dim),
-            ) else {
-                return;
-            };
+            let Some((u, y)) = self.slots::<N>(saved.expert_up, saved.expert_out, slots, count) else { return };
             if count == 0 {
                 continue;
             }
@@ -138,12 +145,7 @@ impl<'m> Mixture<'m> {
         let mut slots = 0usize;
         for e in 0..experts {
             let count = gather_chosen::<N>(n, dim, experts, e, dy, saved.chosen, work.xs);
-            let (Some(u), Some(y)) = (
-                slot_rows(saved.expert_up, N::PARTS, slots, count, self.moe.hidden.saturating_mul(2)),
-                slot_rows(saved.expert_out, N::PARTS, slots, count, dim),
-            ) else {
-                return;
-            };
+            let Some((u, y)) = self.slots::<N>(saved.expert_up, saved.expert_out, slots, count) else { return };
             if count == 0 {
                 continue;
             }

@@ -1,12 +1,14 @@
-//! Eight lanes as one AVX2 vector. Loads and stores are spelled as values, which the compiler makes moves of.
+//! Eight lanes as one AVX2 vector. Loads and stores are casts of arrays, which the compiler makes moves of.
 
 use core::arch::x86_64::{
-    __m128i, __m256, _mm_add_ps, _mm_add_ss, _mm_cvtss_f32, _mm_movehl_ps, _mm_set_epi64x, _mm_shuffle_ps,
-    _mm256_add_ps, _mm256_and_si256, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtepi8_epi32,
+    __m128i, __m256, _mm_add_ps, _mm_add_ss, _mm_cvtsi64_si128, _mm_cvtss_f32, _mm_movehl_ps, _mm_movelh_ps,
+    _mm_shuffle_ps, _mm256_add_ps, _mm256_and_si256, _mm256_castps256_ps128, _mm256_castsi256_ps, _mm256_cvtepi8_epi32,
     _mm256_cvtepi32_ps, _mm256_cvtepu16_epi32, _mm256_cvtph_ps, _mm256_extractf128_ps, _mm256_mul_ps,
-    _mm256_set_epi64x, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setr_ps, _mm256_setzero_ps,
-    _mm256_slli_epi32, _mm256_srlv_epi32, _mm256_sub_epi32,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_setr_epi32, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_srlv_epi32,
+    _mm256_sub_epi32,
 };
+
+use bytemuck::must_cast;
 
 /// Eight numbers.
 pub type V = __m256;
@@ -26,24 +28,13 @@ pub fn splat(x: f32) -> V {
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
 pub fn load(x: &[f32; 8]) -> V {
-    let &[x0, x1, x2, x3, x4, x5, x6, x7] = x;
-    _mm256_setr_ps(x0, x1, x2, x3, x4, x5, x6, x7)
+    must_cast(*x)
 }
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
 pub fn store(v: V, out: &mut [f32; 8]) {
-    let (low, high) = (_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
-    *out = [
-        _mm_cvtss_f32(low),
-        _mm_cvtss_f32(_mm_shuffle_ps::<1>(low, low)),
-        _mm_cvtss_f32(_mm_shuffle_ps::<2>(low, low)),
-        _mm_cvtss_f32(_mm_shuffle_ps::<3>(low, low)),
-        _mm_cvtss_f32(high),
-        _mm_cvtss_f32(_mm_shuffle_ps::<1>(high, high)),
-        _mm_cvtss_f32(_mm_shuffle_ps::<2>(high, high)),
-        _mm_cvtss_f32(_mm_shuffle_ps::<3>(high, high)),
-    ];
+    *out = must_cast(v);
 }
 
 #[target_feature(enable = "avx2,f16c")]
@@ -67,45 +58,28 @@ pub fn sum(v: V) -> f32 {
     _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
 }
 
-fn long(bytes: &[u8; 8]) -> i64 {
-    i64::from_le_bytes(*bytes)
-}
-
-/// 16 bytes of the four quarters of 64.
+/// The sums of four vectors: the same additions, of four sums at a time.
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
-fn quarters(bytes: &[u8; 64]) -> [__m128i; 4] {
-    let mut out = [_mm_set_epi64x(0, 0); 4];
-    for (out, part) in out.iter_mut().zip(bytes.as_chunks::<16>().0) {
-        if let [low, high] = part.as_chunks::<8>().0 {
-            *out = _mm_set_epi64x(long(high), long(low));
-        }
-    }
-    out
-}
-
-#[target_feature(enable = "avx2,f16c")]
-#[inline]
-fn singles(bytes: &[u8; 32]) -> V {
-    match bytes.as_chunks::<8>().0 {
-        [a, b, c, d] => _mm256_castsi256_ps(_mm256_set_epi64x(long(d), long(c), long(b), long(a))),
-        _ => zero(),
-    }
+pub fn sums(v: [V; 4]) -> [f32; 4] {
+    let [a, b, c, d] = v.map(|v| _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v)));
+    let first = _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));
+    let second = _mm_add_ps(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
+    let (even, odd) = (_mm_shuffle_ps::<0b10_00_10_00>(first, second), _mm_shuffle_ps::<0b11_01_11_01>(first, second));
+    must_cast(_mm_add_ps(even, odd))
 }
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
 pub fn f32s(bytes: &[u8; 128], _scale: V) -> [V; 4] {
-    match bytes.as_chunks::<32>().0 {
-        [a, b, c, d] => [singles(a), singles(b), singles(c), singles(d)],
-        _ => [zero(); 4],
-    }
+    let [a, b, c, d]: &[[u8; 32]; 4] = bytemuck::must_cast_ref(bytes);
+    [must_cast(*a), must_cast(*b), must_cast(*c), must_cast(*d)]
 }
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
 pub fn f16s(bytes: &[u8; 64], _scale: V) -> [V; 4] {
-    let [a, b, c, d] = quarters(bytes);
+    let [a, b, c, d]: [__m128i; 4] = bytemuck::must_cast_ref::<_, [[u8; 16]; 4]>(bytes).map(must_cast);
     [_mm256_cvtph_ps(a), _mm256_cvtph_ps(b), _mm256_cvtph_ps(c), _mm256_cvtph_ps(d)]
 }
 
@@ -118,14 +92,14 @@ fn brains(bits: __m128i) -> V {
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
 pub fn bf16s(bytes: &[u8; 64], _scale: V) -> [V; 4] {
-    let [a, b, c, d] = quarters(bytes);
+    let [a, b, c, d]: [__m128i; 4] = bytemuck::must_cast_ref::<_, [[u8; 16]; 4]>(bytes).map(must_cast);
     [brains(a), brains(b), brains(c), brains(d)]
 }
 
 #[target_feature(enable = "avx2,f16c")]
 #[inline]
 fn eight(bytes: &[u8; 8]) -> V {
-    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_set_epi64x(0, long(bytes))))
+    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_cvtsi64_si128(i64::from_le_bytes(*bytes))))
 }
 
 #[target_feature(enable = "avx2,f16c")]

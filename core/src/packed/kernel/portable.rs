@@ -45,6 +45,12 @@ pub fn sum(v: V) -> f32 {
     ((l0 + l4) + (l2 + l6)) + ((l1 + l5) + (l3 + l7))
 }
 
+/// The sums of four vectors.
+#[inline(always)]
+pub fn sums(v: [V; 4]) -> [f32; 4] {
+    v.map(sum)
+}
+
 /// 32 values of `N` bytes each.
 #[inline(always)]
 fn each<const N: usize>(bytes: &[[u8; N]], value: impl Fn([u8; N]) -> f32) -> [V; 4] {

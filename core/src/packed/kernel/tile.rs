@@ -1,17 +1,28 @@
-//! Products of decoded panels: one text, instantiated for every kind of lanes.
+//! Products of decoded panels with some rows of `x`: one text for lanes of eight, one for vectors that hold two of them.
+//!
+//! A panel is made of eight columns of some rows of weights for `product`, of 32 columns of one row for `adjoint`.
 
-/// Weights of one step of eight along a row: four rows side by side.
+/// Tiles of two rows of `x` with four rows of weights in lanes of eight.
 macro_rules! tiles {
     ($(#[$feature:meta])* use $lanes:ident) => {
-        use super::super::$lanes::{V, add, load, mul, splat, store, zero};
+        use super::super::$lanes::{V, add, load, mul, splat, store, sums, zero};
 
-        /// Sums of two rows of `x` with four rows of weights.
-        pub type Sums = [[V; 4]; 2];
+        /// Rows of `x` of a tile.
+        pub const ROWS: usize = 2;
+
+        /// Rows of weights of a tile.
+        pub const ACROSS: usize = 4;
+
+        /// Eight lanes of every sum of two rows of `x` with four rows of weights.
+        pub type Sums = [[V; ACROSS]; ROWS];
+
+        /// 32 columns of a row.
+        pub type Line = [V; 4];
 
         /// `sums[i][j] += x_i * w_j` along the panel, lane by lane.
         $(#[$feature])*
         #[inline]
-        pub fn product(panel: &[[V; 4]], [x0, x1]: [&[[f32; 8]]; 2], sums: &mut Sums) {
+        pub fn product(panel: &[[V; ACROSS]], [x0, x1]: [&[[f32; 8]]; ROWS], sums: &mut Sums) {
             let [[mut a0, mut a1, mut a2, mut a3], [mut b0, mut b1, mut b2, mut b3]] = *sums;
             for ((&[w0, w1, w2, w3], x0), x1) in panel.iter().zip(x0).zip(x1) {
                 let (x0, x1) = (load(x0), load(x1));
@@ -27,10 +38,25 @@ macro_rules! tiles {
             *sums = [[a0, a1, a2, a3], [b0, b1, b2, b3]];
         }
 
+        /// No sums yet.
+        $(#[$feature])*
+        #[inline]
+        pub fn nothing() -> Sums {
+            [[zero(); ACROSS]; ROWS]
+        }
+
+        /// The values of the rows of a tile, times the factors of the rows of weights.
+        $(#[$feature])*
+        #[inline]
+        pub fn finish([a, b]: &Sums, [f0, f1, f2, f3]: [f32; ACROSS]) -> [[f32; ACROSS]; ROWS] {
+            let ([a0, a1, a2, a3], [b0, b1, b2, b3]) = (sums(*a), sums(*b));
+            [[a0 * f0, a1 * f1, a2 * f2, a3 * f3], [b0 * f0, b1 * f1, b2 * f2, b3 * f3]]
+        }
+
         /// `y_i += sum_r x_i[r] * w_r` for 32 columns, rows in order.
         $(#[$feature])*
         #[inline]
-        pub fn adjoint(panel: &[[V; 4]], [x0, x1]: [&[f32]; 2], sums: &mut Sums) {
+        pub fn adjoint(panel: &[[V; 4]], [x0, x1]: &[[f32; 32]; ROWS], sums: &mut [Line; ROWS]) {
             let [[mut a0, mut a1, mut a2, mut a3], [mut b0, mut b1, mut b2, mut b3]] = *sums;
             for ((&[w0, w1, w2, w3], &x0), &x1) in panel.iter().zip(x0).zip(x1) {
                 let (x0, x1) = (splat(x0), splat(x1));
@@ -49,7 +75,7 @@ macro_rules! tiles {
         /// 32 numbers as four vectors.
         $(#[$feature])*
         #[inline]
-        pub fn load32(x: &[f32; 32]) -> [V; 4] {
+        pub fn load32(x: &[f32; 32]) -> Line {
             let mut out = [zero(); 4];
             for (out, x) in out.iter_mut().zip(x.as_chunks::<8>().0) {
                 *out = load(x);
@@ -60,7 +86,7 @@ macro_rules! tiles {
         /// Writes four vectors.
         $(#[$feature])*
         #[inline]
-        pub fn store32(v: [V; 4], out: &mut [f32; 32]) {
+        pub fn store32(v: Line, out: &mut [f32; 32]) {
             for (v, out) in v.into_iter().zip(out.as_chunks_mut::<8>().0) {
                 store(v, out);
             }
@@ -77,4 +103,139 @@ pub mod portable {
 #[cfg(target_arch = "x86_64")]
 pub mod avx2 {
     tiles! { #[target_feature(enable = "avx2,f16c")] use avx2 }
+}
+
+/// Tiles of four rows of `x` in vectors of sixteen: the lanes of two rows of weights side by side. Eight rows of weights
+/// at a time, for the rows of `x` come from the second-level cache.
+#[cfg(target_arch = "x86_64")]
+pub mod avx512 {
+    use core::arch::x86_64::{
+        __m512, _mm512_add_ps, _mm512_broadcast_f32x8, _mm512_castpd_ps, _mm512_castps_pd, _mm512_castps256_ps512,
+        _mm512_insertf32x8, _mm512_mul_ps, _mm512_permutexvar_ps, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps,
+        _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_unpackhi_pd, _mm512_unpacklo_pd,
+    };
+
+    use bytemuck::must_cast;
+
+    use super::super::avx2::V;
+
+    /// Rows of `x` of a tile.
+    pub const ROWS: usize = 4;
+
+    /// Rows of weights of a tile.
+    pub const ACROSS: usize = 8;
+
+    /// Lanes of the sums of rows of `x` with two rows of weights each.
+    pub type Sums = [[__m512; 4]; ROWS];
+
+    /// 32 columns of a row.
+    pub type Line = [__m512; 2];
+
+    /// No sums yet.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    pub fn nothing() -> Sums {
+        [[_mm512_setzero_ps(); 4]; ROWS]
+    }
+
+    /// Two vectors as one.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    fn join(low: V, high: V) -> __m512 {
+        _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high)
+    }
+
+    /// `sums[i][j] += x_i * w_j` along the panel, lane by lane.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    pub fn product(panel: &[[V; ACROSS]], [x0, x1, x2, x3]: [&[[f32; 8]]; ROWS], sums: &mut Sums) {
+        let mut s = *sums;
+        let xs = x0.iter().zip(x1).zip(x2).zip(x3);
+        for (&[w0, w1, w2, w3, w4, w5, w6, w7], (((x0, x1), x2), x3)) in panel.iter().zip(xs) {
+            let w = [join(w0, w1), join(w2, w3), join(w4, w5), join(w6, w7)];
+            for (s, x) in s.iter_mut().zip([x0, x1, x2, x3]) {
+                let x = _mm512_broadcast_f32x8(must_cast(*x));
+                for (s, w) in s.iter_mut().zip(w) {
+                    *s = _mm512_add_ps(*s, _mm512_mul_ps(x, w));
+                }
+            }
+        }
+        *sums = s;
+    }
+
+    /// Adds the low and the high halves of the lanes: a quarter for each row of weights.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    fn fold([a, b]: [__m512; 2]) -> __m512 {
+        let low = _mm512_shuffle_f32x4::<0b10_00_10_00>(a, b);
+        let high = _mm512_shuffle_f32x4::<0b11_01_11_01>(a, b);
+        _mm512_add_ps(low, high)
+    }
+
+    /// Lanes 0 and 1 plus lanes 2 and 3 of the quarters of `a`, then those of `b`, quarter by quarter.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    fn halve(a: __m512, b: __m512) -> __m512 {
+        let (a, b) = (_mm512_castps_pd(a), _mm512_castps_pd(b));
+        let (low, high) = (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+        _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high))
+    }
+
+    /// The sums of the lanes of four rows of `x` with four rows of weights, times the factors of these.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    fn four([a, b, c, d]: [[__m512; 2]; 4], factors: __m512) -> [[f32; 4]; 4] {
+        let (p, q) = (halve(fold(a), fold(b)), halve(fold(c), fold(d)));
+        let even = _mm512_shuffle_ps::<0b10_00_10_00>(p, q);
+        let odd = _mm512_shuffle_ps::<0b11_01_11_01>(p, q);
+        // quarters are rows of weights so far, and become rows of x
+        let places = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+        let sums = _mm512_permutexvar_ps(places, _mm512_add_ps(even, odd));
+        must_cast(_mm512_mul_ps(sums, factors))
+    }
+
+    /// The values of the rows of a tile, times the factors of the rows of weights.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    pub fn finish(sums: &Sums, [f0, f1, f2, f3, f4, f5, f6, f7]: [f32; ACROSS]) -> [[f32; ACROSS]; ROWS] {
+        let low = four(sums.map(|[a, b, _, _]| [a, b]), must_cast([[f0, f1, f2, f3]; 4]));
+        let high = four(sums.map(|[_, _, a, b]| [a, b]), must_cast([[f4, f5, f6, f7]; 4]));
+        let mut out = [[0.0; ACROSS]; ROWS];
+        for ((out, low), high) in out.iter_mut().zip(low).zip(high) {
+            *out = must_cast([low, high]);
+        }
+        out
+    }
+
+    /// `y_i += sum_r x_i[r] * w_r` for 32 columns, rows in order.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    pub fn adjoint(panel: &[[V; 4]], x: &[[f32; 32]; ROWS], sums: &mut [Line; ROWS]) {
+        let mut s = *sums;
+        let [x0, x1, x2, x3] = x;
+        let xs = x0.iter().zip(x1).zip(x2).zip(x3);
+        for (&[w0, w1, w2, w3], (((x0, x1), x2), x3)) in panel.iter().zip(xs) {
+            let (low, high) = (join(w0, w1), join(w2, w3));
+            for ([a, b], x) in s.iter_mut().zip([x0, x1, x2, x3]) {
+                let x = _mm512_set1_ps(*x);
+                *a = _mm512_add_ps(*a, _mm512_mul_ps(x, low));
+                *b = _mm512_add_ps(*b, _mm512_mul_ps(x, high));
+            }
+        }
+        *sums = s;
+    }
+
+    /// 32 numbers as two vectors.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    pub fn load32(x: &[f32; 32]) -> Line {
+        must_cast(*x)
+    }
+
+    /// Writes two vectors.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    pub fn store32(v: Line, out: &mut [f32; 32]) {
+        *out = must_cast(v);
+    }
 }
