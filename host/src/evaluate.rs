@@ -76,6 +76,10 @@ impl Losses {
         self.nats.get(step).copied().unwrap_or(f64::NAN) / std::f64::consts::LN_2 / self.bytes as f64
     }
 
+    fn none(source: &str, steps: usize) -> Self {
+        Self { source: source.to_owned(), nats: vec![0.0; steps], ..Self::default() }
+    }
+
     fn add(&mut self, other: &Losses) {
         self.tokens += other.tokens;
         self.bytes += other.bytes;
@@ -97,6 +101,21 @@ pub struct Evaluation {
     pub usual_steps: usize,
     /// Seconds it took.
     pub seconds: f64,
+}
+
+impl Evaluation {
+    /// What the losses by source add up to, `started` being when the evaluation began.
+    fn of(mut sources: Vec<Losses>, steps: usize, usual_steps: usize, started: Instant) -> Self {
+        let mut total = Losses::none("total", steps);
+        sources.iter().for_each(|l| total.add(l));
+        sources.retain(|l| l.tokens > 0);
+        Self { sources, total, steps, usual_steps, seconds: started.elapsed().as_secs_f64() }
+    }
+}
+
+/// Nothing measured yet, by source.
+fn no_losses(text: &Tokens, steps: usize) -> Vec<Losses> {
+    text.sources().iter().map(|name| Losses::none(name, steps)).collect()
 }
 
 /// Evaluates a model on documents, given by source as text.
@@ -132,18 +151,8 @@ pub fn evaluate_tokens<B: Backend>(
     check_vocabulary(model.config, tokenizer)?;
     let usual = usual_steps(model.config, objective);
     let steps = if objective_descends(model) { usual.max(options.steps) } else { 1 };
-    let width = |id: &u32| tokenizer.token_bytes(*id).map_or(0, <[u8]>::len);
-    let mut ids = Vec::new();
-    let windows = limited(windows(text, model.config.context), options, |window| {
-        ids.clear();
-        text.gather(window.targets(), &mut ids)?;
-        Ok(ids.iter().map(width).sum())
-    })?;
-    if windows.is_empty() {
-        bail!("there is no text to evaluate");
-    }
-    let empty = |source: &str| Losses { source: source.to_owned(), nats: vec![0.0; steps], ..Losses::default() };
-    let mut losses: Vec<Losses> = text.sources().iter().map(|name| empty(name)).collect();
+    let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
+    let mut losses = no_losses(text, steps);
     let predictor = Predictor::new(b, model, objective, options.seed);
     let progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
     for group in batches(&windows, model.config.context, options.batch.max(1)) {
@@ -155,10 +164,7 @@ pub fn evaluate_tokens<B: Backend>(
         source.tokens += window.length;
         source.bytes += window.bytes;
     }
-    let mut total = empty("total");
-    losses.iter().for_each(|l| total.add(l));
-    losses.retain(|l| l.tokens > 0);
-    Ok(Evaluation { sources: losses, total, steps, usual_steps: usual, seconds: started.elapsed().as_secs_f64() })
+    Ok(Evaluation::of(losses, steps, usual, started))
 }
 
 fn objective_descends<T>(model: Model<'_, T>) -> bool {
@@ -195,6 +201,26 @@ fn windows(text: &Tokens, context: usize) -> Vec<Vec<Window>> {
         }
     }
     by_source
+}
+
+/// The windows that are measured.
+fn chosen_windows(
+    text: &Tokens,
+    tokenizer: &Tokenizer,
+    context: usize,
+    options: &EvaluateOptions,
+) -> Result<Vec<Window>> {
+    let width = |id: &u32| tokenizer.token_bytes(*id).map_or(0, <[u8]>::len);
+    let mut ids = Vec::new();
+    let windows = limited(windows(text, context), options, |window| {
+        ids.clear();
+        text.gather(window.targets(), &mut ids)?;
+        Ok(ids.iter().map(width).sum())
+    })?;
+    if windows.is_empty() {
+        bail!("there is no text to evaluate");
+    }
+    Ok(windows)
 }
 
 /// The windows within the limits, taken from all sources in turn, with their bytes counted.

@@ -5,7 +5,7 @@ mod support;
 
 use std::path::Path;
 
-use ebt_core::config::Config;
+use ebt_core::config::{Config, UpdateRule};
 use ebt_core::layer::Model;
 use ebt_core::model_file::Dtype;
 use ebt_core::objective::InitialState;
@@ -302,6 +302,35 @@ fn evaluation_takes_candidates() {
     }
     let message = fails(&["eval", "--model", &files[1], "--precision", "bf16", text], 1);
     assert!(message.contains("--precision bf16"), "{message}");
+}
+
+#[test]
+fn evaluation_takes_step_sizes() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("metin.txt");
+    std::fs::write(&text, "Ankara'nın ilçeleri.\n\nÜç köy.\n").unwrap();
+    let text = text.to_str().unwrap();
+    // the mirror rule: a step of no size stays where it is
+    let config = Config { update: UpdateRule::Mirror, ..configs()[0].clone() };
+    let files = saved(folder.path(), &support::model(&config, false), &[Storage::F32]);
+    for model in &files {
+        let bits = |more: &[&str]| -> Vec<f64> {
+            let report = json(&[&["eval", "--model", model, "--json", "--think", "5", text], more].concat());
+            assert!(more.is_empty() || report["backend"].as_str().unwrap().starts_with("cpu "));
+            let steps = report["total"]["by_steps"].as_array().unwrap();
+            steps.iter().map(|step| step["bits_per_byte"].as_f64().unwrap()).collect()
+        };
+        let (trained, tiny) = (bits(&[]), bits(&["--step-size", "1e-9"]));
+        assert_eq!((trained.len(), tiny.len()), (5, 5));
+        assert!(tiny.iter().all(|b| (b - tiny[0]).abs() < 1e-4), "tiny steps lead nowhere: {tiny:?}");
+        assert!((trained[4] - tiny[4]).abs() > 1e-3, "{trained:?} {tiny:?}");
+        for size in ["armijo", "curvature:0.5"] {
+            let found = bits(&["--step-size", size]);
+            assert!(found.len() == 5 && found.iter().all(|b| b.is_finite() && *b > 0.0), "{size}: {found:?}");
+        }
+        assert!(fails(&["eval", "--model", model, "--step-size", "-1", text], 1).contains("--step-size"));
+        assert!(fails(&["eval", "--model", model, "--step-size", "much", text], 2).contains("armijo"));
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub struct ThinkArgs {
     pub choose: Choose,
     /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
     /// (C over the largest curvature; stable below C = 2)
-    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = step_size, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, allow_negative_numbers = true)]
     pub step_size: StepSize,
     /// How a state moves [default: as in training]
     #[arg(long, value_enum, value_name = "RULE")]
@@ -107,6 +107,8 @@ pub enum KernelName {
     Portable,
     /// AVX2
     Avx2,
+    /// AVX-512 as well
+    Avx512,
 }
 
 impl KernelName {
@@ -116,12 +118,13 @@ impl KernelName {
     ///
     /// One that this processor does not have.
     pub fn kernel(self) -> Result<packed::Kernel> {
-        let named = match self {
+        let (name, what) = match self {
             KernelName::Auto => return Ok(packed::Kernel::detect()),
-            KernelName::Portable => packed::Kernel::named("portable"),
-            KernelName::Avx2 => packed::Kernel::named("avx2"),
+            KernelName::Portable => ("portable", "kernel without special instructions"),
+            KernelName::Avx2 => ("avx2", "AVX2"),
+            KernelName::Avx512 => ("avx512", "AVX-512"),
         };
-        named.ok_or_else(|| anyhow!("--kernel avx2: this processor has no AVX2"))
+        packed::Kernel::named(name).ok_or_else(|| anyhow!("--kernel {name}: this processor has no {what}"))
     }
 }
 
@@ -129,17 +132,34 @@ fn number(text: &str) -> Result<f32, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number"))
 }
 
-fn step_size(text: &str) -> Result<StepSize, String> {
-    Ok(match text.split_once(':') {
-        None if text == "model" => StepSize::Is(descent::StepSize::Model),
-        None if text == "armijo" => StepSize::Is(descent::StepSize::ARMIJO),
-        None => {
-            let x = number(text).map_err(|_| String::from("must be model, a number, armijo or curvature:C"))?;
-            StepSize::Is(descent::StepSize::Fixed(x))
+impl StepSize {
+    /// `model`, a number, `armijo` or `curvature:C`.
+    ///
+    /// # Errors
+    ///
+    /// Anything else; the message lists these.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Ok(match text.split_once(':') {
+            None if text == "model" => StepSize::Is(descent::StepSize::Model),
+            None if text == "armijo" => StepSize::Is(descent::StepSize::ARMIJO),
+            None => {
+                let x = number(text).map_err(|_| String::from("must be model, a number, armijo or curvature:C"))?;
+                StepSize::Is(descent::StepSize::Fixed(x))
+            }
+            Some(("curvature", c)) => StepSize::Curvature(number(c)?),
+            Some(_) => return Err(String::from("must be model, a number, armijo or curvature:C")),
+        })
+    }
+
+    /// The same of a descent; `products` Hessian-vector products a step measure a curvature, 0 for the usual number.
+    pub fn core(self, products: usize) -> descent::StepSize {
+        match self {
+            StepSize::Is(size) => size,
+            StepSize::Curvature(c) => {
+                descent::StepSize::Curvature { c, iterations: if products > 0 { products } else { PRODUCTS } }
+            }
         }
-        Some(("curvature", c)) => StepSize::Curvature(number(c)?),
-        Some(_) => return Err(String::from("must be model, a number, armijo or curvature:C")),
-    })
+    }
 }
 
 fn noise(text: &str) -> Result<descent::Noise, String> {
@@ -177,13 +197,7 @@ impl ThinkArgs {
         }
         let think = Think {
             steps,
-            step_size: match self.step_size {
-                StepSize::Is(size) => size,
-                StepSize::Curvature(c) => {
-                    let iterations = if self.curvature > 0 { self.curvature } else { PRODUCTS };
-                    descent::StepSize::Curvature { c, iterations }
-                }
-            },
+            step_size: self.step_size.core(self.curvature),
             noise: self.noise,
             tolerance: Tolerance { energy: self.tolerance, dissipation: self.dissipation, min_steps: self.min_steps },
             candidates,

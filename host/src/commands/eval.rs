@@ -6,13 +6,15 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
+use ebt_core::generate::descent;
 use ebt_core::layer::Model;
 use ebt_core::packed::Kernel;
 use ebt_tokenizer::Tokenizer;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, MOST_STEPS, Work, by_flag, thread_count, write_json,
+    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, MOST_STEPS, StepSize, Work, by_flag, thread_count,
+    write_json,
 };
 use crate::data::shard::manifest::Split;
 use crate::data::{Input, Tokens};
@@ -31,14 +33,15 @@ use crate::run_config::Precision;
 /// training are their moving average.
 ///
 /// Packed models (`host export --packed`) are evaluated on the processor as they are used, with a cache; so are others
-/// where --candidates asks for several starts of every token.
+/// where --candidates asks for several starts of every token, or --step-size for another step size than the trained one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   host eval --model model.ebt fixtures/turkish/validation
   host eval --model runs/turkish --think 8 --json text.txt
   host eval --model runs/turkish prepared/
-  host eval --model model.ebp --candidates 4 --choose drop text.txt")]
+  host eval --model model.ebp --candidates 4 --choose drop text.txt
+  host eval --model model.ebp --think 10 --step-size armijo text.txt")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder
     #[arg(long, value_name = "PATH")]
@@ -55,6 +58,10 @@ pub struct Args {
     /// Which candidate is kept: that of least energy, or of the largest drop of energy
     #[arg(long, value_enum, default_value_t = Choose::Energy, value_name = "BY")]
     choose: Choose,
+    /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
+    /// (C over the largest curvature)
+    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, allow_negative_numbers = true)]
+    step_size: StepSize,
     /// Sequences computed together (with a cache: tokens, in multiples of 8); but for rounding the
     /// result does not depend on it
     #[arg(long, value_name = "N", default_value = "8")]
@@ -130,10 +137,15 @@ pub fn run(args: Args) -> Result<()> {
 /// Whether a session evaluates; refuses a GPU then.
 fn with_cache(args: &Args) -> Result<bool> {
     let several = args.candidates.get() > 1;
+    let other_size = args.step_size != StepSize::Is(descent::StepSize::Model);
     let gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
     if gpu && several {
         bail!("--candidates {} needs --backend cpu", args.candidates);
     }
+    if gpu && other_size {
+        bail!("--step-size needs --backend cpu");
+    }
+    let several = several || other_size;
     // a GPU that cannot be used is told of before the model
     if gpu || !args.model.exists() {
         args.device.choose(args.precision)?;
@@ -172,7 +184,8 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Kernel) -> Resul
         tell(format_args!("device: {name}, {threads} threads, with a cache"));
     }
     let (candidates, choose) = (args.candidates.get(), args.choose.core());
-    let with = CachedEvaluation { candidates, choose, kernel, threads };
+    let step_size = args.step_size.core(0);
+    let with = CachedEvaluation { candidates, choose, step_size, kernel, threads };
     // eight tokens take about the memory of a sequence's share
     let options = EvaluateOptions { batch: TOKENS * options.batch, ..options.clone() };
     let result = evaluate_cached(&model, tokenizer, &text, &options, &with);

@@ -4,15 +4,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use ebt_core::config::ModelKind;
-use ebt_core::generate::descent::{Choose, Think};
+use ebt_core::generate::descent::{Choose, StepSize, Think};
 use ebt_core::generate::{Options, Session};
 use ebt_core::packed::{Kernel, Model};
 use ebt_core::random::{Purpose, Stream};
 use ebt_tokenizer::Tokenizer;
 
-use super::{EvaluateOptions, Evaluation, Losses, Progress, Window, limited, windows};
+use super::{EvaluateOptions, Evaluation, Losses, Progress, Window, chosen_windows, no_losses};
 use crate::data::Tokens;
 use crate::inference::Memory;
 use crate::model::check_vocabulary;
@@ -25,6 +25,8 @@ pub struct CachedEvaluation {
     pub candidates: usize,
     /// Which.
     pub choose: Choose,
+    /// How far a step goes.
+    pub step_size: StepSize,
     /// Instructions; the result does not depend on them.
     pub kernel: Kernel,
     /// Sessions at work; the result does not depend on their number.
@@ -53,31 +55,20 @@ pub fn evaluate_cached(
     let descends = model.config.kind == ModelKind::Ebt;
     let usual = if descends { model.descent.steps } else { 1 };
     let steps = if descends { usual.max(options.steps) } else { 1 };
-    let width = |id: &u32| tokenizer.token_bytes(*id).map_or(0, <[u8]>::len);
-    let mut ids = Vec::new();
-    let windows = limited(windows(text, model.config.context), options, |window| {
-        ids.clear();
-        text.gather(window.targets(), &mut ids)?;
-        Ok(ids.iter().map(width).sum())
-    })?;
-    if windows.is_empty() {
-        bail!("there is no text to evaluate");
-    }
+    let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
     let block = options.batch.max(1);
-    let extents = Options { block, rows: block.max(with.candidates), steps, trials: false, curvature: false };
+    let trials = matches!(with.step_size, StepSize::Armijo { .. });
+    let curvature = matches!(with.step_size, StepSize::Curvature { .. });
+    let extents = Options { block, rows: block.max(with.candidates), steps, trials, curvature };
     let progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
     let work = Work { model, text, windows: &windows, seed: options.seed, steps, extents, with };
     let results = work.all(&progress)?;
-    let empty = |source: &str| Losses { source: source.to_owned(), nats: vec![0.0; steps], ..Losses::default() };
-    let mut losses: Vec<Losses> = text.sources().iter().map(|name| empty(name)).collect();
+    let mut losses = no_losses(text, steps);
     for (window, nats) in windows.iter().zip(results) {
         let Window { length, bytes, .. } = *window;
         losses[window.source].add(&Losses { source: String::new(), tokens: length, bytes, nats });
     }
-    let mut total = empty("total");
-    losses.iter().for_each(|l| total.add(l));
-    losses.retain(|l| l.tokens > 0);
-    Ok(Evaluation { sources: losses, total, steps, usual_steps: usual, seconds: started.elapsed().as_secs_f64() })
+    Ok(Evaluation::of(losses, steps, usual, started))
 }
 
 /// Everything that a thread needs.
@@ -127,25 +118,32 @@ impl Work<'_, '_> {
             steps: self.steps,
             candidates: self.with.candidates,
             choose: self.with.choose,
+            step_size: self.with.step_size,
             seed: u64::from(low) | u64::from(high) << 32,
             ..Think::default()
         };
         let mut nats = vec![0.0; self.steps];
-        let mut score = |think: &Think| -> Result<()> {
+        let mut score = |think: &Think, each: &mut dyn FnMut(usize, usize, f64)| -> Result<()> {
             session.reset();
             session.observe(&[*first])?;
-            Ok(session.score(targets, think, &mut |_, step, loss| {
-                if let Some(sum) = nats.get_mut(step) {
-                    *sum += f64::from(loss);
-                }
-            })?)
+            Ok(session.score(targets, think, &mut |index, step, loss| each(index, step, f64::from(loss)))?)
         };
-        if self.with.candidates == 1 || self.model.config.kind == ModelKind::Transformer {
-            score(&think)?;
-        } else {
-            for steps in 1..=self.steps {
-                score(&Think { steps, ..think })?;
+        if self.with.candidates > 1 && self.model.config.kind == ModelKind::Ebt {
+            for (steps, sum) in (1..).zip(&mut nats) {
+                score(&Think { steps, ..think }, &mut |_, _, loss| *sum += loss)?;
             }
+            return Ok(nats);
+        }
+        // a descent that ends before the last step keeps its loss
+        let mut last = vec![(0, 0.0); targets.len()];
+        score(&think, &mut |index, step, loss| {
+            if let (Some(sum), Some(last)) = (nats.get_mut(step), last.get_mut(index)) {
+                *sum += loss;
+                *last = (step + 1, loss);
+            }
+        })?;
+        for (steps, loss) in last {
+            nats.iter_mut().skip(steps).for_each(|sum| *sum += loss);
         }
         Ok(nats)
     }

@@ -34,8 +34,9 @@ use crate::inference::Memory;
 /// copy_bytes_per_second, the bytes that a copy between two buffers of 256 MiB moves in a second (each is read and written).
 /// share_of_floor: the floor over milliseconds_per_token after 4000.
 ///
-/// prompt_tokens_per_second: reading a prompt in blocks. prompt_share_of_gemm: the products of that, counted as
-/// 2 rows columns for every token and matrix, over those of the training backend at the same shapes.
+/// prompt_tokens_per_second: reading a prompt in blocks. prompt_flops_per_second: its products, counted as 2 rows columns
+/// for every token and matrix, and 4 d for every query head and key that it sees. prompt_share_of_gemm: that over the rate
+/// gemm_flops_per_second of the training backend's products with the matrices, of as many rows.
 #[derive(Clone, Debug, Serialize, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
@@ -296,7 +297,10 @@ fn prompt_flops(model: &Model<'_>) -> f64 {
     let blocks = matrices(model);
     let whole: usize = blocks.iter().rev().skip(1).flatten().map(|m| m.0 * m.1).sum();
     let keys = key_value_rows(&model.config) * model.config.dim;
-    2.0 * (model.config.landscapes.min(model.descent.steps) * (whole + keys)) as f64
+    let (queries, seen) =
+        (model.config.heads * model.config.head_width(), model.config.window.unwrap_or(model.config.context));
+    let attention = 2 * queries * seen * model.config.layers.saturating_sub(1);
+    2.0 * (model.config.landscapes.min(model.descent.steps) * (whole + keys + attention)) as f64
 }
 
 /// Operations a second of the training backend's products of `rows` rows with matrices of these shapes, one after the
