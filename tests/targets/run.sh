@@ -64,7 +64,7 @@ for target in thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-
 done
 printf '%-30s %10d\n' $wasm "$(stat -c %s "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm")"
 printf '\n%-30s %10s\n' 'memory (scenario: options)' B
-awk '$1 == "size" { label["model"] = "the model, in flash"; label["least"] = "1 candidate, 2 steps"
+awk '$1 == "size" { label["model"] = "the model, in flash"; label["least"] = "1 candidate, 3 steps"
     label["usual"] = "the usual options, 32 steps"; label["most"] = "2 candidates, 8, curvature"
     printf "%-30s %10d\n", label[$(NF - 1)], $NF }' "$work/host.txt"
 

@@ -3,15 +3,12 @@
 use super::super::matrix::{Matrix, padded};
 use super::super::storage::GROUP;
 
-/// Rows of a panel, each 32 columns wide.
-const PANEL: usize = 32;
-
 macro_rules! adjoints {
     ($name:ident: $(#[$feature:meta])* $lanes:ident, $tile:ident) => {
         pub mod $name {
             use super::super::super::$lanes::zero;
             use super::super::super::group::$lanes::$name::{factor, group};
-            use super::super::super::tile::$tile::{self as tile, Line, ROWS, load32, store32};
+            use super::super::super::tile::$tile::{self as tile, DEPTH, Line, ROWS, load32, store32};
             use super::*;
 
             /// `y = x W`.
@@ -25,7 +22,7 @@ macro_rules! adjoints {
                         block_of_columns(w, row, start, x, y);
                         start = start.saturating_add(GROUP);
                     }
-                    row = row.saturating_add(PANEL);
+                    row = row.saturating_add(DEPTH);
                 }
             }
 
@@ -50,25 +47,25 @@ macro_rules! adjoints {
                 }
             }
 
-            /// What rows `row .. row + 32` add to columns `start .. start + 32` of all rows of `y`.
+            /// What [`DEPTH`] rows from `row` on add to columns `start .. start + 32` of all rows of `y`.
             $(#[$feature])*
             #[inline]
             fn block_of_columns(w: &Matrix<'_>, row: usize, start: usize, x: &[f32], y: &mut [f32]) {
                 let (deep, broad) = (w.columns.max(1), w.rows.max(1));
-                let mut panel = [[zero(); 4]; PANEL];
-                let mut factors = [0.0; PANEL];
-                for (i, (panel, factor_of)) in panel.iter_mut().zip(&mut factors).enumerate() {
+                let mut panel = [[zero(); 4]; DEPTH];
+                let mut factors = [0.0; DEPTH];
+                let rows = DEPTH.min(w.rows.saturating_sub(row));
+                for (i, (panel, factor_of)) in panel.iter_mut().zip(&mut factors).take(rows).enumerate() {
                     let row = w.row(row.saturating_add(i));
                     *panel = group(&row, start / GROUP);
                     *factor_of = factor(&row);
                 }
-                let rows = PANEL.min(w.rows.saturating_sub(row));
                 let columns = GROUP.min(w.columns.saturating_sub(start));
                 let (row_end, end) = (row.saturating_add(rows), start.saturating_add(columns));
                 let panel = panel.get(..rows).unwrap_or_default();
                 let tiles = x.chunks(broad.saturating_mul(ROWS).max(1)).zip(y.chunks_mut(deep.saturating_mul(ROWS).max(1)));
                 for (x, y) in tiles {
-                    let mut scaled = [[0.0; PANEL]; ROWS];
+                    let mut scaled = [[0.0; DEPTH]; ROWS];
                     for (scaled, x) in scaled.iter_mut().zip(x.chunks(broad.max(1))) {
                         let x = x.get(row..row_end).unwrap_or_default();
                         scaled.iter_mut().zip(x).zip(&factors).for_each(|((to, &x), &factor)| *to = x * factor);

@@ -105,13 +105,13 @@ macro_rules! products {
                 // places behind the last row of `x` repeat the first, and their sums are dropped
                 let first = part(x, start, count);
                 let (mut parts, mut eights) = ([first; ROWS], [first.as_chunks().0; ROWS]);
-                let mut behind = x.get(deep..).unwrap_or_default();
-                for (place, eights) in parts.iter_mut().zip(&mut eights).skip(1) {
-                    if !behind.is_empty() {
-                        *place = part(behind, start, count);
+                let mut rows = x;
+                for (place, eights) in parts.iter_mut().zip(&mut eights) {
+                    if !rows.is_empty() {
+                        *place = part(rows, start, count);
                         *eights = place.as_chunks().0;
                     }
-                    behind = behind.get(deep..).unwrap_or_default();
+                    rows = rows.get(deep..).unwrap_or_default();
                 }
                 tile::product(whole, eights, sums);
                 if !count.is_multiple_of(8) {

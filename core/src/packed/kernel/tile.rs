@@ -4,7 +4,7 @@
 
 /// Tiles of two rows of `x` with four rows of weights in lanes of eight.
 macro_rules! tiles {
-    ($(#[$feature:meta])* use $lanes:ident) => {
+    ($(#[$feature:meta])* use $lanes:ident, $depth:literal) => {
         use super::super::$lanes::{V, add, load, mul, splat, store, sums, zero};
 
         /// Rows of `x` of a tile.
@@ -12,6 +12,9 @@ macro_rules! tiles {
 
         /// Rows of weights of a tile.
         pub const ACROSS: usize = 4;
+
+        /// Rows of weights of a panel of `adjoint`.
+        pub const DEPTH: usize = $depth;
 
         /// Eight lanes of every sum of two rows of `x` with four rows of weights.
         pub type Sums = [[V; ACROSS]; ROWS];
@@ -56,7 +59,7 @@ macro_rules! tiles {
         /// `y_i += sum_r x_i[r] * w_r` for 32 columns, rows in order.
         $(#[$feature])*
         #[inline]
-        pub fn adjoint(panel: &[[V; 4]], [x0, x1]: &[[f32; 32]; ROWS], sums: &mut [Line; ROWS]) {
+        pub fn adjoint(panel: &[[V; 4]], [x0, x1]: &[[f32; DEPTH]; ROWS], sums: &mut [Line; ROWS]) {
             let [[mut a0, mut a1, mut a2, mut a3], [mut b0, mut b1, mut b2, mut b3]] = *sums;
             for ((&[w0, w1, w2, w3], &x0), &x1) in panel.iter().zip(x0).zip(x1) {
                 let (x0, x1) = (splat(x0), splat(x1));
@@ -96,13 +99,13 @@ macro_rules! tiles {
 
 /// Tiles of the portable lanes.
 pub mod portable {
-    tiles! { use portable }
+    tiles! { use portable, 32 }
 }
 
 /// Tiles of the AVX2 lanes.
 #[cfg(target_arch = "x86_64")]
 pub mod avx2 {
-    tiles! { #[target_feature(enable = "avx2,f16c")] use avx2 }
+    tiles! { #[target_feature(enable = "avx2,f16c")] use avx2, 128 }
 }
 
 /// Tiles of four rows of `x` in vectors of sixteen: the lanes of two rows of weights side by side. Eight rows of weights
@@ -124,6 +127,9 @@ pub mod avx512 {
 
     /// Rows of weights of a tile.
     pub const ACROSS: usize = 8;
+
+    /// Rows of weights of a panel of `adjoint`.
+    pub const DEPTH: usize = 128;
 
     /// Lanes of the sums of rows of `x` with two rows of weights each.
     pub type Sums = [[__m512; 4]; ROWS];
@@ -210,7 +216,7 @@ pub mod avx512 {
     /// `y_i += sum_r x_i[r] * w_r` for 32 columns, rows in order.
     #[target_feature(enable = "avx512f,avx512dq")]
     #[inline]
-    pub fn adjoint(panel: &[[V; 4]], x: &[[f32; 32]; ROWS], sums: &mut [Line; ROWS]) {
+    pub fn adjoint(panel: &[[V; 4]], x: &[[f32; DEPTH]; ROWS], sums: &mut [Line; ROWS]) {
         let mut s = *sums;
         let [x0, x1, x2, x3] = x;
         let xs = x0.iter().zip(x1).zip(x2).zip(x3);

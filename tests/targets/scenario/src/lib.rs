@@ -29,7 +29,7 @@ pub fn options() -> Options {
 
 /// The least that generates: one candidate, the steps of the model.
 pub fn small_options() -> Options {
-    let session = SessionOptions { block: 1, rows: 1, steps: 2, trials: false, curvature: false };
+    let session = SessionOptions { block: 1, rows: 1, steps: 3, trials: false, curvature: false };
     Options { session, prompt: 64 }
 }
 
