@@ -18,7 +18,7 @@
 //! crate holds [`config`], [`random`], [`packed`] and [`generate`]: a model that is used in place, and sessions without heap.
 
 #![no_std]
-#![deny(unsafe_code)] // one exception, with its reason: the call of kernels for a CPU that was detected
+#![deny(unsafe_code)] // but where packed/kernel/mod.rs gives its reasons: calls of kernels for a CPU that was detected, a prefetch
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

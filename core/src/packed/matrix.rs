@@ -85,6 +85,13 @@ impl<'m> Matrix<'m> {
         }
     }
 
+    /// The values of at most `len` rows from `start` on, as they are stored.
+    pub(super) fn stored(&self, start: usize, len: usize) -> &'m [u8] {
+        let row = self.storage.row_bytes(self.columns);
+        let rows = self.values.get(row.saturating_mul(start)..).unwrap_or_default();
+        rows.get(..row.saturating_mul(len)).unwrap_or(rows)
+    }
+
     /// `y = W[row, :]`; false, and `y` as it was, if there is no such row or `y` is not `columns` long.
     pub fn row_into(&self, row: usize, y: &mut [f32]) -> bool {
         if row >= self.rows || y.len() != self.columns {

@@ -115,6 +115,20 @@ pub(super) fn decode(storage: Storage, row: &Row<'_>, y: &mut [f32]) {
     by_storage!(single::portable, storage, decode_row, (row, y))
 }
 
+/// Asks for bytes that will be read soon, where the CPU can be asked.
+#[inline]
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the intrinsic takes a pointer"))]
+fn fetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a prefetch changes nothing and cannot fault, and the pointer is that of a slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}
+
 /// Computes a product whose operands fit together.
 pub(super) fn run(kernel: Kernel, product: Product, w: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
     match kernel {

@@ -14,6 +14,7 @@ macro_rules! products {
     ($name:ident: $(#[$feature:meta])* $lanes:ident, $tile:ident) => {
         pub mod $name {
             use super::super::super::$lanes::{V, zero};
+            use super::super::super::fetch;
             use super::super::super::group::$lanes::$name::{factor, group};
             use super::super::super::tile::$tile::{self as tile, ACROSS, ROWS, Sums, nothing};
             use super::*;
@@ -52,7 +53,9 @@ macro_rules! products {
                 fill(&rows, 0, deep, panel);
                 let factors = rows.map(|row| factor(&row));
                 let tiles = x.chunks(deep.saturating_mul(ROWS).max(1));
+                let mut ahead = ahead(w, row, x);
                 for (x, y) in tiles.zip(y.chunks_mut(broad.saturating_mul(ROWS).max(1))) {
+                    fetch(ahead.next().unwrap_or_default());
                     let mut sums = nothing();
                     accumulate(panel, x, deep, (0, deep), &mut sums);
                     write(&sums, factors, row, broad, y);
@@ -65,11 +68,13 @@ macro_rules! products {
             fn deeper(w: &Matrix<'_>, rows: [Row<'_>; ACROSS], row: usize, panel: &mut Panel, x: &[f32], y: &mut [f32]) {
                 let (deep, broad) = (w.columns.max(1), w.rows.max(1));
                 let mut sums = [nothing(); TILES];
+                let mut ahead = ahead(w, row, x);
                 let mut start = 0usize;
                 while start < deep {
                     let count = DEEP.min(deep.saturating_sub(start));
                     fill(&rows, start, count, panel);
                     for (x, sums) in x.chunks(deep.saturating_mul(ROWS).max(1)).zip(&mut sums) {
+                        fetch(ahead.next().unwrap_or_default());
                         accumulate(panel, x, deep, (start, count), sums);
                     }
                     start = start.saturating_add(DEEP);
@@ -78,6 +83,15 @@ macro_rules! products {
                 for (y, sums) in y.chunks_mut(broad.saturating_mul(ROWS).max(1)).zip(&sums) {
                     write(sums, factors, row, broad, y);
                 }
+            }
+
+            /// The bytes of the rows after those from `row` on, a part for every tile of `x` and panel of the rows.
+            fn ahead<'m>(w: &Matrix<'m>, row: usize, x: &[f32]) -> core::slice::Chunks<'m, u8> {
+                let deep = w.columns.max(1);
+                let tiles = x.len().div_ceil(deep.saturating_mul(ROWS).max(1));
+                let parts = tiles.saturating_mul(deep.div_ceil(DEEP)).max(1);
+                let bytes = w.stored(row.saturating_add(ACROSS), ACROSS);
+                bytes.chunks(bytes.len().div_ceil(parts).max(1))
             }
 
             /// Decodes columns `start .. start + count`.
