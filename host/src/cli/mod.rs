@@ -9,4 +9,4 @@ mod think;
 pub use device::{Backend, Choice, Device, DeviceArgs, Work, thread_count, thread_pool};
 pub use json::write_json;
 pub use storage::{PackedStorage, Storage};
-pub use think::{Choose, KernelName, MOST_STEPS, StepSize, ThinkArgs, by_flag};
+pub use think::{Choose, KernelName, StepSize, ThinkArgs, by_flag, candidates, steps};

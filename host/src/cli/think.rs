@@ -9,13 +9,38 @@ use ebt_core::generate::descent::{self, Think, Tolerance};
 use ebt_core::packed;
 
 /// More descent steps than this are refused: a run would not end.
-pub const MOST_STEPS: usize = 4096;
+const MOST_STEPS: usize = 4096;
 
 /// More candidates than this are refused: each takes memory of several vocabularies.
 const MOST_CANDIDATES: usize = 1024;
 
 /// Hessian-vector products a step of `--step-size curvature:C` without `--curvature`.
 const PRODUCTS: usize = 8;
+
+/// The steps of `--think`, 0 where they are the model's.
+///
+/// # Errors
+///
+/// Too many.
+pub fn steps(think: Option<NonZeroUsize>) -> Result<usize> {
+    let steps = think.map_or(0, NonZeroUsize::get);
+    if steps > MOST_STEPS {
+        bail!("--think {steps}: at most {MOST_STEPS} steps");
+    }
+    Ok(steps)
+}
+
+/// The number of `--candidates`.
+///
+/// # Errors
+///
+/// Too many.
+pub fn candidates(candidates: NonZeroUsize) -> Result<usize> {
+    if candidates.get() > MOST_CANDIDATES {
+        bail!("--candidates {candidates}: at most {MOST_CANDIDATES}");
+    }
+    Ok(candidates.get())
+}
 
 /// How a token is thought about.
 #[derive(Clone, Debug, clap::Args)]
@@ -184,14 +209,7 @@ impl ThinkArgs {
     ///
     /// Flags out of their range or against one another; the message names one.
     pub fn request(&self, seed: u64) -> Result<Think> {
-        let steps = self.think.map_or(0, NonZeroUsize::get);
-        if steps > MOST_STEPS {
-            bail!("--think {steps}: at most {MOST_STEPS} steps");
-        }
-        let candidates = self.candidates.get();
-        if candidates > MOST_CANDIDATES {
-            bail!("--candidates {candidates}: at most {MOST_CANDIDATES}");
-        }
+        let (steps, candidates) = (steps(self.think)?, candidates(self.candidates)?);
         if self.min_steps > MOST_STEPS {
             bail!("--min-steps {}: at most {MOST_STEPS} steps", self.min_steps);
         }

@@ -13,7 +13,7 @@ use ebt_tokenizer::Tokenizer;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, MOST_STEPS, StepSize, Work, by_flag, thread_count,
+    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, StepSize, Work, by_flag, candidates, steps, thread_count,
     write_json,
 };
 use crate::data::shard::manifest::Split;
@@ -94,22 +94,14 @@ const MOST_BATCH: usize = 4096;
 /// Tokens that are computed together for each of --batch, with a cache.
 const TOKENS: usize = 8;
 
-/// More candidates than this are refused.
-const MOST_CANDIDATES: usize = 1024;
-
 /// Runs the command.
 ///
 /// # Errors
 ///
 /// Files that cannot be read, and a device failure.
 pub fn run(args: Args) -> Result<()> {
-    let steps = args.think.map_or(0, NonZeroUsize::get);
-    if steps > MOST_STEPS {
-        bail!("--think {steps}: at most {MOST_STEPS} steps");
-    }
-    if args.candidates.get() > MOST_CANDIDATES {
-        bail!("--candidates {}: at most {MOST_CANDIDATES}", args.candidates);
-    }
+    let steps = steps(args.think)?;
+    candidates(args.candidates)?;
     if args.batch.get() > MOST_BATCH {
         bail!("--batch {}: at most {MOST_BATCH}", args.batch);
     }
@@ -145,7 +137,6 @@ fn with_cache(args: &Args) -> Result<bool> {
     if gpu && other_size {
         bail!("--step-size needs --backend cpu");
     }
-    let several = several || other_size;
     // a GPU that cannot be used is told of before the model
     if gpu || !args.model.exists() {
         args.device.choose(args.precision)?;
@@ -157,10 +148,11 @@ fn with_cache(args: &Args) -> Result<bool> {
             args.model.display()
         );
     }
-    if (packed || several) && !matches!(args.precision, Precision::F32 | Precision::Auto) {
+    let cached = packed || several || other_size;
+    if cached && !matches!(args.precision, Precision::F32 | Precision::Auto) {
         bail!("--precision {}: with a cache the processor computes f32", args.precision.name());
     }
-    Ok(packed || several)
+    Ok(cached)
 }
 
 fn on_device(args: &Args, options: &EvaluateOptions) -> Result<(Evaluation, String)> {

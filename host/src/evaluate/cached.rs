@@ -14,6 +14,7 @@ use ebt_tokenizer::Tokenizer;
 
 use super::{EvaluateOptions, Evaluation, Losses, Progress, Window, chosen_windows, no_losses};
 use crate::data::Tokens;
+use crate::generate::cached::extents;
 use crate::inference::Memory;
 use crate::model::check_vocabulary;
 
@@ -57,11 +58,11 @@ pub fn evaluate_cached(
     let steps = if descends { usual.max(options.steps) } else { 1 };
     let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
     let block = options.batch.max(1);
-    let trials = matches!(with.step_size, StepSize::Armijo { .. });
-    let curvature = matches!(with.step_size, StepSize::Curvature { .. });
-    let extents = Options { block, rows: block.max(with.candidates), steps, trials, curvature };
+    let CachedEvaluation { candidates, choose, step_size, .. } = *with;
+    let think = Think { steps, candidates, choose, step_size, ..Think::default() };
+    let extents = Options { block, rows: block.max(candidates), ..extents(&think, usual) };
     let progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
-    let work = Work { model, text, windows: &windows, seed: options.seed, steps, extents, with };
+    let work = Work { model, text, windows: &windows, seed: options.seed, think, extents, with };
     let results = work.all(&progress)?;
     let mut losses = no_losses(text, steps);
     for (window, nats) in windows.iter().zip(results) {
@@ -77,7 +78,7 @@ struct Work<'w, 'm> {
     text: &'w Tokens,
     windows: &'w [Window],
     seed: u64,
-    steps: usize,
+    think: Think,
     extents: Options,
     with: &'w CachedEvaluation,
 }
@@ -112,23 +113,16 @@ impl Work<'_, '_> {
 
     /// Summed losses of a window that stands after `ids[0]`.
     fn window(&self, session: &mut Session<'_, '_>, number: usize, ids: &[u32]) -> Result<Vec<f64>> {
-        let Some((first, targets)) = ids.split_first() else { return Ok(vec![0.0; self.steps]) };
+        let Some((first, targets)) = ids.split_first() else { return Ok(vec![0.0; self.think.steps]) };
         let [low, high, ..] = Stream::new(self.seed, 0, Purpose::InitialState).detail(u16::MAX).block(number as u64);
-        let think = Think {
-            steps: self.steps,
-            candidates: self.with.candidates,
-            choose: self.with.choose,
-            step_size: self.with.step_size,
-            seed: u64::from(low) | u64::from(high) << 32,
-            ..Think::default()
-        };
-        let mut nats = vec![0.0; self.steps];
+        let think = Think { seed: u64::from(low) | u64::from(high) << 32, ..self.think };
+        let mut nats = vec![0.0; self.think.steps];
         let mut score = |think: &Think, each: &mut dyn FnMut(usize, usize, f64)| -> Result<()> {
             session.reset();
             session.observe(&[*first])?;
             Ok(session.score(targets, think, &mut |index, step, loss| each(index, step, f64::from(loss)))?)
         };
-        if self.with.candidates > 1 && self.model.config.kind == ModelKind::Ebt {
+        if think.candidates > 1 && self.model.config.kind == ModelKind::Ebt {
             for (steps, sum) in (1..).zip(&mut nats) {
                 score(&Think { steps, ..think }, &mut |_, _, loss| *sum += loss)?;
             }

@@ -28,9 +28,9 @@ pub enum Kernel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
-/// Proof that the CPU has AVX-512 F and DQ, AVX2 and F16C; only [`Kernel::all`] makes one.
+/// Proof that the CPU has AVX-512 F and DQ besides; only [`Kernel::all`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx512(());
+pub struct Avx512(Avx2);
 
 /// Whether the CPU, or without the feature `std` the target of the compilation, has all of these.
 macro_rules! has {
@@ -48,7 +48,7 @@ impl Kernel {
     /// promises is known.
     pub fn all() -> impl DoubleEndedIterator<Item = Self> {
         let two = has!("avx2", "f16c").then_some(Avx2(()));
-        let wide = (two.is_some() && has!("avx512f", "avx512dq")).then_some(Avx512(()));
+        let wide = two.filter(|_| has!("avx512f", "avx512dq")).map(Avx512);
         let kernels = [Some(Kernel::Portable), two.map(Kernel::Avx2), wide.map(Kernel::Avx512)];
         kernels.into_iter().flatten()
     }
@@ -117,15 +117,15 @@ pub(super) fn decode(storage: Storage, row: &Row<'_>, y: &mut [f32]) {
 
 /// Asks for bytes that will be read soon, where the CPU can be asked.
 #[inline]
-#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the intrinsic takes a pointer"))]
+#[cfg_attr(all(target_arch = "x86_64", target_feature = "sse"), expect(unsafe_code, reason = "it takes a pointer"))]
 fn fetch(bytes: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", target_feature = "sse"))]
     for line in bytes.chunks(64) {
         use core::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
         // SAFETY: a prefetch changes nothing and cannot fault, and the pointer is that of a slice.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().cast()) }
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(not(all(target_arch = "x86_64", target_feature = "sse")))]
     let _ = bytes;
 }
 
@@ -152,12 +152,12 @@ fn on_avx2(_: Avx2, product: Product, w: &Matrix<'_>, x: &[f32], y: &mut [f32]) 
 /// Whole tiles of rows as wide vectors, and what is left over too where it is half a tile.
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "kernels for a CPU that was detected are called")]
-fn on_avx512(_: Avx512, product: Product, w: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
+fn on_avx512(Avx512(avx2): Avx512, product: Product, w: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
     use tile::avx512::ROWS;
     let (from, to) = match product {
         Product::Many => (w.columns, w.rows),
         Product::AdjointMany => (w.rows, w.columns),
-        _ => return on_avx2(Avx2(()), product, w, x, y),
+        _ => return on_avx2(avx2, product, w, x, y),
     };
     let n = x.len().checked_div(from).unwrap_or_default();
     let rest = n % ROWS;
@@ -177,6 +177,6 @@ fn on_avx512(_: Avx512, product: Product, w: &Matrix<'_>, x: &[f32], y: &mut [f3
         }
     }
     if !x_rest.is_empty() {
-        on_avx2(Avx2(()), product, w, x_rest, y_rest);
+        on_avx2(avx2, product, w, x_rest, y_rest);
     }
 }

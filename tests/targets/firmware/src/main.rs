@@ -13,6 +13,7 @@
 #[cfg_attr(target_arch = "aarch64", path = "machine/aarch64.rs")]
 #[cfg_attr(target_arch = "riscv32", path = "machine/riscv32.rs")]
 mod machine;
+mod semihosting;
 
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
@@ -36,11 +37,11 @@ extern "C" fn main() -> ! {
     let arena: &'static mut [u8] = unsafe { core::slice::from_raw_parts_mut((&raw mut MEMORY).cast::<u8>(), ARENA) };
     // the optimiser must not know the bytes: what is proved for these would say nothing of others
     let model = core::hint::black_box(&MODEL.0);
-    match scenario::run(model, arena, &mut machine::write) {
-        Ok(()) => machine::exit(0),
+    match scenario::run(model, arena, &mut semihosting::write) {
+        Ok(()) => semihosting::exit(0),
         Err(code) => {
-            machine::write(b"error\n");
-            machine::exit(code as usize)
+            semihosting::write(b"error\n");
+            semihosting::exit(code as usize)
         }
     }
 }
@@ -48,8 +49,8 @@ extern "C" fn main() -> ! {
 #[cfg(not(feature = "no-panic"))]
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    machine::write(b"panic\n");
-    machine::exit(101)
+    semihosting::write(b"panic\n");
+    semihosting::exit(101)
 }
 
 #[cfg(feature = "no-panic")]

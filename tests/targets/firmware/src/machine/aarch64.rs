@@ -1,4 +1,4 @@
-//! 64-bit Arm without an operating system: start, and semihosting (Arm IHI 0077) for output and exit.
+//! 64-bit Arm without an operating system: start, and the call of semihosting.
 
 use core::arch::{asm, global_asm};
 
@@ -32,25 +32,10 @@ global_asm!(
 );
 
 /// A request to the debugger, which is QEMU here.
-fn semihost(operation: usize, argument: usize) -> usize {
+pub fn semihost(operation: usize, argument: usize) -> usize {
     let result;
     // SAFETY: `hlt 0xF000` is a semihosting call: operation in x0, argument in x1, result in x0; the operations used
     // here read memory that the caller borrows and write none.
     unsafe { asm!("hlt #0xF000", inout("x0") operation => result, in("x1") argument, options(nostack)) }
     result
-}
-
-/// Writes bytes to the debugger's console.
-pub fn write(bytes: &[u8]) {
-    for byte in bytes {
-        semihost(0x03, core::ptr::from_ref(byte) as usize);
-    }
-}
-
-/// Ends the emulation with a status.
-pub fn exit(status: usize) -> ! {
-    let block = [0x20026, status];
-    loop {
-        semihost(0x20, block.as_ptr() as usize);
-    }
 }

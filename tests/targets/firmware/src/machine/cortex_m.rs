@@ -1,4 +1,4 @@
-//! Cortex-M without a vendor's library: vector table, start, and semihosting (Arm IHI 0077) for output and exit.
+//! Cortex-M without a vendor's library: vector table, start, and the call of semihosting.
 
 use core::arch::{asm, global_asm};
 
@@ -59,29 +59,14 @@ global_asm!(
 );
 
 extern "C" fn fault() -> ! {
-    exit(3)
+    crate::semihosting::exit(3)
 }
 
 /// A request to the debugger, which is QEMU here.
-fn semihost(operation: usize, argument: usize) -> usize {
+pub fn semihost(operation: usize, argument: usize) -> usize {
     let result;
     // SAFETY: breakpoint 0xAB is a semihosting call: operation in r0, argument in r1, result in r0; the operations used
     // here read memory that the caller borrows and write none.
     unsafe { asm!("bkpt #0xAB", inout("r0") operation => result, in("r1") argument, options(nostack)) }
     result
-}
-
-/// Writes bytes to the debugger's console.
-pub fn write(bytes: &[u8]) {
-    for byte in bytes {
-        semihost(0x03, core::ptr::from_ref(byte) as usize);
-    }
-}
-
-/// Ends the emulation with a status.
-pub fn exit(status: usize) -> ! {
-    let block = [0x20026, status];
-    loop {
-        semihost(0x20, block.as_ptr() as usize);
-    }
 }

@@ -1,4 +1,4 @@
-//! 32-bit RISC-V without an operating system: start, and semihosting (RISC-V semihosting 0.4) for output and exit.
+//! 32-bit RISC-V without an operating system: start, and the call of semihosting (RISC-V semihosting 0.4).
 
 use core::arch::{asm, global_asm};
 
@@ -28,7 +28,7 @@ global_asm!(
 );
 
 /// A request to the debugger.
-fn semihost(operation: usize, argument: usize) -> usize {
+pub fn semihost(operation: usize, argument: usize) -> usize {
     let result;
     // SAFETY: this sequence of uncompressed instructions is a semihosting call: operation in a0, argument in a1, result
     // in a0; the operations used here read memory that the caller borrows and write none.
@@ -37,19 +37,4 @@ fn semihost(operation: usize, argument: usize) -> usize {
             ".option pop", inout("a0") operation => result, in("a1") argument, options(nostack));
     }
     result
-}
-
-/// Writes bytes to the debugger's console.
-pub fn write(bytes: &[u8]) {
-    for byte in bytes {
-        semihost(0x03, core::ptr::from_ref(byte) as usize);
-    }
-}
-
-/// Ends the emulation with a status.
-pub fn exit(status: usize) -> ! {
-    let block = [0x20026, status];
-    loop {
-        semihost(0x20, block.as_ptr() as usize);
-    }
 }
