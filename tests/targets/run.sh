@@ -5,7 +5,7 @@
 # WebAssembly in node; text and the bits of all energies must be the same everywhere. There is no allocator in any of
 # these programs, so nothing asked for memory. Every program is then linked again with a panic handler that does not exist
 # (also for machines without a floating-point unit or compare-and-swap): no code that panics is left. `all` adds the page
-# in headless Chromium.
+# in headless Chromium, and the types of the JavaScript package.
 #
 # Needs, on Debian: rustc-web cargo-web rust-web-src qemu-system-arm nodejs, for `all` chromium npm (setup.sh installs
 # them). EBT_MODEL names another packed model than the sample, which has to fit 4 MiB of flash with the program.
@@ -74,4 +74,10 @@ if [ "${1:-}" = all ]; then
     (cd "$work/browser" && npm install --silent --no-audit --no-fund)
     mkdir -p "$work/pictures"
     node "$work/browser/test.mjs" "$work/page" "$work/pictures"
+
+    rm -rf "$work/typescript"
+    cp -r types "$work/typescript"
+    (cd "$work/typescript" && npm install --silent --no-audit --no-fund)
+    cp -r "$root/core/embed/wasm" "$work/typescript/node_modules/ebt"
+    node "$work/typescript/test.mjs" "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$EBT_MODEL"
 fi

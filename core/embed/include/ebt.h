@@ -134,6 +134,10 @@ enum ebt_status
    The handle is not one of an open generator.
    */
   EBT_STATUS_CLOSED = -16,
+  /*
+   The generator is in use: a callback may not use the generator that calls it.
+   */
+  EBT_STATUS_BUSY = -17,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -507,12 +511,13 @@ int ebt_accept(struct ebt_generator *generator, const uint32_t *ids, size_t coun
  Thinks of the next token and draws it. Its text is written to `piece`, with a 0 behind it: whole characters only, so it
  may be empty and may hold characters begun by earlier tokens. Returns `EBT_STATUS_END` when the model ended the text; `piece`
  then holds what was left of it. Null settings are the usual ones; `on_step` may be null. After an error the text so far
- is unchanged and the call may be repeated.
+ is unchanged and the call may be repeated. While `on_step` runs the generator is in use: `ebt_piece_bytes`,
+ `ebt_vocabulary` and `ebt_token_bytes` answer, every other function refuses with `EBT_STATUS_BUSY`.
 
  # Safety
 
  `generator` is open; `piece` points to `piece_length` bytes, `token` to a token; `on_step` may be called with `user` and
- does not use the generator.
+ returns.
  */
 int ebt_next(struct ebt_generator *generator,
              const struct ebt_settings *settings,

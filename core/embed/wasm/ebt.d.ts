@@ -115,7 +115,10 @@ export class Generator {
   prompt(text: string): void;
   /** Adds tokens to the text so far as they are. */
   accept(ids: Iterable<number>): void;
-  /** The next token, or null when the model ended the text. Returning `false` from `onStep` cancels. */
+  /**
+   * The next token, or null when the model ended the text. Returning `false` from `onStep` cancels; inside `onStep` the
+   * generator answers `tokenText` alone.
+   */
   next(settings?: Settings, onStep?: ((step: Step) => boolean | void) | null): Token | null;
   /** What is left of a text after `next` gave null. */
   readonly rest: string;

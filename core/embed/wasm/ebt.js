@@ -45,7 +45,9 @@ const number = (x) => (Number.isNaN(x) ? null : x);
 async function instance(source, imports) {
   const given = await source;
   if (given instanceof WebAssembly.Module) return WebAssembly.instantiate(given, imports);
-  const bytes = typeof Response === 'function' && given instanceof Response ? await given.arrayBuffer() : given;
+  const fetched = typeof Response === 'function' && given instanceof Response;
+  if (fetched && !given.ok) throw new EbtError(`the module could not be fetched: ${given.status} ${given.url}`, -3);
+  const bytes = fetched ? await given.arrayBuffer() : given;
   return (await WebAssembly.instantiate(bytes, imports)).instance;
 }
 
@@ -60,7 +62,7 @@ export class Generator {
   #extraBytes = 0;
   #onStep = null;
   #failure = null;
-  #text = new TextDecoder('utf-8');
+  #text = new TextDecoder('utf-8', { ignoreBOM: true });
 
   /** Use `Generator.open`. */
   constructor(token) {
@@ -85,7 +87,8 @@ export class Generator {
     const optionsAt = scratch, sizeAt = scratch + OPTIONS.bytes;
     generator.#check(wasm.ebt_options_default(optionsAt));
     for (const [name, value] of Object.entries(options)) {
-      if (!(name in OPTIONS) || name === 'bytes') throw new EbtError(`there is no option \`${name}\``, -5);
+      if (!Object.hasOwn(OPTIONS, name) || name === 'bytes') throw new EbtError(`there is no option \`${name}\``, -5);
+      if (value === undefined) continue;
       generator.#view().setUint32(optionsAt + OPTIONS[name], Number(value), true);
     }
     generator.#check(wasm.ebt_bytes_needed(place, bytes.length, optionsAt, sizeAt));
@@ -125,15 +128,18 @@ export class Generator {
 
   /**
    * The next token, or null when the model ended the text. `onStep` sees every step; returning `false` cancels the token
-   * (an `EbtError` with code -13), and the call may be repeated. Arrays of a step are valid during the call only.
+   * (an `EbtError` with code -13), and the call may be repeated. Arrays of a step are valid during the call only, and
+   * in it the generator answers `tokenText` alone (the rest is an `EbtError` with code -17).
    */
   next(settings = {}, onStep = null) {
     const at = this.#scratch, tokenAt = at + SETTINGS.bytes;
     this.#check(this.#wasm.ebt_settings_default(at));
     this.#settings(at, settings);
+    // a callback that calls `next` again is refused by the module, and is told of further steps none the less
+    const outer = this.#onStep;
     [this.#onStep, this.#failure] = [onStep, null];
     const status = this.#wasm.ebt_next_told(this.#handle, at, 0, this.#piece, this.#pieceBytes, tokenAt);
-    this.#onStep = null;
+    this.#onStep = outer;
     if (this.#failure) throw this.#failure;
     this.#check(status);
     return status === END ? null : this.#token(tokenAt);
@@ -150,6 +156,7 @@ export class Generator {
    */
   energies(landscape, probabilities) {
     const count = probabilities.length / this.vocabulary;
+    if (!Number.isInteger(count)) throw new EbtError(`${probabilities.length} numbers are no rows of ${this.vocabulary}`, -2);
     const at = this.#put(new Uint8Array(probabilities.buffer, probabilities.byteOffset, probabilities.byteLength), count * 4);
     const out = at + align(probabilities.byteLength, 64);
     this.#check(this.#wasm.ebt_energies(this.#handle, landscape, at, count, out));
@@ -210,7 +217,8 @@ export class Generator {
   #settings(at, settings) {
     const view = this.#view();
     for (const [name, value] of Object.entries(settings)) {
-      if (!(name in SETTINGS) || name === 'bytes') throw new EbtError(`there is no setting \`${name}\``, -12);
+      if (!Object.hasOwn(SETTINGS, name) || name === 'bytes') throw new EbtError(`there is no setting \`${name}\``, -12);
+      if (value === undefined) continue;
       const place = at + SETTINGS[name];
       if (name === 'seed') view.setBigUint64(place, BigInt(value), true);
       else if (FLOATS.has(name)) view.setFloat32(place, value, true);

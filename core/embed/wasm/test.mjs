@@ -70,8 +70,21 @@ refused(() => generator.next({ stepSize: 'wrong' }), -12);
 refused(() => generator.next({ colour: 1 }), -12);
 refused(() => generator.next({}, () => false), -13);
 refused(() => generator.energies(9, even), -12);
+refused(() => generator.energies(0, even.subarray(1)), -2);
+refused(() => generator.next({ toString: 1 }), -12);
 assert.throws(() => generator.next({}, () => { throw new RangeError('mine'); }), RangeError);
-assert.ok(generator.next({ seed: 2n ** 63n }) !== undefined);
+assert.ok(generator.next({ seed: 2n ** 63n, steps: undefined }) !== undefined);
+await assert.rejects(Generator.open(new Response('', { status: 404 }), model), /could not be fetched: 404/);
+
+// inside a callback the generator tells the text of tokens, and is used for nothing else; all steps are told
+let told = 0;
+const inside = generator.next({ seed: 1 }, () => {
+  told += 1;
+  assert.equal(typeof generator.tokenText(300), 'string');
+  const uses = [() => generator.next(), () => generator.prompt('a'), () => generator.reset(), () => generator.energies(0, even)];
+  for (const use of uses) refused(use, -17);
+});
+assert.equal(told, inside.steps);
 await assert.rejects(Generator.open(module, model.subarray(1)), (error) => error.code === -3);
 await assert.rejects(Generator.open(bytes, model, { steps: 0 }), (error) => error.code === -5);
 assert.match(generator.version, /^\d+\.\d+\.\d+$/);

@@ -1,7 +1,11 @@
 //! A generator in memory of the caller.
 
+use core::cell::{Cell, UnsafeCell};
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut};
+
+use ebt_tokenizer::compact::CompactTokenizer;
 
 use super::pointer::{read, slice, slice_mut, writable, write};
 use super::types::{CCertificate, COptions, CSettings, CStep, CToken, StepFunction};
@@ -10,15 +14,59 @@ use crate::{Continue, Generator, Options, Settings, StepReport};
 
 /// A generator; lives in the memory that `ebt_open` was given.
 pub struct GeneratorHandle {
-    /// [`OPEN`], and anything else after the end.
-    mark: u32,
+    /// [`OPEN`], [`BUSY`], and anything else after the end.
+    mark: Cell<u32>,
     /// Bytes of the longest piece of text, without the 0 that ends it.
     piece: usize,
-    generator: Generator<'static, 'static>,
+    /// Tokens that the model knows.
+    vocabulary: usize,
+    tokenizer: CompactTokenizer<'static>,
+    generator: UnsafeCell<Generator<'static, 'static>>,
 }
 
 /// Marks a handle that is open.
 const OPEN: u32 = 0x4542_5421;
+/// Marks one whose generator is in use: by the function that calls back.
+const BUSY: u32 = 0x4542_543f;
+
+/// The generator of a handle, in use until this is dropped.
+struct InUse<'a> {
+    mark: &'a Cell<u32>,
+    generator: &'a mut Generator<'static, 'static>,
+}
+
+impl GeneratorHandle {
+    /// The generator, unless it is in use further out: then a callback asks for it.
+    fn generator(&self) -> Result<InUse<'_>, Status> {
+        if self.mark.get() == BUSY {
+            return Err(Status::Busy);
+        }
+        self.mark.set(BUSY);
+        // SAFETY: the mark was not `BUSY`, so there is no other reference to the generator, and as long as this one lives
+        // the mark keeps others away. One thread at a time uses a handle: the caller's promise.
+        Ok(InUse { mark: &self.mark, generator: unsafe { &mut *self.generator.get() } })
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        self.mark.set(OPEN);
+    }
+}
+
+impl Deref for InUse<'_> {
+    type Target = Generator<'static, 'static>;
+
+    fn deref(&self) -> &Self::Target {
+        self.generator
+    }
+}
+
+impl DerefMut for InUse<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.generator
+    }
+}
 
 /// Bytes of a handle with those that its alignment may waste, and that of the rest.
 const HEAD: usize = size_of::<GeneratorHandle>() + align_of::<GeneratorHandle>() + REST - 2;
@@ -30,16 +78,15 @@ fn code(run: impl FnOnce() -> Result<Status, Status>) -> c_int {
     run().unwrap_or_else(|status| status).code()
 }
 
-/// The open generator behind a handle.
+/// A handle that is open.
 ///
 /// # Safety
 ///
 /// A handle that is not null came from `ebt_open`, and its memory is still there and used by nobody else.
-unsafe fn open<'a>(handle: *mut GeneratorHandle) -> Result<&'a mut GeneratorHandle, Status> {
-    writable(handle)?;
-    // SAFETY: not null and aligned; the rest is the caller's promise.
-    let handle = unsafe { &mut *handle };
-    if handle.mark == OPEN { Ok(handle) } else { Err(Status::Closed) }
+unsafe fn open<'a>(handle: *mut GeneratorHandle) -> Result<&'a GeneratorHandle, Status> {
+    // SAFETY: the caller's promise.
+    let handle = unsafe { read(handle) }?;
+    if matches!(handle.mark.get(), OPEN | BUSY) { Ok(handle) } else { Err(Status::Closed) }
 }
 
 /// Writes to `bytes` how much memory a generator of this model with these options needs, whatever its alignment.
@@ -93,7 +140,13 @@ pub unsafe extern "C" fn ebt_open(
         let longest = tokens.filter_map(|id| opened.tokenizer().token_bytes(id)).map(<[u8]>::len).max().unwrap_or(0);
         // up to 3 bytes may be held back from earlier tokens, and a byte that makes no character becomes 3
         let piece = longest.saturating_add(3).saturating_mul(3);
-        let handle = place.write(GeneratorHandle { mark: OPEN, piece, generator: opened });
+        let handle = place.write(GeneratorHandle {
+            mark: Cell::new(OPEN),
+            piece,
+            vocabulary: opened.vocabulary(),
+            tokenizer: *opened.tokenizer(),
+            generator: UnsafeCell::new(opened),
+        });
         // SAFETY: the caller's promise.
         unsafe { write(generator, core::ptr::from_mut(handle)) }.map(|()| Status::Ok)
     })
@@ -168,7 +221,7 @@ pub unsafe extern "C" fn ebt_piece_bytes(generator: *mut GeneratorHandle, bytes:
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ebt_vocabulary(generator: *mut GeneratorHandle, tokens: *mut usize) -> c_int {
     // SAFETY: the caller's promise.
-    code(|| unsafe { write(tokens, open(generator)?.generator.vocabulary()) }.map(|()| Status::Ok))
+    code(|| unsafe { write(tokens, open(generator)?.vocabulary) }.map(|()| Status::Ok))
 }
 
 /// Points `bytes` to the bytes of token `id`, `length` of them, none for a special token. They may begin or end inside a
@@ -188,7 +241,7 @@ pub unsafe extern "C" fn ebt_token_bytes(
         writable(length)?;
         // SAFETY: the caller's promise.
         let handle = unsafe { open(generator)? };
-        let found = handle.generator.tokenizer().token_bytes(id).ok_or(Status::Token)?;
+        let found = handle.tokenizer.token_bytes(id).ok_or(Status::Token)?;
         // SAFETY: the caller's promise.
         unsafe { write(bytes, found.as_ptr()).and_then(|()| write(length, found.len())) }.map(|()| Status::Ok)
     })
@@ -205,7 +258,7 @@ pub unsafe extern "C" fn ebt_prompt(generator: *mut GeneratorHandle, text: *cons
         // SAFETY: the caller's promise.
         let (handle, text) = unsafe { (open(generator)?, slice(text.cast::<u8>(), length)?) };
         let text = core::str::from_utf8(text).map_err(|_| Status::Utf8)?;
-        handle.generator.prompt(text).map_err(status::of_use).map(|()| Status::Ok)
+        handle.generator()?.prompt(text).map_err(status::of_use).map(|()| Status::Ok)
     })
 }
 
@@ -219,19 +272,20 @@ pub unsafe extern "C" fn ebt_accept(generator: *mut GeneratorHandle, ids: *const
     code(|| {
         // SAFETY: the caller's promise.
         let (handle, ids) = unsafe { (open(generator)?, slice(ids, count)?) };
-        handle.generator.accept(ids).map_err(status::of_use).map(|()| Status::Ok)
+        handle.generator()?.accept(ids).map_err(status::of_use).map(|()| Status::Ok)
     })
 }
 
 /// Thinks of the next token and draws it. Its text is written to `piece`, with a 0 behind it: whole characters only, so it
 /// may be empty and may hold characters begun by earlier tokens. Returns `EBT_STATUS_END` when the model ended the text; `piece`
 /// then holds what was left of it. Null settings are the usual ones; `on_step` may be null. After an error the text so far
-/// is unchanged and the call may be repeated.
+/// is unchanged and the call may be repeated. While `on_step` runs the generator is in use: `ebt_piece_bytes`,
+/// `ebt_vocabulary` and `ebt_token_bytes` answer, every other function refuses with `EBT_STATUS_BUSY`.
 ///
 /// # Safety
 ///
 /// `generator` is open; `piece` points to `piece_length` bytes, `token` to a token; `on_step` may be called with `user` and
-/// does not use the generator.
+/// returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ebt_next(
     generator: *mut GeneratorHandle,
@@ -246,7 +300,11 @@ pub unsafe extern "C" fn ebt_next(
         writable(piece)?;
         writable(token)?;
         // SAFETY: the caller's promise.
-        let (handle, piece) = unsafe { (open(generator)?, slice_mut(piece.cast::<u8>(), piece_length)?) };
+        let handle = unsafe { open(generator)? };
+        // before the buffers, which a callback might name again
+        let mut generator = handle.generator()?;
+        // SAFETY: the caller's promise.
+        let piece = unsafe { slice_mut(piece.cast::<u8>(), piece_length)? };
         if piece.len() <= handle.piece {
             return Err(Status::Buffer);
         }
@@ -261,7 +319,7 @@ pub unsafe extern "C" fn ebt_next(
             Some(function) if unsafe { function(user, &CStep::from(step)) } != 0 => Continue::Stop,
             _ => Continue::Go,
         };
-        match handle.generator.next(&settings, &mut tell).map_err(status::of_use)? {
+        match generator.next(&settings, &mut tell).map_err(status::of_use)? {
             Some(drawn) => {
                 let length = copy(drawn.text.pieces(), piece);
                 let certificate = CCertificate::from(&drawn.certificate);
@@ -270,7 +328,7 @@ pub unsafe extern "C" fn ebt_next(
                 unsafe { write(token, told) }.map(|()| Status::Ok)
             }
             None => {
-                copy(core::iter::once(handle.generator.finish()), piece);
+                copy(core::iter::once(generator.finish()), piece);
                 Ok(Status::End)
             }
         }
@@ -305,10 +363,11 @@ pub unsafe extern "C" fn ebt_energies(
     code(|| {
         // SAFETY: the caller's promise.
         let handle = unsafe { open(generator)? };
-        let numbers = count.checked_mul(handle.generator.vocabulary()).ok_or(Status::Length)?;
+        let mut generator = handle.generator()?;
+        let numbers = count.checked_mul(handle.vocabulary).ok_or(Status::Length)?;
         // SAFETY: the caller's promise.
         let (probabilities, energies) = unsafe { (slice(probabilities, numbers)?, slice_mut(energies, count)?) };
-        let done = handle.generator.energies(landscape as usize, probabilities, energies);
+        let done = generator.energies(landscape as usize, probabilities, energies);
         done.map_err(status::of_use).map(|()| Status::Ok)
     })
 }
@@ -322,7 +381,7 @@ pub unsafe extern "C" fn ebt_energies(
 pub unsafe extern "C" fn ebt_reset(generator: *mut GeneratorHandle) -> c_int {
     code(|| {
         // SAFETY: the caller's promise.
-        unsafe { open(generator)? }.generator.reset();
+        unsafe { open(generator)? }.generator()?.reset();
         Ok(Status::Ok)
     })
 }
@@ -336,7 +395,9 @@ pub unsafe extern "C" fn ebt_reset(generator: *mut GeneratorHandle) -> c_int {
 pub unsafe extern "C" fn ebt_close(generator: *mut GeneratorHandle) -> c_int {
     code(|| {
         // SAFETY: the caller's promise.
-        unsafe { open(generator)? }.mark = 0;
+        let handle = unsafe { open(generator)? };
+        drop(handle.generator()?);
+        handle.mark.set(0);
         Ok(Status::Ok)
     })
 }

@@ -47,6 +47,8 @@ pub enum Status {
     NoToken = -15,
     /// The handle is not one of an open generator.
     Closed = -16,
+    /// The generator is in use: a callback may not use the generator that calls it.
+    Busy = -17,
 }
 
 impl Status {
@@ -78,12 +80,13 @@ impl Status {
             Self::NotFinite => c"an energy, a gradient or a logit is not finite",
             Self::NoToken => c"no token may be drawn",
             Self::Closed => c"the handle is not one of an open generator",
+            Self::Busy => c"the generator is in use: a callback may not use the generator that calls it",
         }
     }
 }
 
 /// All of them.
-pub(super) static ALL: [Status; 18] = [
+pub(super) static ALL: [Status; 19] = [
     Status::Ok,
     Status::End,
     Status::Null,
@@ -102,6 +105,7 @@ pub(super) static ALL: [Status; 18] = [
     Status::NotFinite,
     Status::NoToken,
     Status::Closed,
+    Status::Busy,
 ];
 
 /// The code of an error from reading a model and opening a generator.

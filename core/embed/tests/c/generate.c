@@ -22,7 +22,22 @@ struct watch {
     unsigned steps;
     unsigned cancel_at; /* 0: never */
     float last_energy;
+    ebt_generator *generator;
 };
+
+/* Inside a callback the generator tells what it knows, and is used for nothing else. */
+static int busy(ebt_generator *generator, const float *probabilities)
+{
+    size_t number = 0;
+    const uint8_t *bytes = NULL;
+    float energy = 0.0f;
+    uint32_t id = 300;
+    return ebt_vocabulary(generator, &number) == EBT_STATUS_OK && ebt_piece_bytes(generator, &number) == EBT_STATUS_OK
+        && ebt_token_bytes(generator, id, &bytes, &number) == EBT_STATUS_OK && number > 0
+        && ebt_prompt(generator, "a", 1) == EBT_STATUS_BUSY && ebt_accept(generator, &id, 1) == EBT_STATUS_BUSY
+        && ebt_energies(generator, 0, probabilities, 1, &energy) == EBT_STATUS_BUSY
+        && ebt_reset(generator) == EBT_STATUS_BUSY && ebt_close(generator) == EBT_STATUS_BUSY;
+}
 
 static int on_step(void *user, const ebt_step *step)
 {
@@ -31,6 +46,8 @@ static int on_step(void *user, const ebt_step *step)
     for (size_t i = 0; i < step->vocabulary; i++)
         sum += step->probabilities[i];
     if (fabs(sum - 1.0) > 1e-3)
+        return 1;
+    if (!busy(watch->generator, step->probabilities))
         return 1;
     watch->steps += 1;
     watch->last_energy = step->energy;
@@ -134,14 +151,14 @@ int main(int count, char **words)
     CHECK(ebt_next(generator, &settings, NULL, NULL, piece, room, &token) == EBT_STATUS_SETTING);
     settings.step_size = EBT_STEP_MODEL;
     CHECK(ebt_prompt(generator, words[2], strlen(words[2])) == EBT_STATUS_OK);
-    struct watch watch = {0, 1, 0.0f};
+    struct watch watch = {0, 1, 0.0f, generator};
     CHECK(ebt_next(generator, &settings, on_step, &watch, piece, room, &token) == EBT_STATUS_CANCELLED);
     CHECK(watch.steps == 1);
 
     settings.seed = 7;
     settings.certify = 1;
     for (int i = 0; i < tokens; i++) {
-        watch = (struct watch){0, 0, 0.0f};
+        watch = (struct watch){0, 0, 0.0f, generator};
         status = ebt_next(generator, &settings, on_step, &watch, piece, room, &token);
         if (status == EBT_STATUS_END)
             break;
