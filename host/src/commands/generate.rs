@@ -11,9 +11,7 @@ use ebt_core::packed::Kernel;
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
 use serde_json::{Value, json};
 
-use crate::cli::{
-    Backend as Asked, Device, DeviceArgs, KernelName, ThinkArgs, Work, by_flag, thread_count, write_json,
-};
+use crate::cli::{Backend as Asked, Device, DeviceArgs, KernelName, ThinkArgs, Work, by_flag, write_json};
 use crate::file;
 use crate::generate::cached::{self, CachedOptions};
 use crate::generate::certificate::{Certificate, CertificateFile, Certified, VERSION};
@@ -107,19 +105,24 @@ struct PlaceArgs {
     /// Numbers to compute with on a GPU
     #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
     precision: Precision,
-    #[command(flatten)]
-    device: DeviceArgs,
+    /// Where to compute [default: the processor, unless --gpu or --precision needs a GPU]
+    #[arg(long, value_enum, value_name = "DEVICE")]
+    backend: Option<Asked>,
+    /// The GPU of this number in `host doctor` and no other device [default: the first that can be used]
+    #[arg(long, value_name = "N")]
+    gpu: Option<usize>,
 }
 
 impl PlaceArgs {
-    /// The processor unless a GPU, or what only a GPU has, is asked for.
+    /// The processor, with the one thread that a token takes, unless a GPU or what only a GPU has is asked for.
     fn choose(&self) -> Result<Device> {
         let plain = matches!(self.precision, Precision::F32 | Precision::Auto);
-        match self.device {
-            DeviceArgs { backend: Asked::Auto, gpu: None, threads } if plain => {
-                Ok(Device::Cpu { threads: thread_count(threads)? })
+        match (self.backend, self.gpu) {
+            (None, None) if plain => Ok(Device::Cpu { threads: 1 }),
+            (backend, gpu) => {
+                let asked = DeviceArgs { backend: backend.unwrap_or_default(), gpu, threads: None };
+                Ok(asked.choose(self.precision)?.device)
             }
-            _ => Ok(self.device.choose(self.precision)?.device),
         }
     }
 }
