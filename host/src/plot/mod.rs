@@ -150,5 +150,23 @@ fn draw<DB: DrawingBackend>(figure: &Figure, area: &Area<DB>) -> Result<()> {
 /// `x` in as few digits as tell a part of `span`.
 fn label(x: f64, span: f64) -> String {
     let digits = (2.0 - span.abs().max(1e-12).log10().floor()).clamp(0.0, 9.0) as usize;
-    if x != 0.0 && (x.abs() >= 1e6 || span < 1e-6) { format!("{x:.3e}") } else { format!("{x:.digits$}") }
+    if x != 0.0 && (x.abs() >= 1e6 || span < 1e-6) {
+        return format!("{x:.3e}");
+    }
+    let text = format!("{x:.digits$}");
+    // zero has no sign, however the place of a tick was rounded
+    let zero = text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.'));
+    if zero { text.trim_start_matches('-').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+
+    #[test]
+    fn labels_tell_ticks_apart_and_zero_has_no_sign() {
+        assert_eq!([-0.05, -1e-17, 0.1].map(|x| label(x, 0.3)), ["-0.050", "0.000", "0.100"]);
+        assert_eq!([-200.0, -0.0, 2e6].map(|x| label(x, 500.0)), ["-200", "0", "2.000e6"]);
+        assert_eq!(label(-3e-8, 1e-7), "-3.000e-8");
+    }
 }
