@@ -39,6 +39,14 @@ export class EbtError extends Error {
   }
 }
 
+/** Where the given fields of a struct lie, their names and values; `undefined` is not given. */
+function* placed(values, struct, kind, code) {
+  for (const [name, value] of Object.entries(values)) {
+    if (!Object.hasOwn(struct, name) || name === 'bytes') throw new EbtError(`there is no ${kind} \`${name}\``, code);
+    if (value !== undefined) yield [struct[name], name, value];
+  }
+}
+
 const align = (address, to) => Math.ceil(address / to) * to;
 const number = (x) => (Number.isNaN(x) ? null : x);
 
@@ -86,10 +94,8 @@ export class Generator {
     new Uint8Array(wasm.memory.buffer).set(bytes, place);
     const optionsAt = scratch, sizeAt = scratch + OPTIONS.bytes;
     generator.#check(wasm.ebt_options_default(optionsAt));
-    for (const [name, value] of Object.entries(options)) {
-      if (!Object.hasOwn(OPTIONS, name) || name === 'bytes') throw new EbtError(`there is no option \`${name}\``, -5);
-      if (value === undefined) continue;
-      generator.#view().setUint32(optionsAt + OPTIONS[name], Number(value), true);
+    for (const [offset, , value] of placed(options, OPTIONS, 'option', -5)) {
+      generator.#view().setUint32(optionsAt + offset, Number(value), true);
     }
     generator.#check(wasm.ebt_bytes_needed(place, bytes.length, optionsAt, sizeAt));
     const needed = generator.#word(sizeAt);
@@ -216,10 +222,8 @@ export class Generator {
 
   #settings(at, settings) {
     const view = this.#view();
-    for (const [name, value] of Object.entries(settings)) {
-      if (!Object.hasOwn(SETTINGS, name) || name === 'bytes') throw new EbtError(`there is no setting \`${name}\``, -12);
-      if (value === undefined) continue;
-      const place = at + SETTINGS[name];
+    for (const [offset, name, value] of placed(settings, SETTINGS, 'setting', -12)) {
+      const place = at + offset;
       if (name === 'seed') view.setBigUint64(place, BigInt(value), true);
       else if (FLOATS.has(name)) view.setFloat32(place, value, true);
       else if (name === 'stepSize') view.setUint32(place, STEP_SIZES.indexOf(value) >>> 0, true);

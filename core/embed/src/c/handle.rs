@@ -1,9 +1,8 @@
 //! A generator in memory of the caller.
 
-use core::cell::{Cell, UnsafeCell};
+use core::cell::{Cell, RefCell, RefMut};
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::MaybeUninit;
-use core::ops::{Deref, DerefMut};
 
 use ebt_tokenizer::compact::CompactTokenizer;
 
@@ -14,57 +13,23 @@ use crate::{Continue, Generator, Options, Settings, StepReport};
 
 /// A generator; lives in the memory that `ebt_open` was given.
 pub struct GeneratorHandle {
-    /// [`OPEN`], [`BUSY`], and anything else after the end.
+    /// [`OPEN`], and anything else after the end.
     mark: Cell<u32>,
     /// Bytes of the longest piece of text, without the 0 that ends it.
     piece: usize,
     /// Tokens that the model knows.
     vocabulary: usize,
     tokenizer: CompactTokenizer<'static>,
-    generator: UnsafeCell<Generator<'static, 'static>>,
+    generator: RefCell<Generator<'static, 'static>>,
 }
 
 /// Marks a handle that is open.
 const OPEN: u32 = 0x4542_5421;
-/// Marks one whose generator is in use: by the function that calls back.
-const BUSY: u32 = 0x4542_543f;
-
-/// The generator of a handle, in use until this is dropped.
-struct InUse<'a> {
-    mark: &'a Cell<u32>,
-    generator: &'a mut Generator<'static, 'static>,
-}
 
 impl GeneratorHandle {
     /// The generator, unless it is in use further out: then a callback asks for it.
-    fn generator(&self) -> Result<InUse<'_>, Status> {
-        if self.mark.get() == BUSY {
-            return Err(Status::Busy);
-        }
-        self.mark.set(BUSY);
-        // SAFETY: the mark was not `BUSY`, so there is no other reference to the generator, and as long as this one lives
-        // the mark keeps others away. One thread at a time uses a handle: the caller's promise.
-        Ok(InUse { mark: &self.mark, generator: unsafe { &mut *self.generator.get() } })
-    }
-}
-
-impl Drop for InUse<'_> {
-    fn drop(&mut self) {
-        self.mark.set(OPEN);
-    }
-}
-
-impl Deref for InUse<'_> {
-    type Target = Generator<'static, 'static>;
-
-    fn deref(&self) -> &Self::Target {
-        self.generator
-    }
-}
-
-impl DerefMut for InUse<'_> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        self.generator
+    fn generator(&self) -> Result<RefMut<'_, Generator<'static, 'static>>, Status> {
+        self.generator.try_borrow_mut().map_err(|_| Status::Busy)
     }
 }
 
@@ -86,7 +51,7 @@ fn code(run: impl FnOnce() -> Result<Status, Status>) -> c_int {
 unsafe fn open<'a>(handle: *mut GeneratorHandle) -> Result<&'a GeneratorHandle, Status> {
     // SAFETY: the caller's promise.
     let handle = unsafe { read(handle) }?;
-    if matches!(handle.mark.get(), OPEN | BUSY) { Ok(handle) } else { Err(Status::Closed) }
+    if handle.mark.get() == OPEN { Ok(handle) } else { Err(Status::Closed) }
 }
 
 /// Writes to `bytes` how much memory a generator of this model with these options needs, whatever its alignment.
@@ -145,7 +110,7 @@ pub unsafe extern "C" fn ebt_open(
             piece,
             vocabulary: opened.vocabulary(),
             tokenizer: *opened.tokenizer(),
-            generator: UnsafeCell::new(opened),
+            generator: RefCell::new(opened),
         });
         // SAFETY: the caller's promise.
         unsafe { write(generator, core::ptr::from_mut(handle)) }.map(|()| Status::Ok)
@@ -396,7 +361,7 @@ pub unsafe extern "C" fn ebt_close(generator: *mut GeneratorHandle) -> c_int {
     code(|| {
         // SAFETY: the caller's promise.
         let handle = unsafe { open(generator)? };
-        drop(handle.generator()?);
+        let _nobody_uses_it = handle.generator()?;
         handle.mark.set(0);
         Ok(Status::Ok)
     })
