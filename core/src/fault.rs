@@ -95,23 +95,23 @@ impl fmt::Display for Fault {
 impl core::error::Error for Fault {}
 
 /// Refuses a field.
-pub(crate) fn refuse<T>(field: &'static str, problem: Problem) -> Result<T, Fault> {
+pub fn refuse<T>(field: &'static str, problem: Problem) -> Result<T, Fault> {
     Err(Fault { field, problem })
 }
 
 /// Refuses a size outside `1 ..= most`.
-pub(crate) fn size(field: &'static str, found: usize, most: usize) -> Result<(), Fault> {
+pub fn size(field: &'static str, found: usize, most: usize) -> Result<(), Fault> {
     if found == 0 || found > most { refuse(field, Problem::Range { most, found }) } else { Ok(()) }
 }
 
 /// Refuses a number that is not finite or not above 0.
-pub(crate) fn positive(field: &'static str, found: f64) -> Result<(), Fault> {
+pub fn positive(field: &'static str, found: f64) -> Result<(), Fault> {
     let rule = "must be positive";
     if found.is_finite() && found > 0.0 { Ok(()) } else { refuse(field, Problem::Number { rule, found }) }
 }
 
 /// Refuses a number that is not finite or below 0.
-pub(crate) fn not_negative(field: &'static str, found: f64) -> Result<(), Fault> {
+pub fn not_negative(field: &'static str, found: f64) -> Result<(), Fault> {
     let rule = "must be finite and not negative";
     if found.is_finite() && found >= 0.0 { Ok(()) } else { refuse(field, Problem::Number { rule, found }) }
 }

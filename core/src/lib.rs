@@ -14,59 +14,41 @@
 //! Reading order: [`compute`] (primitives and fused operations), [`fused`] (their definitions), [`dual`], [`record`],
 //! [`layer`], [`energy`], [`descent`], [`objective`], then training and files. [`plan`] runs the same code on shapes.
 //!
-//! Features: `std` (default) finds out at run time what the CPU can do; `alloc` is all that owns memory. Without both the
-//! crate holds [`config`], [`random`], [`packed`] and [`generate`]: a model that is used in place, and sessions without heap.
+//! Features: `std` (default) makes checksums at the speed of the CPU; `alloc` is the model and its training. Without both
+//! the crate holds what a trained model is described by and read with, for programs without a heap: [`config`],
+//! [`objective`], [`fault`], [`random`] and [`checksum`]. Inference itself is the crate `ebt`.
 
 #![no_std]
-#![deny(unsafe_code)] // but where packed/kernel/mod.rs gives its reasons: calls of kernels for a CPU that was detected, a prefetch
+#![forbid(unsafe_code)]
 
-#[cfg(feature = "alloc")]
-extern crate alloc;
-#[cfg(feature = "std")]
-extern crate std;
-
-#[cfg(feature = "alloc")]
-pub mod arena;
-#[cfg(feature = "alloc")]
-pub mod average;
-mod checksum;
-#[cfg(feature = "alloc")]
-pub mod compute;
+pub mod checksum;
 pub mod config;
-#[cfg(feature = "alloc")]
-pub mod descent;
-#[cfg(feature = "alloc")]
-pub mod dual;
-#[cfg(feature = "alloc")]
-pub mod energy;
-#[cfg(feature = "alloc")]
-pub mod error;
 pub mod fault;
-#[cfg(feature = "alloc")]
-pub mod fused;
-pub mod generate;
-#[cfg(feature = "alloc")]
-pub mod layer;
-#[cfg(feature = "alloc")]
-pub mod loss_scale;
-#[cfg(feature = "alloc")]
-pub mod model_file;
 pub mod objective;
-#[cfg(feature = "alloc")]
-pub mod optimizer;
-pub mod packed;
-#[cfg(feature = "alloc")]
-pub mod parameters;
-#[cfg(feature = "alloc")]
-pub mod plan;
 pub mod random;
-#[cfg(feature = "alloc")]
-pub mod record;
-#[cfg(feature = "alloc")]
-pub mod reference;
-#[cfg(feature = "alloc")]
-pub mod schedule;
-#[cfg(feature = "alloc")]
-pub mod training;
-#[cfg(feature = "alloc")]
-pub mod transformer;
+
+cfg_if::cfg_if! {
+    if #[cfg(feature = "alloc")] {
+        extern crate alloc;
+
+        pub mod arena;
+        pub mod average;
+        pub mod compute;
+        pub mod descent;
+        pub mod dual;
+        pub mod energy;
+        pub mod error;
+        pub mod fused;
+        pub mod layer;
+        pub mod loss_scale;
+        pub mod model_file;
+        pub mod optimizer;
+        pub mod parameters;
+        pub mod plan;
+        pub mod record;
+        pub mod reference;
+        pub mod schedule;
+        pub mod training;
+        pub mod transformer;
+    }
+}

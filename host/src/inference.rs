@@ -1,12 +1,15 @@
 //! Models for inference with a cache: packed models used in place, and trainable ones packed in memory.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use ebt::Delimiters;
+use ebt::engine::descent::{Noise, StepSize, Think};
+use ebt::engine::{Options, Session};
+use ebt::packed::{self, Kernel, Model, Storage};
 use ebt_core::config::Config;
-use ebt_core::generate::{Options, Session};
-use ebt_core::packed::{self, Kernel, Model, Storage};
-use ebt_tokenizer::Tokenizer;
+use ebt_tokenizer::{Special, Tokenizer};
 
 use crate::file::{self, Mapped};
 use crate::model::{self, LoadedModel, check_vocabulary};
@@ -23,6 +26,7 @@ pub struct InferenceModel {
     /// The file, as it was named; [`SAMPLE_NAME`].
     pub name: String,
     bytes: Bytes,
+    /// That of a trainable model: one from elsewhere may have no compact form, and stays as it is.
     tokenizer: Option<Tokenizer>,
 }
 
@@ -50,10 +54,12 @@ impl InferenceModel {
     ///
     /// A file that cannot be read or is not a sound model; the message names it.
     pub fn load(path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path else { return Self::packed(SAMPLE_NAME, Bytes::BuiltIn(SAMPLE_MODEL)) };
+        let packed = |name: &str, bytes| Self { name: name.to_owned(), bytes, tokenizer: None };
+        let Some(path) = path else { return Ok(packed(SAMPLE_NAME, Bytes::BuiltIn(SAMPLE_MODEL))) };
         let name = path.display().to_string();
-        if is_packed(path)? {
-            Self::packed(&name, Bytes::Mapped(file::map(&model::locate(path)?)?))
+        let mapped = file::map(&model::locate(path)?)?;
+        if mapped.starts_with(&packed::MAGIC) {
+            Ok(packed(&name, Bytes::Mapped(mapped)))
         } else {
             Self::of(&name, model::load(path)?)
         }
@@ -65,22 +71,8 @@ impl InferenceModel {
     ///
     /// Weights that are not finite.
     pub fn of(name: &str, loaded: LoadedModel) -> Result<Self> {
-        // the tokenizer stays as it is: one from elsewhere may have no compact form
         let bytes = loaded.pack_with(Storage::F32, None).with_context(|| name.to_owned())?;
-        let tokenizer = loaded.tokenizer;
-        Ok(Self { name: name.to_owned(), bytes: Bytes::Owned(bytes), tokenizer })
-    }
-
-    fn packed(name: &str, bytes: Bytes) -> Result<Self> {
-        let mut this = Self { name: name.to_owned(), bytes, tokenizer: None };
-        let model = this.model()?;
-        let read = |bytes| Tokenizer::from_compact(bytes).with_context(|| format!("the tokenizer inside {name}"));
-        let tokenizer = model.tokenizer().map(read).transpose()?;
-        if let Some(tokenizer) = &tokenizer {
-            check_vocabulary(&model.config, tokenizer).with_context(|| name.to_owned())?;
-        }
-        this.tokenizer = tokenizer;
-        Ok(this)
+        Ok(Self { name: name.to_owned(), bytes: Bytes::Owned(bytes), tokenizer: loaded.tokenizer })
     }
 
     /// The model, checked anew: its time is linear in its bytes.
@@ -97,18 +89,53 @@ impl InferenceModel {
         Model::read(bytes).with_context(|| self.name.clone())
     }
 
-    /// The tokenizer.
+    /// The tokenizer that goes with `model`, which [`Self::model`] gave.
     ///
     /// # Errors
     ///
-    /// A model without one; the message names it.
-    pub fn tokenizer(&self) -> Result<&Tokenizer> {
-        match &self.tokenizer {
-            Some(tokenizer) => Ok(tokenizer),
-            None => {
-                bail!("{}: the model holds no tokenizer: import it again with --tokenizer tokenizer.json", self.name)
-            }
+    /// A model without one, or with one that is damaged or does not fit; the message names the model.
+    pub fn tokenizer(&self, model: &Model<'_>) -> Result<Cow<'_, Tokenizer>> {
+        if let Some(tokenizer) = &self.tokenizer {
+            return Ok(Cow::Borrowed(tokenizer));
         }
+        let Some(bytes) = model.tokenizer() else {
+            bail!("{}: the model holds no tokenizer: import it again with --tokenizer tokenizer.json", self.name)
+        };
+        let tokenizer =
+            Tokenizer::from_compact(bytes).with_context(|| format!("the tokenizer inside {}", self.name))?;
+        check_vocabulary(&model.config, &tokenizer).with_context(|| self.name.clone())?;
+        Ok(Cow::Owned(tokenizer))
+    }
+}
+
+/// The tokens that delimit a text.
+///
+/// # Errors
+///
+/// A tokenizer without a begin token.
+pub fn delimiters(tokenizer: &Tokenizer) -> Result<Delimiters> {
+    let Some(begin) = tokenizer.special(Special::Begin) else {
+        bail!("the tokenizer has no {} token, which has to stand before every text", Special::Begin);
+    };
+    Ok(Delimiters { begin, end: tokenizer.special(Special::End) })
+}
+
+/// Whether a token is text: special tokens, and numbers that are no token, are not.
+pub fn spells(tokenizer: &Tokenizer, id: u32) -> bool {
+    tokenizer.token_bytes(id).is_some_and(|bytes| !bytes.is_empty())
+}
+
+/// Tokens of a prompt that are read together.
+const BLOCK: usize = 64;
+
+/// Extents of a session that thinks so.
+pub fn extents(think: &Think, usual_steps: usize) -> Options {
+    Options {
+        block: BLOCK,
+        rows: think.candidates,
+        steps: if think.steps == 0 { usual_steps } else { think.steps },
+        trials: matches!(think.step_size, StepSize::Armijo { .. }) || matches!(think.noise, Noise::Metropolis { .. }),
+        curvature: think.curvature > 0 || matches!(think.step_size, StepSize::Curvature { .. }),
     }
 }
 

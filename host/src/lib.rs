@@ -5,6 +5,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod certificate;
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
@@ -14,7 +15,6 @@ pub mod data;
 pub mod digest;
 pub mod evaluate;
 pub mod file;
-pub mod generate;
 pub mod inference;
 pub mod interchange;
 pub mod metrics;
@@ -25,5 +25,4 @@ pub mod presets;
 pub mod progress;
 pub mod rollout;
 pub mod run_config;
-pub mod sampling;
 pub mod tokenization;

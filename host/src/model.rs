@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ebt::packed;
 use ebt_core::compute::Backend;
 use ebt_core::config::Config;
 use ebt_core::model_file::{self, Contents, Dtype, MAGIC};
 use ebt_core::objective::Objective;
-use ebt_core::packed;
 use ebt_core::parameters::ParameterLayout;
 use ebt_tokenizer::Tokenizer;
 

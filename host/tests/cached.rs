@@ -5,17 +5,21 @@ mod support;
 
 use std::path::Path;
 
+use ebt::engine::arena::Carver;
+use ebt::engine::descent::Sampler;
+use ebt::packed::{Kernel, Storage};
+use ebt::{Continue, Sampling, Settings, Think, TokenGenerator};
+use ebt_core::compute::{Backend, Compute};
 use ebt_core::config::{Config, UpdateRule};
 use ebt_core::layer::Model;
 use ebt_core::model_file::Dtype;
 use ebt_core::objective::InitialState;
-use ebt_core::packed::{Kernel, Storage};
+use ebt_core::random::{Purpose, Stream};
+use ebt_core::training::{NO_TARGET, Sequences};
 use ebt_host::cpu::Cpu;
-use ebt_host::generate::cached::{self, CachedOptions};
-use ebt_host::generate::{GenerateOptions, Generated, Stop, generate};
-use ebt_host::inference::InferenceModel;
+use ebt_host::inference::{InferenceModel, Memory, delimiters, extents, spells};
 use ebt_host::model::LoadedModel;
-use ebt_host::sampling::Sampling;
+use ebt_host::rollout::{Predictor, usual_steps};
 use serde_json::Value;
 use support::program::{fails, succeeds};
 use support::{configs, fixtures};
@@ -30,29 +34,72 @@ fn model(config: &Config, short: bool) -> LoadedModel {
     loaded
 }
 
-fn uncached(loaded: &LoadedModel, options: &GenerateOptions) -> (Vec<Generated>, Stop) {
+/// A generated token: its id, its probability, the energies of its descent.
+type Generated = (u32, f64, Vec<f64>);
+
+/// What follows the begin token and a prompt, every token predicted from the whole window in double precision.
+fn uncached(loaded: &LoadedModel, sampling: &Sampling, seed: u64, count: usize) -> Vec<Generated> {
     let b = Cpu::<f64>::new(1);
     let weights = loaded.upload(&b).unwrap();
-    let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
+    let config = &loaded.config;
+    let model = Model { config, layout: &loaded.layout, weights: &weights };
+    let predictor = Predictor::new(&b, model, &loaded.objective, seed);
+    let tokenizer = loaded.tokenizer().unwrap();
+    let delimiters = delimiters(tokenizer).unwrap();
+    let draws = Stream::new(seed, 0, Purpose::Sampling);
+    let steps = usual_steps(config, &loaded.objective);
+    let mut ids = vec![delimiters.begin];
+    ids.extend(tokenizer.encode("köy").unwrap());
     let mut all = Vec::new();
-    let stop = generate(&b, model, &loaded.objective, loaded.tokenizer().unwrap(), "köy", options, |t| {
-        all.push(t.clone());
-        Ok(())
-    });
-    (all, stop.unwrap())
+    while all.len() < count {
+        // states are numbered by absolute position, so that a cache sees the same ones
+        let start = ids.len().saturating_sub(config.context);
+        let tokens = ids[start..].to_vec();
+        let (context, last) = (tokens.len(), tokens.len() - 1);
+        let sequences = Sequences { batch: 1, context, targets: vec![NO_TARGET; context], tokens, starts: Vec::new() };
+        let (mut logits, mut energies) = (vec![0.0; config.vocab], Vec::new());
+        let visit = predictor.run(&sequences, start as u64, steps, |step| {
+            if let Some(energy) = step.energy {
+                let mut value = [f64::NAN];
+                b.download_f64(&b.slice_rows(energy, last, 1), &mut value);
+                energies.extend(value);
+            }
+            b.download(&b.slice_rows(step.logits, last, 1), &mut logits);
+            Ok(b.status()?)
+        });
+        visit.unwrap();
+        let mut memory = vec![0u32; config.vocab];
+        let mut carver = Carver::over(bytemuck::cast_slice_mut(&mut memory)).unwrap();
+        let mut sampler = Sampler::carve(&mut carver, config.vocab).unwrap();
+        let banned = |id: u32| !(spells(tokenizer, id) || delimiters.ends(id));
+        let drawn = sampler.draw(&logits, sampling, draws.uniform(ids.len() as u64), banned).unwrap();
+        if delimiters.ends(drawn.id) {
+            break;
+        }
+        all.push((drawn.id, f64::from(drawn.probability), energies));
+        ids.push(drawn.id);
+    }
+    all
 }
 
-fn with_cache(loaded: &LoadedModel, options: &GenerateOptions, kernel: Kernel) -> (Vec<Generated>, Stop) {
-    let model = InferenceModel::of("test", loaded.clone()).unwrap();
-    let think = ebt_core::generate::descent::Think { seed: options.seed, ..Default::default() };
-    let options = CachedOptions { tokens: options.tokens, sampling: options.sampling, think, rule: None, kernel };
+fn with_cache(loaded: &LoadedModel, sampling: &Sampling, seed: u64, count: usize, kernel: Kernel) -> Vec<Generated> {
+    let loaded = InferenceModel::of("test", loaded.clone()).unwrap();
+    let model = loaded.model().unwrap();
+    let tokenizer = loaded.tokenizer(&model).unwrap();
+    let settings = Settings { think: Think { seed, ..Think::default() }, sampling: *sampling };
+    let extents = extents(&settings.think, model.descent.steps);
+    let mut memory = Memory::of(&model.config, &extents).unwrap();
+    let session = memory.session(model, &extents, kernel).unwrap();
+    let mut generator = TokenGenerator::new(session, delimiters(&tokenizer).unwrap());
+    generator.accept(&tokenizer.encode("köy").unwrap()).unwrap();
     let mut all = Vec::new();
-    let stop = cached::generate(&model, "köy", &options, |token, certificate| {
-        assert_eq!(certificate.energies.len(), token.energies.len());
-        all.push(token.clone());
-        Ok(())
-    });
-    (all, stop.unwrap())
+    while all.len() < count {
+        let drawn = generator.next(&settings, |id| spells(&tokenizer, id), &mut |_| Continue::Go).unwrap();
+        let Some(drawn) = drawn else { break };
+        let energies = generator.certificate().unwrap().energies.iter().map(|&e| f64::from(e)).collect();
+        all.push((drawn.id, f64::from(drawn.probability), energies));
+    }
+    all
 }
 
 /// The same text as from the model that training sees, whatever the layout.
@@ -61,20 +108,20 @@ fn the_text_is_that_of_the_uncached_model() {
     for (number, config) in configs().into_iter().enumerate() {
         let loaded = model(&config, false);
         // with a window that ends inside the context, the uncached model may be left to slide, too
-        let tokens = if config.window.is_some() { 30 } else { 10 };
+        let count = if config.window.is_some() { 30 } else { 10 };
         for (seed, temperature) in [(1, 0.0), (2, 1.5)] {
             let sampling = Sampling { temperature, ..Sampling::default() };
-            let options = GenerateOptions { tokens, steps: 0, sampling, seed };
-            let (theirs, their_stop) = uncached(&loaded, &options);
-            let (ours, our_stop) = with_cache(&loaded, &options, Kernel::detect());
-            assert_eq!(ours, with_cache(&loaded, &options, Kernel::Portable).0, "kernels differ");
-            assert_eq!(our_stop, their_stop);
-            let ids = |all: &[Generated]| all.iter().map(|t| t.id).collect::<Vec<_>>();
+            let theirs = uncached(&loaded, &sampling, seed, count);
+            let ours = with_cache(&loaded, &sampling, seed, count, Kernel::detect());
+            assert_eq!(ours, with_cache(&loaded, &sampling, seed, count, Kernel::Portable), "kernels differ");
+            let ids = |all: &[Generated]| all.iter().map(|t| t.0).collect::<Vec<_>>();
             assert_eq!(ids(&ours), ids(&theirs), "configuration {number}");
+            let tokenizer = loaded.tokenizer().unwrap();
+            assert!(tokenizer.decode(&ids(&ours)).is_ok() && ids(&ours).iter().all(|&id| spells(tokenizer, id)));
             for (a, b) in ours.iter().zip(&theirs) {
-                assert!((a.probability - b.probability).abs() < 1e-3, "{} {}", a.probability, b.probability);
-                assert_eq!(a.energies.len(), b.energies.len());
-                for (x, y) in a.energies.iter().zip(&b.energies) {
+                assert!((a.1 - b.1).abs() < 1e-3, "{} {}", a.1, b.1);
+                assert_eq!(a.2.len(), b.2.len());
+                for (x, y) in a.2.iter().zip(&b.2) {
                     assert!((x - y).abs() < 1e-3 * (1.0 + y.abs()), "{x} {y}");
                 }
             }
@@ -114,7 +161,7 @@ fn packed_models_of_every_storage_generate() {
         assert_eq!(text(model, &[]), expected, "{model}");
     }
     for model in &files {
-        assert_eq!(text(model, &["--kernel", "portable"]), text(model, &["--kernel", "auto", "--backend", "cpu"]));
+        assert_eq!(text(model, &["--kernel", "portable"]), text(model, &["--kernel", "auto"]));
         let report = json(&["generate", "--model", model, "--prompt", "", "--tokens", "2", "--json"]);
         assert!(report["backend"].as_str().unwrap().starts_with("cpu ") && report["model"] == model.as_str());
     }
@@ -218,7 +265,9 @@ fn flags_that_cannot_be_are_refused_by_name() {
         (&["--curvature", "99"], "--curvature: "),
         (&["--certificate", "-", "--json"], "--certificate -"),
         (&["--certificate", "/nowhere/c.json"], "/nowhere/c.json"),
-        (&["--precision", "bf16", "--backend", "cpu"], "the processor computes f32"),
+        (&["--temperature", "-1"], "--temperature: must be 0 or more"),
+        (&["--top-p", "1.5"], "--top-p: "),
+        (&["--min-p", "-0.1"], "--min-p: "),
     ] {
         let message = fails(&command(flags), 1);
         assert!(message.contains(words), "{flags:?}: {message}");

@@ -1,4 +1,4 @@
-//! Evaluation and generation through the library.
+//! Evaluation through the library.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -6,9 +6,7 @@ mod support;
 use ebt_core::layer::Model;
 use ebt_host::cpu::Cpu;
 use ebt_host::evaluate::{EvaluateOptions, Evaluation, evaluate};
-use ebt_host::generate::{GenerateOptions, Generated, Stop, generate};
 use ebt_host::model::LoadedModel;
-use ebt_host::sampling::Sampling;
 use support::configs;
 
 fn documents() -> Vec<(String, Vec<String>)> {
@@ -67,36 +65,4 @@ fn a_uniform_model_has_the_perplexity_of_its_vocabulary() {
     assert!((result.total.perplexity(0) - 300.0).abs() < 1e-9);
     let bits = (300.0f64).log2() * result.total.tokens as f64 / result.total.bytes as f64;
     assert!((result.total.bits_per_byte(0) - bits).abs() < 1e-12);
-}
-
-fn tokens(loaded: &LoadedModel, prompt: &str, options: &GenerateOptions) -> (Vec<Generated>, Stop) {
-    let b = Cpu::<f64>::new(1);
-    let weights = loaded.upload(&b).unwrap();
-    let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
-    let mut all = Vec::new();
-    let stop = generate(&b, model, &loaded.objective, loaded.tokenizer().unwrap(), prompt, options, |t| {
-        all.push(t.clone());
-        Ok(())
-    });
-    (all, stop.unwrap())
-}
-
-#[test]
-fn generation_is_reproducible_and_runs_beyond_the_context() {
-    for config in configs() {
-        let loaded = support::model(&config, false);
-        let sampling = Sampling { temperature: 1.5, ..Sampling::default() };
-        let options = GenerateOptions { tokens: 24, steps: 0, sampling, seed: 5 };
-        let (first, _) = tokens(&loaded, "Ankara", &options);
-        assert_eq!(first, tokens(&loaded, "Ankara", &options).0);
-        let tokenizer = loaded.tokenizer().unwrap();
-        let ids: Vec<u32> = first.iter().map(|t| t.id).collect();
-        assert!(tokenizer.decode(&ids).is_ok());
-        let steps = if loaded.layout.energy.is_some() { 3 } else { 0 };
-        assert!(first.iter().all(|t| t.energies.len() == steps && t.probability > 0.0));
-        // no special token but an end is ever drawn, and the empty prompt works
-        assert!(ids.iter().all(|&id| !tokenizer.token_bytes(id).unwrap().is_empty()));
-        tokens(&loaded, "", &GenerateOptions { tokens: 1, ..options });
-        assert_eq!(tokens(&loaded, "", &GenerateOptions { tokens: 0, ..options }), (vec![], Stop::Length));
-    }
 }

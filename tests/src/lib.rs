@@ -15,6 +15,7 @@ pub mod level;
 pub mod model;
 pub mod op;
 pub mod oracle;
+pub mod program;
 pub mod stand_in;
 pub mod suite;
 

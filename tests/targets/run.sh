@@ -12,7 +12,8 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/targets CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
+target=${CARGO_TARGET_DIR:-$root/target}
+export CARGO_TARGET_DIR=$target/targets CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
 work=$CARGO_TARGET_DIR/scenario
 mkdir -p "$work"
 
@@ -23,6 +24,8 @@ export EBT_MODEL
 cargo build --quiet --release --locked -p scenario-host
 "$CARGO_TARGET_DIR/release/scenario-host" "$EBT_MODEL" > "$work/host.txt"
 
+# the compiler of the rest of the project, whatever is set below
+own=(env -u RUSTC -u RUSTDOC -u RUSTC_BOOTSTRAP -u CARGO_PROFILE_RELEASE_STRIP "PATH=$PATH" "CARGO_TARGET_DIR=$target")
 . ./env.sh
 build=(cargo build --quiet --release --locked -Zbuild-std=core)
 semihosting=(-display none -monitor none -serial none -chardev "stdio,id=out" -semihosting-config "enable=on,target=native,chardev=out")
@@ -56,6 +59,8 @@ export CARGO_PROFILE_RELEASE_STRIP=symbols
 cp "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$work/no-panic.wasm"
 "${build[@]}" -p ebt-wasm --target $wasm
 node "$root/core/embed/wasm/test.mjs" "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$work/no-panic.wasm" "$EBT_MODEL" "$work/host.txt"
+EBT_WASM=$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm "${own[@]}" \
+    cargo test --quiet --release --locked --manifest-path "$root/Cargo.toml" --workspace --test one_text
 
 printf '\n%-30s %10s %10s\n' program 'text, B' 'with model'
 for target in thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf aarch64-unknown-none; do

@@ -5,13 +5,14 @@ use core::fmt;
 use ebt_tokenizer::compact::CompactError;
 
 use crate::engine;
+use crate::packed::ReadError;
 
 /// Why a model, a prompt or a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
     /// The bytes are no packed model.
-    Model(engine::ReadError),
+    Model(ReadError),
     /// The packed model holds no tokenizer, so it cannot be given text.
     NoTokenizer,
     /// The tokenizer of the packed model, or a text for it.
@@ -56,8 +57,8 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-impl From<engine::ReadError> for Error {
-    fn from(error: engine::ReadError) -> Self {
+impl From<ReadError> for Error {
+    fn from(error: ReadError) -> Self {
         Self::Model(error)
     }
 }

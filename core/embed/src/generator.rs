@@ -1,11 +1,13 @@
 //! Model, tokenizer and session as one: a text is continued token by token.
 
-use ebt_core::random::{Purpose, Stream};
 use ebt_tokenizer::Special;
 use ebt_tokenizer::compact::{CompactError, CompactTokenizer, Streaming, Utf8Chunk};
 
-use crate::Error;
-use crate::engine::{self, Certificate, Continue, Model, Potential as _, Sampling, Session, StepReport, Think};
+use crate::engine::descent::{Certificate, Continue, Potential as _, StepReport};
+use crate::engine::{self, Session};
+use crate::error::Error;
+use crate::packed::Model;
+use crate::token_generator::{Delimiters, Settings, TokenGenerator};
 
 /// Extents; they fix the memory that a generator needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,15 +22,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { session: engine::Options::default(), prompt: 1024 }
     }
-}
-
-/// How tokens are thought of and drawn. The seed of both is `think.seed`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Settings {
-    /// The descent.
-    pub think: Think,
-    /// The draw.
-    pub sampling: Sampling,
 }
 
 /// A generated token.
@@ -50,7 +43,7 @@ pub struct Token<'g> {
 ///
 /// `'m` is how long the packed model is borrowed, `'a` the memory.
 pub struct Generator<'m, 'a> {
-    session: Session<'m, 'a>,
+    tokens: TokenGenerator<'m, 'a>,
     tokenizer: CompactTokenizer<'m>,
     stream: Streaming<'m>,
     /// Room for the tokens of one prompt.
@@ -60,17 +53,13 @@ pub struct Generator<'m, 'a> {
     /// Candidates computed together, and most steps.
     rows: usize,
     steps: usize,
-    begin: u32,
-    /// A token that belongs to the text, but was not observed yet.
-    pending: Option<u32>,
-    ended: bool,
 }
 
 /// Parts of a model that were read and checked.
 struct Parts<'m> {
     model: Model<'m>,
     tokenizer: CompactTokenizer<'m>,
-    begin: u32,
+    delimiters: Delimiters,
 }
 
 fn read(model: &[u8]) -> Result<Parts<'_>, Error> {
@@ -81,7 +70,8 @@ fn read(model: &[u8]) -> Result<Parts<'_>, Error> {
         return Err(Error::Vocabulary { tokenizer: tokens, model: places });
     }
     let begin = tokenizer.special(Special::Begin).ok_or(Error::NoBegin)?;
-    Ok(Parts { model, tokenizer, begin })
+    let delimiters = Delimiters { begin, end: tokenizer.special(Special::End) };
+    Ok(Parts { model, tokenizer, delimiters })
 }
 
 /// Bytes of the places for the tokens of a prompt.
@@ -109,7 +99,7 @@ impl<'m, 'a> Generator<'m, 'a> {
     ///
     /// What is wrong with the model, an option or the memory.
     pub fn new(model: &'m [u8], options: &Options, arena: &'a mut [u8]) -> Result<Self, Error> {
-        let Parts { model, tokenizer, begin } = read(model)?;
+        let Parts { model, tokenizer, delimiters } = read(model)?;
         let ids = prompt_bytes(options)?;
         let given = arena.len();
         let Some((ids, arena)) = arena.split_at_mut_checked(ids) else {
@@ -117,17 +107,16 @@ impl<'m, 'a> Generator<'m, 'a> {
             return Err(engine::Error::Arena { needed: session.saturating_add(ids), given }.into());
         };
         let ids = bytemuck::try_cast_slice_mut(ids).map_err(|_| engine::Error::Alignment)?;
-        let session = Session::new(model, &options.session, arena)?;
+        let tokens = TokenGenerator::new(Session::new(model, &options.session, arena)?, delimiters);
         let stream = tokenizer.stream();
         let Options { prompt, session: engine::Options { rows, steps, .. } } = *options;
-        Ok(Self { session, tokenizer, stream, ids, prompt, rows, steps, begin, pending: None, ended: false })
+        Ok(Self { tokens, tokenizer, stream, ids, prompt, rows, steps })
     }
 
     /// Back to the beginning of an empty text.
     pub fn reset(&mut self) {
-        self.session.reset();
+        self.tokens.reset();
         self.stream = self.tokenizer.stream();
-        (self.pending, self.ended) = (None, false);
     }
 
     /// Adds `text` to the text so far, whoever wrote that.
@@ -145,10 +134,7 @@ impl<'m, 'a> Generator<'m, 'a> {
             return Err(Error::Prompt { given: places, most: room });
         }
         let count = self.tokenizer.encode(text, self.ids)?;
-        self.catch_up()?;
-        self.session.observe(self.ids.get(..count).unwrap_or_default())?;
-        self.ended = false;
-        Ok(())
+        Ok(self.tokens.accept(self.ids.get(..count).unwrap_or_default())?)
     }
 
     /// Adds tokens to the text so far as they are, for example those of a text that is taken up again.
@@ -162,18 +148,16 @@ impl<'m, 'a> Generator<'m, 'a> {
                 return Err(CompactError::IdOutOfRange { id, vocabulary: self.tokenizer.vocabulary_size() }.into());
             }
         }
-        self.catch_up()?;
-        self.session.observe(ids)?;
+        self.tokens.accept(ids)?;
         for &id in ids {
             self.stream.push(id)?;
         }
-        self.ended = false;
         Ok(())
     }
 
     /// Thinks of the next token and draws it; none when the model ended the text, and from then on until more text is
     /// prompted. `on_step` sees every step of the descent and may cancel it. The draw is a function of the text so far and of
-    /// the settings alone.
+    /// the settings alone ([`TokenGenerator`]).
     ///
     /// # Errors
     ///
@@ -184,25 +168,12 @@ impl<'m, 'a> Generator<'m, 'a> {
         settings: &Settings,
         on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
     ) -> Result<Option<Token<'_>>, Error> {
-        if self.ended {
-            return Ok(None);
-        }
-        self.catch_up()?;
-        self.session.think(&settings.think, on_step)?;
-        let uniform = Stream::new(settings.think.seed, 0, Purpose::Sampling).uniform(self.session.position());
-        let ends = [Special::Begin, Special::End].map(|special| self.tokenizer.special(special));
-        // other special tokens, and numbers that are no token at all
         let tokenizer = self.tokenizer;
-        let banned = |id| tokenizer.token_bytes(id).is_none_or(<[u8]>::is_empty) && !ends.contains(&Some(id));
-        let drawn = self.session.sample(&settings.sampling, uniform, banned)?;
-        if ends.contains(&Some(drawn.id)) {
-            self.ended = true;
-            return Ok(None);
-        }
+        let spells = |id| tokenizer.token_bytes(id).is_some_and(|bytes| !bytes.is_empty());
+        let Some(drawn) = self.tokens.next(settings, spells, on_step)? else { return Ok(None) };
         let text = self.stream.push(drawn.id)?;
-        let bytes = self.tokenizer.token_bytes(drawn.id).unwrap_or_default();
-        self.pending = Some(drawn.id);
-        let certificate = self.session.certificate().ok_or(engine::Error::NoToken)?;
+        let bytes = tokenizer.token_bytes(drawn.id).unwrap_or_default();
+        let certificate = self.tokens.certificate().ok_or(engine::Error::NoToken)?;
         Ok(Some(Token { id: drawn.id, bytes, text, probability: drawn.probability, certificate }))
     }
 
@@ -213,7 +184,7 @@ impl<'m, 'a> Generator<'m, 'a> {
     ///
     /// Arrays that do not fit together, a landscape that the model does not have.
     pub fn energies(&mut self, landscape: usize, probabilities: &[f32], energies: &mut [f32]) -> Result<(), Error> {
-        let (vocabulary, landscapes) = (self.vocabulary(), self.session.model().config.landscapes);
+        let (vocabulary, landscapes) = (self.vocabulary(), self.tokens.session().model().config.landscapes);
         if landscape >= landscapes.min(self.steps) {
             let requirement = "must be one that a descent of this session reaches";
             return Err(engine::Error::Option { field: "landscape", requirement }.into());
@@ -230,7 +201,7 @@ impl<'m, 'a> Generator<'m, 'a> {
             let Some((p, rest)) = points.split_at_checked(n.saturating_mul(vocabulary)) else { break };
             let Some((e, after)) = left.split_at_mut_checked(n) else { break };
             let active = [true; TOGETHER];
-            self.session.potential(n)?.energy(landscape, p, active.get(..n).unwrap_or_default(), e);
+            self.tokens.session_mut().potential(n)?.energy(landscape, p, active.get(..n).unwrap_or_default(), e);
             (points, left) = (rest, after);
         }
         Ok(())
@@ -238,7 +209,7 @@ impl<'m, 'a> Generator<'m, 'a> {
 
     /// Extent `V` of distributions and logits.
     pub fn vocabulary(&self) -> usize {
-        self.session.model().config.vocab
+        self.tokens.session().model().config.vocab
     }
 
     /// What is left of the text when no token follows: U+FFFD if it ended inside a character, nothing otherwise.
@@ -248,23 +219,11 @@ impl<'m, 'a> Generator<'m, 'a> {
 
     /// Tokens of the text so far, the one that begins it included.
     pub fn position(&self) -> u64 {
-        self.session.position().saturating_add(u64::from(self.pending.is_some()))
+        self.tokens.position()
     }
 
     /// The tokenizer of the model.
     pub fn tokenizer(&self) -> &CompactTokenizer<'m> {
         &self.tokenizer
-    }
-
-    /// Observes what belongs to the text and was not observed: its beginning, the token drawn last.
-    fn catch_up(&mut self) -> Result<(), Error> {
-        if self.session.position() == 0 {
-            self.session.observe(&[self.begin])?;
-        }
-        if let Some(id) = self.pending {
-            self.session.observe(&[id])?;
-            self.pending = None;
-        }
-        Ok(())
     }
 }

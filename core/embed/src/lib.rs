@@ -30,30 +30,42 @@
 //! [`c`] is the same for C and every language that can call C (header `include/ebt.h`); `wasm/` is the same for
 //! JavaScript.
 //!
-//! **Features.** `std` (default) finds out at run time what the CPU can do. Without it the crate is `no_std` and links
-//! neither `std` nor `alloc`.
+//! Reading order: [`packed`] (the file that is used in place), [`engine`] (sessions: the network and the descent on lent
+//! memory), [`Generator`] (text in, text out), [`c`].
+//!
+//! **Features.** `std` (default) finds out at run time what the CPU can do; `pack` writes packed models. Without both the
+//! crate is `no_std` and links neither `std` nor `alloc`.
 //!
 //! **Stability.** Versions are semantic. Before 1.0 a minor version may change the interface, and says so; a patch never
 //! does. For C: the order and size of struct fields and the numbers of codes change with a minor version only, and
 //! [`c::ebt_version`] tells a program what it was linked with. A packed model names its format's version and is refused by
 //! programs that do not know it. What a seed generates may change with a minor version, and does not with a patch.
 
-#![cfg_attr(not(feature = "std"), no_std)]
-#![deny(unsafe_code)] // but for the boundary to C, where every block has its reason
+#![no_std]
+#![deny(unsafe_code)] // but for the boundary to C and the calls of kernels for a CPU that was detected (packed/kernel)
+
+#[cfg(feature = "pack")]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
 
 pub mod c;
-mod engine;
+pub mod engine;
 mod error;
 mod generator;
+pub mod packed;
+mod token_generator;
 
 pub use error::Error;
-pub use generator::{Generator, Options, Settings, Token};
+pub use generator::{Generator, Options, Token};
+pub use token_generator::{Delimiters, Settings, TokenGenerator};
 
 pub use ebt_tokenizer::compact::Utf8Chunk;
-pub use engine::{
-    Certificate, Choose, Continue, Error as EngineError, Noise, Options as SessionOptions, ReadError, Sampling,
-    StepReport, StepSize, Stop, Think, Tolerance,
+pub use engine::descent::{
+    Certificate, Choose, Continue, Noise, Sampling, StepReport, StepSize, Stop, Think, Tolerance,
 };
+pub use engine::{Error as EngineError, Options as SessionOptions};
+pub use packed::ReadError;
 
 /// The version of this crate, `major.minor.patch`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -3,8 +3,8 @@
 
 mod support;
 
+use ebt::packed::Storage;
 use ebt::{Continue, EngineError, Error, Generator, Options, Sampling, Settings, StepSize, Think};
-use ebt_core::packed::Storage;
 use ebt_tokenizer::compact::CompactTokenizer;
 use proptest::prelude::*;
 

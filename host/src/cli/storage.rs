@@ -1,7 +1,7 @@
 //! How the weights of a written file are stored.
 
+use ebt::packed;
 use ebt_core::model_file::Dtype;
-use ebt_core::packed;
 
 /// Storage of weights by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 
 use anyhow::{Result, anyhow, bail};
+use ebt::engine::Error;
+use ebt::engine::descent::{self, Think, Tolerance};
+use ebt::packed;
 use ebt_core::config::UpdateRule;
-use ebt_core::generate::Error;
-use ebt_core::generate::descent::{self, Think, Tolerance};
-use ebt_core::packed;
 
 /// More descent steps than this are refused: a run would not end.
 const MOST_STEPS: usize = 4096;
@@ -255,10 +255,11 @@ impl ThinkArgs {
     }
 }
 
-/// An error of a session that names the flag instead of the option.
-pub fn by_flag(error: Error) -> anyhow::Error {
-    let Error::Option { field, requirement } = error else { return error.into() };
-    let flag = match field {
+/// An error that names the flag, where it is that of a session and names an option.
+pub fn by_flag(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let error = error.into();
+    let Some(Error::Option { field, requirement }) = error.downcast_ref() else { return error };
+    let flag = match *field {
         "steps" => "--think",
         "candidates" | "rows" => "--candidates",
         "curvature" => "--curvature",
@@ -269,7 +270,7 @@ pub fn by_flag(error: Error) -> anyhow::Error {
         "tolerance.dissipation" => "--dissipation",
         _ if field.starts_with("step_size") => "--step-size",
         _ if field.starts_with("noise") => "--noise",
-        _ => return error.into(),
+        _ => return error,
     };
     anyhow!("{flag}: {requirement}")
 }

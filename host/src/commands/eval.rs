@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use ebt::engine::descent;
+use ebt::packed::Kernel;
 use ebt_core::compute::Backend;
-use ebt_core::generate::descent;
 use ebt_core::layer::Model;
-use ebt_core::packed::Kernel;
 use ebt_tokenizer::Tokenizer;
 use serde_json::{Value, json};
 
@@ -168,9 +168,9 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Kernel) -> Resul
     let threads = thread_count(args.device.threads)?;
     let input = input(&args.paths)?;
     let loaded = InferenceModel::load(Some(&args.model))?;
-    let tokenizer = loaded.tokenizer()?;
-    let text = input.tokens("validation", Split::Validation, tokenizer)?;
     let model = loaded.model()?;
+    let tokenizer = loaded.tokenizer(&model)?;
+    let text = input.tokens("validation", Split::Validation, &tokenizer)?;
     let name = format!("cpu {} ({})", model.storage.name(), kernel.name());
     if options.progress {
         tell(format_args!("device: {name}, {threads} threads, with a cache"));
@@ -180,12 +180,8 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Kernel) -> Resul
     let with = CachedEvaluation { candidates, choose, step_size, kernel, threads };
     // eight tokens take about the memory of a sequence's share
     let options = EvaluateOptions { batch: TOKENS * options.batch, ..options.clone() };
-    let result = evaluate_cached(&model, tokenizer, &text, &options, &with);
-    let result = result.map_err(|error| match error.downcast::<ebt_core::generate::Error>() {
-        Ok(error) => by_flag(error),
-        Err(error) => error,
-    })?;
-    Ok((result, name))
+    let result = evaluate_cached(&model, &tokenizer, &text, &options, &with);
+    Ok((result.map_err(by_flag)?, name))
 }
 
 /// A measurement that waits for its device; gives the device's name, too.

@@ -4,31 +4,25 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use ebt_core::compute::Backend;
-use ebt_core::layer::Model;
-use ebt_core::packed::Kernel;
+use anyhow::{Result, bail};
+use ebt::{Continue, Sampling, Settings, Think, TokenGenerator};
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
-use crate::cli::{Backend as Asked, Device, DeviceArgs, KernelName, ThinkArgs, Work, by_flag, write_json};
+use crate::certificate::{Certificate, CertificateFile, Certified, VERSION};
+use crate::cli::{KernelName, ThinkArgs, by_flag, write_json};
 use crate::file;
-use crate::generate::cached::{self, CachedOptions};
-use crate::generate::certificate::{Certificate, CertificateFile, Certified, VERSION};
-use crate::generate::{GenerateOptions, Generated, Stop, generate};
-use crate::inference::{InferenceModel, is_packed};
-use crate::model::{self, LoadedModel};
-use crate::run_config::Precision;
-use crate::sampling::Sampling;
+use crate::inference::{InferenceModel, Memory, delimiters, extents, spells};
 
 /// Continue a prompt.
 ///
 /// The prompt and what follows are written to standard output as they come, whole characters at a time. Generation ends
 /// after --tokens tokens, or when the model ends the document.
 ///
-/// On the processor, which is the default, what was read is kept, so a token costs the same wherever it stands; one
-/// thread computes. Packed models (`host export --packed`) are used in place. With --backend cuda or --gpu every token is
-/// predicted from the whole window again.
+/// What was read is kept, so a token costs the same wherever it stands; one thread of the processor computes. Packed
+/// models (`host export --packed`) are used in place. The same model, seed and settings give the same text here, in C, in
+/// a browser and on a phone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -57,8 +51,9 @@ pub struct Args {
     think: ThinkArgs,
     #[command(flatten)]
     output: OutputArgs,
-    #[command(flatten)]
-    place: PlaceArgs,
+    /// Instructions of the processor; the text does not depend on them
+    #[arg(long, value_enum, default_value_t = KernelName::Auto, value_name = "KERNEL")]
+    kernel: KernelName,
 }
 
 #[derive(Debug, clap::Args)]
@@ -66,16 +61,16 @@ pub struct Args {
 struct SamplingArgs {
     /// Divides the logits; 0 takes the most probable token every time
     #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
-    temperature: f64,
+    temperature: f32,
     /// Only the K most probable tokens; 0 = off
     #[arg(long, value_name = "K", default_value_t = 0)]
     top_k: usize,
     /// Only the most probable tokens that together reach probability P
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
-    top_p: f64,
+    top_p: f32,
     /// Only tokens with at least this share of the most probable token's probability; 0 = off
     #[arg(long, value_name = "P", default_value_t = 0.0, allow_negative_numbers = true)]
-    min_p: f64,
+    min_p: f32,
 }
 
 #[derive(Debug, clap::Args)]
@@ -96,111 +91,63 @@ impl OutputArgs {
     }
 }
 
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Where to compute")]
-struct PlaceArgs {
-    /// Instructions of the processor; the text does not depend on them
-    #[arg(long, value_enum, default_value_t = KernelName::Auto, value_name = "KERNEL")]
-    kernel: KernelName,
-    /// Numbers to compute with on a GPU
-    #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
-    precision: Precision,
-    /// Where to compute [default: the processor, unless --gpu or --precision needs a GPU]
-    #[arg(long, value_enum, value_name = "DEVICE")]
-    backend: Option<Asked>,
-    /// The GPU of this number in `host doctor` and no other device [default: the first that can be used]
-    #[arg(long, value_name = "N")]
-    gpu: Option<usize>,
-}
-
-impl PlaceArgs {
-    /// The processor, with the one thread that a token takes, unless a GPU or what only a GPU has is asked for.
-    fn choose(&self) -> Result<Device> {
-        let plain = matches!(self.precision, Precision::F32 | Precision::Auto);
-        match (self.backend, self.gpu) {
-            (None, None) if plain => Ok(Device::Cpu { threads: 1 }),
-            (backend, gpu) => {
-                let asked = DeviceArgs { backend: backend.unwrap_or_default(), gpu, threads: None };
-                Ok(asked.choose(self.precision)?.device)
-            }
-        }
-    }
+/// Why generation ended.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Stop {
+    /// The asked number of tokens was reached.
+    Length,
+    /// The model ended the document, or began the next one.
+    End,
 }
 
 /// Runs the command.
 ///
 /// # Errors
 ///
-/// Flags out of range, a file that cannot be read, and a device failure.
+/// Flags out of range, a file that cannot be read, and values that are not finite.
 pub fn run(args: Args) -> Result<()> {
     let s = &args.sampling;
     let sampling = Sampling { temperature: s.temperature, top_k: s.top_k, top_p: s.top_p, min_p: s.min_p };
-    sampling.validate()?;
+    sampling.validate().map_err(by_flag)?;
     let think = args.think.request(args.seed)?;
     if args.output.json && args.output.prints_certificate() {
         bail!("--certificate -: with --json, which is printed too, name a file");
     }
-    let kernel = args.place.kernel.kernel()?;
-    let device = args.place.choose()?;
-    if matches!(device, Device::Cpu { .. }) {
-        return on_processor(&args, sampling, think, kernel);
-    }
-    let flag = args.think.beyond_steps().or_else(|| args.output.certificate.as_ref().map(|_| "--certificate"));
-    if let Some(flag) = flag {
-        bail!("{flag} needs --backend cpu: on a GPU only the number of steps can be chosen");
-    }
-    let Some(path) = &args.model else {
-        bail!("{} needs --backend cpu: packed models are for the processor", crate::inference::SAMPLE_NAME);
-    };
-    if is_packed(path)? {
-        bail!("{} is a packed model and needs --backend cpu: packed models are for the processor", path.display());
-    }
-    let options = GenerateOptions { tokens: args.tokens, steps: think.steps, sampling, seed: args.seed };
-    let loaded = model::load(path)?;
-    let tokenizer = loaded.tokenizer().with_context(|| path.display().to_string())?;
-    device.lend(Generating { args: &args, options, loaded: &loaded, tokenizer })
-}
-
-fn on_processor(
-    args: &Args,
-    sampling: Sampling,
-    think: ebt_core::generate::descent::Think,
-    kernel: Kernel,
-) -> Result<()> {
+    let kernel = args.kernel.kernel()?;
     let certified = args.output.certificate.is_some();
-    let think = ebt_core::generate::descent::Think { certify: think.certify || certified, ..think };
+    let think = Think { certify: think.certify || certified, ..think };
     let loaded = InferenceModel::load(args.model.as_deref())?;
-    let tokenizer = loaded.tokenizer()?;
-    let config = loaded.model()?;
-    let backend = format!("cpu {} ({})", config.storage.name(), kernel.name());
-    let rule = args.think.update();
-    let options = CachedOptions { tokens: args.tokens, sampling, think, rule, kernel };
-    let mut out = Output::new(args, tokenizer)?;
-    let mut tokens = Vec::new();
-    let stop = cached::generate(&loaded, &args.prompt, &options, |token, certificate: Certificate| {
-        out.push(token)?;
-        if certified {
-            let bytes = tokenizer.token_bytes(token.id).unwrap_or_default();
-            let piece = String::from_utf8_lossy(bytes).into_owned();
-            tokens.push(Certified { id: token.id, piece, probability: token.probability as f32, certificate });
-        }
-        Ok(())
-    });
-    let stop = stop.map_err(|error| match error.downcast::<ebt_core::generate::Error>() {
-        Ok(error) => by_flag(error),
-        Err(error) => error,
-    })?;
-    let text = out.finish(stop, &loaded.name, &backend)?;
+    let model = loaded.model()?;
+    let tokenizer = loaded.tokenizer(&model)?;
+    let backend = format!("cpu {} ({})", model.storage.name(), kernel.name());
+    let extents = extents(&think, model.descent.steps);
+    let mut memory = Memory::of(&model.config, &extents)?;
+    let mut session = memory.session(model, &extents, kernel)?;
+    if let Some(rule) = args.think.update() {
+        session.dynamics_mut().update = rule;
+    }
+    let rule = session.dynamics_mut().update;
+    let mut generator = TokenGenerator::new(session, delimiters(&tokenizer)?);
+    generator.accept(&tokenizer.encode(&args.prompt)?)?;
+    let settings = Settings { think, sampling };
+    let mut out = Output::new(&args, &tokenizer)?;
+    let mut stop = Stop::Length;
+    for _ in 0..args.tokens {
+        let drawn = generator.next(&settings, |id| spells(&tokenizer, id), &mut |_| Continue::Go);
+        let (Some(drawn), Some(certificate)) = (drawn.map_err(by_flag)?, generator.certificate()) else {
+            stop = Stop::End;
+            break;
+        };
+        let bytes = tokenizer.token_bytes(drawn.id).unwrap_or_default();
+        let piece = String::from_utf8_lossy(bytes).into_owned();
+        let certificate = Certificate::from(&certificate);
+        out.push(Certified { id: drawn.id, piece, probability: drawn.probability, certificate })?;
+    }
+    let (text, tokens) = out.finish(stop, &loaded.name, &backend)?;
     let Some(path) = &args.output.certificate else { return Ok(()) };
-    let file = CertificateFile {
-        version: VERSION,
-        model: loaded.name.clone(),
-        rule: rule.unwrap_or(config.config.update),
-        think,
-        prompt: args.prompt.clone(),
-        text,
-        tokens,
-    };
+    let (model, prompt) = (loaded.name.clone(), args.prompt.clone());
+    let file = CertificateFile { version: VERSION, model, rule, think, prompt, text, tokens };
     if args.output.prints_certificate() {
         return Ok(write_json(&mut io::stdout().lock(), &file)?);
     }
@@ -217,7 +164,7 @@ struct Output<'a> {
     decoder: StreamDecoder,
     streams: bool,
     text: String,
-    tokens: Vec<Value>,
+    tokens: Vec<Certified>,
     started: Instant,
 }
 
@@ -233,7 +180,7 @@ impl<'a> Output<'a> {
         Ok(Self { args, decoder, streams, text: String::new(), tokens: Vec::new(), started: Instant::now() })
     }
 
-    fn push(&mut self, token: &Generated) -> Result<()> {
+    fn push(&mut self, token: Certified) -> Result<()> {
         let piece = self.decoder.push(token.id)?;
         self.text.push_str(piece);
         if self.streams {
@@ -241,19 +188,21 @@ impl<'a> Output<'a> {
             write!(out, "{piece}")?;
             out.flush()?;
         }
-        if self.args.output.json {
-            self.tokens.push(serde_json::to_value(token)?);
+        if self.args.output.json || self.args.output.certificate.is_some() {
+            self.tokens.push(token);
         }
         Ok(())
     }
 
-    /// The generated text.
-    fn finish(self, stop: Stop, model: &str, backend: &str) -> Result<String> {
+    /// The generated text, and its tokens where they are wanted.
+    fn finish(self, stop: Stop, model: &str, backend: &str) -> Result<(String, Vec<Certified>)> {
         let Self { args, decoder, streams, mut text, tokens, started } = self;
         let rest = decoder.finish();
         text.push_str(rest);
         let mut out = io::stdout().lock();
         if args.output.json {
+            let token =
+                |t: &Certified| json!({"id": t.id, "probability": t.probability, "energies": t.certificate.energies});
             let report = json!({
                 "model": model,
                 "prompt": args.prompt,
@@ -261,7 +210,7 @@ impl<'a> Output<'a> {
                 "stop": stop,
                 "seed": args.seed,
                 "backend": backend,
-                "tokens": tokens,
+                "tokens": tokens.iter().map(token).collect::<Vec<_>>(),
                 "seconds": started.elapsed().as_secs_f64(),
             });
             write_json(&mut out, &report)?;
@@ -269,30 +218,6 @@ impl<'a> Output<'a> {
             writeln!(out, "{rest}")?;
         }
         out.flush()?;
-        Ok(text)
-    }
-}
-
-/// A generation that waits for its device.
-struct Generating<'a> {
-    args: &'a Args,
-    options: GenerateOptions,
-    loaded: &'a LoadedModel,
-    tokenizer: &'a Tokenizer,
-}
-
-impl Work for Generating<'_> {
-    type Output = ();
-
-    fn run<B: Backend>(self, b: &B) -> Result<()> {
-        let Self { args, options, loaded, tokenizer } = self;
-        let weights = loaded.upload(b)?;
-        let model = Model { config: &loaded.config, layout: &loaded.layout, weights: &weights };
-        let mut out = Output::new(args, tokenizer)?;
-        let each = |token: &Generated| out.push(token);
-        let stop = generate(b, model, &loaded.objective, tokenizer, &args.prompt, &options, each)?;
-        let name = args.model.as_deref().map_or_else(String::new, |path| path.display().to_string());
-        out.finish(stop, &name, b.name())?;
-        Ok(())
+        Ok((text, tokens))
     }
 }

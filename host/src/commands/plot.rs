@@ -3,20 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use ebt_core::generate::Options;
-use ebt_core::generate::Session;
-use ebt_core::generate::descent::{Sampling, Think};
-use ebt_core::packed::Kernel;
-use ebt_core::random::{Purpose, Stream};
+use ebt::engine::Options;
+use ebt::packed::Kernel;
+use ebt::{Sampling, Settings, Think, TokenGenerator};
 use ebt_tokenizer::Tokenizer;
 
+use crate::certificate::CertificateFile;
 use crate::cli::{ThinkArgs, by_flag};
-use crate::generate::cached::extents;
-use crate::generate::certificate::CertificateFile;
-use crate::generate::prompt_tokens;
-use crate::inference::{InferenceModel, Memory};
+use crate::inference::{InferenceModel, Memory, delimiters, extents, spells};
 use crate::plot::landscape::{Landscape, rule_name};
-use crate::plot::trajectory::{self, Trajectory};
+use crate::plot::trajectory::{Recorder, Trajectory};
 use crate::plot::{Figure, Format};
 
 /// Draw how a model thinks: energies of descents, or the landscape that one descends on.
@@ -123,6 +119,7 @@ fn think(args: &Args) -> Result<Figure> {
     let think = Think { certify: true, ..asked };
     let model = InferenceModel::load(args.model.as_deref())?;
     let packed = model.model()?;
+    let tokenizer = model.tokenizer(&packed)?;
     if packed.config.kind == ebt_core::config::ModelKind::Transformer {
         bail!("{}: the model is a baseline transformer, which has no energy to draw", model.name);
     }
@@ -138,44 +135,44 @@ fn think(args: &Args) -> Result<Figure> {
     }
     let prompt = args.prompt.as_deref().unwrap_or_default();
     let title = title(prompt, rule_name(session.dynamics_mut().update));
-    session.observe(&prompt_tokens(model.tokenizer()?, prompt)?)?;
+    let mut generator = TokenGenerator::new(session, delimiters(&tokenizer)?);
+    generator.accept(&tokenizer.encode(prompt)?)?;
     let figure = match args.kind {
         Kind::Trajectory => {
-            let tokens = trajectories(&mut session, &think, args.tokens, model.tokenizer()?);
+            let tokens = trajectories(&mut generator, &think, args.tokens, &tokenizer);
             tokens.map(|tokens| Figure::Trajectories { title, tokens })
         }
         Kind::Landscape => {
-            let landscape = Landscape::around(&mut session, &think, args.resolution as usize, extents.rows);
+            let landscape = Landscape::around(generator.session_mut(), &think, args.resolution as usize, extents.rows);
             landscape.map(|landscape| {
                 let title = format!("{title}, landscape {}", landscape.landscape + 1);
                 Figure::Landscape { title, landscape: Box::new(landscape) }
             })
         }
     };
-    figure.map_err(|error| match error.downcast::<ebt_core::generate::Error>() {
-        Ok(error) => by_flag(error),
-        Err(error) => error,
-    })
+    figure.map_err(by_flag)
 }
 
-/// The next tokens, each the most probable one.
+/// The next tokens, each the most probable one, until the model ends the text.
 fn trajectories(
-    session: &mut Session<'_, '_>,
+    generator: &mut TokenGenerator<'_, '_>,
     think: &Think,
     count: u64,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<Trajectory>> {
     let greedy = Sampling { temperature: 0.0, ..Sampling::default() };
-    let draws = Stream::new(think.seed, 0, Purpose::Sampling);
-    (0..count)
-        .map(|i| {
-            let mut trajectory = trajectory::record(session, think, None)?;
-            let spells = |id: u32| tokenizer.token_bytes(id).is_some_and(|bytes| !bytes.is_empty());
-            let drawn = session.sample(&greedy, draws.uniform(i), |id| !spells(id))?;
-            let bytes = tokenizer.token_bytes(drawn.id).unwrap_or_default();
-            trajectory.piece = String::from_utf8_lossy(bytes).into_owned();
-            session.observe(&[drawn.id])?;
-            Ok(trajectory)
-        })
-        .collect()
+    let settings = Settings { think: *think, sampling: greedy };
+    let mut all = Vec::new();
+    for _ in 0..count {
+        let mut recorder = Recorder::new(think.candidates, false);
+        let drawn = generator.next(&settings, |id| spells(tokenizer, id), &mut |step| recorder.record(step))?;
+        let chosen = generator.certificate().map_or(0, |certificate| certificate.candidate);
+        let bytes = drawn.and_then(|drawn| tokenizer.token_bytes(drawn.id)).unwrap_or(b"(end)");
+        let piece = String::from_utf8_lossy(bytes).into_owned();
+        all.push(Trajectory { piece, candidates: recorder.candidates, chosen });
+        if drawn.is_none() {
+            break;
+        }
+    }
+    Ok(all)
 }

@@ -5,17 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
+use ebt::engine::descent::{Choose, StepSize, Think};
+use ebt::engine::{Options, Session};
+use ebt::packed::{Kernel, Model};
 use ebt_core::config::ModelKind;
-use ebt_core::generate::descent::{Choose, StepSize, Think};
-use ebt_core::generate::{Options, Session};
-use ebt_core::packed::{Kernel, Model};
 use ebt_core::random::{Purpose, Stream};
 use ebt_tokenizer::Tokenizer;
 
 use super::{EvaluateOptions, Evaluation, Losses, Progress, Window, chosen_windows, no_losses};
 use crate::data::Tokens;
-use crate::generate::cached::extents;
-use crate::inference::Memory;
+use crate::inference::{Memory, extents};
 use crate::model::check_vocabulary;
 
 /// What evaluation with a cache can do besides [`EvaluateOptions`], whose `batch` is the number of positions that are

@@ -5,12 +5,12 @@
 //! of the path). States count only up to a constant, so all are centred.
 
 use anyhow::{Result, bail};
+use ebt::engine::Session;
+use ebt::engine::descent::{Dynamics, Potential, Think};
 use ebt_core::config::{ModelKind, UpdateRule};
-use ebt_core::generate::Session;
-use ebt_core::generate::descent::{Dynamics, Potential, Think};
 use ebt_core::random::{Purpose, Stream};
 
-use super::trajectory::{self, States, Trajectory};
+use super::trajectory::{Recorder, Trajectory};
 
 /// A point `(a, b)` of the slice.
 pub type Point = (f64, f64);
@@ -81,8 +81,10 @@ impl Landscape {
         if session.model().config.kind == ModelKind::Transformer {
             bail!("the model is a baseline transformer: it has no energy to draw");
         }
-        let mut states = States::new();
-        let trajectory = trajectory::record(session, think, Some(&mut states))?;
+        let mut recorder = Recorder::new(think.candidates, true);
+        let chosen = session.think(think, &mut |step| recorder.record(step))?.candidate;
+        let trajectory = Trajectory { piece: String::new(), candidates: recorder.candidates, chosen };
+        let states = recorder.states.unwrap_or_default();
         let dynamics = *session.dynamics_mut();
         let (vocab, position) = (session.model().config.vocab, session.position().saturating_sub(1));
         let paths: Vec<Vec<Vec<f64>>> = (states.iter().enumerate())
@@ -91,7 +93,6 @@ impl Landscape {
                 std::iter::once(&start).chain(states).map(|y| centred(y)).collect()
             })
             .collect();
-        let chosen = trajectory.chosen;
         let Some((start, end)) = paths.get(chosen).and_then(|path| Some((path.first()?, path.last()?))) else {
             bail!("the descent took no step");
         };

@@ -1,10 +1,8 @@
 //! Energies of a token's candidates, step by step.
 
-use anyhow::Result;
-use ebt_core::generate::Session;
-use ebt_core::generate::descent::{Continue, StepReport, Think};
+use ebt::{Continue, StepReport};
 
-use crate::generate::certificate::Certified;
+use crate::certificate::Certified;
 
 /// One step of one candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,35 +40,33 @@ impl Trajectory {
     }
 }
 
-/// States of every candidate after every step, if they are wanted.
-pub(crate) type States = Vec<Vec<Vec<f32>>>;
+/// Sees the steps of one descent.
+#[derive(Debug)]
+pub struct Recorder {
+    /// Steps of every candidate.
+    pub candidates: Vec<Vec<Step>>,
+    /// Logits of every candidate after every step, if they are wanted.
+    pub states: Option<Vec<Vec<Vec<f32>>>>,
+}
 
-/// Thinks about the next token and records all candidates; `piece` is left empty.
-///
-/// # Errors
-///
-/// Those of the session.
-pub(crate) fn record(
-    session: &mut Session<'_, '_>,
-    think: &Think,
-    mut states: Option<&mut States>,
-) -> Result<Trajectory> {
-    let mut candidates = vec![Vec::new(); think.candidates];
-    if let Some(states) = &mut states {
-        **states = vec![Vec::new(); think.candidates];
+impl Recorder {
+    /// For a descent of as many candidates.
+    pub fn new(candidates: usize, states: bool) -> Self {
+        Self { candidates: vec![Vec::new(); candidates], states: states.then(|| vec![Vec::new(); candidates]) }
     }
-    let certificate = session.think(think, &mut |report: &StepReport<'_>| {
-        if let Some(steps) = candidates.get_mut(report.candidate) {
+
+    /// Records a step; the descent goes on.
+    pub fn record(&mut self, step: &StepReport<'_>) -> Continue {
+        if let Some(steps) = self.candidates.get_mut(step.candidate) {
             steps.push(Step {
-                landscape: report.landscape as u32,
-                before: f64::from(report.energy),
-                after: report.energy_after.map(f64::from),
+                landscape: step.landscape as u32,
+                before: f64::from(step.energy),
+                after: step.energy_after.map(f64::from),
             });
         }
-        if let Some(of) = states.as_mut().and_then(|states| states.get_mut(report.candidate)) {
-            of.push(report.logits.to_vec());
+        if let Some(of) = self.states.as_mut().and_then(|states| states.get_mut(step.candidate)) {
+            of.push(step.logits.to_vec());
         }
         Continue::Go
-    })?;
-    Ok(Trajectory { piece: String::new(), chosen: certificate.candidate, candidates })
+    }
 }

@@ -3,16 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
-use std::time::SystemTime;
 
-use ebt_tests::stand_in;
+use ebt_tests::program::root;
+use ebt_tests::{program, stand_in};
 use serde_json::Value;
-
-/// Root of the repository.
-pub fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
 
 /// An empty folder that keeps what is written into it until the next run.
 pub fn folder(name: &str) -> PathBuf {
@@ -24,7 +18,7 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// `host` where no GPU can be used: the driver, if there is one, hides them.
 pub fn without_gpu(arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(program::host());
     for variable in ["EBT_CUDA_LIBS", "EBT_CUDA_SYNC", "LD_LIBRARY_PATH"] {
         command.env_remove(variable);
     }
@@ -67,48 +61,4 @@ pub fn refused(command: &mut Command) -> String {
     let (_, err) = ends_with(1, command);
     assert_eq!(err.matches("error: ").count(), 1, "{command:?}: {err}");
     err
-}
-
-/// The binary of this build. Cargo builds it before the tests of a whole workspace; for those of this package alone it may
-/// be missing or older than its sources, and is built.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let own = std::env::current_exe().unwrap();
-        let profile = own.ancestors().nth(2).unwrap();
-        let binary = profile.join(format!("host{}", std::env::consts::EXE_SUFFIX));
-        let built = fs::metadata(&binary).and_then(|file| file.modified());
-        if built.map_or(true, |built| built < newest_source()) {
-            build(profile);
-        }
-        binary
-    })
-}
-
-fn build(profile: &Path) {
-    let name = match profile.file_name().unwrap().to_str().unwrap() {
-        "debug" => "dev",
-        name => name,
-    };
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    // the whole workspace, so that dependencies have the features they were built with
-    command.args(["build", "--workspace", "--bin", "host", "--locked", "--profile", name]).current_dir(root());
-    let output = command.env("CARGO_TARGET_DIR", profile.parent().unwrap()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn newest_source() -> SystemTime {
-    let root = root();
-    let mut waiting: Vec<_> =
-        ["core", "cuda", "tokenizer", "host"].map(|package| root.join(package).join("src")).into();
-    waiting.extend([root.join("cuda/kernels"), root.join("Cargo.lock")]);
-    let mut newest = SystemTime::UNIX_EPOCH;
-    while let Some(path) = waiting.pop() {
-        match fs::read_dir(&path) {
-            Ok(entries) => waiting.extend(entries.map(|entry| entry.unwrap().path())),
-            Err(_) => newest = newest.max(fs::metadata(&path).unwrap().modified().unwrap()),
-        }
-    }
-    newest
 }

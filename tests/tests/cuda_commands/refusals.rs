@@ -30,7 +30,6 @@ fn commands(out: &Path) -> Vec<Vec<&str>> {
     vec![
         vec!["train", "--backend", "cuda", "--out", out],
         vec!["eval", "--backend", "cuda", "--model", "no.ebt"],
-        vec!["generate", "--backend", "cuda", "--model", "no.ebt", "--prompt", ""],
         vec!["parity", "--backend", "cuda", CASE],
         vec!["bench", "product", "--backend", "cuda", "--size", "16"],
         TINY_BENCH.to_vec(),
@@ -89,7 +88,7 @@ fn with_a_number_of_no_device() {
 #[test]
 fn with_hardly_any_memory() {
     let out = folder("hardly_any_memory").join("run");
-    for arguments in commands(&out).iter().filter(|a| !matches!(a[0], "eval" | "generate")) {
+    for arguments in commands(&out).iter().filter(|a| a[0] != "eval") {
         let err = refused(on_stand_in(arguments).env("EBT_STAND_IN_MEMORY", "100000"));
         assert!(err.contains("out of memory: ") && err.contains("of 100000 free on cpusim"), "{arguments:?}: {err}");
     }

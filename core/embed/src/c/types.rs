@@ -2,7 +2,8 @@
 
 use core::ffi::{c_int, c_void};
 
-use crate::engine::{self, Choose, Noise, StepSize, Stop, Think, Tolerance};
+use crate::engine;
+use crate::engine::descent::{Certificate, Choose, Noise, StepReport, StepSize, Stop, Think, Tolerance};
 use crate::{Options, Sampling, Settings};
 
 /// Extents; they fix the memory that a generator needs. `ebt_options_default` fills in the usual ones.
@@ -269,8 +270,8 @@ impl CSettings {
     }
 }
 
-impl From<&engine::StepReport<'_>> for CStep {
-    fn from(s: &engine::StepReport<'_>) -> Self {
+impl From<&StepReport<'_>> for CStep {
+    fn from(s: &StepReport<'_>) -> Self {
         Self {
             position: s.position as u32,
             candidate: s.candidate as u32,
@@ -287,8 +288,8 @@ impl From<&engine::StepReport<'_>> for CStep {
     }
 }
 
-impl From<&engine::Certificate<'_>> for CCertificate {
-    fn from(c: &engine::Certificate<'_>) -> Self {
+impl From<&Certificate<'_>> for CCertificate {
+    fn from(c: &Certificate<'_>) -> Self {
         Self {
             position: c.position as u32,
             candidate: c.candidate as u32,

@@ -1,9 +1,9 @@
 //! What the tests of this package share.
 #![allow(dead_code, clippy::unwrap_used)]
 
+use ebt::packed::{self, Storage};
 use ebt_core::config::{Config, ModelKind};
 use ebt_core::objective::Objective;
-use ebt_core::packed::{self, Storage};
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
 

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use ebt::engine::descent::{Continue, Sampling, Think};
+use ebt::engine::{Options, Session};
+use ebt::packed::{self, FeedForward, Model, Storage, Swiglu};
 use ebt_core::compute::{Backend, Compute, Layout};
 use ebt_core::config::{Config, UpdateRule};
-use ebt_core::generate::descent::{Continue, Sampling, Think};
-use ebt_core::generate::{Options, Session};
 use ebt_core::objective::Objective;
-use ebt_core::packed::{self, FeedForward, Model, Storage, Swiglu};
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
 use serde::Serialize;

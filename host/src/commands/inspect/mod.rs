@@ -102,7 +102,7 @@ impl Row {
 pub fn run(args: Args) -> Result<()> {
     let path = model::locate(&args.path)?;
     let bytes = file::map(&path)?;
-    if bytes.starts_with(&ebt_core::packed::MAGIC) {
+    if bytes.starts_with(&ebt::packed::MAGIC) {
         return packed::run(&path.display().to_string(), &bytes, args.json);
     }
     let parsed = model_file::read(&bytes).with_context(|| path.display().to_string())?;

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
+use ebt::packed::{BlockCondition, ConditionOf, Defaults, FeedForward, Floats, Model, Swiglu, VERSION};
 use ebt_core::config::Config;
-use ebt_core::packed::{BlockCondition, ConditionOf, Defaults, FeedForward, Floats, Model, Swiglu, VERSION};
 use ebt_tokenizer::compact::CompactTokenizer;
 use serde::Serialize;
 

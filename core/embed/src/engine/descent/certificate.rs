@@ -1,0 +1,105 @@
+//! What a token comes with: the energies of its trajectory and what they prove.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a row stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// All steps asked for were taken.
+    Steps,
+    /// A step changed the energy by no more than the tolerance.
+    Energy,
+    /// The dissipation was within the tolerance.
+    Dissipation,
+    /// No step of the line search on the last landscape lowered the energy enough: stationary to rounding.
+    Stationary,
+}
+
+impl Stop {
+    pub(super) fn load(word: u32) -> Option<Self> {
+        match word {
+            1 => Some(Self::Steps),
+            2 => Some(Self::Energy),
+            3 => Some(Self::Dissipation),
+            4 => Some(Self::Stationary),
+            _ => None,
+        }
+    }
+
+    pub(super) fn store(stop: Option<Self>) -> u32 {
+        match stop {
+            None => 0,
+            Some(Self::Steps) => 1,
+            Some(Self::Energy) => 2,
+            Some(Self::Dissipation) => 3,
+            Some(Self::Stationary) => 4,
+        }
+    }
+}
+
+/// How one token was arrived at. Slices run over the steps of the chosen candidate.
+///
+/// Step `i` decreased the energy sufficiently where `energies_after[i] <= energies[i] - sufficient * (step_sizes[i] *
+/// dissipations[i])`; `alpha D` is what the energy loses to first order along the move: `alpha Var_P(G)` (mirror),
+/// `alpha |J G|^2` (logit), `<J G, Y - Y'>` for both where limits on a move are set, and `max(0, <G, P - P'>)`
+/// (probability, where the move does not vanish with `alpha`). With noise the promise is in expectation only.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Certificate<'a> {
+    /// Position in the sequence of the token this one follows.
+    pub position: usize,
+    /// Which candidate was kept.
+    pub candidate: usize,
+    /// Steps spent.
+    pub steps: usize,
+    /// Why it stopped.
+    pub stop: Stop,
+    /// Landscape of every step.
+    pub landscapes: &'a [u32],
+    /// Energy before every step (after its noise).
+    pub energies: &'a [f32],
+    /// Energy after every step on the same landscape; empty where it was not evaluated.
+    pub energies_after: &'a [f32],
+    /// Step size of every step; 0 where no trial was accepted.
+    pub step_sizes: &'a [f32],
+    /// Dissipation `D` of every step.
+    pub dissipations: &'a [f32],
+    /// Whether every step decreased the energy sufficiently; empty where it was not evaluated.
+    pub decreased: &'a [bool],
+    /// The constant `c` of sufficient decrease.
+    pub sufficient: f32,
+    /// Whether all steps did; none where it was not evaluated.
+    pub all_decreased: Option<bool>,
+    /// `alpha lambda_max` of every step; empty where it was not measured.
+    pub alpha_lambda: &'a [f32],
+    /// The largest of these (below 2: the linearised dynamics are stable).
+    pub largest_alpha_lambda: Option<f32>,
+    /// Final energies of all candidates; empty where they were not evaluated.
+    pub candidate_energies: &'a [f32],
+    /// Share of accepted Metropolis proposals (after adaptation, where there were any).
+    pub acceptance: Option<f32>,
+}
+
+impl Certificate<'_> {
+    /// That of a prediction that takes no descent.
+    pub(in crate::engine) fn without_descent(position: usize) -> Self {
+        Self {
+            position,
+            candidate: 0,
+            steps: 0,
+            stop: Stop::Steps,
+            landscapes: &[],
+            energies: &[],
+            energies_after: &[],
+            step_sizes: &[],
+            dissipations: &[],
+            decreased: &[],
+            sufficient: 0.0,
+            all_decreased: None,
+            alpha_lambda: &[],
+            largest_alpha_lambda: None,
+            candidate_energies: &[],
+            acceptance: None,
+        }
+    }
+}

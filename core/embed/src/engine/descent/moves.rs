@@ -1,0 +1,110 @@
+//! How a row moves (SPEC of the update rules) and what its energy loses by it to first order.
+//!
+//! With `m = <P, G>`: direction `d = G` (probability, mirror) or `J G = P (G - m)` (logit), and
+//! `Y' = clamp(from - clamp(alpha d, max_change), absolute) / sharpen` with `from = P` (probability) or `Y`.
+
+use super::dynamics::{Dynamics, Limits};
+use crate::engine::math::{exp, maximum, softmax, sum1, sum2, sum3};
+use ebt_core::config::UpdateRule;
+
+/// `x` limited to `|x| <= bound`; NaN stays NaN.
+#[inline(always)]
+fn bounded(x: f32, bound: f32) -> f32 {
+    let x = if x > bound { bound } else { x };
+    if x < -bound { -bound } else { x }
+}
+
+/// One row's move from `(Y, P)` with gradient `G`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    rule: UpdateRule,
+    alpha: f32,
+    mean: f32,
+    centre: f32,
+    max_change: f32,
+    absolute: f32,
+    inverse_sharpen: f32,
+    limited: bool,
+}
+
+impl Move {
+    /// The move of size `alpha`; `mean = <P, G>`.
+    pub fn new(dynamics: &Dynamics, alpha: f32, mean: f32) -> Self {
+        let off = |x: f32| if x > 0.0 { x } else { f32::INFINITY };
+        let l = dynamics.limits;
+        Self {
+            rule: dynamics.update,
+            alpha,
+            mean,
+            centre: 0.0,
+            max_change: off(l.max_change),
+            absolute: off(l.absolute),
+            inverse_sharpen: 1.0 / l.sharpen,
+            limited: l != Limits::default(),
+        }
+    }
+
+    /// The mean of a Metropolis proposal: the same move without the bound on `|Y'|`, which proposals are tested against,
+    /// and for `mirror` along `G - mean(G)`: the same distribution, but no common shift that cannot be undone.
+    pub fn proposal(self, g: &[f32]) -> Self {
+        Self { absolute: f32::INFINITY, centre: sum1(g, |g| g) / g.len().max(1) as f32, ..self }
+    }
+
+    /// The bound on `|Y'|`; infinite where there is none.
+    pub fn bound(&self) -> f32 {
+        self.absolute
+    }
+
+    /// One element of the next state.
+    #[inline(always)]
+    pub fn next(&self, y: f32, p: f32, g: f32) -> f32 {
+        let (from, d) = match self.rule {
+            UpdateRule::Probability => (p, g),
+            UpdateRule::Mirror => (y, g - self.centre),
+            UpdateRule::Logit => (y, p * (g - self.mean)),
+        };
+        bounded(from - bounded(d * self.alpha, self.max_change), self.absolute) * self.inverse_sharpen
+    }
+
+    /// `Y <- Y'`, elementwise.
+    pub fn advance(&self, y: &mut [f32], p: &[f32], g: &[f32]) {
+        y.iter_mut().zip(p).zip(g).for_each(|((y, &p), &g)| *y = self.next(*y, p, g));
+    }
+
+    /// `D` of the move for mirror and logit, given the state before it; none for probability.
+    ///
+    /// Without limits `Var_P(G)` and `|J G|^2`; with limits `<J G, Y - Y'> / alpha`, which is the same where no limit is
+    /// met, and not below 0.
+    pub fn dissipation(&self, y: &[f32], p: &[f32], g: &[f32]) -> Option<f32> {
+        let m = self.mean;
+        match self.rule {
+            UpdateRule::Probability => None,
+            _ if self.limited => {
+                let drop = sum3(y, p, g, |y, p, g| p * (g - m) * (y - self.next(y, p, g)));
+                Some(if drop < 0.0 { 0.0 } else { drop / self.alpha })
+            }
+            UpdateRule::Mirror => Some(sum2(p, g, |p, g| p * (g - m) * (g - m))),
+            UpdateRule::Logit => Some(sum2(p, g, |p, g| (p * (g - m)) * (p * (g - m)))),
+        }
+    }
+
+    /// `D` of the move for probability, between the distributions before and after: `max(0, <G, P - P'>) / alpha`.
+    pub fn dissipation_between(&self, p: &[f32], next: &[f32], g: &[f32]) -> f32 {
+        let drop = sum3(p, next, g, |p, q, g| g * (p - q));
+        if drop < 0.0 { 0.0 } else { drop / self.alpha }
+    }
+
+    /// Moves `(Y, P)` in place; gives `(D, log-sum-exp of Y')`.
+    pub fn make(&self, y: &mut [f32], p: &mut [f32], g: &[f32]) -> (f32, f32) {
+        let before = self.dissipation(y, p, g);
+        self.advance(y, p, g);
+        let dissipation = before.unwrap_or_else(|| {
+            // P' a first time, against P
+            let shift = maximum(y);
+            let inverse = 1.0 / sum1(y, |y| exp(y - shift));
+            let drop = sum3(y, p, g, |y, p, g| g * (p - exp(y - shift) * inverse));
+            if drop < 0.0 { 0.0 } else { drop / self.alpha }
+        });
+        (dissipation, softmax(y, p))
+    }
+}

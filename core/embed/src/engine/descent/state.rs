@@ -1,0 +1,171 @@
+//! The buffers of a descent, and what is read from them after a run.
+
+use super::certificate::{Certificate, Stop};
+use super::lanczos::MOST_PRODUCTS;
+use super::row::{Row, WORDS};
+use crate::engine::arena::Carver;
+use crate::engine::slices::row_of;
+use crate::engine::{Error, Options};
+
+/// What every step of every row was, `(rows, capacity)`.
+#[derive(Debug)]
+pub(super) struct Trajectories<'a> {
+    /// Landscape of every step `(capacity)`.
+    pub landscapes: &'a mut [u32],
+    pub energies: &'a mut [f32],
+    pub after: &'a mut [f32],
+    pub sizes: &'a mut [f32],
+    pub dissipations: &'a mut [f32],
+    pub alpha_lambda: &'a mut [f32],
+    pub decreased: &'a mut [bool],
+}
+
+/// What a finished run was, for reading its results.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finished {
+    pub positions: usize,
+    pub candidates: usize,
+    pub sufficient: f32,
+    pub after: bool,
+    pub measured: bool,
+}
+
+/// State of a descent on at most `rows` rows: `3 V` numbers a row, `6 V` with trial states, `7 V` with curvature.
+#[derive(Debug)]
+pub struct Descent<'a> {
+    pub(super) vocab: usize,
+    pub(super) most_rows: usize,
+    pub(super) capacity: usize,
+    pub(super) trials: bool,
+    pub(super) curvature: bool,
+    /// `Y`, `P`, `G`, each `(rows, V)`.
+    pub(super) y: &'a mut [f32],
+    pub(super) p: &'a mut [f32],
+    pub(super) g: &'a mut [f32],
+    /// Trial state, its distribution and gradient; vectors of the Lanczos iteration.
+    pub(super) trial_y: &'a mut [f32],
+    pub(super) trial_p: &'a mut [f32],
+    pub(super) trial_g: &'a mut [f32],
+    /// `H u`.
+    pub(super) hu: &'a mut [f32],
+    /// Tridiagonal matrices `(rows, MOST_PRODUCTS)`.
+    pub(super) diagonal: &'a mut [f32],
+    pub(super) off_diagonal: &'a mut [f32],
+    pub(super) rows: &'a mut [u32],
+    pub(super) energies: &'a mut [f32],
+    pub(super) mask: &'a mut [bool],
+    /// By position: where it is, and the candidate kept.
+    pub(super) positions: &'a mut [u32],
+    pub(super) chosen: &'a mut [u32],
+    pub(super) trajectories: Trajectories<'a>,
+    pub(super) finished: Option<Finished>,
+}
+
+impl<'a> Descent<'a> {
+    /// Carves the buffers for `rows` candidate rows over a vocabulary.
+    ///
+    /// # Errors
+    ///
+    /// Those of the carver, and options out of their range.
+    pub fn carve(carver: &mut Carver<'a>, rows: usize, vocab: usize, options: &Options) -> Result<Self, Error> {
+        options.validate()?;
+        let trials = options.trials || options.curvature;
+        let (tried, bent) = (if trials { rows } else { 0 }, if options.curvature { rows } else { 0 });
+        let steps = options.steps;
+        Ok(Self {
+            vocab,
+            most_rows: rows,
+            capacity: steps,
+            trials,
+            curvature: options.curvature,
+            y: carver.matrix(rows, vocab)?,
+            p: carver.matrix(rows, vocab)?,
+            g: carver.matrix(rows, vocab)?,
+            trial_y: carver.matrix(tried, vocab)?,
+            trial_p: carver.matrix(tried, vocab)?,
+            trial_g: carver.matrix(tried, vocab)?,
+            hu: carver.matrix(bent, vocab)?,
+            diagonal: carver.matrix(bent, MOST_PRODUCTS)?,
+            off_diagonal: carver.matrix(bent, MOST_PRODUCTS)?,
+            rows: carver.words(rows.checked_mul(WORDS).ok_or(Error::Size { what: "the rows" })?)?,
+            energies: carver.floats(rows)?,
+            mask: carver.flags(rows)?,
+            positions: carver.words(rows)?,
+            chosen: carver.words(rows)?,
+            trajectories: Trajectories {
+                landscapes: carver.words(steps)?,
+                energies: carver.matrix(rows, steps)?,
+                after: carver.matrix(rows, steps)?,
+                sizes: carver.matrix(rows, steps)?,
+                dissipations: carver.matrix(rows, steps)?,
+                alpha_lambda: carver.matrix(bent, steps)?,
+                decreased: carver.flags(rows.checked_mul(steps).ok_or(Error::Size { what: "the rows" })?)?,
+            },
+            finished: None,
+        })
+    }
+
+    /// Where the results of position `index` of the last finished run lie: `(row, candidate, run)`.
+    fn found(&self, index: usize) -> Option<(usize, usize, Finished)> {
+        let finished = self.finished.filter(|f| index < f.positions)?;
+        let candidate = *self.chosen.get(index)? as usize;
+        Some((index.checked_mul(finished.candidates)?.checked_add(candidate)?, candidate, finished))
+    }
+
+    pub(super) fn row(&self, r: usize) -> Option<Row> {
+        self.rows.as_chunks::<WORDS>().0.get(r).map(Row::load)
+    }
+
+    /// Final state `Y (V)` of position `index` of the last run; empty where there is none.
+    pub fn logits(&self, index: usize) -> &[f32] {
+        self.found(index).map_or(&[], |(r, _, _)| row_of(self.y, r, self.vocab))
+    }
+
+    /// `softmax` of [`Self::logits`].
+    pub fn probabilities(&self, index: usize) -> &[f32] {
+        self.found(index).map_or(&[], |(r, _, _)| row_of(self.p, r, self.vocab))
+    }
+
+    /// Log-sum-exp of [`Self::logits`].
+    pub fn log_sum_exp(&self, index: usize) -> Option<f32> {
+        self.row(self.found(index)?.0).map(|row| row.lse)
+    }
+
+    /// Certificate of position `index` of the last run; none where it was cancelled or failed.
+    pub fn certificate(&self, index: usize) -> Option<Certificate<'_>> {
+        let (r, candidate, finished) = self.found(index)?;
+        let row = self.row(r)?;
+        let steps = row.steps as usize;
+        let t = &self.trajectories;
+        let start = r.checked_mul(self.capacity)?;
+        let range = start..start.checked_add(steps)?;
+        let column = |all, there| part(all, range.clone(), there);
+        let decreased = part(t.decreased, range.clone(), finished.after);
+        let alpha_lambda = column(t.alpha_lambda, finished.measured);
+        let first = r.saturating_sub(candidate);
+        let group = first..first.saturating_add(finished.candidates);
+        Some(Certificate {
+            position: *self.positions.get(index)? as usize,
+            candidate,
+            steps,
+            stop: row.stop.unwrap_or(Stop::Steps),
+            landscapes: t.landscapes.get(..steps).unwrap_or_default(),
+            energies: column(t.energies, true),
+            energies_after: column(t.after, finished.after),
+            step_sizes: column(t.sizes, true),
+            dissipations: column(t.dissipations, true),
+            decreased,
+            sufficient: finished.sufficient,
+            all_decreased: finished.after.then(|| decreased.iter().all(|d| *d)),
+            alpha_lambda,
+            largest_alpha_lambda: alpha_lambda.iter().copied().reduce(f32::max),
+            candidate_energies: part(self.energies, group, finished.after || finished.candidates > 1),
+            acceptance: row.adapt.rate(),
+        })
+    }
+}
+
+/// A part of a column, where it was filled.
+fn part<T>(all: &[T], range: core::ops::Range<usize>, there: bool) -> &[T] {
+    if there { all.get(range).unwrap_or_default() } else { &[] }
+}

@@ -1,0 +1,241 @@
+//! What is asked for: how long, how carefully and from how many starts a token is thought about.
+
+use serde::{Deserialize, Serialize};
+
+use super::lanczos::MOST_PRODUCTS;
+use super::state::Descent;
+use crate::engine::Error;
+
+/// Step sizes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepSize {
+    /// The model's own.
+    #[default]
+    Model,
+    /// This one.
+    Fixed(f32),
+    /// Backtracking (Armijo, Pacific J. Math. 16, 1966), row by row and on the landscape of the step, until
+    /// `E' <= E - decrease alpha D`. A row that finds no such step keeps its state.
+    Armijo {
+        /// First trial of the first step; 0 = the model's step size.
+        start: f32,
+        /// The constant `c` of sufficient decrease.
+        decrease: f32,
+        /// Factor of a refused step size.
+        shrink: f32,
+        /// Factor of the next step's first trial where the first trial held, 1 to 2 (1.1 and more to recover).
+        grow: f32,
+        /// Refused trials after the first before a row gives up.
+        most_halvings: u32,
+    },
+    /// `alpha = c / lambda_max` of the linearised step (stable below `c = 2`); the model's step size where
+    /// `lambda_max <= 0`.
+    Curvature {
+        /// The product `alpha lambda_max` wanted.
+        c: f32,
+        /// Hessian-vector products a step.
+        iterations: usize,
+    },
+}
+
+impl StepSize {
+    /// Backtracking with the usual constants.
+    pub const ARMIJO: Self = Self::Armijo { start: 0.0, decrease: 1e-4, shrink: 0.5, grow: 1.5, most_halvings: 20 };
+}
+
+/// Noise of the dynamics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Noise {
+    /// Deterministic.
+    #[default]
+    None,
+    /// `Y += sigma xi` before the energy of every step: the training recipe.
+    Langevin {
+        /// Standard deviation.
+        sigma: f32,
+    },
+    /// The same at `sigma = sqrt(2 alpha tau)`: unadjusted Langevin dynamics at temperature `tau`.
+    Temperature {
+        /// Temperature, in units of energy.
+        tau: f32,
+    },
+    /// Metropolis-adjusted steps on the last landscape (earlier landscapes are descended without noise).
+    Metropolis {
+        /// Temperature, in units of energy.
+        tau: f32,
+        /// Transitions during which the step size is adapted to acceptance 0.574; 0 = never.
+        warm_up: u32,
+    },
+}
+
+/// When a row stops early. Only steps on the last landscape can end a descent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tolerance {
+    /// Stop when a step changed the energy by no more than this; 0 = off.
+    pub energy: f32,
+    /// Stop when the dissipation `D` was no more than this; 0 = off.
+    pub dissipation: f32,
+    /// Never stop before this many steps.
+    pub min_steps: usize,
+}
+
+/// Which of several candidates is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choose {
+    /// The least final energy.
+    #[default]
+    Energy,
+    /// The largest drop from the initial to the final state, both on the last landscape reached.
+    Drop,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Think {
+    /// Most descent steps; 0 = the model's own number.
+    pub steps: usize,
+    /// Step sizes.
+    pub step_size: StepSize,
+    /// Noise.
+    pub noise: Noise,
+    /// Early stopping.
+    pub tolerance: Tolerance,
+    /// Starts of every position; one is kept.
+    pub candidates: usize,
+    /// Which.
+    pub choose: Choose,
+    /// Whether the energy after every step is evaluated, so that the certificate says whether it decreased.
+    pub certify: bool,
+    /// Hessian-vector products a step to measure `alpha lambda_max` with; 0 = not measured.
+    pub curvature: usize,
+    /// Seed of all noise.
+    pub seed: u64,
+}
+
+impl Default for Think {
+    fn default() -> Self {
+        Self {
+            steps: 0,
+            step_size: StepSize::Model,
+            noise: Noise::None,
+            tolerance: Tolerance::default(),
+            candidates: 1,
+            choose: Choose::Energy,
+            certify: false,
+            curvature: 0,
+            seed: 0,
+        }
+    }
+}
+
+impl Think {
+    /// Hessian-vector products a step.
+    pub(super) fn products(&self) -> usize {
+        match self.step_size {
+            StepSize::Curvature { iterations, .. } => iterations.max(self.curvature),
+            _ => self.curvature,
+        }
+    }
+
+    /// The constant of sufficient decrease that certificates use.
+    pub(super) fn sufficient(&self) -> f32 {
+        match self.step_size {
+            StepSize::Armijo { decrease, .. } => decrease,
+            _ => 1e-4,
+        }
+    }
+
+    /// Whether every step's energy afterwards is evaluated.
+    pub(super) fn evaluates_after(&self) -> bool {
+        self.certify
+            || self.tolerance.energy > 0.0
+            || (self.candidates > 1 && self.tolerance.dissipation > 0.0)
+            || matches!(self.step_size, StepSize::Armijo { .. })
+            || matches!(self.noise, Noise::Metropolis { .. })
+    }
+
+    /// Refuses what cannot be run.
+    ///
+    /// # Errors
+    ///
+    /// The first field out of its range.
+    pub fn validate(&self) -> Result<(), Error> {
+        let positive = |field, x: f32| {
+            let fine = x.is_finite() && x > 0.0;
+            if fine { Ok(()) } else { Err(Error::Option { field, requirement: "must be finite and positive" }) }
+        };
+        let not_negative = |field, x: f32| {
+            let fine = x.is_finite() && x >= 0.0;
+            if fine { Ok(()) } else { Err(Error::Option { field, requirement: "must be finite and not negative" }) }
+        };
+        match self.step_size {
+            StepSize::Model => {}
+            StepSize::Fixed(x) => positive("step_size.fixed", x)?,
+            StepSize::Armijo { start, decrease, shrink, grow, .. } => {
+                not_negative("step_size.armijo.start", start)?;
+                let between =
+                    |field, fine, requirement| if fine { Ok(()) } else { Err(Error::Option { field, requirement }) };
+                between("step_size.armijo.decrease", decrease > 0.0 && decrease < 1.0, "must lie between 0 and 1")?;
+                between("step_size.armijo.shrink", shrink > 0.0 && shrink < 1.0, "must lie between 0 and 1")?;
+                between("step_size.armijo.grow", (1.0..=2.0).contains(&grow), "must lie between 1 and 2")?;
+            }
+            StepSize::Curvature { c, .. } => positive("step_size.curvature.c", c)?,
+        }
+        match self.noise {
+            Noise::None => {}
+            Noise::Langevin { sigma } => not_negative("noise.langevin.sigma", sigma)?,
+            Noise::Temperature { tau } => positive("noise.temperature.tau", tau)?,
+            Noise::Metropolis { tau, .. } => positive("noise.metropolis.tau", tau)?,
+        }
+        let paired = matches!(self.noise, Noise::Temperature { .. } | Noise::Metropolis { .. });
+        if paired && !matches!(self.step_size, StepSize::Model | StepSize::Fixed(_)) {
+            let requirement = "a temperature needs step sizes that do not depend on the state: `model` or `fixed`";
+            return Err(Error::Option { field: "step_size", requirement });
+        }
+        if matches!(self.noise, Noise::Metropolis { .. }) {
+            let t = self.tolerance;
+            if t.energy > 0.0 || t.dissipation > 0.0 {
+                let requirement = "must be 0 with Metropolis steps: stopping early would bias what is sampled";
+                return Err(Error::Option { field: "tolerance", requirement });
+            }
+            if self.curvature > 0 {
+                let requirement = "must be 0 with Metropolis steps";
+                return Err(Error::Option { field: "curvature", requirement });
+            }
+        }
+        not_negative("tolerance.energy", self.tolerance.energy)?;
+        not_negative("tolerance.dissipation", self.tolerance.dissipation)?;
+        if !(1..=65_535).contains(&self.candidates) {
+            return Err(Error::Option { field: "candidates", requirement: "must lie between 1 and 65535" });
+        }
+        let asks = matches!(self.step_size, StepSize::Curvature { .. });
+        if self.products() > MOST_PRODUCTS || (asks && self.products() == 0) {
+            let requirement = "the number of Hessian-vector products a step must lie between 1 and 32";
+            return Err(Error::Option { field: "curvature", requirement });
+        }
+        Ok(())
+    }
+
+    /// Refuses what the memory was not carved for.
+    pub(super) fn fits(&self, steps: usize, descent: &Descent<'_>) -> Result<(), Error> {
+        if steps == 0 || steps > descent.capacity {
+            return Err(Error::Option { field: "steps", requirement: "must lie between 1 and the session's `steps`" });
+        }
+        let trials =
+            matches!(self.step_size, StepSize::Armijo { .. }) || matches!(self.noise, Noise::Metropolis { .. });
+        if trials && !descent.trials {
+            let requirement = "backtracking and Metropolis tests need a session with `trials`";
+            return Err(Error::Option { field: "trials", requirement });
+        }
+        if self.products() > 0 && !descent.curvature {
+            let requirement = "lambda_max needs a session with `curvature`";
+            return Err(Error::Option { field: "curvature", requirement });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! The one error type of inference; it owns no memory.
+
+use ebt_core::fault::Fault;
+
+/// Why a session, an option or a computation was refused.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A model that cannot be built.
+    #[error("configuration field `{}`: {}", .0.field, .0.problem)]
+    Config(Fault),
+    /// An option that cannot be run.
+    #[error("option `{field}`: {requirement}")]
+    Option {
+        /// The field, dotted (`step_size.shrink`).
+        field: &'static str,
+        /// What would be right.
+        requirement: &'static str,
+    },
+    /// The memory lent is too small.
+    #[error("the arena holds {given} bytes and {needed} are needed")]
+    Arena {
+        /// Bytes that would do.
+        needed: usize,
+        /// Bytes lent.
+        given: usize,
+    },
+    /// The memory lent does not start at a multiple of four.
+    #[error("the arena must start at an address that is a multiple of 4")]
+    Alignment,
+    /// A size that does not fit in the address space of this machine.
+    #[error("{what} does not fit in the address space of this machine")]
+    Size {
+        /// What was to be stored.
+        what: &'static str,
+    },
+    /// A token id outside the vocabulary.
+    #[error("token id {id} is outside the vocabulary of {vocabulary}")]
+    Token {
+        /// The id.
+        id: u32,
+        /// Vocabulary size.
+        vocabulary: usize,
+    },
+    /// Arrays whose shapes do not fit together.
+    #[error("{what}: expected {expected}, got {given}")]
+    Shape {
+        /// Which extent.
+        what: &'static str,
+        /// Needed.
+        expected: usize,
+        /// Found.
+        given: usize,
+    },
+    /// A value that is not finite where one must be.
+    #[error("{what} of position {position} is not finite at descent step {step}")]
+    NotFinite {
+        /// Which quantity.
+        what: &'static str,
+        /// Position in the sequence.
+        position: usize,
+        /// Step of the descent, from 0.
+        step: usize,
+    },
+    /// A logit that no token can be drawn with.
+    #[error("the logit of token {id} is not a number or infinite")]
+    Logit {
+        /// The token.
+        id: u32,
+    },
+    /// No token has a positive probability and is allowed.
+    #[error("no token may be generated: all are banned or have probability zero")]
+    NoToken,
+    /// The caller's callback stopped the descent.
+    #[error("cancelled by the caller after a descent step")]
+    Cancelled,
+}

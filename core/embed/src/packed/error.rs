@@ -1,0 +1,83 @@
+//! Why bytes are not a packed model.
+
+use core::fmt;
+
+use super::VERSION;
+use ebt_core::fault::Fault;
+
+/// Why bytes were refused.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ReadError {
+    /// The bytes do not begin with the signature.
+    Foreign,
+    /// Another version of the format.
+    Version {
+        /// Version found.
+        found: u32,
+    },
+    /// There are fewer bytes than the file had.
+    CutShort {
+        /// Bytes found.
+        found: u64,
+        /// Bytes of the whole file.
+        whole: u64,
+    },
+    /// Bytes follow the end of the model.
+    TooLong {
+        /// How many.
+        extra: u64,
+    },
+    /// The checksum does not match.
+    Checksum,
+    /// A field of the header cannot be read.
+    Header {
+        /// Which.
+        field: &'static str,
+    },
+    /// The configuration cannot describe a model.
+    Config(Fault),
+    /// The sections do not have the length that the configuration asks for.
+    Sections,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Foreign => {
+                f.write_str("this is not a packed model: it does not begin with the signature of packed models")
+            }
+            ReadError::Version { found } => {
+                write!(f, "format version {found} cannot be read: this program reads version {VERSION}")
+            }
+            ReadError::CutShort { found, whole } => {
+                write!(f, "the packed model was cut short: {found} bytes are left of {whole}")
+            }
+            ReadError::TooLong { extra } => write!(f, "{extra} bytes follow the end of the packed model"),
+            ReadError::Checksum => f.write_str("the checksum does not match: the packed model is damaged"),
+            ReadError::Header { field } => write!(f, "{field} in the header of the packed model cannot be read"),
+            ReadError::Config(fault) => {
+                // no number is printed: floating-point formatting is much code
+                write!(f, "configuration field `{}` of the packed model: {}", fault.field, fault.problem.rule())
+            }
+            ReadError::Sections => {
+                f.write_str("the packed model does not hold as many bytes as its configuration asks for")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ReadError {}
+
+impl From<Fault> for ReadError {
+    fn from(fault: Fault) -> Self {
+        ReadError::Config(fault)
+    }
+}
+
+#[cfg(feature = "pack")]
+impl From<ReadError> for ebt_core::error::Error {
+    fn from(error: ReadError) -> Self {
+        let message = alloc::string::ToString::to_string(&error);
+        ebt_core::error::Error::Format { what: "packed model", message }
+    }
+}
