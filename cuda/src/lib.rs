@@ -1,33 +1,24 @@
 //! CUDA backend: [`ebt_core::compute::Compute`] and [`ebt_core::compute::Backend`] on an NVIDIA GPU.
 //!
 //! Storage: activations in the *stream* type of the [`Precision`], everything that is summed or kept (row statistics,
-//! gradients, parameters, logits) in single precision; see [`matrix::Kind`]. Work is ordered on one stream and nothing
+//! gradients, parameters, logits) in single precision; see [`Kind`]. Work is ordered on one stream and nothing
 //! waits for the host, so a training step can be recorded once and replayed ([`Cuda::repeat`]).
 //!
 //! Nothing of NVIDIA's is linked: [`probe`] says what a machine has, [`Cuda::new`] what it lacks. The environment can
 //! name folders to look for libraries in first (`EBT_CUDA_LIBS`), the folder of compiled kernels (`EBT_CACHE_DIR`), and
 //! have every kernel waited for, so that an error names the one that made it (`EBT_CUDA_SYNC=1`).
 
-mod arch;
 mod backend;
-mod cache;
-mod compile;
 mod compute;
 mod driver;
 mod estimate;
 mod graph;
-mod kernels;
+mod kind;
 mod launch;
-mod library;
-mod matrix;
+mod memory;
 mod op;
 mod options;
-mod pool;
-mod probe;
-mod ptxas;
-mod report;
-mod shadow;
-mod transfer;
+mod toolchain;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -39,16 +30,12 @@ use driver::Driver;
 pub use estimate::{Rates, Work};
 use graph::Graphs;
 pub use graph::StepReport;
+pub use kind::Kind;
 use launch::{Arg, Kernel};
-pub use library::{Found, Library};
-use matrix::Shadow;
-pub use matrix::{Index, Kind, Matrix};
+use memory::{Block, Pool, Shadow, ShadowLog};
+pub use memory::{Index, Matrix, MemoryReport};
 pub use options::{Options, Precision};
-pub use pool::MemoryReport;
-use pool::{Block, Pool};
-pub use probe::{DeviceReport, Problem, Report, probe};
-pub use report::{KernelReport, compile_report};
-use shadow::ShadowLog;
+pub use toolchain::{DeviceReport, Found, KernelReport, Library, Problem, Report, compile_report, probe};
 
 /// The CUDA backend.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use std::fmt::Debug;
 use ebt_core::compute::{Layout, Scope};
 
 use crate::estimate::Work;
+use crate::kind::Kind;
 use crate::launch::{Arg, Kernel};
-use crate::matrix::Kind;
 
 /// A matrix product `c (m,n) = alpha op(a) op(b) (+ c)`, row-major; `layout` as in [`Layout`].
 #[derive(Clone, Copy, Debug, PartialEq)]

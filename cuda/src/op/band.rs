@@ -3,9 +3,8 @@
 use ebt_core::compute::Band;
 
 use super::support::{THREADS, blocks, kernel};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Index, Kind, Matrix};
+use crate::{Cuda, Index, Kind, Matrix};
 
 impl Cuda {
     fn band_words(&self, b: &Band) -> [u64; 3] {

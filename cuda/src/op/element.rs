@@ -1,9 +1,8 @@
 //! Element-wise primitives with broadcasting, casts, accumulation in place.
 
 use super::support::{THREADS, aligned, blocks, kernel, wide};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// Matrices of one launch that clears a list, and bytes of one of its blocks; the kernel has the same numbers.
 const CLEARED: usize = 48;

@@ -4,9 +4,8 @@ use ebt_core::compute::{Modulated, Modulation};
 use ebt_core::error::Error;
 
 use super::support::{THREADS, kernel, lanes, wide};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// Gains and parts of one map, as the kernels have them.
 const GAINS: usize = 2;

@@ -1,9 +1,8 @@
 //! The modulated root-mean-square norm.
 
 use super::support::{Lanes, THREADS, kernel, lanes, wide};
-use crate::Cuda;
 use crate::launch::args;
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 impl Cuda {
     /// Shape of a launch on rows like those of `x`, and whether runs of 8 are possible.

@@ -4,9 +4,8 @@ use ebt_core::compute::{Adam, AdamW, Parameters};
 use ebt_core::error::Error;
 
 use super::support::{THREADS, aligned, blocks, kernel};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// Parameters of one launch, and elements of one of its blocks; the kernel has the same numbers.
 const MEMBERS: usize = 14;

@@ -4,10 +4,9 @@
 use ebt_core::compute::Layout;
 
 use super::support::{THREADS, blocks, kernel, wide};
-use crate::Cuda;
 use crate::driver::{Operand, Product};
 use crate::launch::args;
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// What a product is for.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,9 +1,8 @@
 //! Sums over rows, columns and lists, in a fixed order; results are single precision.
 
 use super::support::{THREADS, kernel, lanes, wide};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// Matrices of one launch of the sum of squares, and elements of one of its blocks; the kernel has the same numbers.
 const MEMBERS: usize = 40;

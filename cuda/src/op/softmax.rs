@@ -4,9 +4,8 @@
 use ebt_core::compute::CrossEntropy;
 
 use super::support::{kernel, lanes, wide};
-use crate::Cuda;
 use crate::launch::args;
-use crate::matrix::{Index, Kind, Matrix};
+use crate::{Cuda, Index, Kind, Matrix};
 
 /// Most threads of a row.
 const MOST: u32 = 512;

@@ -1,9 +1,8 @@
 //! What the families share: failures, storage types, memory that may be written, sizes of launches.
 
+use crate::launch::Kernel;
+use crate::{Cuda, Kind, Matrix};
 use ebt_core::error::Error;
-
-use crate::matrix::{Kind, Matrix};
-use crate::{Cuda, Kernel};
 
 /// Threads of a block, unless a kernel says otherwise.
 pub(super) const THREADS: u32 = 256;

@@ -1,9 +1,8 @@
 //! The gated unit `silu(u1) u3` on `u = [u1 | u3]`.
 
 use super::support::{THREADS, blocks, kernel, wide};
-use crate::Cuda;
 use crate::launch::args;
-use crate::matrix::Matrix;
+use crate::{Cuda, Matrix};
 
 impl Cuda {
     /// Whether `tall` are like `u (n, 2F)` and `short` are `(n, F)`; otherwise the failure is kept.

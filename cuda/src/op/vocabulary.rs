@@ -8,10 +8,9 @@ use ebt_core::compute::{Layout, Rows};
 
 use super::product::operand;
 use super::support::{THREADS, aligned, blocks, kernel, lanes, wide};
-use crate::Cuda;
 use crate::driver::{Operand, Product};
 use crate::launch::args;
-use crate::matrix::{Index, Kind, Matrix};
+use crate::{Cuda, Index, Kind, Matrix};
 
 /// Most bytes of a chunk; tests have small ones.
 const CHUNK: usize = if cfg!(test) { 4096 } else { 64 << 20 };

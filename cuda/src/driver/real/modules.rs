@@ -10,12 +10,13 @@ use cudarc::driver::result::{function, module};
 use cudarc::driver::sys;
 use sys::CUfunction_attribute_enum as Attribute;
 
-use super::context::{Context, words};
-use crate::arch::Arch;
-use crate::compile::Compiler;
+use super::context::Context;
+use crate::kind::Kind;
 use crate::launch::{Arg, Kernel};
-use crate::library::Library;
-use crate::matrix::Kind;
+use crate::toolchain::arch::Arch;
+use crate::toolchain::compile::Compiler;
+use crate::toolchain::device::words;
+use crate::toolchain::library::Library;
 
 /// Shared memory that a block may have without asking.
 const UNASKED: usize = 48 << 10;

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 use crate::driver::{Operand, Product};
 use crate::launch::{Kernel, args};
-use crate::library::Library;
+use crate::toolchain::library::Library;
 use crate::{Cuda, Kind, Matrix, Options, Precision};
 
 fn backend(precision: Precision) -> Cuda {

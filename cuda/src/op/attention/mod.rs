@@ -6,9 +6,8 @@ use ebt_core::compute::{Attended, Attention, Candidate};
 use ebt_core::error::Error;
 
 use super::support::kernel;
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Index, Kind, Matrix};
+use crate::{Cuda, Index, Kind, Matrix};
 use pass::{Geometry, Pass};
 
 type Input<'a> = Candidate<'a, Matrix, Matrix, Index>;

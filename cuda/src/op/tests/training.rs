@@ -4,7 +4,7 @@ use ebt_core::compute::{Adam, AdamW, Backend, CrossEntropy, Parameters, Rows, Tr
 use ebt_core::random::{Purpose, Stream};
 
 use super::{Bench, Twin, in_all_precisions};
-use crate::matrix::{Kind, Matrix};
+use crate::{Kind, Matrix};
 
 /// Numbers of a matrix and its product with others, in double precision.
 struct Plain {

@@ -1,40 +1,21 @@
 //! What of NVIDIA's this machine has, what is missing, and how to get it.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use cudarc::driver::result as cu;
 use serde::Serialize;
 
-use crate::arch::Arch;
-use crate::cache::Cache;
-use crate::compile::Compiler;
-use crate::driver::real::context;
-use crate::library::{self, Found, Library};
+use super::arch::Arch;
+use super::cache::Cache;
+use super::compile::Compiler;
+use super::device;
+use super::library::{self, Found, Library};
+use super::problem::{Problem, missing};
 
 /// Driver version from which on the kernels of this program are known to load: that of CUDA 13.0.
 const DRIVER: i32 = 13_000;
 /// Compute capability from which on there is bf16, asynchronous copy and the matrix instructions used.
 const OLDEST: (u32, u32) = (7, 5);
-
-/// Something that is missing or does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// Library or device.
-    pub what: String,
-    /// What is wrong.
-    pub why: String,
-    /// What to do about it.
-    pub how_to_get_it: String,
-    /// Whether a GPU cannot be used for it.
-    pub fatal: bool,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}. {}", self.what, self.why, self.how_to_get_it)
-    }
-}
 
 /// One GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -84,27 +65,6 @@ impl Report {
         let fatal: Vec<_> = self.problems.iter().filter(|p| p.fatal).map(Problem::to_string).collect();
         if fatal.is_empty() { Ok(()) } else { Err(fatal.join("\n")) }
     }
-}
-
-/// A library that cannot be used, and how to get one that can.
-pub(crate) fn missing(library: Library, why: &str) -> Problem {
-    let how_to_get_it = match library {
-        Library::Driver => {
-            "It comes with the NVIDIA driver (580 or newer for CUDA 13): install your distribution's package, on \
-             Debian `nvidia-driver`; in a container start with `--gpus all`"
-        }
-        Library::Nvrtc => {
-            "It comes with the CUDA toolkit 13 (on Debian and Ubuntu `cuda-nvrtc-13-0` of NVIDIA's repository), or \
-             without root by `pip install nvidia-cuda-nvrtc==13.0.*`; set EBT_CUDA_LIBS to its folder if it lies \
-             elsewhere"
-        }
-        Library::CublasLt => {
-            "It comes with the CUDA toolkit 13 (on Debian and Ubuntu `libcublas-13-0` of NVIDIA's repository), or \
-             without root by `pip install nvidia-cublas==13.*`; set EBT_CUDA_LIBS to its folder if it lies elsewhere"
-        }
-    };
-    let (why, how_to_get_it) = (why.to_owned(), how_to_get_it.to_owned());
-    Problem { what: library.name().to_owned(), why, how_to_get_it, fatal: true }
 }
 
 /// Looks at the machine. Never panics; works where there is nothing of NVIDIA's at all.
@@ -173,7 +133,7 @@ fn look_at_devices(report: &mut Report, supported: &[u32]) {
         report.problems.push(Problem { what: String::from("GPU"), why, how_to_get_it: how.to_owned(), fatal });
     };
     let check = "See whether `nvidia-smi` lists a GPU; in a container start with `--gpus all`";
-    let count = match context::device_count() {
+    let count = match device::device_count() {
         Ok(0) => return problem(String::from("the driver finds none"), check, true),
         Ok(count) => count,
         Err(why) => return problem(why, check, true),
@@ -202,12 +162,12 @@ fn look_at_devices(report: &mut Report, supported: &[u32]) {
 }
 
 fn look_at(index: usize, supported: &[u32]) -> Result<DeviceReport, String> {
-    let device = context::device(index)?;
-    let name = cu::device::get_name(device).map_err(|e| context::words("name", e))?;
+    let device = device::device(index)?;
+    let name = cu::device::get_name(device).map_err(|e| device::words("name", e))?;
     // SAFETY: the device exists
-    let memory = unsafe { cu::device::total_mem(device) }.map_err(|e| context::words("memory", e))?;
-    let capability = context::capability(device);
-    let (multiprocessors, shared_memory) = context::sizes(device);
+    let memory = unsafe { cu::device::total_mem(device) }.map_err(|e| device::words("memory", e))?;
+    let capability = device::capability(device);
+    let (multiprocessors, shared_memory) = device::sizes(device);
     let arch = Arch::for_device(capability, supported).ok().map(|arch| arch.to_string());
     let memory_free = free_memory(device);
     Ok(DeviceReport { index, name, capability, arch, memory, memory_free, multiprocessors, shared_memory })

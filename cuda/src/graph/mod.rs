@@ -11,58 +11,23 @@
 //! again twice at later calls, with the memory that it lacked: results of the run before may still be alive when a
 //! recording takes its own.
 
+mod steps;
+
 use ebt_core::error::Error;
+
+pub(crate) use steps::Graphs;
+pub use steps::StepReport;
+use steps::{Entry, State};
 
 use crate::Cuda;
 use crate::driver::GraphId;
-use crate::shadow::ShadowLog;
+use crate::memory::ShadowLog;
 
 /// Recorded steps kept at a time.
 const MOST_KEPT: usize = 4;
 
 /// Recordings tried for a key before it is run as it is for good.
 const MOST_TRIES: u32 = 3;
-
-/// Recorded steps, the last used at the end.
-#[derive(Debug, Default)]
-pub(crate) struct Graphs {
-    entries: Vec<Entry>,
-    /// Whether work of [`Cuda::repeat`] runs now.
-    running: bool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    key: Vec<u64>,
-    arena: u32,
-    state: State,
-    replays: u64,
-    note: Option<String>,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Has run this many times as it is.
-    Warm {
-        tries: u32,
-    },
-    Recorded(GraphId, ShadowLog),
-    /// Cannot be recorded, see the note.
-    Unrecorded,
-}
-
-/// A kept step, for reports.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct StepReport {
-    /// The caller's key.
-    pub key: Vec<u64>,
-    /// Whether it is replayed.
-    pub recorded: bool,
-    /// Times it was replayed.
-    pub replays: u64,
-    /// Why it was not recorded when it last could have been.
-    pub note: Option<String>,
-}
 
 impl Cuda {
     /// Runs `work`, or replays what it did before under the same key; see the module text for what work may do.

@@ -9,64 +9,12 @@
 //! which state it left them; before a replay the first are brought up to date, after it the second are set.
 
 use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
-use crate::matrix::{Matrix, Shadow};
-use crate::pool::{Block, COMMON};
-use crate::{Cuda, Kind};
-
-/// A parameter's copy without keeping either alive.
-#[derive(Clone, Debug)]
-struct Noted {
-    block: Weak<Block>,
-    shadow: Weak<RefCell<Shadow>>,
-}
-
-impl Noted {
-    fn is(&self, slot: &Rc<RefCell<Shadow>>) -> bool {
-        std::ptr::eq(self.shadow.as_ptr(), Rc::as_ptr(slot))
-    }
-
-    /// The parameter, if it still exists.
-    fn original(&self) -> Option<Matrix> {
-        let (block, shadow) = (self.block.upgrade()?, self.shadow.upgrade()?);
-        let columns = shadow.borrow().elements;
-        Some(Matrix { block: Some(block), shadow: Some(shadow), kind: Kind::F32, start: 0, rows: 1, columns })
-    }
-}
-
-/// What a recorded step assumes of shadows and leaves behind.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ShadowLog {
-    /// Fresh when the recording first met them, before it wrote them.
-    relied: Vec<Noted>,
-    /// Written by the recording, or brought up to date in it.
-    changed: Vec<Noted>,
-    /// State of `changed` at the end.
-    states: Vec<bool>,
-}
-
-impl ShadowLog {
-    fn note(list: &mut Vec<Noted>, m: &Matrix, slot: &Rc<RefCell<Shadow>>) {
-        if !list.iter().any(|noted| noted.is(slot)) {
-            let block = m.block.as_ref().map_or_else(Weak::new, Rc::downgrade);
-            list.push(Noted { block, shadow: Rc::downgrade(slot) });
-        }
-    }
-
-    /// Ends a recording that is not to be used: nothing of it was done.
-    pub(crate) fn spoil(&self) {
-        for slot in self.changed.iter().filter_map(|noted| noted.shadow.upgrade()) {
-            slot.borrow_mut().fresh = false;
-        }
-    }
-
-    /// Ends the recording.
-    pub(crate) fn close(&mut self) {
-        let fresh = |noted: &Noted| noted.shadow.upgrade().is_some_and(|slot| slot.borrow().fresh);
-        self.states = self.changed.iter().map(fresh).collect();
-    }
-}
+use super::matrix::{Matrix, Shadow};
+use super::pool::COMMON;
+use super::shadow_log::ShadowLog;
+use crate::Cuda;
 
 impl Cuda {
     /// `m` in the storage type of activations: itself where that is its own, for a parameter a copy that is kept and
@@ -174,7 +122,7 @@ impl Cuda {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Precision;
+    use crate::{Kind, Precision};
 
     #[test]
     fn clones_and_views_share_one_copy() {
