@@ -3,11 +3,11 @@
 /// How the elements of a matrix are stored; arithmetic is always single precision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// IEEE single precision.
+    /// IEEE single precision, four bytes.
     F32,
-    /// Brain floating point, 8 exponent bits.
+    /// Brain floating point: the upper two bytes of single precision, 8 exponent bits.
     Bf16,
-    /// IEEE half precision.
+    /// IEEE half precision, two bytes, 5 exponent bits.
     F16,
 }
 

@@ -32,12 +32,13 @@ use graph::Graphs;
 pub use graph::StepReport;
 pub use kind::Kind;
 use launch::{Arg, Kernel};
-use memory::{Block, Pool, Shadow, ShadowLog};
+use memory::{Block, NarrowCopy, NarrowCopyLog, Pool};
 pub use memory::{Index, Matrix, MemoryReport};
 pub use options::{Options, Precision};
 pub use toolchain::{DeviceReport, Found, KernelReport, Library, Problem, Report, compile_report, probe};
 
-/// The CUDA backend.
+/// One GPU as a compute and training backend: a stream of work, a pool of memory, and the first failure, after which
+/// nothing more is done.
 #[derive(Debug)]
 pub struct Cuda {
     driver: Rc<dyn Driver>,
@@ -55,7 +56,7 @@ pub struct Cuda {
     graphs: RefCell<Graphs>,
     /// Whether work is recorded instead of done.
     recording: Cell<bool>,
-    shadow_log: RefCell<Option<ShadowLog>>,
+    narrow_copy_log: RefCell<Option<NarrowCopyLog>>,
 }
 
 impl Cuda {
@@ -99,7 +100,7 @@ impl Cuda {
             graphs_on: options.graphs,
             graphs: RefCell::default(),
             recording: Cell::new(false),
-            shadow_log: RefCell::new(None),
+            narrow_copy_log: RefCell::new(None),
             driver,
         };
         let bytes = cuda.driver.workspace();
@@ -159,12 +160,12 @@ impl Cuda {
     ///
     /// # Errors
     ///
-    /// The device's words.
+    /// The message of the driver.
     pub fn device_memory(&self) -> Result<(usize, usize), String> {
         self.driver.memory()
     }
 
-    /// Storage type of activations.
+    /// The storage type of activations.
     pub(crate) fn stream_kind(&self) -> Kind {
         self.precision.stream()
     }
@@ -185,9 +186,9 @@ impl Cuda {
     pub(crate) fn take(&self, rows: usize, columns: usize, kind: Kind) -> Matrix {
         let elements = rows.saturating_mul(columns);
         let block = self.memory(elements.saturating_mul(kind.bytes()));
-        let shadow = (kind == Kind::F32 && self.stream_kind() != Kind::F32)
-            .then(|| Rc::new(RefCell::new(Shadow { copy: None, fresh: false, elements })));
-        Matrix { block, shadow, kind, start: 0, rows, columns }
+        let narrow_copy = (kind == Kind::F32 && self.stream_kind() != Kind::F32)
+            .then(|| Rc::new(RefCell::new(NarrowCopy { copy: None, fresh: false, elements })));
+        Matrix { block, narrow_copy, kind, start: 0, rows, columns }
     }
 
     /// An index array whose entries are to be written.

@@ -21,7 +21,7 @@ use steps::{Entry, State};
 
 use crate::Cuda;
 use crate::driver::GraphId;
-use crate::memory::ShadowLog;
+use crate::memory::NarrowCopyLog;
 
 /// Recorded steps kept at a time.
 const MOST_KEPT: usize = 4;
@@ -124,10 +124,14 @@ impl Cuda {
     }
 
     /// Records `work`. An error is a reason to run it as it is: the device has done nothing, and no failure is kept.
-    fn record(&self, arena: u32, work: &mut dyn FnMut() -> Result<(), Error>) -> Result<(GraphId, ShadowLog), String> {
+    fn record(
+        &self,
+        arena: u32,
+        work: &mut dyn FnMut() -> Result<(), Error>,
+    ) -> Result<(GraphId, NarrowCopyLog), String> {
         let mut recording = Recording::begin(self, arena)?;
         let done = work();
-        let mut log = self.shadow_log.borrow_mut().take().unwrap_or_default();
+        let mut log = self.narrow_copy_log.borrow_mut().take().unwrap_or_default();
         let graph = match done.err().or_else(|| self.failure.borrow_mut().take()) {
             Some(error) => {
                 // a failure of the device itself comes back when the work is run as it is
@@ -193,7 +197,7 @@ impl<'a> Recording<'a> {
         cuda.driver.begin_capture()?;
         cuda.pool.freeze(true);
         cuda.recording.set(true);
-        *cuda.shadow_log.borrow_mut() = Some(ShadowLog::default());
+        *cuda.narrow_copy_log.borrow_mut() = Some(NarrowCopyLog::default());
         Ok(Self { entered: Entered::begin(cuda, arena), open: true })
     }
 
@@ -209,7 +213,7 @@ impl Drop for Recording<'_> {
         if self.open {
             cuda.driver.abandon_capture();
         }
-        if let Some(log) = cuda.shadow_log.borrow_mut().take() {
+        if let Some(log) = cuda.narrow_copy_log.borrow_mut().take() {
             log.spoil();
         }
         cuda.recording.set(false);

@@ -1,7 +1,7 @@
 //! What is kept of the steps that were run.
 
 use crate::driver::GraphId;
-use crate::memory::ShadowLog;
+use crate::memory::NarrowCopyLog;
 
 /// Recorded steps, the last used at the end.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) enum State {
     Warm {
         tries: u32,
     },
-    Recorded(GraphId, ShadowLog),
+    Recorded(GraphId, NarrowCopyLog),
     /// Cannot be recorded, see the note.
     Unrecorded,
 }
@@ -34,9 +34,9 @@ pub(super) enum State {
 /// A kept step, for reports.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct StepReport {
-    /// The caller's key.
+    /// The key that [`crate::Cuda::repeat`] was called with.
     pub key: Vec<u64>,
-    /// Whether it is replayed.
+    /// Whether the step is recorded, so that a call replays it.
     pub recorded: bool,
     /// Times it was replayed.
     pub replays: u64,

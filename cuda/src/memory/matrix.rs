@@ -11,9 +11,9 @@ use crate::launch::Arg;
 #[derive(Clone, Debug)]
 pub struct Matrix {
     pub(crate) block: Option<Rc<Block>>,
-    /// Copy of the memory in the storage type of products, one for all handles and views, see [`super::shadow`]; none
+    /// Copy of the memory in the storage type of products, one for all handles and views, see [`super::narrow_copy`]; none
     /// for 16-bit matrices.
-    pub(crate) shadow: Option<Rc<RefCell<Shadow>>>,
+    pub(crate) narrow_copy: Option<Rc<RefCell<NarrowCopy>>>,
     pub(crate) kind: Kind,
     /// First element, counted from the start of the block.
     pub(crate) start: usize,
@@ -23,7 +23,7 @@ pub struct Matrix {
 
 /// The copy of a block of single-precision memory in the storage type of products.
 #[derive(Debug, Default)]
-pub(crate) struct Shadow {
+pub(crate) struct NarrowCopy {
     /// `(1, elements)`: the whole block.
     pub(crate) copy: Option<Matrix>,
     /// Whether the copy agrees with the original.
@@ -33,15 +33,15 @@ pub(crate) struct Shadow {
 }
 
 impl Matrix {
-    /// Rows.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
-    /// Columns.
+    /// Number of columns.
     pub fn columns(&self) -> usize {
         self.columns
     }
-    /// Storage type.
+    /// Storage type of the elements.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -67,8 +67,8 @@ impl Matrix {
     }
     /// The same memory from element `start` on under another shape.
     pub(crate) fn shaped(&self, start: usize, rows: usize, columns: usize) -> Self {
-        let (block, shadow) = (self.block.clone(), self.shadow.clone());
-        Self { block, shadow, kind: self.kind, start: self.start + start, rows, columns }
+        let (block, narrow_copy) = (self.block.clone(), self.narrow_copy.clone());
+        Self { block, narrow_copy, kind: self.kind, start: self.start + start, rows, columns }
     }
 }
 

@@ -61,7 +61,7 @@ impl Cuda {
             self.outer(&out, a, b, false);
         } else {
             let a = self.stream(a);
-            let b = if purpose == Purpose::Tensors { self.stream(b) } else { self.shadow(b) };
+            let b = if purpose == Purpose::Tensors { self.stream(b) } else { self.narrow_copy(b) };
             self.product(&Product {
                 layout,
                 m,

@@ -68,7 +68,7 @@ impl Cuda {
     ) -> (Matrix, Matrix) {
         let (loss, dy) = (self.take(y.rows, 1, Kind::F32), self.take(y.rows, y.columns, y.kind));
         let weight = self.float(weight);
-        if self.expect("the weights of a loss", &weight, y.rows, 1) && self.targets_fit(targets, y.rows) {
+        if self.require_shape("the weights of a loss", &weight, y.rows, 1) && self.targets_fit(targets, y.rows) {
             let l = lanes(y.rows, y.columns, MOST);
             let (rows, columns) = (self.size(y.rows), self.size(y.columns));
             let (hot, cold) = (1.0 - spec.smoothing, spec.smoothing / y.columns as f64);

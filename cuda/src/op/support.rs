@@ -63,7 +63,7 @@ impl Cuda {
     }
 
     /// Whether `a` is `(rows, columns)`; otherwise the failure is kept.
-    pub(super) fn expect(&self, what: &str, a: &Matrix, rows: usize, columns: usize) -> bool {
+    pub(super) fn require_shape(&self, what: &str, a: &Matrix, rows: usize, columns: usize) -> bool {
         let fits = (a.rows, a.columns) == (rows, columns);
         if !fits {
             let message = format!("{} x {} instead of {rows} x {columns}", a.rows, a.columns);
@@ -107,7 +107,7 @@ impl Cuda {
         if m.kind != Kind::F32 {
             *m = self.cast(m, Kind::F32);
         } else if m.is_alone() {
-            self.touched(m);
+            self.invalidate(m);
         } else {
             *m = self.op_copy(m);
         }
@@ -116,7 +116,7 @@ impl Cuda {
     /// Where an operation on owned `m` writes: `m` itself where no other handle reads it.
     pub(super) fn in_place(&self, m: &Matrix) -> Matrix {
         if m.is_alone() {
-            self.touched(m);
+            self.invalidate(m);
             m.clone()
         } else {
             self.take(m.rows, m.columns, m.kind)

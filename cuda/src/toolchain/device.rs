@@ -1,4 +1,4 @@
-//! What the driver tells of its devices without a context.
+//! What the driver reports of its devices without a context.
 
 use cudarc::driver::result::{self as cu, DriverError};
 use cudarc::driver::sys;

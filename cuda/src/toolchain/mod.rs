@@ -1,5 +1,5 @@
-//! From what a machine has of NVIDIA's to machine code for its device: the libraries ([`library`]) and devices
-//! ([`device`]) found, the kernel texts ([`kernels`]), the compiler ([`compile`]) and what it made before ([`cache`]).
+//! The way to machine code for a device: NVIDIA's libraries ([`library`]) and devices ([`device`]) on this machine, the
+//! kernel texts ([`kernels`]), the compiler ([`compile`]) and what it made before ([`cache`]).
 
 pub(crate) mod arch;
 mod cache;

@@ -1,4 +1,4 @@
-//! What of NVIDIA's this machine has, what is missing, and how to get it.
+//! Which of NVIDIA's libraries and devices this machine has, what is missing, and how to get it.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ const DRIVER: i32 = 13_000;
 /// Compute capability from which on there is bf16, asynchronous copy and the matrix instructions used.
 const OLDEST: (u32, u32) = (7, 5);
 
-/// One GPU.
+/// A GPU as the driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceReport {
     /// Number to ask for it by.
@@ -28,26 +28,26 @@ pub struct DeviceReport {
     pub capability: (u32, u32),
     /// Architecture that kernels are compiled for on it, where there is a compiler.
     pub arch: Option<String>,
-    /// Bytes of memory.
+    /// Bytes of memory of the device, used or free.
     pub memory: usize,
-    /// Bytes of memory that are free; nothing where the device could not be used to tell.
+    /// Bytes of memory that are free; `None` where the device gave no context to ask.
     pub memory_free: Option<usize>,
-    /// Streaming multiprocessors.
+    /// Number of streaming multiprocessors.
     pub multiprocessors: usize,
     /// Most shared memory of a block in bytes.
     pub shared_memory: usize,
 }
 
-/// What was found.
+/// The libraries and GPUs that [`probe`] found, and what stands in the way of using them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The driver's library; its version is the newest CUDA that it runs.
     pub driver: Option<Found>,
-    /// The compiler.
+    /// `libnvrtc`, the compiler of kernels.
     pub nvrtc: Option<Found>,
-    /// Matrix products.
+    /// `libcublasLt`, which computes matrix products.
     pub cublas_lt: Option<Found>,
-    /// GPUs.
+    /// The GPUs in the order in which the driver counts them, those that cannot be used among them.
     pub devices: Vec<DeviceReport>,
     /// Folder that compiled kernels are kept in.
     pub kernel_cache: Option<PathBuf>,
@@ -173,7 +173,7 @@ fn look_at(index: usize, supported: &[u32]) -> Result<DeviceReport, String> {
     Ok(DeviceReport { index, name, capability, arch, memory, memory_free, multiprocessors, shared_memory })
 }
 
-/// Free memory of a device, which only a context can tell.
+/// Free memory of a device, which only a context reports.
 fn free_memory(device: cudarc::driver::sys::CUdevice) -> Option<usize> {
     let before = cu::ctx::get_current().ok()?;
     // SAFETY: the device exists; what is retained is released, and the thread gets back the context it had

@@ -9,9 +9,9 @@ use super::library::Library;
 /// Something that is missing or does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Library or device.
+    /// What has the problem: a library, the GPU, the kernel cache or the driver version.
     pub what: String,
-    /// What is wrong.
+    /// What is wrong with it, without a full stop.
     pub why: String,
     /// What to do about it.
     pub how_to_get_it: String,

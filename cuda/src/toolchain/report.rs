@@ -14,13 +14,13 @@ use crate::kind::Kind;
 /// Resources of a compiled kernel.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct KernelReport {
-    /// Kernel file.
+    /// Kernel file, `kernels/<family>.cu`.
     pub family: String,
     /// Storage type of activations: `f32`, `bf16` or `f16`.
     pub storage: String,
-    /// Function.
+    /// Name of the function in the compiled file.
     pub kernel: String,
-    /// Architecture.
+    /// Architecture that it was compiled for, as `sm_90a`.
     pub arch: String,
     /// Registers of a thread.
     pub registers: u32,

@@ -116,7 +116,7 @@ impl Context {
     }
 }
 
-/// The pool of a device that has one, told to keep what is given back to it.
+/// The pool of a device that has one, set to keep what is given back to it.
 fn memory_pool(device: sys::CUdevice) -> Option<sys::CUmemoryPool> {
     let supported = attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)?;
     let known = ["cuDeviceGetDefaultMemPool", "cuMemPoolSetAttribute"].iter().all(|f| Library::Driver.has(f));

@@ -95,7 +95,7 @@ impl Real {
                 Arg::Words(words) | Arg::Table(words, _) => words.as_ptr().cast_mut().cast(),
             })
             .collect();
-        // SAFETY: the pointers lead to as many arguments as the kernel takes (checked above where the driver tells),
+        // SAFETY: the pointers lead to as many arguments as the kernel takes (checked above where the driver reports them),
         // which the driver copies; that addresses among them are device memory is the operations' part
         unsafe {
             let [x, y, z] = grid;

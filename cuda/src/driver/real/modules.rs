@@ -25,7 +25,7 @@ const UNASKED: usize = 48 << 10;
 #[derive(Debug)]
 pub(super) struct Function {
     pub(super) handle: sys::CUfunction,
-    /// Bytes of each parameter, where the driver tells.
+    /// Bytes of each parameter, where the driver reports them.
     parameters: Option<Vec<usize>>,
     /// Bytes of static shared memory.
     fixed: usize,
@@ -112,7 +112,7 @@ impl Modules {
     }
 }
 
-/// Sizes of a kernel's parameters; drivers before 12.4 do not tell.
+/// Sizes of a kernel's parameters; drivers before 12.4 do not report them.
 fn parameters(handle: sys::CUfunction) -> Option<Vec<usize>> {
     if !Library::Driver.has("cuFuncGetParamInfo") {
         return None;
