@@ -14,9 +14,9 @@
 
 static constexpr float LOG2_E = 1.4426950408889634f;
 static constexpr float LN_2 = 0.6931471805599453f;
-static constexpr int FAR = 0x7fffffff;
+static constexpr int NO_KEY = 0x7fffffff;
 // The log-sum-exp of a row that sees no key.
-static constexpr float NOTHING = -1e30f;
+static constexpr float EMPTY_LSE = -1e30f;
 
 struct Attention {
     // First visible index of every row inside its sequence, or null for 0.
@@ -177,28 +177,28 @@ __device__ __forceinline__ void load_tile(
 }
 
 // What the queries of a block see. A lane holds rows lane / 4 and lane / 4 + 8 of its warp.
-struct Sight {
+struct VisibleKeys {
     // Keys that some query of the block sees: first .. last, none if first > last.
     int first, last;
-    // The lane's two rows see keys low .. low + span; a row that sees none has low = FAR.
+    // The lane's two rows see keys low .. low + span; a row that sees none has low = NO_KEY.
     int low[2];
     u32 span[2];
-    // First row of the warp, first key that some row of it sees (FAR: none), first key that all of them see.
+    // First row of the warp, first key that some row of it sees (NO_KEY: none), first key that all of them see.
     int warp_first, warp_low, warp_low_most;
 
-    __device__ __forceinline__ Sight(const Attention& p, int sequence_row, int t0) {
+    __device__ __forceinline__ VisibleKeys(const Attention& p, int sequence_row, int t0) {
         const int lane = lane_id(), rows = block_rows(), warp = warp_row();
-        first = FAR;
+        first = NO_KEY;
         for (int r = lane; r < rows; r += 32)
             if (t0 + r < p.context) first = smaller(first, first_visible(p, sequence_row, t0 + r));
         first = warp_smallest(first);
         last = smaller(t0 + rows, p.context) - 1;
-        int least = FAR, most = -1;
+        int least = NO_KEY, most = -1;
         for (int i = 0; i < 2; i++) {
             const int t = t0 + warp + lane / 4 + 8 * i;
             const int from = t < p.context ? first_visible(p, sequence_row, t) : -1;
-            low[i] = from < 0 || from > t ? FAR : from;
-            span[i] = low[i] == FAR ? 0 : t - from;
+            low[i] = from < 0 || from > t ? NO_KEY : from;
+            span[i] = low[i] == NO_KEY ? 0 : t - from;
             least = smaller(least, low[i]);
             most = larger(most, from < 0 ? -1 : low[i]);
         }

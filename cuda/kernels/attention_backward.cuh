@@ -28,7 +28,7 @@ __device__ __forceinline__ void attention_backward_queries(
     const int t0 = at.tile * block_rows(), group_head = at.head / p.group;
     const int sequence_row = at.sequence * p.context;
     const int stride = qkv_stride(p), out_stride = p.heads * p.width, column = at.head * p.width;
-    const Sight sight(p, sequence_row, t0);
+    const VisibleKeys visible(p, sequence_row, t0);
     const Queries queries(p, sequence_row, t0);
 
     float lse[2], delta[2], dq[D / 8][4] = {};
@@ -40,17 +40,17 @@ __device__ __forceinline__ void attention_backward_queries(
     S* const dout_tile = q_tile + block_rows() * PITCH<D>;
     S* const staged = dout_tile + block_rows() * PITCH<D>;
     float* const scratch = warp_scratch<N>(staged + 2 * p.stages * N * PITCH<D>);
-    if (sight.first <= sight.last) {
+    if (visible.first <= visible.last) {
         load_tile<D, 64>(p, q_tile, qkv + i64(sequence_row) * stride + column, stride, t0, block_rows());
         load_tile<D, 64>(p, dout_tile, dout + i64(sequence_row) * out_stride + column, out_stride, t0, block_rows());
     }
-    Lying<D> q_left, dout_left;
+    AFragment<D> q_left, dout_left;
     auto ready = [&] {
         q_left.load(q_tile + warp_row() * PITCH<D>);
         dout_left.load(dout_tile + warp_row() * PITCH<D>);
     };
     auto each = [&](const S* k, const S* v, int u) {
-        if (!sight.any(u, N)) return;
+        if (!visible.any(u, N)) return;
         float s[N / 8][4], dp[N / 8][4];
         scores<N, D>(s, q_left, k);
         scores<N, D>(dp, dout_left, v);
@@ -61,10 +61,11 @@ __device__ __forceinline__ void attention_backward_queries(
                 const float weight = fast_exp2(fmaf(s[j][c], p.scale2, -lse[c / 2]));
                 s[j][c] = weight * (dp[j][c] - delta[c / 2]);
             }
-        if (!sight.all(u, N)) sight.mask<N>(s, u, 0.0f);
+        if (!visible.all(u, N)) visible.mask<N>(s, u, 0.0f);
         mix<D, N, D>(dq, s, k, scratch);
     };
-    over_keys<D, N>(p, keys_of(p, qkv, memory, group_head, at.sequence), sight.first, sight.last, staged, ready, each);
+    over_keys<D, N>(
+        p, keys_of(p, qkv, memory, group_head, at.sequence), visible.first, visible.last, staged, ready, each);
 
     if (own) {
         const S* k[2];
@@ -87,7 +88,7 @@ __device__ __forceinline__ void attention_backward_keys(
     const KeyPass<D, N, 2> pass(p, qkv, memory);
     float dk[KeyPass<D, N, 2>::E / 8][4] = {}, dv[KeyPass<D, N, 2>::E / 8][4] = {};
     const S* const from[2] = {qkv, dout};
-    Lying<D> k_left, v_left;
+    AFragment<D> k_left, v_left;
     pass.left(k_left, v_left);
     auto each = [&](const S* const (&tiles)[2], const float4* numbers, const Columns& columns) {
         float s[N / 8][4], dp[N / 8][4];

@@ -11,11 +11,11 @@ __device__ __forceinline__ int mixed_column(int j) { return 16 * (j / 2) + 4 * (
 __device__ __forceinline__ float4 four(const float* p) { return *reinterpret_cast<const float4*>(p); }
 
 // The left operand of `scores`.
-template <int D> struct Lying {
+template <int D> struct AFragment {
     const S* rows;
     __device__ __forceinline__ void load(const S* from) { rows = from; }
 };
-template <int D> struct Held : Lying<D> {};
+template <int D> struct Held : AFragment<D> {};
 
 // Groups of four columns that `scores` reads ahead: one where the assembler, given more, runs out of registers.
 #if __CUDA_ARCH__ >= 1000

@@ -15,22 +15,22 @@ __device__ __forceinline__ void attention_forward(
     const int t0 = at.tile * block_rows(), group_head = at.head / p.group;
     const int sequence_row = at.sequence * p.context;
     const int stride = qkv_stride(p), q_column = at.head * p.width;
-    const Sight sight(p, sequence_row, t0);
+    const VisibleKeys visible(p, sequence_row, t0);
     const Queries queries(p, sequence_row, t0);
 
     float m[2] = {-INFINITY_F, -INFINITY_F}, l[2] = {0.0f, 0.0f}, mixed[D / 8][4] = {};
     S* const q_tile = reinterpret_cast<S*>(shared);
     S* const staged = q_tile + block_rows() * PITCH<D>;
     float* const scratch = warp_scratch<N>(staged + 2 * p.stages * N * PITCH<D>);
-    if (sight.first <= sight.last)
+    if (visible.first <= visible.last)
         load_tile<D, 64>(p, q_tile, qkv + i64(sequence_row) * stride + q_column, stride, t0, block_rows());
-    typename Choose<(D <= 128), Held<D>, Lying<D>>::Type left;
+    typename Choose<(D <= 128), Held<D>, AFragment<D>>::Type left;
     auto ready = [&] { left.load(q_tile + warp_row() * PITCH<D>); };
     auto each = [&](const S* k, const S* v, int u) {
-        if (!sight.any(u, N)) return;
+        if (!visible.any(u, N)) return;
         float s[N / 8][4];
         scores<N, D>(s, left, k);
-        if (!sight.all(u, N)) sight.mask<N>(s, u, -INFINITY_F);
+        if (!visible.all(u, N)) visible.mask<N>(s, u, -INFINITY_F);
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             float top = -INFINITY_F;
@@ -52,7 +52,8 @@ __device__ __forceinline__ void attention_forward(
         }
         mix<D, N, D>(mixed, s, v, scratch);
     };
-    over_keys<D, N>(p, keys_of(p, qkv, memory, group_head, at.sequence), sight.first, sight.last, staged, ready, each);
+    over_keys<D, N>(
+        p, keys_of(p, qkv, memory, group_head, at.sequence), visible.first, visible.last, staged, ready, each);
 
     if (memory) {
         const S *q[2], *k[2], *v[2];
@@ -78,7 +79,7 @@ __device__ __forceinline__ void attention_forward(
         l[i] = quad_sum(l[i]);
         factor[i] = l[i] > 0.0f ? 1.0f / l[i] : 0.0f;
         if ((threadIdx.x & 3) == 0 && queries.row[i] >= 0)
-            lse[i64(queries.row[i]) * p.heads + at.head] = l[i] > 0.0f ? m[i] * LN_2 + logf(l[i]) : NOTHING;
+            lse[i64(queries.row[i]) * p.heads + at.head] = l[i] > 0.0f ? m[i] * LN_2 + logf(l[i]) : EMPTY_LSE;
     }
     S* rows[2];
     queries.of(out, p.heads * p.width, q_column, rows);

@@ -59,7 +59,7 @@ template <int D, int N, int A> struct KeyPass {
     }
 
     // The keys and values of the warp as left operands; to be used once the walk has begun.
-    __device__ __forceinline__ void left(Lying<D>& k, Lying<D>& v) const {
+    __device__ __forceinline__ void left(AFragment<D>& k, AFragment<D>& v) const {
         k.load(k_tile + warp_row() * PITCH<D>);
         v.load(v_tile + warp_row() * PITCH<D>);
     }
@@ -77,18 +77,18 @@ template <int D, int N, int A> struct KeyPass {
         Cursor c;
         c.member = 0;
         for (c.t = t; c.t < end; c.t += N) {
-            c.least = FAR, c.most = -1;
+            c.least = NO_KEY, c.most = -1;
 #pragma unroll
             for (int i = 0; i < 2; i++) {
                 const int column = lane_id() + 32 * i;
                 if (column >= N) continue;
-                c.low[i] = c.t + column < p.context ? first_visible(p, sequence_row, c.t + column) : FAR;
+                c.low[i] = c.t + column < p.context ? first_visible(p, sequence_row, c.t + column) : NO_KEY;
                 c.least = smaller(c.least, c.low[i]);
                 c.most = larger(c.most, c.low[i]);
             }
             if (!p.starts) {
                 c.least = first_visible(p, sequence_row, c.t);
-                c.most = c.t + N <= p.context ? first_visible(p, sequence_row, c.t + N - 1) : FAR;
+                c.most = c.t + N <= p.context ? first_visible(p, sequence_row, c.t + N - 1) : NO_KEY;
                 break;
             }
             c.least = warp_smallest(c.least);

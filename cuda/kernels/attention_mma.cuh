@@ -23,7 +23,7 @@ template <int D> struct Held {
     }
 };
 // The left operand read from shared memory at every use.
-template <int D> struct Lying {
+template <int D> struct AFragment {
     const S* rows;
     __device__ __forceinline__ void load(const S* from) { rows = from; }
     __device__ __forceinline__ void get(int k, u32 (&a)[4]) const { ldmatrix_x4(a, left_address<D>(rows, k)); }

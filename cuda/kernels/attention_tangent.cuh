@@ -25,7 +25,7 @@ __device__ __forceinline__ void attention_forward_tangent(
     const int t0 = at.tile * block_rows(), group_head = at.head / p.group;
     const int sequence_row = at.sequence * p.context;
     const int stride = qkv_stride(p), out_stride = p.heads * p.width, column = at.head * p.width;
-    const Sight sight(p, sequence_row, t0);
+    const VisibleKeys visible(p, sequence_row, t0);
     const Queries queries(p, sequence_row, t0);
 
     float log_sum[2], along[2] = {0.0f, 0.0f}, mixed[D / 8][4] = {};
@@ -36,17 +36,17 @@ __device__ __forceinline__ void attention_forward_tangent(
     S* const qt_tile = q_tile + block_rows() * PITCH<D>;
     S* const staged = qt_tile + block_rows() * PITCH<D>;
     float* const scratch = warp_scratch<N>(staged + 2 * p.stages * N * PITCH<D>);
-    if (sight.first <= sight.last) {
+    if (visible.first <= visible.last) {
         load_tile<D, 64>(p, q_tile, qkv + i64(sequence_row) * stride + column, stride, t0, block_rows());
         load_tile<D, 64>(p, qt_tile, qkvt + i64(sequence_row) * stride + column, stride, t0, block_rows());
     }
-    Lying<D> q_left, qt_left;
+    AFragment<D> q_left, qt_left;
     auto ready = [&] {
         q_left.load(q_tile + warp_row() * PITCH<D>);
         qt_left.load(qt_tile + warp_row() * PITCH<D>);
     };
     auto each = [&](const S* k, const S* v, int u) {
-        if (!sight.any(u, N)) return;
+        if (!visible.any(u, N)) return;
         float s[N / 8][4], st[N / 8][4];
         scores<N, D>(s, q_left, k);
         scores<N, D>(st, qt_left, k);
@@ -55,14 +55,15 @@ __device__ __forceinline__ void attention_forward_tangent(
 #pragma unroll
             for (int c = 0; c < 4; c++)
                 s[j][c] = fast_exp2(fmaf(s[j][c], p.scale2, -log_sum[c / 2])) * (st[j][c] * p.scale);
-        if (!sight.all(u, N)) sight.mask<N>(s, u, 0.0f);
+        if (!visible.all(u, N)) visible.mask<N>(s, u, 0.0f);
 #pragma unroll
         for (int j = 0; j < N / 8; j++)
 #pragma unroll
             for (int c = 0; c < 4; c++) along[c / 2] += s[j][c];
         mix<D, N, D>(mixed, s, v, scratch);
     };
-    over_keys<D, N>(p, keys_of(p, qkv, memory, group_head, at.sequence), sight.first, sight.last, staged, ready, each);
+    over_keys<D, N>(
+        p, keys_of(p, qkv, memory, group_head, at.sequence), visible.first, visible.last, staged, ready, each);
 
     {
         const S *q[2], *qt[2], *k[2], *kt[2], *v[2], *vt[2];
@@ -112,7 +113,7 @@ __device__ __forceinline__ void attention_tangent_queries(
     const int t0 = at.tile * block_rows(), group_head = at.head / p.group;
     const int sequence_row = at.sequence * p.context;
     const int stride = qkv_stride(p), out_stride = p.heads * p.width, column = at.head * p.width;
-    const Sight sight(p, sequence_row, t0);
+    const VisibleKeys visible(p, sequence_row, t0);
     const Queries queries(p, sequence_row, t0);
 
     float4 numbers[2];
@@ -123,20 +124,20 @@ __device__ __forceinline__ void attention_tangent_queries(
     S* const tiles = reinterpret_cast<S*>(shared);
     S* const staged = tiles + 4 * tile;
     float* const scratch = warp_scratch<N>(staged + 2 * p.stages * N * PITCH<D>);
-    if (sight.first <= sight.last) {
+    if (visible.first <= visible.last) {
         const i64 q_at = i64(sequence_row) * stride + column, dout_at = i64(sequence_row) * out_stride + column;
         load_tile<D, 64>(p, tiles, qkv + q_at, stride, t0, block_rows());
         load_tile<D, 64>(p, tiles + tile, qkvt + q_at, stride, t0, block_rows());
         load_tile<D, 64>(p, tiles + 2 * tile, dout + dout_at, out_stride, t0, block_rows());
         load_tile<D, 64>(p, tiles + 3 * tile, doutt + dout_at, out_stride, t0, block_rows());
     }
-    Lying<D> left[4];
+    AFragment<D> left[4];
     auto ready = [&] {
 #pragma unroll
         for (int i = 0; i < 4; i++) left[i].load(tiles + i * tile + mine);
     };
     auto each = [&](const S* k, const S* v, int u) {
-        if (!sight.any(u, N)) return;
+        if (!visible.any(u, N)) return;
         float s[N / 8][4], st[N / 8][4], dp[N / 8][4], dpt[N / 8][4];
         // in these orders the assembler finds registers for all of them, whatever the architecture
         if (D != 64) scores<N, D>(s, left[0], k), scores<N, D>(st, left[1], k);
@@ -152,10 +153,11 @@ __device__ __forceinline__ void attention_tangent_queries(
                 const float change = fmaf(st[j][c], p.scale, -x.z);
                 s[j][c] = weight * fmaf(change, dp[j][c] - x.y, dpt[j][c] - x.w);
             }
-        if (!sight.all(u, N)) sight.mask<N>(s, u, 0.0f);
+        if (!visible.all(u, N)) visible.mask<N>(s, u, 0.0f);
         mix<D, N, D>(dqt, s, k, scratch);
     };
-    over_keys<D, N>(p, keys_of(p, qkv, memory, group_head, at.sequence), sight.first, sight.last, staged, ready, each);
+    over_keys<D, N>(
+        p, keys_of(p, qkv, memory, group_head, at.sequence), visible.first, visible.last, staged, ready, each);
 
     const S *k[2], *kt[2];
     const int k_column = (p.heads + group_head) * p.width;
@@ -184,7 +186,7 @@ __device__ __forceinline__ void attention_tangent_keys(
     const KeyPass<D, N, 4> pass(p, qkv, memory);
     float dkt[KeyPass<D, N, 4>::E / 8][4] = {}, dvt[KeyPass<D, N, 4>::E / 8][4] = {};
     const S* const from[4] = {qkv, dout, qkvt, doutt};
-    Lying<D> k_left, v_left;
+    AFragment<D> k_left, v_left;
     pass.left(k_left, v_left);
     auto each = [&](const S* const (&tiles)[4], const float4* numbers, const Columns& columns) {
         float s[N / 8][4], dp[N / 8][4], st[N / 8][4], dpt[N / 8][4];

@@ -54,7 +54,7 @@ KERNEL(256, average)(float* average, const void* a, u32 kind, float take, u64 co
 // none), number of elements, multiple of the rate (0: only the average moves), decay, first block that serves it.
 static constexpr int MEMBERS = 14;
 struct Parameters {
-    u64 weight[MEMBERS], first[MEMBERS], second[MEMBERS], gradient[MEMBERS], average[MEMBERS], shadow[MEMBERS];
+    u64 weight[MEMBERS], first[MEMBERS], second[MEMBERS], gradient[MEMBERS], average[MEMBERS], narrow_copy[MEMBERS];
     u64 count[MEMBERS];
     float rate[MEMBERS], decay[MEMBERS];
     u32 block[MEMBERS];
@@ -64,7 +64,7 @@ static constexpr u32 ELEMENTS_A_BLOCK = 8192;
 struct Member {
     float *weight, *first, *second, *average;
     const float* gradient;
-    S* shadow;
+    S* narrow_copy;
 };
 
 template <int W>
@@ -81,7 +81,7 @@ __device__ __forceinline__ void update_run(const Member& p, const Rule& rule, bo
         write(p.weight + at, w);
         write(p.first + at, m);
         write(p.second + at, v);
-        if (p.shadow) write(p.shadow + at, w);
+        if (p.narrow_copy) write(p.narrow_copy + at, w);
     }
     if (p.average) {
         read(p.average + at, old);
@@ -107,9 +107,9 @@ KERNEL(256, update)
     const float take = 1.0f - step[4];
     const Member p = {reinterpret_cast<float*>(list.weight[i]),        reinterpret_cast<float*>(list.first[i]),
                       reinterpret_cast<float*>(list.second[i]),        reinterpret_cast<float*>(list.average[i]),
-                      reinterpret_cast<const float*>(list.gradient[i]), reinterpret_cast<S*>(list.shadow[i])};
+                      reinterpret_cast<const float*>(list.gradient[i]), reinterpret_cast<S*>(list.narrow_copy[i])};
     const u64 bits =
-        list.weight[i] | list.first[i] | list.second[i] | list.gradient[i] | list.average[i] | list.shadow[i];
+        list.weight[i] | list.first[i] | list.second[i] | list.gradient[i] | list.average[i] | list.narrow_copy[i];
     const u32 whole = bits % 16 == 0 ? here & ~7u : 0;
     for (u32 at = 8 * threadIdx.x; at < whole; at += 8 * blockDim.x) update_run<8>(p, rule, moves, take, start + at);
     for (u32 at = whole + threadIdx.x; at < here; at += blockDim.x) update_run<1>(p, rule, moves, take, start + at);

@@ -10,7 +10,7 @@ use ebt_core::compute::Scope;
 /// One thing that a device was asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
-    /// Part of the step.
+    /// Part of the step that asked for it.
     pub scope: Scope,
     /// Kernel as `family/name`, or `product`, its layout and `m x n x k` (and `+` if it adds to its result), `copy`,
     /// `fill`.

@@ -1,6 +1,6 @@
 //! Names and arguments of kernel launches.
 
-use crate::matrix::{Index, Kind, Matrix};
+use crate::kind::Kind;
 
 /// A kernel: file `kernels/<family>.cu`, function `<name>_<kind>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,32 +50,6 @@ scalar_args! {
     i32 => |x| u64::from(x.cast_unsigned()),
     u64 => |x| x,
     f32 => |x| u64::from(x.to_bits())
-}
-
-impl From<&Matrix> for Arg<'_> {
-    fn from(m: &Matrix) -> Self {
-        Arg::Matrix(m.address(), m.bytes())
-    }
-}
-
-/// An absent matrix is a null pointer.
-impl From<Option<&Matrix>> for Arg<'_> {
-    fn from(m: Option<&Matrix>) -> Self {
-        m.map_or(Arg::Word(0), Arg::from)
-    }
-}
-
-impl From<&Index> for Arg<'_> {
-    fn from(i: &Index) -> Self {
-        Arg::Matrix(i.address(), i.len * size_of::<u32>())
-    }
-}
-
-/// An absent index is a null pointer.
-impl From<Option<&Index>> for Arg<'_> {
-    fn from(i: Option<&Index>) -> Self {
-        i.map_or(Arg::Word(0), Arg::from)
-    }
 }
 
 /// Kernel arguments in order.

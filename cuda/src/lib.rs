@@ -1,33 +1,24 @@
 //! CUDA backend: [`ebt_core::compute::Compute`] and [`ebt_core::compute::Backend`] on an NVIDIA GPU.
 //!
 //! Storage: activations in the *stream* type of the [`Precision`], everything that is summed or kept (row statistics,
-//! gradients, parameters, logits) in single precision; see [`matrix::Kind`]. Work is ordered on one stream and nothing
+//! gradients, parameters, logits) in single precision; see [`Kind`]. Work is ordered on one stream and nothing
 //! waits for the host, so a training step can be recorded once and replayed ([`Cuda::repeat`]).
 //!
 //! Nothing of NVIDIA's is linked: [`probe`] says what a machine has, [`Cuda::new`] what it lacks. The environment can
 //! name folders to look for libraries in first (`EBT_CUDA_LIBS`), the folder of compiled kernels (`EBT_CACHE_DIR`), and
 //! have every kernel waited for, so that an error names the one that made it (`EBT_CUDA_SYNC=1`).
 
-mod arch;
 mod backend;
-mod cache;
-mod compile;
 mod compute;
 mod driver;
 mod estimate;
 mod graph;
-mod kernels;
+mod kind;
 mod launch;
-mod library;
-mod matrix;
+mod memory;
 mod op;
 mod options;
-mod pool;
-mod probe;
-mod ptxas;
-mod report;
-mod shadow;
-mod transfer;
+mod toolchain;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -39,18 +30,15 @@ use driver::Driver;
 pub use estimate::{Rates, Work};
 use graph::Graphs;
 pub use graph::StepReport;
+pub use kind::Kind;
 use launch::{Arg, Kernel};
-pub use library::{Found, Library};
-use matrix::Shadow;
-pub use matrix::{Index, Kind, Matrix};
+use memory::{Block, NarrowCopy, NarrowCopyLog, Pool};
+pub use memory::{Index, Matrix, MemoryReport};
 pub use options::{Options, Precision};
-pub use pool::MemoryReport;
-use pool::{Block, Pool};
-pub use probe::{DeviceReport, Problem, Report, probe};
-pub use report::{KernelReport, compile_report};
-use shadow::ShadowLog;
+pub use toolchain::{DeviceReport, Found, KernelReport, Library, Problem, Report, compile_report, probe};
 
-/// The CUDA backend.
+/// One GPU as a compute and training backend: a stream of work, a pool of memory, and the first failure, after which
+/// nothing more is done.
 #[derive(Debug)]
 pub struct Cuda {
     driver: Rc<dyn Driver>,
@@ -68,7 +56,7 @@ pub struct Cuda {
     graphs: RefCell<Graphs>,
     /// Whether work is recorded instead of done.
     recording: Cell<bool>,
-    shadow_log: RefCell<Option<ShadowLog>>,
+    narrow_copy_log: RefCell<Option<NarrowCopyLog>>,
 }
 
 impl Cuda {
@@ -112,7 +100,7 @@ impl Cuda {
             graphs_on: options.graphs,
             graphs: RefCell::default(),
             recording: Cell::new(false),
-            shadow_log: RefCell::new(None),
+            narrow_copy_log: RefCell::new(None),
             driver,
         };
         let bytes = cuda.driver.workspace();
@@ -172,12 +160,12 @@ impl Cuda {
     ///
     /// # Errors
     ///
-    /// The device's words.
+    /// The message of the driver.
     pub fn device_memory(&self) -> Result<(usize, usize), String> {
         self.driver.memory()
     }
 
-    /// Storage type of activations.
+    /// The storage type of activations.
     pub(crate) fn stream_kind(&self) -> Kind {
         self.precision.stream()
     }
@@ -198,9 +186,9 @@ impl Cuda {
     pub(crate) fn take(&self, rows: usize, columns: usize, kind: Kind) -> Matrix {
         let elements = rows.saturating_mul(columns);
         let block = self.memory(elements.saturating_mul(kind.bytes()));
-        let shadow = (kind == Kind::F32 && self.stream_kind() != Kind::F32)
-            .then(|| Rc::new(RefCell::new(Shadow { copy: None, fresh: false, elements })));
-        Matrix { block, shadow, kind, start: 0, rows, columns }
+        let narrow_copy = (kind == Kind::F32 && self.stream_kind() != Kind::F32)
+            .then(|| Rc::new(RefCell::new(NarrowCopy { copy: None, fresh: false, elements })));
+        Matrix { block, narrow_copy, kind, start: 0, rows, columns }
     }
 
     /// An index array whose entries are to be written.

@@ -20,10 +20,10 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// All precisions.
+    /// All precisions, in the order in which messages list them.
     pub const ALL: [Self; 4] = [Self::F32, Self::Tf32, Self::Bf16, Self::F16];
 
-    /// Storage type of activations.
+    /// The storage type of activations and of the operands of products.
     pub fn stream(self) -> Kind {
         match self {
             Self::F32 | Self::Tf32 => Kind::F32,

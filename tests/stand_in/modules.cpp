@@ -127,7 +127,7 @@ STAND_IN_API int cuFuncSetAttribute(void* function, int which, int value) {
     static_cast<Function*>(function)->most_shared = static_cast<size_t>(value);
     return OK;
 }
-// 0: most threads of a block; 8: most dynamic shared memory; what a device compiler would tell is 0
+// 0: most threads of a block; 8: most dynamic shared memory; what a device compiler would report is 0
 STAND_IN_API int cuFuncGetAttribute(int* value, int which, void* function) {
     const Function& f = *static_cast<Function*>(function);
     *value = which == 0 ? static_cast<int>(f.kernel->threads) : which == 8 ? static_cast<int>(f.most_shared) : 0;

@@ -1,8 +1,7 @@
 //! Lossless tokenization of Turkish text.
 //!
 //! [`Tokenizer`] learns, loads, encodes and decodes; [`compact`] does the last two in place, without std and without a
-//! heap; [`affix`] is the grammar of Turkish suffixes by which tokenizers are measured. Without the feature `std` only the
-//! latter two are there. [`Kind`] says how tokens are chosen.
+//! heap, and is all there is without the feature `std`. [`Kind`] says how tokens are chosen.
 //!
 //! Every Unicode string encodes to token ids and decodes back to itself, byte for byte: there is
 //! no normaliser, no added prefix space and no unknown token. Special tokens (`<s>`, `<pad>`, …)
@@ -36,7 +35,6 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
-pub mod affix;
 pub mod compact;
 mod special;
 

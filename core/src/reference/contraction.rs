@@ -10,7 +10,7 @@ impl<'a, E: Real> Reference<'a, E> {
             Layout::NT => (a.rows, a.columns, b.rows, b.columns),
             Layout::TN => (a.columns, a.rows, b.columns, b.rows),
         };
-        self.expect("a matrix product", inner == k, a, b);
+        self.require_shape("a matrix product", inner == k, a, b);
         let left = |i, l| if layout == Layout::TN { a.at(l, i) } else { a.at(i, l) };
         let right = |l, j| if layout == Layout::NT { b.at(j, l) } else { b.at(l, j) };
         self.build(m, n, |i, j| (0..k).fold(E::default(), |s, l| s.add(left(i, l).mul(right(l, j)))))
@@ -29,7 +29,7 @@ impl<'a, E: Real> Reference<'a, E> {
             Layout::NT => {
                 // x (slots,k), w (E n, k)
                 let n = w.rows / experts;
-                self.expect("a grouped product", w.columns == x.columns, x, w);
+                self.require_shape("a grouped product", w.columns == x.columns, x, w);
                 self.build(x.rows, n, |i, j| {
                     let row = expert_of(i) * n + j;
                     (0..x.columns).fold(E::default(), |s, l| s.add(x.at(i, l).mul(w.at(row, l))))
@@ -38,7 +38,7 @@ impl<'a, E: Real> Reference<'a, E> {
             Layout::NN => {
                 // x (slots,n), w (E n, k)
                 let n = w.rows / experts;
-                self.expect("a grouped product", n == x.columns, x, w);
+                self.require_shape("a grouped product", n == x.columns, x, w);
                 self.build(x.rows, w.columns, |i, j| {
                     let first = expert_of(i) * n;
                     (0..n).fold(E::default(), |s, l| s.add(x.at(i, l).mul(w.at(first + l, j))))
@@ -47,7 +47,7 @@ impl<'a, E: Real> Reference<'a, E> {
             Layout::TN => {
                 // x (slots,n), w (slots,k) -> (E n, k)
                 let n = x.columns;
-                self.expect("a grouped product", x.rows == w.rows, x, w);
+                self.require_shape("a grouped product", x.rows == w.rows, x, w);
                 self.build(experts * n, w.columns, |i, j| {
                     let (e, l) = (i / n, i % n);
                     let rows = route.offsets.get(e)..route.offsets.get(e + 1);

@@ -208,7 +208,7 @@ impl<'a, E: Real> Reference<'a, E> {
 
     /// `f(a, b)` with `b` broadcast against `a`.
     fn zip(&self, a: &Matrix<'a, E>, b: &Matrix<'a, E>, f: impl Fn(E, E) -> E) -> Matrix<'a, E> {
-        self.expect(
+        self.require_shape(
             "an elementwise operand",
             (b.rows == a.rows || b.rows == 1) && (b.columns == a.columns || b.columns == 1),
             a,
@@ -218,7 +218,7 @@ impl<'a, E: Real> Reference<'a, E> {
         self.build(a.rows, a.columns, |i, j| f(a.at(i, j), b.at(i * down, j * across)))
     }
 
-    fn expect(&self, what: &str, fits: bool, a: &Matrix<'a, E>, b: &Matrix<'a, E>) {
+    fn require_shape(&self, what: &str, fits: bool, a: &Matrix<'a, E>, b: &Matrix<'a, E>) {
         if !fits {
             let message = alloc::format!("{} x {} against {} x {}", a.rows, a.columns, b.rows, b.columns);
             self.fail(Error::Shape { what: String::from(what), message });

@@ -97,7 +97,7 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
 
     fn reshape(&self, a: &Self::Tensor, rows: usize, columns: usize) -> Self::Tensor {
         let out = Matrix { handle: a.handle.clone(), rows, columns };
-        self.expect("a reshape", rows * columns == a.rows * a.columns, a, &out);
+        self.require_shape("a reshape", rows * columns == a.rows * a.columns, a, &out);
         out
     }
     fn slice_columns(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor {
@@ -149,7 +149,7 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
     }
 
     fn collect(&self, slot: &mut Self::Leaf, a: &Self::Tensor) {
-        self.expect("a collected gradient", (slot.rows, slot.columns) == (a.rows, a.columns), slot, a);
+        self.require_shape("a collected gradient", (slot.rows, slot.columns) == (a.rows, a.columns), slot, a);
         self.own(slot);
         for i in 0..a.rows * a.columns {
             slot.accumulate(i, a.get(i));
@@ -157,7 +157,7 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
     }
     fn collect_product(&self, slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor) {
         let product = self.product(dy, x, Layout::TN);
-        self.expect(
+        self.require_shape(
             "a collected product",
             start + dy.columns <= slot.rows && slot.columns == x.columns,
             slot,
@@ -205,7 +205,7 @@ impl<'a, E: Real> Reference<'a, E> {
         for i in 0..index.len().min(a.rows) {
             let row = index.get(i);
             if row >= out.rows {
-                self.expect("a scattered row", false, out, a);
+                self.require_shape("a scattered row", false, out, a);
                 continue;
             }
             for j in 0..a.columns {

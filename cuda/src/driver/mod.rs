@@ -10,8 +10,8 @@ use std::fmt::Debug;
 use ebt_core::compute::{Layout, Scope};
 
 use crate::estimate::Work;
+use crate::kind::Kind;
 use crate::launch::{Arg, Kernel};
-use crate::matrix::Kind;
 
 /// A matrix product `c (m,n) = alpha op(a) op(b) (+ c)`, row-major; `layout` as in [`Layout`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,7 +50,7 @@ pub(crate) struct GraphId(pub(crate) u32);
 /// One device and one stream of work on it. All calls but [`Driver::download`] and [`Driver::synchronize`] return
 /// before the work is done; errors are sentences.
 pub(crate) trait Driver: Debug {
-    /// Device memory.
+    /// Takes device memory of `bytes` bytes; its address.
     fn allocate(&self, bytes: usize) -> Result<u64, String>;
     /// Gives memory of [`Driver::allocate`] back.
     fn release(&self, address: u64, bytes: usize);
@@ -60,9 +60,10 @@ pub(crate) trait Driver: Debug {
     fn download(&self, from: u64, data: &mut [u8]) -> Result<(), String>;
     /// Copies on the device; the ranges do not overlap.
     fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<(), String>;
-    /// Sets every byte.
+    /// Sets every one of `bytes` bytes from `at` on to `value`.
     fn fill(&self, at: u64, bytes: usize, value: u8) -> Result<(), String>;
-    /// Starts a kernel.
+    /// Starts a kernel on `grid` blocks of `threads` threads with `shared` bytes of dynamic shared memory each; `args` are
+    /// its parameters in order.
     fn launch(
         &self,
         kernel: &Kernel,
@@ -73,7 +74,7 @@ pub(crate) trait Driver: Debug {
     ) -> Result<(), String>;
     /// Starts a matrix product.
     fn product(&self, product: &Product) -> Result<(), String>;
-    /// Waits for all work.
+    /// Waits for all work; the error is that of any work before.
     fn synchronize(&self) -> Result<(), String>;
     /// From now on work is recorded instead of done. What cannot be recorded (memory, uploads, anything that waits) is
     /// an error until the recording ends.
@@ -82,9 +83,9 @@ pub(crate) trait Driver: Debug {
     fn end_capture(&self) -> Result<GraphId, String>;
     /// Ends the recording and drops it; work is done again.
     fn abandon_capture(&self);
-    /// Does what was recorded.
+    /// Starts the recorded work once more.
     fn replay(&self, graph: GraphId) -> Result<(), String>;
-    /// Forgets a recording.
+    /// Frees a recording.
     fn forget(&self, graph: GraphId);
     /// What follows belongs to this part of a step.
     fn enter(&self, _scope: Scope) {}
@@ -92,9 +93,9 @@ pub(crate) trait Driver: Debug {
     fn work(&self) -> Vec<Work> {
         Vec::new()
     }
-    /// Name for reports.
+    /// Name of the device for reports.
     fn name(&self) -> &str;
-    /// Streaming multiprocessors.
+    /// Number of streaming multiprocessors.
     fn processors(&self) -> usize;
     /// Most dynamic shared memory of a block, in bytes.
     fn shared_memory(&self) -> usize;

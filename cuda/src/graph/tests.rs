@@ -119,7 +119,7 @@ fn work_that_waits_is_run_as_it_is_and_the_reason_kept() {
 fn results_kept_alive_delay_the_recording_by_one_call() {
     let (memory, cuda) = backend(Precision::F32, true);
     let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
-    let mut kept = Matrix { block: None, shadow: None, kind: Kind::F32, start: 0, rows: 1, columns: 1 };
+    let mut kept = Matrix { block: None, narrow_copy: None, kind: Kind::F32, start: 0, rows: 1, columns: 1 };
     for step in 1..=5u8 {
         let mut inner = work(&cuda, &x, &y);
         let mut keeping = || {
@@ -195,32 +195,32 @@ fn the_key_not_used_for_longest_is_forgotten() {
 }
 
 #[test]
-fn shadows_are_brought_up_to_date_before_a_replay_and_left_as_recorded() {
+fn narrow_copies_are_brought_up_to_date_before_a_replay_and_left_as_recorded() {
     let (memory, cuda) = backend(Precision::Bf16, true);
     let mut w = cuda.op_upload(3, 2, &[1.0; 6]);
     let moved = cuda.op_upload(2, 2, &[1.0; 4]);
-    cuda.shadow(&w);
-    let address = cuda.shadow(&w).address();
+    cuda.narrow_copy(&w);
+    let address = cuda.narrow_copy(&w).address();
     let mut work = || {
-        cuda.shadow(&w);
-        cuda.shadow(&moved);
-        cuda.touched(&moved);
+        cuda.narrow_copy(&w);
+        cuda.narrow_copy(&moved);
+        cuda.invalidate(&moved);
         Ok(())
     };
     // at the second call the copy of `moved` is rounded again, which takes memory that the first did not
     for _ in 0..3 {
         cuda.repeat(&[1], &mut work).unwrap();
     }
-    let fresh = |m: &Matrix| m.shadow.as_ref().unwrap().borrow().fresh;
+    let fresh = |m: &Matrix| m.narrow_copy.as_ref().unwrap().borrow().fresh;
     assert!(cuda.steps()[0].recorded && fresh(&w) && !fresh(&moved));
     // written between replays
     cuda.op_write(&mut w, &[2.0; 6]);
     assert!(!fresh(&w));
-    cuda.shadow(&moved);
+    cuda.narrow_copy(&moved);
     assert!(fresh(&moved));
     let before = memory.done.get();
     cuda.repeat(&[1], &mut || Err(Error::Replay { at: 0 })).unwrap();
     assert!(fresh(&w) && !fresh(&moved));
     assert!(memory.done.get() > before, "the copy was rewritten in place");
-    assert_eq!(cuda.shadow(&w).address(), address);
+    assert_eq!(cuda.narrow_copy(&w).address(), address);
 }

@@ -3,9 +3,8 @@
 use ebt_core::compute::Band;
 
 use super::support::{THREADS, blocks, kernel};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Index, Kind, Matrix};
+use crate::{Cuda, Index, Kind, Matrix};
 
 impl Cuda {
     fn band_words(&self, b: &Band) -> [u64; 3] {
@@ -17,7 +16,9 @@ impl Cuda {
         let n = band.batch * band.context;
         let out = self.take(n, widths[2], Kind::F32);
         let (a, b) = (self.float(a), self.float(b));
-        if self.expect("a banded operand", &a, n, widths[0]) && self.expect("a banded operand", &b, n, widths[1]) {
+        if self.require_shape("a banded operand", &a, n, widths[0])
+            && self.require_shape("a banded operand", &b, n, widths[1])
+        {
             let words = self.band_words(&band);
             let args = args![&out, &a, &b, Arg::Words(&words), out.len() as u64];
             self.launch(kernel("band", name, Kind::F32), blocks(out.len()), THREADS, 0, args);

@@ -1,9 +1,8 @@
 //! Element-wise primitives with broadcasting, casts, accumulation in place.
 
 use super::support::{THREADS, aligned, blocks, kernel, wide};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// Matrices of one launch that clears a list, and bytes of one of its blocks; the kernel has the same numbers.
 const CLEARED: usize = 48;
@@ -161,7 +160,7 @@ impl Cuda {
         let (y, h, a) = (self.stream(y), h.map(|h| self.stream(h)), a.map(|a| self.float(a)));
         let out = self.take(y.rows, y.columns, y.kind);
         let fits = h.as_ref().is_none_or(|h| self.agree("a residual", h, &[&y]));
-        if !fits || !a.as_ref().is_none_or(|a| self.expect("a modulation", a, 1, y.columns)) {
+        if !fits || !a.as_ref().is_none_or(|a| self.require_shape("a modulation", a, 1, y.columns)) {
             return out;
         }
         let others: Vec<&Matrix> = [Some(&y), Some(&out), h.as_ref(), a.as_ref()].into_iter().flatten().collect();

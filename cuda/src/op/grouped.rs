@@ -2,7 +2,7 @@
 
 use ebt_core::compute::{Layout, Route};
 
-use super::shape::{THREADS, blocks, expect, in_quads, own, word};
+use super::shape::{THREADS, blocks, in_quads, own, require_fit, word};
 use crate::launch::{Arg, Kernel, args};
 use crate::{Cuda, Index, Kind, Matrix};
 
@@ -93,25 +93,25 @@ impl Cuda {
                 self.grouped_weights(&out, x, w, route, false);
                 out
             }
-            Layout::NT | Layout::NN => self.grouped_rows(x, &self.shadow(w), route, layout),
+            Layout::NT | Layout::NN => self.grouped_rows(x, &self.narrow_copy(w), route, layout),
         }
     }
 
     /// See [`ebt_core::compute::Compute::grouped_linear`].
     pub(crate) fn op_grouped_linear(&self, x: &Matrix, w: &Matrix, route: &Route<Index>) -> Matrix {
-        self.grouped_rows(x, &self.shadow(w), route, Layout::NT)
+        self.grouped_rows(x, &self.narrow_copy(w), route, Layout::NT)
     }
 
     /// See [`ebt_core::compute::Compute::grouped_linear_adjoint`].
     pub(crate) fn op_grouped_linear_adjoint(&self, dy: &Matrix, w: &Matrix, route: &Route<Index>) -> Matrix {
-        self.grouped_rows(dy, &self.shadow(w), route, Layout::NN)
+        self.grouped_rows(dy, &self.narrow_copy(w), route, Layout::NN)
     }
 
     /// See [`ebt_core::compute::Compute::collect_grouped`].
     pub(crate) fn op_collect_grouped(&self, slot: &mut Matrix, dy: &Matrix, x: &Matrix, route: &Route<Index>) {
         let fits = slot.len() == route.experts * dy.columns * x.columns;
         let shapes = [(slot.rows, slot.columns), (dy.rows, dy.columns), (x.rows, x.columns)];
-        if expect(self, "a collected product by expert", fits, &shapes) {
+        if require_fit(self, "a collected product by expert", fits, &shapes) {
             own(self, slot);
             self.grouped_weights(slot, dy, x, route, true);
         }
@@ -126,7 +126,12 @@ impl Cuda {
         let out = self.take(slots, columns, self.stream_kind());
         let whole = own_rows > 0 && own_rows * experts == w.rows && offsets.len == experts + 1;
         let fits = whole && x.rows == slots && x.columns == depth;
-        if !expect(self, "a product by expert", fits, &[(x.rows, x.columns), (w.rows, w.columns), (slots, experts)]) {
+        if !require_fit(
+            self,
+            "a product by expert",
+            fits,
+            &[(x.rows, x.columns), (w.rows, w.columns), (slots, experts)],
+        ) {
             return out;
         }
         // wide tiles where experts fill them and there is a tile for every processor
@@ -161,10 +166,10 @@ impl Cuda {
     /// `out = x^T w` of every expert, or `+=`.
     fn grouped_weights(&self, out: &Matrix, x: &Matrix, w: &Matrix, route: &Route<Index>, accumulate: bool) {
         let &Route { ref offsets, slots, experts, .. } = route;
-        let (x, w) = (self.stream(x), self.shadow(w));
+        let (x, w) = (self.stream(x), self.narrow_copy(w));
         let (height, columns) = (x.columns, w.columns);
         let fits = x.rows == slots && w.rows == slots && offsets.len == experts + 1;
-        if !expect(self, "a gradient by expert", fits, &[(x.rows, height), (w.rows, columns), (slots, experts)]) {
+        if !require_fit(self, "a gradient by expert", fits, &[(x.rows, height), (w.rows, columns), (slots, experts)]) {
             return;
         }
         let own = out.shaped(0, experts * height, columns);

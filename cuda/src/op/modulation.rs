@@ -4,9 +4,8 @@ use ebt_core::compute::{Modulated, Modulation};
 use ebt_core::error::Error;
 
 use super::support::{THREADS, kernel, lanes, wide};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// Gains and parts of one map, as the kernels have them.
 const GAINS: usize = 2;
@@ -25,10 +24,10 @@ impl Cuda {
         let dim = c.columns;
         let (w, bias) = (&weights[map.weight], &weights[map.bias]);
         let parts = w.rows / dim.max(1);
-        let fits = self.expect("a condition", c, 1, dim)
-            && self.expect("a modulation", w, parts * dim, dim)
-            && self.expect("the bias of a modulation", bias, 1, parts * dim)
-            && map.gains.iter().all(|&(_, gain)| self.expect("a scaled gain", &weights[gain], 1, dim));
+        let fits = self.require_shape("a condition", c, 1, dim)
+            && self.require_shape("a modulation", w, parts * dim, dim)
+            && self.require_shape("the bias of a modulation", bias, 1, parts * dim)
+            && map.gains.iter().all(|&(_, gain)| self.require_shape("a scaled gain", &weights[gain], 1, dim));
         if fits && (parts > PARTS || map.gains.len() > GAINS || map.gains.iter().any(|&(part, _)| part >= parts)) {
             let message = format!("{parts} parts of which {} scale gains", map.gains.len());
             self.fail(Error::Shape { what: "a modulation".to_owned(), message });
@@ -75,11 +74,11 @@ impl Cuda {
     ) {
         let dim = c.columns;
         let Some(parts) = self.modulates(weights, map, c) else { return };
-        let fits = self.expect("the gradient of a condition", dc, 1, dim)
-            && self.expect("the gradient of a modulation's bias", &grads[map.bias], 1, parts * dim)
-            && d.iter().flatten().all(|d| self.expect("the gradient of a modulation", d, 1, dim))
-            && at.parts.iter().all(|g| self.expect("the part of a modulation", g, 1, dim))
-            && map.gains.iter().all(|&(_, gain)| self.expect("the gradient of a gain", &grads[gain], 1, dim));
+        let fits = self.require_shape("the gradient of a condition", dc, 1, dim)
+            && self.require_shape("the gradient of a modulation's bias", &grads[map.bias], 1, parts * dim)
+            && d.iter().flatten().all(|d| self.require_shape("the gradient of a modulation", d, 1, dim))
+            && at.parts.iter().all(|g| self.require_shape("the part of a modulation", g, 1, dim))
+            && map.gains.iter().all(|&(_, gain)| self.require_shape("the gradient of a gain", &grads[gain], 1, dim));
         if !fits || d.len() != parts || at.parts.len() != parts {
             let message = format!("{} gradients and {} of {parts} parts", d.len(), at.parts.len());
             return self.fail(Error::Shape { what: "a modulation".to_owned(), message });

@@ -1,6 +1,6 @@
 //! Movement of rows and columns, one-hot rows, constants.
 
-use super::shape::{THREADS, blocks, clear_bytes, expect, in_quads, quad, word};
+use super::shape::{THREADS, blocks, clear_bytes, in_quads, quad, require_fit, word};
 use crate::launch::{Kernel, args};
 use crate::{Cuda, Index, Kind, Matrix};
 
@@ -11,7 +11,7 @@ const fn kernel(name: &'static str, kind: Kind) -> Kernel {
 impl Cuda {
     /// See [`ebt_core::compute::Compute::reshape`].
     pub(crate) fn op_reshape(&self, a: &Matrix, rows: usize, columns: usize) -> Matrix {
-        if expect(self, "a reshape", rows * columns == a.len(), &[(a.rows, a.columns), (rows, columns)]) {
+        if require_fit(self, "a reshape", rows * columns == a.len(), &[(a.rows, a.columns), (rows, columns)]) {
             a.shaped(0, rows, columns)
         } else {
             self.take(rows, columns, a.kind)
@@ -21,7 +21,7 @@ impl Cuda {
     /// See [`ebt_core::compute::Compute::slice_rows`].
     pub(crate) fn op_slice_rows(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
         let fits = start.checked_add(len).is_some_and(|end| end <= a.rows);
-        if expect(self, "a slice of rows", fits, &[(a.rows, a.columns), (start, len)]) {
+        if require_fit(self, "a slice of rows", fits, &[(a.rows, a.columns), (start, len)]) {
             a.shaped(start * a.columns, len, a.columns)
         } else {
             self.take(len, a.columns, a.kind)
@@ -32,7 +32,7 @@ impl Cuda {
     pub(crate) fn op_slice_columns(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
         let out = self.take(a.rows, len, a.kind);
         let fits = start.checked_add(len).is_some_and(|end| end <= a.columns);
-        if expect(self, "a slice of columns", fits, &[(a.rows, a.columns), (start, len)]) {
+        if require_fit(self, "a slice of columns", fits, &[(a.rows, a.columns), (start, len)]) {
             self.shift_columns(a, &out, start, false);
         }
         out
@@ -42,7 +42,7 @@ impl Cuda {
     pub(crate) fn op_pad_columns(&self, a: &Matrix, start: usize, total: usize) -> Matrix {
         let out = self.take(a.rows, total, a.kind);
         let fits = start.checked_add(a.columns).is_some_and(|end| end <= total);
-        if expect(self, "padded columns", fits, &[(a.rows, a.columns), (start, total)]) {
+        if require_fit(self, "padded columns", fits, &[(a.rows, a.columns), (start, total)]) {
             self.shift_columns(a, &out, start, true);
         }
         out

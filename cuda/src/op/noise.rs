@@ -3,9 +3,8 @@
 use ebt_core::random::Stream;
 
 use super::support::{THREADS, kernel};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 impl Cuda {
     /// Key, step, use, and where a recorded step finds the step: the kernel's description of a stream.

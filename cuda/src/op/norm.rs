@@ -1,9 +1,8 @@
 //! The modulated root-mean-square norm.
 
 use super::support::{Lanes, THREADS, kernel, lanes, wide};
-use crate::Cuda;
 use crate::launch::args;
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 impl Cuda {
     /// Shape of a launch on rows like those of `x`, and whether runs of 8 are possible.
@@ -16,8 +15,8 @@ impl Cuda {
         let (x, w, b) = (self.stream(x), self.float(w), b.map(|b| self.float(b)));
         let (y, r) = (self.take(x.rows, x.columns, x.kind), self.take(x.rows, 1, Kind::F32));
         let shift = b.as_ref().unwrap_or(&w);
-        if self.expect("the gain of a norm", &w, 1, x.columns)
-            && self.expect("the shift of a norm", shift, 1, x.columns)
+        if self.require_shape("the gain of a norm", &w, 1, x.columns)
+            && self.require_shape("the shift of a norm", shift, 1, x.columns)
         {
             let (l, rows, columns, wide) = self.norm_rows(&x, &[&x, &y, &w, shift]);
             let args = args![&y, &r, &x, &w, b.as_ref(), rows, columns, l.group, eps as f32, wide];
@@ -68,7 +67,7 @@ impl Cuda {
 
     fn norm_fits(&self, x: &Matrix, w: &Matrix, scales: &[&Matrix], others: &[&Matrix]) -> bool {
         self.agree("an operand of a norm", x, others)
-            && self.expect("the gain of a norm", w, 1, x.columns)
-            && scales.iter().all(|r| self.expect("the scale of a norm", r, x.rows, 1))
+            && self.require_shape("the gain of a norm", w, 1, x.columns)
+            && scales.iter().all(|r| self.require_shape("the scale of a norm", r, x.rows, 1))
     }
 }

@@ -4,9 +4,8 @@ use ebt_core::compute::{Adam, AdamW, Parameters};
 use ebt_core::error::Error;
 
 use super::support::{THREADS, aligned, blocks, kernel};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// Parameters of one launch, and elements of one of its blocks; the kernel has the same numbers.
 const MEMBERS: usize = 14;
@@ -59,7 +58,7 @@ impl Cuda {
         s: AdamW,
     ) {
         if !self.agree("the state of an optimiser", parameter, &[moments.0, moments.1, gradient])
-            || !self.expect("the factor on a gradient", factor, 1, 1)
+            || !self.require_shape("the factor on a gradient", factor, 1, 1)
         {
             return;
         }
@@ -108,7 +107,7 @@ impl Cuda {
             let message = format!("{n} weights, {} averages and {lists:?}", p.average.len());
             return self.fail(Error::Shape { what: "the lists of an optimiser".to_owned(), message });
         }
-        if !self.expect("the numbers of a step", step, 1, 5) {
+        if !self.require_shape("the numbers of a step", step, 1, 5) {
             return;
         }
         let step = self.float(step);
@@ -125,9 +124,9 @@ impl Cuda {
             {
                 return;
             }
-            let mut shadow = None;
+            let mut narrow_copy = None;
             if moves {
-                shadow = self.writable_with_shadow(weight);
+                narrow_copy = self.writable_with_copy(weight);
                 self.writable(first);
                 self.writable(second);
             }
@@ -143,7 +142,7 @@ impl Cuda {
                 second.address(),
                 gradient.address(),
                 address(average.as_deref()),
-                address(shadow.as_ref()),
+                address(narrow_copy.as_ref()),
                 weight.len() as u64,
             ];
             if moves || average.is_some() {
@@ -176,13 +175,13 @@ impl Cuda {
 
     /// As [`Cuda::writable`], but the copy for products, where there is an up-to-date one, is
     /// returned to be written too.
-    fn writable_with_shadow(&self, weight: &mut Matrix) -> Option<Matrix> {
+    fn writable_with_copy(&self, weight: &mut Matrix) -> Option<Matrix> {
         if weight.kind == Kind::F32 && weight.is_alone() {
-            let shadow = self.live_shadow(weight);
-            if shadow.is_none() {
-                self.touched(weight);
+            let narrow_copy = self.fresh_copy(weight);
+            if narrow_copy.is_none() {
+                self.invalidate(weight);
             }
-            shadow
+            narrow_copy
         } else {
             self.writable(weight);
             None

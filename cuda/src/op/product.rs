@@ -4,10 +4,9 @@
 use ebt_core::compute::Layout;
 
 use super::support::{THREADS, blocks, kernel, wide};
-use crate::Cuda;
 use crate::driver::{Operand, Product};
 use crate::launch::args;
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// What a product is for.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +61,7 @@ impl Cuda {
             self.outer(&out, a, b, false);
         } else {
             let a = self.stream(a);
-            let b = if purpose == Purpose::Tensors { self.stream(b) } else { self.shadow(b) };
+            let b = if purpose == Purpose::Tensors { self.stream(b) } else { self.narrow_copy(b) };
             self.product(&Product {
                 layout,
                 m,

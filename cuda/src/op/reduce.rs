@@ -1,9 +1,8 @@
 //! Sums over rows, columns and lists, in a fixed order; results are single precision.
 
 use super::support::{THREADS, kernel, lanes, wide};
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Kind, Matrix};
+use crate::{Cuda, Kind, Matrix};
 
 /// Matrices of one launch of the sum of squares, and elements of one of its blocks; the kernel has the same numbers.
 const MEMBERS: usize = 40;
@@ -74,7 +73,7 @@ impl Cuda {
     }
 
     pub(crate) fn op_collect_dot(&self, slot: &mut Matrix, x: &Matrix, y: &Matrix) {
-        if !self.agree("a collected dot product", x, &[y]) || !self.expect("its slot", slot, 1, x.columns) {
+        if !self.agree("a collected dot product", x, &[y]) || !self.require_shape("its slot", slot, 1, x.columns) {
             return;
         }
         self.writable(slot);
@@ -91,9 +90,9 @@ impl Cuda {
         dy: &Matrix,
     ) {
         let fits = self.agree("the gradient of a norm", x, &[dy])
-            && self.expect("the scale of a norm", r, x.rows, 1)
-            && self.expect("the gradient of a norm's gain", dw, 1, x.columns)
-            && db.as_ref().is_none_or(|db| self.expect("the gradient of a norm's shift", db, 1, x.columns));
+            && self.require_shape("the scale of a norm", r, x.rows, 1)
+            && self.require_shape("the gradient of a norm's gain", dw, 1, x.columns)
+            && db.as_ref().is_none_or(|db| self.require_shape("the gradient of a norm's shift", db, 1, x.columns));
         if !fits {
             return;
         }

@@ -4,9 +4,8 @@ use ebt_core::compute::Rotary;
 use ebt_core::error::Error;
 
 use super::support::{THREADS, kernel, wide};
-use crate::Cuda;
 use crate::launch::args;
-use crate::matrix::Matrix;
+use crate::{Cuda, Matrix};
 
 impl Cuda {
     pub(crate) fn op_rotary(&self, a: &Matrix, rotary: &Rotary, inverse: bool) -> Matrix {

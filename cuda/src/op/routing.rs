@@ -3,7 +3,7 @@
 use ebt_core::compute::{Route, RouteSpec};
 use ebt_core::error::Error;
 
-use super::shape::{expect, word};
+use super::shape::{require_fit, word};
 use super::sort::{self, Digit};
 use crate::launch::{Kernel, args};
 use crate::{Cuda, Index, Kind, Matrix};
@@ -27,7 +27,7 @@ impl Cuda {
             experts,
         };
         let fits = gate.columns == experts && bias.as_ref().is_none_or(|b| b.len() == experts);
-        if !expect(self, "gates", fits, &[(gate.rows, gate.columns), (1, experts)]) {
+        if !require_fit(self, "gates", fits, &[(gate.rows, gate.columns), (1, experts)]) {
             return route;
         }
         let whole = groups > 0 && experts.is_multiple_of(groups) && (1..=MOST_EXPERTS).contains(&experts);

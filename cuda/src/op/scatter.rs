@@ -1,6 +1,6 @@
 //! Rows added up by index, in a fixed order.
 
-use super::shape::{THREADS, blocks, clear_bytes, expect, in_quads, own, quad, word};
+use super::shape::{THREADS, blocks, clear_bytes, in_quads, own, quad, require_fit, word};
 use super::sort::{Sorted, sort};
 use crate::launch::{Kernel, args};
 use crate::{Cuda, Index, Kind, Matrix};
@@ -21,7 +21,7 @@ impl Cuda {
     pub(crate) fn op_scatter_rows(&self, a: &Matrix, index: &Index, rows: usize) -> Matrix {
         let a = if a.columns == 1 { self.float(a) } else { a.clone() };
         let out = self.take(rows, a.columns, a.kind);
-        if !expect(self, "scattered rows", a.rows == index.len, &[(a.rows, a.columns), (index.len, 1)]) {
+        if !require_fit(self, "scattered rows", a.rows == index.len, &[(a.rows, a.columns), (index.len, 1)]) {
             return out;
         }
         if index.len > PIECE && index.len > LISTED * rows {
@@ -36,7 +36,8 @@ impl Cuda {
     /// See [`ebt_core::compute::Compute::collect_scatter`]; entries that are no row of the slot are left out.
     pub(crate) fn op_collect_scatter(&self, slot: &mut Matrix, index: &Index, a: &Matrix) {
         let fits = a.rows == index.len && slot.columns == a.columns;
-        if expect(self, "collected rows", fits, &[(slot.rows, slot.columns), (a.rows, a.columns), (index.len, 1)]) {
+        if require_fit(self, "collected rows", fits, &[(slot.rows, slot.columns), (a.rows, a.columns), (index.len, 1)])
+        {
             own(self, slot);
             self.add_sorted(slot, a, index, true);
         }

@@ -8,7 +8,7 @@ use crate::{Cuda, Kind, Matrix};
 pub(super) const THREADS: u32 = 256;
 
 /// Whether the shapes of an operation fit; where they do not, the backend fails.
-pub(super) fn expect(cuda: &Cuda, what: &str, fits: bool, found: &[(usize, usize)]) -> bool {
+pub(super) fn require_fit(cuda: &Cuda, what: &str, fits: bool, found: &[(usize, usize)]) -> bool {
     if !fits {
         let found: Vec<_> = found.iter().map(|(rows, columns)| format!("{rows} x {columns}")).collect();
         let message = format!("operands do not fit together: {}", found.join(", "));
@@ -51,7 +51,7 @@ pub(super) fn clear_bytes(cuda: &Cuda, address: u64, bytes: usize) {
 /// Makes `slot` a single-precision matrix that no other handle reads, to be written in place.
 pub(super) fn own(cuda: &Cuda, slot: &mut Matrix) {
     // a copy in another storage type would no longer agree
-    slot.shadow = None;
+    slot.narrow_copy = None;
     if slot.kind != Kind::F32 {
         *slot = cuda.float(slot);
     } else if !slot.is_alone() {

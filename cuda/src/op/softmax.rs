@@ -4,9 +4,8 @@
 use ebt_core::compute::CrossEntropy;
 
 use super::support::{kernel, lanes, wide};
-use crate::Cuda;
 use crate::launch::args;
-use crate::matrix::{Index, Kind, Matrix};
+use crate::{Cuda, Index, Kind, Matrix};
 
 /// Most threads of a row.
 const MOST: u32 = 512;
@@ -69,7 +68,7 @@ impl Cuda {
     ) -> (Matrix, Matrix) {
         let (loss, dy) = (self.take(y.rows, 1, Kind::F32), self.take(y.rows, y.columns, y.kind));
         let weight = self.float(weight);
-        if self.expect("the weights of a loss", &weight, y.rows, 1) && self.targets_fit(targets, y.rows) {
+        if self.require_shape("the weights of a loss", &weight, y.rows, 1) && self.targets_fit(targets, y.rows) {
             let l = lanes(y.rows, y.columns, MOST);
             let (rows, columns) = (self.size(y.rows), self.size(y.columns));
             let (hot, cold) = (1.0 - spec.smoothing, spec.smoothing / y.columns as f64);

@@ -1,9 +1,8 @@
 //! What the families share: failures, storage types, memory that may be written, sizes of launches.
 
+use crate::launch::Kernel;
+use crate::{Cuda, Kind, Matrix};
 use ebt_core::error::Error;
-
-use crate::matrix::{Kind, Matrix};
-use crate::{Cuda, Kernel};
 
 /// Threads of a block, unless a kernel says otherwise.
 pub(super) const THREADS: u32 = 256;
@@ -64,7 +63,7 @@ impl Cuda {
     }
 
     /// Whether `a` is `(rows, columns)`; otherwise the failure is kept.
-    pub(super) fn expect(&self, what: &str, a: &Matrix, rows: usize, columns: usize) -> bool {
+    pub(super) fn require_shape(&self, what: &str, a: &Matrix, rows: usize, columns: usize) -> bool {
         let fits = (a.rows, a.columns) == (rows, columns);
         if !fits {
             let message = format!("{} x {} instead of {rows} x {columns}", a.rows, a.columns);
@@ -108,7 +107,7 @@ impl Cuda {
         if m.kind != Kind::F32 {
             *m = self.cast(m, Kind::F32);
         } else if m.is_alone() {
-            self.touched(m);
+            self.invalidate(m);
         } else {
             *m = self.op_copy(m);
         }
@@ -117,7 +116,7 @@ impl Cuda {
     /// Where an operation on owned `m` writes: `m` itself where no other handle reads it.
     pub(super) fn in_place(&self, m: &Matrix) -> Matrix {
         if m.is_alone() {
-            self.touched(m);
+            self.invalidate(m);
             m.clone()
         } else {
             self.take(m.rows, m.columns, m.kind)

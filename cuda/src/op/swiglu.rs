@@ -1,16 +1,15 @@
 //! The gated unit `silu(u1) u3` on `u = [u1 | u3]`.
 
 use super::support::{THREADS, blocks, kernel, wide};
-use crate::Cuda;
 use crate::launch::args;
-use crate::matrix::Matrix;
+use crate::{Cuda, Matrix};
 
 impl Cuda {
     /// Whether `tall` are like `u (n, 2F)` and `short` are `(n, F)`; otherwise the failure is kept.
     fn halves(&self, u: &Matrix, tall: &[&Matrix], short: &[&Matrix]) -> bool {
-        self.expect("a gated unit", u, u.rows, u.columns / 2 * 2)
+        self.require_shape("a gated unit", u, u.rows, u.columns / 2 * 2)
             && self.agree("a gated unit", u, tall)
-            && short.iter().all(|y| self.expect("the result of a gated unit", y, u.rows, u.columns / 2))
+            && short.iter().all(|y| self.require_shape("the result of a gated unit", y, u.rows, u.columns / 2))
     }
 
     pub(crate) fn op_swiglu(&self, u: &Matrix) -> Matrix {

@@ -8,10 +8,9 @@ use ebt_core::compute::{Layout, Rows};
 
 use super::product::operand;
 use super::support::{THREADS, aligned, blocks, kernel, lanes, wide};
-use crate::Cuda;
 use crate::driver::{Operand, Product};
 use crate::launch::args;
-use crate::matrix::{Index, Kind, Matrix};
+use crate::{Cuda, Index, Kind, Matrix};
 
 /// Most bytes of a chunk; tests have small ones.
 const CHUNK: usize = if cfg!(test) { 4096 } else { 64 << 20 };
@@ -81,8 +80,8 @@ impl Cuda {
     /// Logits, `lse` and scale in single precision, the shapes checked; `None` after a failure.
     fn vocabulary(&self, rows: &Rows<'_, Matrix, Index>) -> Option<[Option<Matrix>; 3]> {
         let n = rows.logits.rows;
-        let fits = self.expect("a log-sum-exp", rows.lse, n, 1)
-            && rows.scale.is_none_or(|s| self.expect("the scale of rows", s, n, 1))
+        let fits = self.require_shape("a log-sum-exp", rows.lse, n, 1)
+            && rows.scale.is_none_or(|s| self.require_shape("the scale of rows", s, n, 1))
             && rows.targets.is_none_or(|(t, _)| self.targets_fit(t, n));
         let float = |m: &Matrix| Some(self.float(m));
         fits.then(|| [float(rows.logits), float(rows.lse), rows.scale.and_then(float)])
@@ -92,14 +91,14 @@ impl Cuda {
     pub(crate) fn op_mix_rows(&self, rows: &Rows<'_, Matrix, Index>, w: &Matrix) -> Matrix {
         let (n, columns, depth) = (rows.logits.rows, rows.logits.columns, w.columns);
         let out = self.take(n, depth, self.stream_kind());
-        if !self.expect("the matrix that rows mix", w, columns, depth) {
+        if !self.require_shape("the matrix that rows mix", w, columns, depth) {
             return out;
         }
         let Some([Some(logits), Some(lse), scale]) = self.vocabulary(rows) else { return out };
         let (gain, apart) = self.chunk_scaling(rows);
         let inside =
             Rows { logits: &logits, lse: &lse, scale: scale.as_ref().filter(|_| !apart), targets: rows.targets };
-        let (w, chunk) = (self.shadow(w), self.chunk(n, columns));
+        let (w, chunk) = (self.narrow_copy(w), self.chunk(n, columns));
         let unscaled = scale.as_ref().filter(|_| apart).map(|scale| (scale, self.take(chunk.rows, depth, Kind::F32)));
         for start in (0..n).step_by(chunk.rows) {
             let count = chunk.rows.min(n - start);
@@ -127,7 +126,9 @@ impl Cuda {
     /// `slot (V,D) += m^T x`, `x (n,D)`.
     pub(crate) fn op_collect_rows(&self, slot: &mut Matrix, rows: &Rows<'_, Matrix, Index>, x: &Matrix) {
         let (n, columns, depth) = (rows.logits.rows, rows.logits.columns, x.columns);
-        if !self.expect("rows that are collected", x, n, depth) || !self.expect("their slot", slot, columns, depth) {
+        if !self.require_shape("rows that are collected", x, n, depth)
+            || !self.require_shape("their slot", slot, columns, depth)
+        {
             return;
         }
         let Some([Some(logits), Some(lse), scale]) = self.vocabulary(rows) else { return };
@@ -203,10 +204,10 @@ impl Cuda {
         w: &Matrix,
     ) -> Matrix {
         let (n, columns, depth) = (y.rows, y.columns, w.columns);
-        let fits = self.expect("the step sizes of a descent", alpha, n, 1)
-            && self.expect("the direction of a descent", dp, n, depth)
-            && self.expect("the matrix of a descent", w, columns, depth)
-            && lse.is_none_or(|lse| self.expect("a log-sum-exp", lse, n, 1));
+        let fits = self.require_shape("the step sizes of a descent", alpha, n, 1)
+            && self.require_shape("the direction of a descent", dp, n, depth)
+            && self.require_shape("the matrix of a descent", w, columns, depth)
+            && lse.is_none_or(|lse| self.require_shape("a log-sum-exp", lse, n, 1));
         if !fits {
             return y;
         }
@@ -229,7 +230,7 @@ impl Cuda {
             n: columns,
             k: depth,
             a: operand(&step),
-            b: operand(&self.shadow(w)),
+            b: operand(&self.narrow_copy(w)),
             c: operand(&out),
             alpha: -1.0,
             accumulate: true,

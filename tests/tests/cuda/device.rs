@@ -27,7 +27,7 @@ pub fn open(options: &Options, order: u32) -> Cuda {
 }
 
 /// Fresh matrices hold NaN: what a kernel does not write shows.
-fn lend<R>(precision: Precision, order: u32, run: impl FnOnce(&Cuda) -> R) -> R {
+fn with_device<R>(precision: Precision, order: u32, run: impl FnOnce(&Cuda) -> R) -> R {
     let b = open(&Options { precision, poison: true, ..Options::default() }, order);
     let result = run(&b);
     if let (Some(failure), false) = (failure(), gpu_required()) {
@@ -50,7 +50,7 @@ macro_rules! factory {
             const TOLERANCE: Tolerance = $tolerance;
             const REPEATABLE: bool = true;
             fn with<R>(run: impl for<'a> FnOnce(&Self::B<'a>) -> R) -> R {
-                lend(Precision::$precision, $order, run)
+                with_device(Precision::$precision, $order, run)
             }
         }
     };

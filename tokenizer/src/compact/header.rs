@@ -2,13 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::checksum::crc32;
+use super::error::CompactError;
 use super::lattice::{LONGEST_TOKEN, Lattice};
 use super::merges::Merges;
 use super::segment::{Classes, Segmentation};
 use super::trie::Trie;
 use super::words::{Halves, Words};
-use super::{CompactError, MAGIC};
 use crate::Special;
+
+/// The first bytes of a compact tokenizer; the last of them is the version.
+pub const MAGIC: [u8; 8] = *b"EBTTOK\0\x01";
 
 /// How the tokens of a segment are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +66,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Tables<'_>), CompactError> {
         return Err(CompactError::Length { expected, found: bytes.len() });
     }
     let (checked, crc) = bytes.split_last_chunk::<4>().ok_or(short)?;
-    if super::checksum::crc32(checked) != u32::from_le_bytes(*crc) {
+    if crc32(checked) != u32::from_le_bytes(*crc) {
         return Err(CompactError::Checksum);
     }
     let tables = tables(&header, bytes);
@@ -120,6 +124,11 @@ impl<'a> View<'a> {
         let end = self.ends.get(id)?;
         let start = id.checked_sub(1).map_or(Some(0), |before| self.ends.get(before))?;
         self.bytes.get(start as usize..end as usize)
+    }
+
+    /// The bytes of a token of the vocabulary.
+    pub fn known(&self, id: u32) -> Result<&'a [u8], CompactError> {
+        self.bytes(id).ok_or(CompactError::IdOutOfRange { id, vocabulary: self.vocabulary })
     }
 
     #[inline]

@@ -2,19 +2,20 @@
 
 use core::str;
 
-use super::{CompactError, CompactTokenizer};
+use super::error::CompactError;
+use super::header::View;
 
 /// Turns tokens into text as they come. What all calls give, joined, is the text of all tokens; bytes that cannot
 /// belong to a character become U+FFFD.
 #[derive(Clone, Debug)]
 pub struct Streaming<'a> {
-    tokenizer: CompactTokenizer<'a>,
+    view: View<'a>,
     state: Utf8Stream,
 }
 
 impl<'a> Streaming<'a> {
-    pub(super) fn new(tokenizer: CompactTokenizer<'a>) -> Self {
-        Self { tokenizer, state: Utf8Stream::default() }
+    pub(super) fn new(view: View<'a>) -> Self {
+        Self { view, state: Utf8Stream::default() }
     }
 
     /// Takes the next token; the text that it completes may be empty.
@@ -23,7 +24,7 @@ impl<'a> Streaming<'a> {
     ///
     /// An id outside the vocabulary is refused and leaves the decoder as it was.
     pub fn push(&mut self, id: u32) -> Result<Utf8Chunk<'a>, CompactError> {
-        self.tokenizer.known(id).map(|bytes| self.state.push(bytes))
+        self.view.known(id).map(|bytes| self.state.push(bytes))
     }
 
     /// Ends the stream: U+FFFD if it ended inside a character, nothing otherwise.

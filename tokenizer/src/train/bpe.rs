@@ -2,8 +2,9 @@
 
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 
+use super::options::{TrainOptions, TrainProgress};
+use super::vocabulary::{LEAST_TOKENS, specials, tokens};
 use super::words::{Counts, Cutter};
-use super::{TrainOptions, TrainProgress, specials, tokens};
 use crate::build::{Parts, Rules};
 use crate::compact::Segmentation;
 use crate::{TokenizerError, alphabet};
@@ -36,7 +37,7 @@ pub(super) fn merges(
     minimum_frequency: u64,
 ) -> Result<(Vec<Vec<u8>>, Vec<(u32, u32, u32)>), TokenizerError> {
     let failed = |problem: tokenizers::Error| TokenizerError::library("training a tokenizer", &problem);
-    let first = super::LEAST_TOKENS as u32;
+    let first = LEAST_TOKENS as u32;
     let trainer = BpeTrainer::builder()
         .show_progress(false)
         .vocab_size(size - (first as usize - 256))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rayon::prelude::*;
 
-use super::{specials, tokens};
+use super::vocabulary::{specials, tokens};
 use crate::build::{Parts, Rules, TrieBuilder};
 use crate::compact::lattice::Lattice;
 use crate::compact::segment::Classes;

@@ -1,6 +1,6 @@
 //! A part of the text that fits in memory.
 
-use super::{TrainOptions, TrainProgress};
+use super::options::{TrainOptions, TrainProgress};
 
 /// Texts in the order of a hash of their bytes: those whose hash is below a threshold, which is halved whenever the
 /// texts kept grow beyond the limit. What is kept in the end depends on the set of texts alone.

@@ -4,9 +4,11 @@
 //! Learned with hard expectation-maximisation ([`Lexicon`]) from the merges of byte-pair encoding. (The library's own
 //! trainer visits its pieces in the order of a randomly keyed hash table, so that its result changes from run to run.)
 
+use super::bpe;
 use super::lexicon::{Lexicon, is_whole};
+use super::options::TrainOptions;
+use super::vocabulary::LEAST_TOKENS;
 use super::words::Cutter;
-use super::{LEAST_TOKENS, TrainOptions, bpe};
 use crate::TokenizerError;
 use crate::build::Parts;
 

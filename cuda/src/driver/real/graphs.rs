@@ -7,8 +7,9 @@ use std::rc::Rc;
 use cudarc::driver::result::{graph, stream};
 use cudarc::driver::sys;
 
-use super::context::{Context, words};
+use super::context::Context;
 use crate::driver::GraphId;
+use crate::toolchain::device::words;
 
 /// A recording that can be replayed.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! A GPU: see [`super::Driver`].
 
-pub(crate) mod context;
+mod context;
 mod graphs;
 mod modules;
 mod product;
@@ -13,17 +13,18 @@ use std::rc::Rc;
 
 use cudarc::driver::result as cu;
 
-use self::context::{Context, words};
+use self::context::Context;
 use self::graphs::Recordings;
 use self::modules::Modules;
 use self::product::Products;
 use self::staging::Staging;
 use super::{Driver, GraphId, Product, product_workspace};
-use crate::compile::Compiler;
 use crate::launch::{Arg, Kernel};
-use crate::library::Library;
 use crate::options::{Options, Precision};
-use crate::probe;
+use crate::toolchain::compile::Compiler;
+use crate::toolchain::device::words;
+use crate::toolchain::library::Library;
+use crate::toolchain::problem;
 
 /// Set to anything, every kernel is waited for, so that an error names the kernel that made it.
 const SYNCHRONOUS: &str = "EBT_CUDA_SYNC";
@@ -43,7 +44,7 @@ impl Real {
     /// The GPU that the options name, with everything it needs.
     pub(crate) fn open(options: &Options) -> Result<Self, String> {
         for library in [Library::Driver, Library::Nvrtc, Library::CublasLt] {
-            library.load().map_err(|why| probe::missing(library, &why).to_string())?;
+            library.load().map_err(|why| problem::missing(library, &why).to_string())?;
         }
         // the libraries have every function that is called; a panic would be the bindings' own
         let opened = std::panic::catch_unwind(|| {
@@ -94,7 +95,7 @@ impl Real {
                 Arg::Words(words) | Arg::Table(words, _) => words.as_ptr().cast_mut().cast(),
             })
             .collect();
-        // SAFETY: the pointers lead to as many arguments as the kernel takes (checked above where the driver tells),
+        // SAFETY: the pointers lead to as many arguments as the kernel takes (checked above where the driver reports them),
         // which the driver copies; that addresses among them are device memory is the operations' part
         unsafe {
             let [x, y, z] = grid;

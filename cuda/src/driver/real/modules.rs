@@ -10,12 +10,13 @@ use cudarc::driver::result::{function, module};
 use cudarc::driver::sys;
 use sys::CUfunction_attribute_enum as Attribute;
 
-use super::context::{Context, words};
-use crate::arch::Arch;
-use crate::compile::Compiler;
+use super::context::Context;
+use crate::kind::Kind;
 use crate::launch::{Arg, Kernel};
-use crate::library::Library;
-use crate::matrix::Kind;
+use crate::toolchain::arch::Arch;
+use crate::toolchain::compile::Compiler;
+use crate::toolchain::device::words;
+use crate::toolchain::library::Library;
 
 /// Shared memory that a block may have without asking.
 const UNASKED: usize = 48 << 10;
@@ -24,7 +25,7 @@ const UNASKED: usize = 48 << 10;
 #[derive(Debug)]
 pub(super) struct Function {
     pub(super) handle: sys::CUfunction,
-    /// Bytes of each parameter, where the driver tells.
+    /// Bytes of each parameter, where the driver reports them.
     parameters: Option<Vec<usize>>,
     /// Bytes of static shared memory.
     fixed: usize,
@@ -111,7 +112,7 @@ impl Modules {
     }
 }
 
-/// Sizes of a kernel's parameters; drivers before 12.4 do not tell.
+/// Sizes of a kernel's parameters; drivers before 12.4 do not report them.
 fn parameters(handle: sys::CUfunction) -> Option<Vec<usize>> {
     if !Library::Driver.has("cuFuncGetParamInfo") {
         return None;

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use cudarc::driver::result::{self as cu, event};
 use cudarc::driver::sys;
 
-use super::context::{Context, words};
+use super::context::Context;
+use crate::toolchain::device::words;
 
 /// Bytes of one buffer.
 const BUFFER: usize = 2 << 20;

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 use crate::driver::{Operand, Product};
 use crate::launch::{Kernel, args};
-use crate::library::Library;
+use crate::toolchain::library::Library;
 use crate::{Cuda, Kind, Matrix, Options, Precision};
 
 fn backend(precision: Precision) -> Cuda {
@@ -180,21 +180,21 @@ fn copies_for_products_are_rounded_and_follow_what_is_written_between_replays() 
     let cuda = backend(Precision::Bf16);
     let mut w = cuda.op_upload(2, 3, &[1.0 / 3.0; 6]);
     let rounded = |x: f32| [bf16::from_f32(x).to_f32(); 6];
-    let copy = cuda.shadow(&w);
+    let copy = cuda.narrow_copy(&w);
     assert_eq!(copy.kind(), Kind::Bf16);
     assert_eq!(read(&cuda, &copy), rounded(1.0 / 3.0));
     let out = cuda.take(1, 6, Kind::Bf16);
     for value in [0.1, 0.2, 0.3, 0.4, 0.5] {
         cuda.op_write(&mut w, &[value; 6]);
         let mut work = || {
-            cuda.check(cuda.driver.copy(cuda.shadow(&w).address(), out.address(), out.bytes()));
+            cuda.check(cuda.driver.copy(cuda.narrow_copy(&w).address(), out.address(), out.bytes()));
             Ok(())
         };
         cuda.repeat(&[1], &mut work).unwrap();
         assert_eq!(read(&cuda, &out), rounded(value));
     }
     assert!(cuda.steps()[0].recorded);
-    assert_eq!(cuda.shadow(&w).address(), copy.address());
+    assert_eq!(cuda.narrow_copy(&w).address(), copy.address());
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn failures_name_the_kernel_the_size_and_the_device() {
     let message = cuda.op_status().unwrap_err().to_string();
     assert!(message.contains("nothing_f32 of none.cu") && message.contains("grid [1, 1, 1]"), "{message}");
 
-    // where the driver tells what a kernel takes, wrong arguments do not reach it
+    // where the driver reports what a kernel takes, wrong arguments do not reach it
     if Library::Driver.has("cuFuncGetParamInfo") {
         let cuda = backend(Precision::F32);
         cuda.launch(Kernel { family: "element", name: "cast", kind: Kind::F32 }, 1, 32, 0, args![1u32]);

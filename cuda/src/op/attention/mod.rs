@@ -6,9 +6,8 @@ use ebt_core::compute::{Attended, Attention, Candidate};
 use ebt_core::error::Error;
 
 use super::support::kernel;
-use crate::Cuda;
 use crate::launch::{Arg, args};
-use crate::matrix::{Index, Kind, Matrix};
+use crate::{Cuda, Index, Kind, Matrix};
 use pass::{Geometry, Pass};
 
 type Input<'a> = Candidate<'a, Matrix, Matrix, Index>;
@@ -266,16 +265,16 @@ impl Cuda {
             self.fail(Error::Shape { what: "the first visible positions".into(), message });
             return false;
         }
-        self.expect("a projection of attention", qkv, n, shape.query_columns() + keys)
-            && memory.is_none_or(|m| self.expect("the memory of attention", m, n, keys))
+        self.require_shape("a projection of attention", qkv, n, shape.query_columns() + keys)
+            && memory.is_none_or(|m| self.require_shape("the memory of attention", m, n, keys))
     }
 
     /// Whether results and cotangents have the shape of the attention; otherwise the failure is kept.
     fn cotangents_fit(&self, shape: Attention, attended: &[&Attended<Matrix>], dout: &[&Matrix]) -> bool {
         let (n, columns) = (shape.rows(), shape.query_columns());
         attended.iter().all(|a| {
-            self.expect("the result of attention", &a.out, n, columns)
-                && self.expect("the log-sum-exp of attention", &a.lse, n, shape.heads)
-        }) && dout.iter().all(|m| self.expect("the cotangent of attention", m, n, columns))
+            self.require_shape("the result of attention", &a.out, n, columns)
+                && self.require_shape("the log-sum-exp of attention", &a.lse, n, shape.heads)
+        }) && dout.iter().all(|m| self.require_shape("the cotangent of attention", m, n, columns))
     }
 }

@@ -1,10 +1,9 @@
 //! The kernels of attention as the host sees them: geometry, tiles, shared memory. The numbers are those of
 //! `kernels/attention.cuh` and `kernels/attention_products.cuh`.
 
+use crate::{Kind, Matrix};
 use ebt_core::compute::Attention;
 use ebt_core::error::Error;
-
-use crate::matrix::{Kind, Matrix};
 
 /// Widths of heads that kernels exist for; a narrower head is padded with zeros in shared memory.
 const WIDTHS: [usize; 6] = [16, 32, 48, 64, 128, 256];
@@ -226,7 +225,7 @@ pub(super) fn fault(shape: Attention) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::source;
+    use crate::toolchain::kernels::source;
 
     #[test]
     fn every_pass_has_its_kernel() {

@@ -7,12 +7,10 @@ mod training;
 
 use std::cell::Cell;
 
+use crate::{Cuda, Index, Kind, Matrix, Options, Precision};
 use ebt_core::compute::Backend;
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::reference::{Arena, Reference};
-
-use crate::matrix::{Index, Kind, Matrix};
-use crate::{Cuda, Options, Precision};
 
 type Yardstick<'a> = Reference<'a, f64>;
 type Exact<'a> = <Yardstick<'a> as Backend>::Array;

@@ -3,7 +3,7 @@
 use ebt_core::compute::{Backend, Band, Compute, Layout};
 
 use super::{Bench, Twin, in_all_precisions};
-use crate::matrix::{Kind, Matrix};
+use crate::{Kind, Matrix};
 
 const KINDS: [Kind; 3] = [Kind::F32, Kind::Bf16, Kind::F16];
 

@@ -3,7 +3,7 @@
 use ebt_core::compute::{Backend, Compute, CrossEntropy, Rotary};
 
 use super::{Bench, in_all_precisions};
-use crate::matrix::Kind;
+use crate::Kind;
 
 #[test]
 #[ignore = "needs a device or a stand-in"]

@@ -4,7 +4,7 @@ use ebt_core::compute::{Adam, AdamW, Backend, CrossEntropy, Parameters, Rows, Tr
 use ebt_core::random::{Purpose, Stream};
 
 use super::{Bench, Twin, in_all_precisions};
-use crate::matrix::{Kind, Matrix};
+use crate::{Kind, Matrix};
 
 /// Numbers of a matrix and its product with others, in double precision.
 struct Plain {
@@ -122,7 +122,7 @@ fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
     let treatment: Vec<Treatment> =
         (0..count).map(|i| Treatment { rate: [1.0, 0.0, 0.5][i % 3], decay: [0.0625, 0.0][i % 2] }).collect();
     // some weights have a copy for products, some are read by another handle
-    let copies: Vec<Matrix> = state.iter().step_by(2).map(|s| c.shadow(&s[0].device)).collect();
+    let copies: Vec<Matrix> = state.iter().step_by(2).map(|s| c.narrow_copy(&s[0].device)).collect();
     let held: Vec<Twin<'_>> = state.iter().step_by(5).map(|s| b.twin(s[0].device.clone())).collect();
     drop(copies);
     let mut lists: [Vec<Matrix>; 5] = std::array::from_fn(|part| {
@@ -157,7 +157,7 @@ fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
         for (part, twin) in s.iter().enumerate() {
             b.same("state", &lists[part][i], &twin.exact, if moved { 1e-5 } else { 0.0 });
         }
-        let copy = c.shadow(&lists[0][i]);
+        let copy = c.narrow_copy(&lists[0][i]);
         b.same("copy for products", &copy, &s[0].exact, b.rounding);
     }
     for twin in held {

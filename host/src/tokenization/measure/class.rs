@@ -1,7 +1,7 @@
 //! What a token is worth, told by the letters it covers.
 //!
 //! White space at the ends of a token is left aside. A *run* is a maximal run of letters, one with an apostrophe between
-//! letters taken whole. Suffixes are those of [`ebt_tokenizer::affix`], which knows forms and no dictionary: a piece that
+//! letters taken whole. Suffixes are those of `affix`, which knows forms and no dictionary: a piece that
 //! looks like a suffix counts as one.
 
 use super::runs::{Run, is_chain, is_letter, runs};

@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
-use ebt_tokenizer::affix::{is_suffix_chain, lower, suffix_starts};
 use unicode_normalization::char::is_combining_mark;
+
+use super::affix::{is_suffix_chain, lower, suffix_starts};
 
 /// A maximal run of letters: of a word with an apostrophe between letters (`Ankara'nın`), all of it.
 #[derive(Clone, Debug)]

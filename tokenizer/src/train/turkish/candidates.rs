@@ -1,8 +1,10 @@
 //! What tokens may be chosen from.
 
+use super::super::bpe;
 use super::super::lexicon::is_whole;
+use super::super::options::TrainOptions;
+use super::super::vocabulary::LEAST_TOKENS;
 use super::super::words::Cutter;
-use super::super::{LEAST_TOKENS, TrainOptions, bpe};
 use super::phrases::phrases;
 use crate::TokenizerError;
 

@@ -15,7 +15,8 @@ mod candidates;
 mod phrases;
 
 use super::lexicon::Lexicon;
-use super::{LEAST_TOKENS, TrainOptions};
+use super::options::TrainOptions;
+use super::vocabulary::LEAST_TOKENS;
 use crate::TokenizerError;
 use crate::build::Parts;
 use candidates::candidates;

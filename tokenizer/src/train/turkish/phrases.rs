@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::super::TrainOptions;
+use super::super::options::TrainOptions;
 use super::super::words::{Counts, Cutter};
 use crate::compact::LONGEST_TOKEN;
 

@@ -14,7 +14,7 @@ use cudarc::{cublaslt, driver, nvrtc};
 /// Folders to look in before all others, separated as in `PATH`.
 const OWN_FOLDERS: &str = "EBT_CUDA_LIBS";
 
-/// A library of NVIDIA's.
+/// A library of NVIDIA's that is opened when a GPU is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Library {
@@ -38,7 +38,7 @@ pub struct Found {
 impl Library {
     const ALL: [Self; 3] = [Self::Driver, Self::Nvrtc, Self::CublasLt];
 
-    /// File name without suffix.
+    /// The file name without its suffix, by which messages call the library.
     pub fn name(self) -> &'static str {
         match self {
             Self::Driver => "libcuda",

@@ -6,7 +6,7 @@ use super::slot::Slots;
 
 /// A suffix of the grammar.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Suffix {
+pub(super) struct Suffix {
     /// What the suffix expresses.
     pub name: &'static str,
     /// How the suffix is written, in archiphonemes.

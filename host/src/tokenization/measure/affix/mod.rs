@@ -5,16 +5,7 @@
 //! no lexicon of roots: a word is analysed by its form alone, so a position that is a suffix start *may* be one. Loan
 //! words that take front suffixes after a back vowel (`loan`) are the only words known by name.
 //!
-//! Everything here is a pure function of its arguments, needs `core` only, allocates nothing, and takes time bounded
-//! by a constant whatever the input.
-//!
-//! ```
-//! use ebt_tokenizer::affix::{is_suffix_chain, suffix_starts};
-//!
-//! assert!(is_suffix_chain("lerimizden"));
-//! assert!(!is_suffix_chain("lerımızdan")); // no vowel harmony
-//! assert!(suffix_starts("evlerimizden").any(|at| at == "ev".len()));
-//! ```
+//! Everything here is a pure function of its arguments and takes time bounded by a constant whatever the input.
 
 mod index;
 mod letter;
@@ -26,16 +17,9 @@ mod suffix;
 mod turkish_case;
 mod verbal;
 
-pub use suffix::Suffix;
-pub use turkish_case::{lower, upper};
+pub(super) use turkish_case::lower;
 
-use machine::Letters;
-
-/// The most letters of a word that is analysed; a longer one has no suffixes.
-pub const MOST_LETTERS: usize = 64;
-
-/// The fewest letters of a root that [`suffix_starts`] leaves.
-pub const LEAST_ROOT: usize = 2;
+use machine::{Letters, MOST_LETTERS};
 
 /// Whether all of `text` is one or more suffixes in a valid order, after some root.
 ///
@@ -43,27 +27,22 @@ pub const LEAST_ROOT: usize = 2;
 /// known: the first vowel, a buffer letter at the beginning and the first `d`/`t`, `c`/`ç` are free, and the chain may
 /// begin at any place of the grammar (`lım` of `yapalım` is a chain). All that follows must agree with what stands
 /// before it. A chain may be open at its end: `eceğ` of `gideceğim` is one.
-pub fn is_suffix_chain(text: &str) -> bool {
+pub(super) fn is_suffix_chain(text: &str) -> bool {
     Letters::lower_case(text).is_some_and(|letters| letters.is_chain())
 }
 
 /// The places in `word` where a chain of suffixes that reaches its end may start: byte positions in ascending order,
 /// the longest chain first.
 ///
-/// What stands before such a position, the root, has [`LEAST_ROOT`] letters or more and a vowel. Harmony and
+/// What stands before such a position, the root, has [`machine::LEAST_ROOT`] letters or more and a vowel. Harmony and
 /// assimilation are checked against it. Case does not matter. A word with anything but letters in it or with more
 /// than [`MOST_LETTERS`] has no such place.
-pub fn suffix_starts(word: &str) -> impl Iterator<Item = usize> {
+pub(super) fn suffix_starts(word: &str) -> impl Iterator<Item = usize> {
     let starts = Letters::any_case(word).map_or(0, |letters| letters.chain_starts());
     (word.char_indices().enumerate())
         .take(MOST_LETTERS)
         .filter(move |(letter, _)| starts >> letter & 1 == 1)
         .map(|(_, (byte, _))| byte)
-}
-
-/// Every suffix of the grammar, in its order.
-pub fn suffixes() -> impl Iterator<Item = &'static Suffix> {
-    index::SUFFIXES.iter().copied()
 }
 
 #[cfg(test)]

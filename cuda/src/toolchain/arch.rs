@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::matrix::Kind;
+use crate::kind::Kind;
 
 /// What is compiled for.
 #[derive(Clone, Debug, PartialEq, Eq)]

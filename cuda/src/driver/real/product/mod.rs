@@ -23,7 +23,7 @@ use ebt_core::compute::Layout;
 
 use super::context::Context;
 use crate::driver::{Operand, Product};
-use crate::matrix::Kind;
+use crate::kind::Kind;
 
 /// Alignments beyond this are of no use to any algorithm.
 const ALIGNED: u32 = 256;

@@ -48,7 +48,7 @@ impl Cuda {
             Kind::Bf16 => self.send(m, &data.iter().map(|x| bf16::from_f32(*x)).collect::<Vec<_>>()),
             Kind::F16 => self.send(m, &data.iter().map(|x| f16::from_f32(*x)).collect::<Vec<_>>()),
         }
-        self.touched(m);
+        self.invalidate(m);
     }
 
     fn send<T: Plain>(&self, m: &Matrix, data: &[T]) {

@@ -6,10 +6,16 @@
 
 use super::index::beginning_with;
 use super::letter::{Vowel, can_be, is_high_vowel, is_letter, is_voiceless, is_vowel, vowel};
+use super::loan;
 use super::slot::{ANY, FINAL, PRONOMINAL, ROOT, Slots};
 use super::suffix::Suffix;
 use super::turkish_case::lower_letter;
-use super::{LEAST_ROOT, MOST_LETTERS, loan};
+
+/// The most letters of a word that is analysed; a longer one has no suffixes.
+pub(super) const MOST_LETTERS: usize = 64;
+
+/// The fewest letters of a root.
+pub(super) const LEAST_ROOT: usize = 2;
 
 /// The lower-case letters of a word.
 pub(super) struct Letters {

@@ -1,15 +1,9 @@
-//! Upper and lower case with the two i of Turkish: `ı` is the small `I`, `İ` the capital `i`.
+//! Lower case with the two i of Turkish: `ı` is the small `I`, `İ` the capital `i`.
 
 use core::iter;
 
 /// Lower case. `I` becomes `ı`, `İ` and `I` with a combining dot above become `i`, all else goes by Unicode.
-///
-/// ```
-/// use ebt_tokenizer::affix::lower;
-///
-/// assert!(lower("IŞIK İLE DIŞARI").eq("ışık ile dışarı".chars()));
-/// ```
-pub fn lower(text: &str) -> impl Iterator<Item = char> {
+pub(in super::super) fn lower(text: &str) -> impl Iterator<Item = char> {
     let mut letters = text.chars().peekable();
     let pairs = iter::from_fn(move || {
         let letter = letters.next()?;
@@ -20,24 +14,6 @@ pub fn lower(text: &str) -> impl Iterator<Item = char> {
             'I' if !dotted => (Some('ı'), None),
             'I' | 'İ' => (Some('i'), None),
             letter => (None, Some(letter.to_lowercase())),
-        };
-        turkish.into_iter().chain(other.into_iter().flatten())
-    })
-}
-
-/// Upper case. `i` becomes `İ`, `ı` becomes `I`, all else goes by Unicode.
-///
-/// ```
-/// use ebt_tokenizer::affix::upper;
-///
-/// assert!(upper("ışık ile dışarı").eq("IŞIK İLE DIŞARI".chars()));
-/// ```
-pub fn upper(text: &str) -> impl Iterator<Item = char> {
-    text.chars().flat_map(|letter| {
-        let (turkish, other) = match letter {
-            'i' => (Some('İ'), None),
-            'ı' => (Some('I'), None),
-            letter => (None, Some(letter.to_uppercase())),
         };
         turkish.into_iter().chain(other.into_iter().flatten())
     })

@@ -1,14 +1,14 @@
-//! From kernel texts to code for one architecture, by NVRTC; see [`crate::cache`] for what is kept.
+//! From kernel texts to code for one architecture, by NVRTC; see [`super::cache`] for what is kept.
 
 use std::ffi::{CStr, CString};
 
 use cudarc::nvrtc::{result, sys};
 
-use crate::arch::Arch;
-use crate::cache::{self, Cache, Entry};
-use crate::kernels;
-use crate::library::Library;
-use crate::matrix::Kind;
+use super::arch::Arch;
+use super::cache::{self, Cache, Entry};
+use super::kernels;
+use super::library::Library;
+use crate::kind::Kind;
 
 /// Options of every compilation. Division and roots are rounded correctly; kernels that want the fast ones say so.
 const OPTIONS: &[&str] = &[

@@ -11,58 +11,23 @@
 //! again twice at later calls, with the memory that it lacked: results of the run before may still be alive when a
 //! recording takes its own.
 
+mod steps;
+
 use ebt_core::error::Error;
+
+pub(crate) use steps::Graphs;
+pub use steps::StepReport;
+use steps::{Entry, State};
 
 use crate::Cuda;
 use crate::driver::GraphId;
-use crate::shadow::ShadowLog;
+use crate::memory::NarrowCopyLog;
 
 /// Recorded steps kept at a time.
 const MOST_KEPT: usize = 4;
 
 /// Recordings tried for a key before it is run as it is for good.
 const MOST_TRIES: u32 = 3;
-
-/// Recorded steps, the last used at the end.
-#[derive(Debug, Default)]
-pub(crate) struct Graphs {
-    entries: Vec<Entry>,
-    /// Whether work of [`Cuda::repeat`] runs now.
-    running: bool,
-}
-
-#[derive(Debug)]
-struct Entry {
-    key: Vec<u64>,
-    arena: u32,
-    state: State,
-    replays: u64,
-    note: Option<String>,
-}
-
-#[derive(Debug)]
-enum State {
-    /// Has run this many times as it is.
-    Warm {
-        tries: u32,
-    },
-    Recorded(GraphId, ShadowLog),
-    /// Cannot be recorded, see the note.
-    Unrecorded,
-}
-
-/// A kept step, for reports.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct StepReport {
-    /// The caller's key.
-    pub key: Vec<u64>,
-    /// Whether it is replayed.
-    pub recorded: bool,
-    /// Times it was replayed.
-    pub replays: u64,
-    /// Why it was not recorded when it last could have been.
-    pub note: Option<String>,
-}
 
 impl Cuda {
     /// Runs `work`, or replays what it did before under the same key; see the module text for what work may do.
@@ -159,10 +124,14 @@ impl Cuda {
     }
 
     /// Records `work`. An error is a reason to run it as it is: the device has done nothing, and no failure is kept.
-    fn record(&self, arena: u32, work: &mut dyn FnMut() -> Result<(), Error>) -> Result<(GraphId, ShadowLog), String> {
+    fn record(
+        &self,
+        arena: u32,
+        work: &mut dyn FnMut() -> Result<(), Error>,
+    ) -> Result<(GraphId, NarrowCopyLog), String> {
         let mut recording = Recording::begin(self, arena)?;
         let done = work();
-        let mut log = self.shadow_log.borrow_mut().take().unwrap_or_default();
+        let mut log = self.narrow_copy_log.borrow_mut().take().unwrap_or_default();
         let graph = match done.err().or_else(|| self.failure.borrow_mut().take()) {
             Some(error) => {
                 // a failure of the device itself comes back when the work is run as it is
@@ -228,7 +197,7 @@ impl<'a> Recording<'a> {
         cuda.driver.begin_capture()?;
         cuda.pool.freeze(true);
         cuda.recording.set(true);
-        *cuda.shadow_log.borrow_mut() = Some(ShadowLog::default());
+        *cuda.narrow_copy_log.borrow_mut() = Some(NarrowCopyLog::default());
         Ok(Self { entered: Entered::begin(cuda, arena), open: true })
     }
 
@@ -244,7 +213,7 @@ impl Drop for Recording<'_> {
         if self.open {
             cuda.driver.abandon_capture();
         }
-        if let Some(log) = cuda.shadow_log.borrow_mut().take() {
+        if let Some(log) = cuda.narrow_copy_log.borrow_mut().take() {
             log.spoil();
         }
         cuda.recording.set(false);

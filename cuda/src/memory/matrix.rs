@@ -3,45 +3,17 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::pool::Block;
-
-/// How the elements of a matrix are stored; arithmetic is always single precision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
-    /// IEEE single precision.
-    F32,
-    /// Brain floating point, 8 exponent bits.
-    Bf16,
-    /// IEEE half precision.
-    F16,
-}
-
-impl Kind {
-    /// Bytes of an element.
-    pub const fn bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::Bf16 | Self::F16 => 2,
-        }
-    }
-
-    /// Suffix of kernel names.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-            Self::F16 => "f16",
-        }
-    }
-}
+use super::pool::Block;
+use crate::kind::Kind;
+use crate::launch::Arg;
 
 /// A row-major matrix; cloning copies a handle. The default is a matrix without memory, as failed operations return.
 #[derive(Clone, Debug)]
 pub struct Matrix {
     pub(crate) block: Option<Rc<Block>>,
-    /// Copy of the memory in the storage type of products, one for all handles and views, see [`crate::shadow`]; none
+    /// Copy of the memory in the storage type of products, one for all handles and views, see [`super::narrow_copy`]; none
     /// for 16-bit matrices.
-    pub(crate) shadow: Option<Rc<RefCell<Shadow>>>,
+    pub(crate) narrow_copy: Option<Rc<RefCell<NarrowCopy>>>,
     pub(crate) kind: Kind,
     /// First element, counted from the start of the block.
     pub(crate) start: usize,
@@ -51,7 +23,7 @@ pub struct Matrix {
 
 /// The copy of a block of single-precision memory in the storage type of products.
 #[derive(Debug, Default)]
-pub(crate) struct Shadow {
+pub(crate) struct NarrowCopy {
     /// `(1, elements)`: the whole block.
     pub(crate) copy: Option<Matrix>,
     /// Whether the copy agrees with the original.
@@ -61,15 +33,15 @@ pub(crate) struct Shadow {
 }
 
 impl Matrix {
-    /// Rows.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }
-    /// Columns.
+    /// Number of columns.
     pub fn columns(&self) -> usize {
         self.columns
     }
-    /// Storage type.
+    /// Storage type of the elements.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -95,8 +67,8 @@ impl Matrix {
     }
     /// The same memory from element `start` on under another shape.
     pub(crate) fn shaped(&self, start: usize, rows: usize, columns: usize) -> Self {
-        let (block, shadow) = (self.block.clone(), self.shadow.clone());
-        Self { block, shadow, kind: self.kind, start: self.start + start, rows, columns }
+        let (block, narrow_copy) = (self.block.clone(), self.narrow_copy.clone());
+        Self { block, narrow_copy, kind: self.kind, start: self.start + start, rows, columns }
     }
 }
 
@@ -119,5 +91,31 @@ impl Index {
     /// Device address; 0 without memory.
     pub(crate) fn address(&self) -> u64 {
         self.block.as_ref().map_or(0, |b| b.address())
+    }
+}
+
+impl From<&Matrix> for Arg<'_> {
+    fn from(m: &Matrix) -> Self {
+        Arg::Matrix(m.address(), m.bytes())
+    }
+}
+
+/// An absent matrix is a null pointer.
+impl From<Option<&Matrix>> for Arg<'_> {
+    fn from(m: Option<&Matrix>) -> Self {
+        m.map_or(Arg::Word(0), Arg::from)
+    }
+}
+
+impl From<&Index> for Arg<'_> {
+    fn from(i: &Index) -> Self {
+        Arg::Matrix(i.address(), i.len * size_of::<u32>())
+    }
+}
+
+/// An absent index is a null pointer.
+impl From<Option<&Index>> for Arg<'_> {
+    fn from(i: Option<&Index>) -> Self {
+        i.map_or(Arg::Word(0), Arg::from)
     }
 }

@@ -3,24 +3,24 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::arch::Arch;
-use crate::compile::Compiler;
-use crate::kernels;
-use crate::library::Library;
-use crate::matrix::Kind;
-use crate::probe;
-use crate::ptxas;
+use super::arch::Arch;
+use super::compile::Compiler;
+use super::kernels;
+use super::library::Library;
+use super::problem;
+use super::ptxas;
+use crate::kind::Kind;
 
 /// Resources of a compiled kernel.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct KernelReport {
-    /// Kernel file.
+    /// Kernel file, `kernels/<family>.cu`.
     pub family: String,
     /// Storage type of activations: `f32`, `bf16` or `f16`.
     pub storage: String,
-    /// Function.
+    /// Name of the function in the compiled file.
     pub kernel: String,
-    /// Architecture.
+    /// Architecture that it was compiled for, as `sm_90a`.
     pub arch: String,
     /// Registers of a thread.
     pub registers: u32,
@@ -56,7 +56,7 @@ impl KernelReport {
 /// No compiler, an architecture that it does not know, or a file that does not compile, with the compiler's log.
 pub fn compile_report(archs: &[String]) -> Result<Vec<KernelReport>, String> {
     let archs = archs.iter().map(|arch| arch.parse::<Arch>()).collect::<Result<Vec<_>, _>>()?;
-    let compiler = Compiler::new().map_err(|why| probe::missing(Library::Nvrtc, &why).to_string())?;
+    let compiler = Compiler::new().map_err(|why| problem::missing(Library::Nvrtc, &why).to_string())?;
     let supported = compiler.supported()?;
     if let Some(arch) = archs.iter().find(|arch| !arch.is_real() || !supported.contains(&arch.number())) {
         let names: Vec<_> = supported.iter().map(|n| format!("sm_{n}")).collect();

@@ -1,42 +1,23 @@
-//! What of NVIDIA's this machine has, what is missing, and how to get it.
+//! Which of NVIDIA's libraries and devices this machine has, what is missing, and how to get it.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use cudarc::driver::result as cu;
 use serde::Serialize;
 
-use crate::arch::Arch;
-use crate::cache::Cache;
-use crate::compile::Compiler;
-use crate::driver::real::context;
-use crate::library::{self, Found, Library};
+use super::arch::Arch;
+use super::cache::Cache;
+use super::compile::Compiler;
+use super::device;
+use super::library::{self, Found, Library};
+use super::problem::{Problem, missing};
 
 /// Driver version from which on the kernels of this program are known to load: that of CUDA 13.0.
 const DRIVER: i32 = 13_000;
 /// Compute capability from which on there is bf16, asynchronous copy and the matrix instructions used.
 const OLDEST: (u32, u32) = (7, 5);
 
-/// Something that is missing or does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// Library or device.
-    pub what: String,
-    /// What is wrong.
-    pub why: String,
-    /// What to do about it.
-    pub how_to_get_it: String,
-    /// Whether a GPU cannot be used for it.
-    pub fatal: bool,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}. {}", self.what, self.why, self.how_to_get_it)
-    }
-}
-
-/// One GPU.
+/// A GPU as the driver describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceReport {
     /// Number to ask for it by.
@@ -47,26 +28,26 @@ pub struct DeviceReport {
     pub capability: (u32, u32),
     /// Architecture that kernels are compiled for on it, where there is a compiler.
     pub arch: Option<String>,
-    /// Bytes of memory.
+    /// Bytes of memory of the device, used or free.
     pub memory: usize,
-    /// Bytes of memory that are free; nothing where the device could not be used to tell.
+    /// Bytes of memory that are free; `None` where the device gave no context to ask.
     pub memory_free: Option<usize>,
-    /// Streaming multiprocessors.
+    /// Number of streaming multiprocessors.
     pub multiprocessors: usize,
     /// Most shared memory of a block in bytes.
     pub shared_memory: usize,
 }
 
-/// What was found.
+/// The libraries and GPUs that [`probe`] found, and what stands in the way of using them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The driver's library; its version is the newest CUDA that it runs.
     pub driver: Option<Found>,
-    /// The compiler.
+    /// `libnvrtc`, the compiler of kernels.
     pub nvrtc: Option<Found>,
-    /// Matrix products.
+    /// `libcublasLt`, which computes matrix products.
     pub cublas_lt: Option<Found>,
-    /// GPUs.
+    /// The GPUs in the order in which the driver counts them, those that cannot be used among them.
     pub devices: Vec<DeviceReport>,
     /// Folder that compiled kernels are kept in.
     pub kernel_cache: Option<PathBuf>,
@@ -84,27 +65,6 @@ impl Report {
         let fatal: Vec<_> = self.problems.iter().filter(|p| p.fatal).map(Problem::to_string).collect();
         if fatal.is_empty() { Ok(()) } else { Err(fatal.join("\n")) }
     }
-}
-
-/// A library that cannot be used, and how to get one that can.
-pub(crate) fn missing(library: Library, why: &str) -> Problem {
-    let how_to_get_it = match library {
-        Library::Driver => {
-            "It comes with the NVIDIA driver (580 or newer for CUDA 13): install your distribution's package, on \
-             Debian `nvidia-driver`; in a container start with `--gpus all`"
-        }
-        Library::Nvrtc => {
-            "It comes with the CUDA toolkit 13 (on Debian and Ubuntu `cuda-nvrtc-13-0` of NVIDIA's repository), or \
-             without root by `pip install nvidia-cuda-nvrtc==13.0.*`; set EBT_CUDA_LIBS to its folder if it lies \
-             elsewhere"
-        }
-        Library::CublasLt => {
-            "It comes with the CUDA toolkit 13 (on Debian and Ubuntu `libcublas-13-0` of NVIDIA's repository), or \
-             without root by `pip install nvidia-cublas==13.*`; set EBT_CUDA_LIBS to its folder if it lies elsewhere"
-        }
-    };
-    let (why, how_to_get_it) = (why.to_owned(), how_to_get_it.to_owned());
-    Problem { what: library.name().to_owned(), why, how_to_get_it, fatal: true }
 }
 
 /// Looks at the machine. Never panics; works where there is nothing of NVIDIA's at all.
@@ -173,7 +133,7 @@ fn look_at_devices(report: &mut Report, supported: &[u32]) {
         report.problems.push(Problem { what: String::from("GPU"), why, how_to_get_it: how.to_owned(), fatal });
     };
     let check = "See whether `nvidia-smi` lists a GPU; in a container start with `--gpus all`";
-    let count = match context::device_count() {
+    let count = match device::device_count() {
         Ok(0) => return problem(String::from("the driver finds none"), check, true),
         Ok(count) => count,
         Err(why) => return problem(why, check, true),
@@ -202,18 +162,18 @@ fn look_at_devices(report: &mut Report, supported: &[u32]) {
 }
 
 fn look_at(index: usize, supported: &[u32]) -> Result<DeviceReport, String> {
-    let device = context::device(index)?;
-    let name = cu::device::get_name(device).map_err(|e| context::words("name", e))?;
+    let device = device::device(index)?;
+    let name = cu::device::get_name(device).map_err(|e| device::words("name", e))?;
     // SAFETY: the device exists
-    let memory = unsafe { cu::device::total_mem(device) }.map_err(|e| context::words("memory", e))?;
-    let capability = context::capability(device);
-    let (multiprocessors, shared_memory) = context::sizes(device);
+    let memory = unsafe { cu::device::total_mem(device) }.map_err(|e| device::words("memory", e))?;
+    let capability = device::capability(device);
+    let (multiprocessors, shared_memory) = device::sizes(device);
     let arch = Arch::for_device(capability, supported).ok().map(|arch| arch.to_string());
     let memory_free = free_memory(device);
     Ok(DeviceReport { index, name, capability, arch, memory, memory_free, multiprocessors, shared_memory })
 }
 
-/// Free memory of a device, which only a context can tell.
+/// Free memory of a device, which only a context reports.
 fn free_memory(device: cudarc::driver::sys::CUdevice) -> Option<usize> {
     let before = cu::ctx::get_current().ok()?;
     // SAFETY: the device exists; what is retained is released, and the thread gets back the context it had

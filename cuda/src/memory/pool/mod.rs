@@ -61,11 +61,11 @@ impl Drop for Block {
 /// Device memory of a backend in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct MemoryReport {
-    /// Taken from the driver now.
+    /// Taken from the driver and not given back.
     pub reserved: usize,
     /// Most ever taken from the driver.
     pub most_reserved: usize,
-    /// In use now.
+    /// Held by matrices and indices now.
     pub used: usize,
     /// Most in use at a time.
     pub peak: usize,
