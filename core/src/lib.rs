@@ -11,7 +11,8 @@
 //! | `V` | vocabulary | `P = softmax(Y)` | candidate distribution, its logits (the state) |
 //! | `D` | width | `G` | `dE/dP` |
 //!
-//! Reading order: [`compute`] (primitives and fused operations), [`fused`] (their definitions), [`dual`], [`record`],
+//! The guide (`core/guide`, and in this documentation the module `guide`) derives the mathematics, draws the architecture and
+//! says how to add to it. Reading order: [`compute`] (primitives and fused operations), [`fused`] (their definitions), [`dual`], [`record`],
 //! [`layer`], [`energy`], [`descent`], [`objective`], then training and files. [`plan`] runs the same code on shapes.
 //!
 //! Features: `std` (default) finds out at run time what the CPU can do; `alloc` is all that owns memory. Without both the
@@ -45,6 +46,8 @@ pub mod fault;
 #[cfg(feature = "alloc")]
 pub mod fused;
 pub mod generate;
+#[cfg(doc)]
+pub mod guide;
 #[cfg(feature = "alloc")]
 pub mod layer;
 #[cfg(feature = "alloc")]
