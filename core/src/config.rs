@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::compute::{Attention, RouteSpec};
 use crate::fault::{Fault, Problem, not_negative, positive, refuse, size};
 
-/// How a state moves against the energy's gradient (SPEC section 1).
+/// How a state moves against the energy's gradient (guide/mathematics.md section 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UpdateRule {

@@ -11,7 +11,8 @@
 //! | `V` | vocabulary | `P = softmax(Y)` | candidate distribution, its logits (the state) |
 //! | `D` | width | `G` | `dE/dP` |
 //!
-//! Reading order: [`compute`] (primitives and fused operations), [`fused`] (their definitions), [`dual`], [`record`],
+//! The guide (`core/guide`, and in this documentation the module `guide`) derives the mathematics, draws the architecture and
+//! says how to add to it. Reading order: [`compute`] (primitives and fused operations), [`fused`] (their definitions), [`dual`], [`record`],
 //! [`layer`], [`energy`], [`descent`], [`objective`], then training and files. [`plan`] runs the same code on shapes.
 //!
 //! Features: `std` (default) makes checksums at the speed of the CPU; `alloc` is the model and its training. Without both
@@ -24,6 +25,8 @@
 pub mod checksum;
 pub mod config;
 pub mod fault;
+#[cfg(doc)]
+pub mod guide;
 pub mod objective;
 pub mod random;
 

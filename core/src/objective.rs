@@ -1,4 +1,4 @@
-//! What training minimises: settings of the rollout and of the loss (SPEC sections 3 and 6).
+//! What training minimises: settings of the rollout and of the loss (guide/mathematics.md sections 4 and 6).
 
 use serde::{Deserialize, Serialize};
 

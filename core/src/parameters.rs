@@ -2,7 +2,7 @@
 //!
 //! A [`ParameterLayout`] is derived from the configuration alone. Projections that are always used together are
 //! stacked (`[wq; wk; wv]`, `[w1; w3]`, all experts), so a block needs few, large products; each entry says which
-//! interchange tensors its rows are made of (INTERCHANGE: names of the published code).
+//! interchange tensors its rows are made of (guide/interchange.md section 1: names of the published code).
 
 use alloc::format;
 use alloc::string::String;

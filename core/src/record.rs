@@ -2,8 +2,8 @@
 //!
 //! The tangent pass runs the model code a second time on `Dual::with_values(backend, &replay)`: values come from the
 //! tape, only tangents are computed. That is the difference between 6 and 8 matrix products per weight and token
-//! (SPEC section 3). Memory against time is a choice of the caller: keep a tape (nothing recomputed), or run the
-//! tangent pass on `Dual::new(backend)` (everything recomputed, nothing kept).
+//! (guide/mathematics.md section 5.3). Memory against time is a choice of the caller: keep a tape (nothing recomputed), or
+//! run the tangent pass on `Dual::new(backend)` (everything recomputed, nothing kept).
 //!
 //! Gradient-sink operations are not recorded: their values are never wanted twice.
 

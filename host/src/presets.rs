@@ -1,4 +1,4 @@
-//! Named configurations: sizes (SPEC section 6) and training recipes laid over them.
+//! Named configurations: sizes and training recipes laid over them (guide/mathematics.md section 10).
 
 use anyhow::{Result, bail};
 use ebt_core::config::{Initialization, MoeConfig, UpdateRule};

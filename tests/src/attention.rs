@@ -1,4 +1,4 @@
-//! Two-stream attention from its definition (SPEC section 2), with explicit sets of visible keys.
+//! Two-stream attention from its definition (guide/mathematics.md section 3.3), with explicit sets of visible keys.
 
 use ebt_core::compute::Attention;
 

@@ -1,8 +1,8 @@
 //! The training loss as a function of the weights, from its formulas, with everything that the objective treats as a
 //! constant held at given values. Its differences judge the gradient of core's adjoint.
 //!
-//! What is constant (SPEC section 3): with `Detached` every state before a step; with `Last` the directions of all
-//! steps but the last; always the prediction in the contrastive term.
+//! What is constant (guide/mathematics.md section 4): with `Detached` every state before a step; with `Last` the directions
+//! of all steps but the last; always the prediction in the contrastive term.
 
 use ebt_core::compute::Backend;
 use ebt_core::config::UpdateRule;
@@ -70,7 +70,7 @@ fn cross_entropy(y: &Mat, targets: &[u32], smoothing: f64, positions: f64) -> f6
     targets.iter().enumerate().map(row).sum::<f64>() / positions
 }
 
-/// `alpha D` of a row (SPEC section 4).
+/// `alpha D` of a row (guide/mathematics.md section 6).
 fn fall(rule: UpdateRule, alpha: f64, p: &[f64], g: &[f64], next: &[f64]) -> f64 {
     let mean = dot(p, g);
     match rule {

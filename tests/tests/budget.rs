@@ -1,5 +1,5 @@
-//! What a training step costs (SPEC section 3), counted on shapes: products by part, memory by step, and the exact size
-//! of the arena that the reference backend needs.
+//! What a training step costs (guide/mathematics.md section 5.3), counted on shapes: products by part, memory by step, and
+//! the exact size of the arena that the reference backend needs.
 #![allow(clippy::unwrap_used)]
 
 use ebt_core::compute::Scope;
@@ -34,7 +34,7 @@ fn plan_step(plan: &Plan, config: &Config, objective: &Objective, batch: usize, 
 /// System 1, three landscapes, dense, full attention: per token, block weight and descent step, the predicted stream
 /// spends 6 products, the observed stream 3, the vocabulary 5.
 #[test]
-fn a_system_1_step_costs_what_the_specification_says() {
+fn a_system_1_step_costs_what_the_guide_says() {
     let config =
         Config { vocab: 512, dim: 128, layers: 6, heads: 4, ffn: 340, context: 64, landscapes: 3, ..Config::default() };
     let objective = Objective { min_steps: 3, max_steps: 3, ..Objective::default() };

@@ -147,7 +147,7 @@ proptest! {
     }
 }
 
-/// The step of SPEC section 1 with limits, in f64.
+/// The step of the update rule (guide/mathematics.md section 2) with limits, in f64.
 fn stepped(rule: UpdateRule, l: Limits, alpha: f64, y: &[f64], g: &[f64]) -> Vec<f64> {
     let p = toys::softmax(y);
     let mean = toys::inner(&p, g);

@@ -28,7 +28,7 @@ pub struct Band {
     pub slots: usize,
 }
 
-/// Geometry of two-stream attention (SPEC section 2).
+/// Geometry of two-stream attention (guide/mathematics.md section 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attention {
     /// Sequences `B`.

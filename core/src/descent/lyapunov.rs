@@ -1,5 +1,5 @@
-//! Lyapunov loss on the training trajectory (SPEC section 4): `mean relu(E_{i+1} - E_i + c alpha D_i)^2`, both energies on
-//! the landscape of step `i`, the next one at `softmax(Y_{i+1})` without noise.
+//! Lyapunov loss on the training trajectory (guide/mathematics.md section 6): `mean relu(E_{i+1} - E_i + c alpha D_i)^2`,
+//! both energies on the landscape of step `i`, the next one at `softmax(Y_{i+1})` without noise.
 //!
 //! Dissipation: `D = Var_P(G)` for mirror, `|J G|^2` for logit; for probability `alpha D = <G, P - P'>`, minus the
 //! directional derivative along the actual move. With `q = 2 weight relu(.) / positions`, the gradient has four parts:

@@ -1,4 +1,4 @@
-//! How a state moves (SPEC section 1), and the pull-back of a cotangent through one move.
+//! How a state moves (guide/mathematics.md sections 2 and 5.2), and the pull-back of a cotangent through one move.
 //!
 //! `g = dE/dP (n,V)`; `alpha (n,1)` is the step size of every position.
 

@@ -77,7 +77,7 @@ macro_rules! families {
 }
 families!(elementwise, movement, products, bands, norms, pointwise, cross_entropies, attentions, sinks);
 
-/// Both attentions equal a softmax over the explicit set of visible keys (SPEC section 2).
+/// Both attentions equal a softmax over the explicit set of visible keys (guide/mathematics.md section 3.3).
 pub fn attention_follows_its_definition<F: Factory>() {
     F::with(|b| {
         for_all(48, (families::attention_shape(), any::<bool>(), any::<u64>()), |(shape, documents, seed)| {

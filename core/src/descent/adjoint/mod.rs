@@ -1,4 +1,4 @@
-//! Differentiating through a rollout (SPEC section 3).
+//! Differentiating through a rollout (guide/mathematics.md section 5).
 //!
 //! With `v = dL/dY_{i+1}` and `u = -alpha v`, one tangent `u` pushed through the forward *and* backward pass of the
 //! energy gives the parameter gradient `d/d eps [dE/dtheta at P + eps u]` and `H u` together; nothing but states is

@@ -1,4 +1,4 @@
-//! How a row moves (SPEC of the update rules) and what its energy loses by it to first order.
+//! How a row moves (guide/mathematics.md section 2) and what its energy loses by it to first order.
 //!
 //! With `m = <P, G>`: direction `d = G` (probability, mirror) or `J G = P (G - m)` (logit), and
 //! `Y' = clamp(from - clamp(alpha d, max_change), absolute) / sharpen` with `from = P` (probability) or `Y`.
