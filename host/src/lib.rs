@@ -1,4 +1,4 @@
-//! CPU backend, files and commands of the energy-based transformer.
+//! Files and commands of the energy-based transformer.
 //!
 //! The binary `host` is a thin shell around this library: every command in [`commands`] is a pair of an argument
 //! structure and a `run` function, and everything they do is reachable from here.
@@ -9,7 +9,6 @@ pub mod checkpoint;
 pub mod cli;
 pub mod commands;
 pub mod corpus;
-pub mod cpu;
 pub mod data;
 pub mod digest;
 pub mod evaluate;

@@ -10,7 +10,7 @@ use ebt_core::layer::Model;
 use ebt_core::model_file::Dtype;
 use ebt_core::objective::InitialState;
 use ebt_core::packed::{Kernel, Storage};
-use ebt_host::cpu::Cpu;
+use ebt_cpu::Cpu;
 use ebt_host::generate::cached::{self, CachedOptions};
 use ebt_host::generate::{GenerateOptions, Generated, Stop, generate};
 use ebt_host::inference::InferenceModel;

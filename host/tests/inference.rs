@@ -4,7 +4,7 @@
 mod support;
 
 use ebt_core::layer::Model;
-use ebt_host::cpu::Cpu;
+use ebt_cpu::Cpu;
 use ebt_host::evaluate::{EvaluateOptions, Evaluation, evaluate};
 use ebt_host::generate::{GenerateOptions, Generated, Stop, generate};
 use ebt_host::model::LoadedModel;

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use ebt_core::config::{Config, ModelKind, MoeConfig, UpdateRule};
 use ebt_core::objective::{Flow, LossSteps, Objective};
+use ebt_cpu::Cpu;
 use ebt_host::checkpoint::{State, Store};
 use ebt_host::commands::train::{Ending, Session, Summary, resume, session};
-use ebt_host::cpu::Cpu;
 use ebt_host::data::Dataset;
 use ebt_host::progress::Silent;
 use ebt_host::run_config::RunConfig;

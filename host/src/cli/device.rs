@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result, bail};
 use ebt_core::compute;
+use ebt_cpu::Cpu;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::gpu;
-use crate::cpu::Cpu;
 use crate::run_config::Precision;
 
 /// Kind of device asked for.

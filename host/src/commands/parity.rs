@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
+use ebt_cpu::Cpu;
 use serde::Serialize;
 
 use crate::cli::{Backend as Asked, DeviceArgs, Work, thread_count, write_json};
-use crate::cpu::Cpu;
 use crate::parity::{self, Case, Quantity, Tolerance};
 use crate::run_config;
 

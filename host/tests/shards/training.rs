@@ -5,9 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use ebt_core::config::{Config, UpdateRule};
+use ebt_cpu::Cpu;
 use ebt_host::checkpoint::{State, Store, Validation};
 use ebt_host::commands::train::{Session, Summary, resume, session};
-use ebt_host::cpu::Cpu;
 use ebt_host::data::Dataset;
 use ebt_host::metrics::StepLine;
 use ebt_host::progress::{Observer, Pace, Silent};

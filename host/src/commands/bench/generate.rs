@@ -13,11 +13,11 @@ use ebt_core::objective::Objective;
 use ebt_core::packed::{self, FeedForward, Model, Storage, Swiglu};
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
+use ebt_cpu::Cpu;
 use serde::Serialize;
 
 use super::random_weights;
 use crate::cli::{KernelName, PackedStorage};
-use crate::cpu::Cpu;
 use crate::inference::Memory;
 
 /// Sizes of the model and of the measurement.

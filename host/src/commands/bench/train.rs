@@ -14,7 +14,7 @@ use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
 use serde::Serialize;
 
-use crate::cpu::{Cpu, ProfileEntry};
+use ebt_cpu::{Cpu, ProfileEntry};
 
 /// Sizes of the model and of the measurement.
 #[derive(Clone, Debug, Serialize, clap::Args)]

@@ -15,7 +15,6 @@
 
 mod blocks;
 mod pack;
-mod scratch;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -24,10 +23,7 @@ use super::element::Element;
 use super::par;
 use super::shared::SharedMut;
 use blocks::Block;
-pub use scratch::Scratch;
-
-/// Row stride and column stride of a matrix in a slice, in elements.
-pub type Strides = (usize, usize);
+pub use pack::Strides;
 
 /// Products of at most this many multiply-adds run on the calling thread.
 const SERIAL: usize = 1 << 18;

@@ -3,6 +3,11 @@
 //! Work runs on a rayon pool of the asked size. The thread that makes the first backend becomes one of the pool's
 //! workers, so an operation starts without a hand-over; results are the same for every number of threads. Buffers come
 //! from a pool: after the first step of a shape nothing is allocated.
+//!
+//! [`Cpu`] is a [`Backend`](ebt_core::compute::Backend), and that is how models use it; a [`Matrix`] lends its elements
+//! as a slice or as an `ndarray` view. [`kernel`] holds the same operations on plain slices, without a backend.
+
+#![deny(unsafe_op_in_unsafe_fn)]
 
 mod attention;
 mod backend;

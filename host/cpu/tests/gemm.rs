@@ -3,8 +3,8 @@
 
 use ebt_core::compute::{Backend, Compute, Layout};
 use ebt_core::random::{Purpose, Stream};
-use ebt_host::cpu::kernel::element::Element;
-use ebt_host::cpu::{Cpu, Matrix};
+use ebt_cpu::kernel::element::Element;
+use ebt_cpu::{Cpu, Matrix};
 use ndarray::Array2;
 use proptest::prelude::*;
 

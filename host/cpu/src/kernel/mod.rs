@@ -18,6 +18,7 @@ pub mod optim;
 mod par;
 pub mod reduce;
 pub mod rotary;
+pub mod scratch;
 mod shared;
 pub mod softmax;
 pub mod swiglu;

@@ -5,8 +5,10 @@
 //! `p * full + i`; the lines missing from the last panel are zero.
 
 use super::super::element::Element;
-use super::Strides;
 use pulp::Simd;
+
+/// Row stride and column stride of a matrix in a slice, in elements.
+pub type Strides = (usize, usize);
 
 /// Lines of the next panel when `left` lines remain: `NV` units of `lanes`,
 /// except that the last few units are shared out evenly.

@@ -1,7 +1,8 @@
 //! The blocked loops of the matrix product.
 
 use super::super::element::Element;
-use super::{Scratch, Strides, pack};
+use super::super::scratch::Scratch;
+use super::pack::{self, Strides};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Bytes of a packed block of `B`: half of a 1 MiB second-level cache.

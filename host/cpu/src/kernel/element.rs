@@ -1,7 +1,7 @@
 //! The scalar types the kernels work on: `f32` and `f64`.
 
-use super::gemm::Scratch;
 use super::math::Real;
+use super::scratch::Scratch;
 use pulp::Simd;
 use std::cell::{Cell, RefCell};
 

@@ -1,6 +1,6 @@
 //! Per-thread packing buffers.
 
-use super::super::element::Element;
+use super::math::Real;
 
 /// Alignment of packed panels, in bytes: one cache line, so that no vector
 /// load of a panel crosses a line.
@@ -26,7 +26,7 @@ impl<E> Default for Scratch<E> {
     }
 }
 
-impl<E: Element> Scratch<E> {
+impl<E: Real> Scratch<E> {
     /// Line-aligned buffers of `a` and `b` elements with unspecified content.
     pub(super) fn buffers(&mut self, a: usize, b: usize) -> (&mut [E], &mut [E]) {
         (aligned(&mut self.a, a), aligned(&mut self.b, b))
@@ -34,7 +34,7 @@ impl<E: Element> Scratch<E> {
 }
 
 /// A line-aligned window of `len` elements of `buffer`, grown where needed.
-fn aligned<E: Element>(buffer: &mut Vec<E>, len: usize) -> &mut [E] {
+fn aligned<E: Real>(buffer: &mut Vec<E>, len: usize) -> &mut [E] {
     let slack = ALIGN / size_of::<E>();
     if buffer.len() < len + slack {
         buffer.resize(len + slack, E::ZERO);
