@@ -14,12 +14,12 @@ use ebt_core::compute::{Backend, CrossEntropy};
 use ebt_core::layer::Model;
 use ebt_core::objective::Objective;
 use ebt_core::training::{NO_TARGET, Sequences};
+use ebt_data::Tokens;
+use ebt_data::progress;
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
-use crate::data::Tokens;
 use crate::model::check_vocabulary;
-use crate::progress;
 use crate::rollout::{Predictor, usual_steps};
 
 pub use cached::{CachedEvaluation, evaluate_cached};
@@ -337,7 +337,7 @@ impl Drop for Progress {
 mod tests {
     use super::*;
 
-    use crate::data::part::Encoded;
+    use ebt_data::part::Encoded;
 
     /// Documents of these lengths, by source; a byte a token.
     fn text(sources: &[&[usize]]) -> Tokens {

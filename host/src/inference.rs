@@ -6,9 +6,9 @@ use anyhow::{Context, Result, bail};
 use ebt_core::config::Config;
 use ebt_core::generate::{Options, Session};
 use ebt_core::packed::{self, Kernel, Model, Storage};
+use ebt_data::file::{self, Mapped};
 use ebt_tokenizer::Tokenizer;
 
-use crate::file::{self, Mapped};
 use crate::model::{self, LoadedModel, check_vocabulary};
 
 /// The model that is used where none is named.

@@ -8,11 +8,7 @@
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
-pub mod corpus;
-pub mod data;
-pub mod digest;
 pub mod evaluate;
-pub mod file;
 pub mod generate;
 pub mod inference;
 pub mod interchange;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ebt_core::training::StepReport;
+use ebt_data::file;
 use serde::Serialize;
 
 use crate::checkpoint::Validation;
-use crate::file;
 
 /// One training step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

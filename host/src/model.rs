@@ -11,7 +11,7 @@ use ebt_core::packed;
 use ebt_core::parameters::ParameterLayout;
 use ebt_tokenizer::Tokenizer;
 
-use crate::file;
+use ebt_data::file;
 
 /// Name of the model file inside a run or checkpoint folder.
 pub const MODEL_FILE: &str = "model.ebt";

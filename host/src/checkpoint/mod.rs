@@ -10,8 +10,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ebt_data::file;
 
-use crate::file;
 use crate::model::MODEL_FILE;
 
 pub use state::{Header, State, Validation};

@@ -12,10 +12,10 @@ use ebt_core::descent::replay_buffer::{Memory, ReplayBuffer};
 use ebt_core::loss_scale::LossScale;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::training::Trainer;
+use ebt_data::file;
 use serde::{Deserialize, Serialize};
 
 use super::bytes::{Reader, Writer};
-use crate::file;
 use crate::run_config::RunConfig;
 
 const MAGIC: &[u8; 8] = b"EBTSTATE";

@@ -9,6 +9,9 @@ use ebt_core::compute::Backend;
 use ebt_core::generate::descent;
 use ebt_core::layer::Model;
 use ebt_core::packed::Kernel;
+use ebt_data::progress::tell;
+use ebt_data::shard::manifest::Split;
+use ebt_data::{Input, Tokens};
 use ebt_tokenizer::Tokenizer;
 use serde_json::{Value, json};
 
@@ -16,12 +19,9 @@ use crate::cli::{
     Backend as Asked, Choice, Choose, DeviceArgs, KernelName, StepSize, Work, by_flag, candidates, steps, thread_count,
     write_json,
 };
-use crate::data::shard::manifest::Split;
-use crate::data::{Input, Tokens};
 use crate::evaluate::{CachedEvaluation, EvaluateOptions, Evaluation, Losses, evaluate_cached, evaluate_tokens};
 use crate::inference::{InferenceModel, is_packed};
 use crate::model::{self, LoadedModel};
-use crate::progress::tell;
 use crate::run_config::Precision;
 
 /// Measure perplexity and bits per byte on text, for every number of thinking steps.

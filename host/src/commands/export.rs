@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use ebt_data::file;
 
 use crate::cli::{PackedStorage, Storage};
-use crate::{file, interchange, model};
+use crate::{interchange, model};
 
 /// Turn a model file into a safetensors checkpoint, or into a packed model.
 ///

@@ -8,11 +8,11 @@ use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
 use ebt_core::packed::Kernel;
+use ebt_data::file;
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::cli::{Backend as Asked, Device, DeviceArgs, KernelName, ThinkArgs, Work, by_flag, write_json};
-use crate::file;
 use crate::generate::cached::{self, CachedOptions};
 use crate::generate::certificate::{Certificate, CertificateFile, Certified, VERSION};
 use crate::generate::{GenerateOptions, Generated, Stop, generate};

@@ -9,11 +9,11 @@ use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::plan::{Flops, Plan, Work};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
+use ebt_data::dataset;
+use ebt_data::progress::{count, size};
 use serde::Serialize;
 
 use super::train::Choice;
-use crate::data;
-use crate::progress::{count, size};
 use crate::run_config::{Precision, RunConfig};
 
 /// Shows memory and work of a training step before anything is allocated.
@@ -203,7 +203,7 @@ pub fn run(args: Args) -> Result<()> {
     config.data.tokenizer = args.tokenizer.or(config.data.tokenizer);
     if config.model.vocab == 0 {
         let tokenizer =
-            data::tokenizer(&mut config.data).context("`model.vocab` is open and is taken from the tokenizer")?;
+            dataset::tokenizer(&mut config.data).context("`model.vocab` is open and is taken from the tokenizer")?;
         config.fit_vocabulary(tokenizer.vocabulary_size())?;
     }
     config.validate()?;

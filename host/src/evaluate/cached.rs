@@ -10,10 +10,10 @@ use ebt_core::generate::descent::{Choose, StepSize, Think};
 use ebt_core::generate::{Options, Session};
 use ebt_core::packed::{Kernel, Model};
 use ebt_core::random::{Purpose, Stream};
+use ebt_data::Tokens;
 use ebt_tokenizer::Tokenizer;
 
 use super::{EvaluateOptions, Evaluation, Losses, Progress, Window, chosen_windows, no_losses};
-use crate::data::Tokens;
 use crate::generate::cached::extents;
 use crate::inference::Memory;
 use crate::model::check_vocabulary;

@@ -17,7 +17,7 @@ use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 use plotters::style::register_font;
 
-use crate::file;
+use ebt_data::file;
 use landscape::Landscape;
 use trajectory::Trajectory;
 

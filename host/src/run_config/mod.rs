@@ -5,14 +5,14 @@
 pub mod keys;
 pub mod layers;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, bail};
 use ebt_core::config::Config;
 use ebt_core::error::Error;
 use ebt_core::objective::Objective;
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::schedule::Schedule;
+use ebt_data::{BatchOptions, Batches, DataConfig, Dataset, Documents, Worker};
+use ebt_tokenizer::Special;
 use serde::{Deserialize, Serialize};
 
 pub use layers::Layers;
@@ -120,37 +120,6 @@ impl Precision {
 /// Largest stride: far beyond any context, far below what overflows.
 const MOST_STRIDE: usize = 1 << 31;
 
-/// Text and tokenizer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct DataConfig {
-    /// Text files, folders of `.txt` files, or folders of prepared data, to train on. Empty: the sample text of this
-    /// repository.
-    pub train: Vec<PathBuf>,
-    /// Text files or folders to measure on. Empty: what prepared training data hold for it, else the sample text.
-    pub validation: Vec<PathBuf>,
-    /// A `tokenizer.json`. None: that of prepared training data, else the sample tokenizer of this repository.
-    pub tokenizer: Option<PathBuf>,
-    /// How documents become training sequences.
-    pub documents: Documents,
-    /// Tokens from the start of a sequence to that of the next; smaller than the context, sequences overlap; larger,
-    /// tokens between them are skipped. 0 = the context.
-    pub stride: usize,
-    /// Whether attention stays inside a document.
-    pub isolate_documents: bool,
-}
-
-/// How documents become training sequences.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Documents {
-    /// One after the other in one stream, which is cut into sequences: no position is wasted.
-    #[default]
-    Packed,
-    /// Every document has sequences of its own; what it leaves empty is filled with `<pad>`, which is never a target.
-    Padded,
-}
-
 impl RunConfig {
     /// Positions of a training sequence.
     pub fn context(&self) -> usize {
@@ -179,6 +148,33 @@ impl RunConfig {
             );
         }
         Ok(())
+    }
+
+    /// Opens tokenizer and text, fills in what is left open (the paths of the sample text, the vocabulary), and checks that
+    /// the text is long enough.
+    ///
+    /// # Errors
+    ///
+    /// Text or a tokenizer that cannot be read or used, and too little text; the message says what to change.
+    pub fn load_data(&mut self) -> Result<Dataset> {
+        let tokenizer = self.data.locate()?;
+        self.fit_vocabulary(tokenizer.vocabulary_size())?;
+        Dataset::load(&self.data, tokenizer, self.context())
+    }
+
+    /// The batches of a run on `data`.
+    pub fn batches(&self, data: &Dataset) -> Batches {
+        let options = BatchOptions {
+            batch: self.sequences(),
+            context: self.context(),
+            stride: self.data.stride,
+            documents: self.data.documents,
+            isolate: self.data.isolate_documents,
+            pad: data.tokenizer.special(Special::Pad).unwrap_or_default(),
+            seed: self.train.seed,
+            worker: Worker::ALONE,
+        };
+        Batches::new(&data.train, options)
     }
 
     /// Refuses what cannot be run, naming the field.

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use ebt_data::progress::{size, tell};
 use ebt_tokenizer::{Tokenizer, TrainOptions, TrainProgress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::blocks::Documents;
-use crate::progress::{size, tell};
 
 /// What is known of a text before it is learned from.
 #[derive(Clone, Debug, Default)]

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use ebt_data::Tokens;
+use ebt_data::progress::{self, count, size};
+use ebt_data::shard::manifest::{Dropped, Manifest, Prepared, Split, TokenizerRecord};
+use ebt_data::shard::{Shard, ShardRecord, verify};
 use serde::Serialize;
 
 use crate::cli::{thread_pool, write_json};
-use crate::data::Tokens;
-use crate::data::shard::manifest::{Dropped, Manifest, Prepared, Split, TokenizerRecord};
-use crate::data::shard::{Shard, ShardRecord, verify};
-use crate::progress::{self, count, size};
 
 /// Show what prepared data hold, and check them.
 ///

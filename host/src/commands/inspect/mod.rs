@@ -9,11 +9,12 @@ use anyhow::{Context, Result};
 use ebt_core::config::Config;
 use ebt_core::model_file::{self, ModelFile, TensorView};
 use ebt_core::objective::Objective;
+use ebt_data::file;
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
 use crate::cli::write_json;
-use crate::{file, model};
+use crate::model;
 
 /// Show what a model file or a packed model holds.
 #[derive(Debug, clap::Args)]

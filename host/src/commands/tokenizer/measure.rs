@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use ebt_data::progress;
+use ebt_data::text;
 use serde_json::{Map, Value, json};
 
 use super::table::{self, decimal, grouped, percent};
 use crate::cli::write_json;
-use crate::data::text;
-use crate::progress;
 use crate::tokenization::measure::{Class, Counts, Extent, Source, Subject, speed};
 
 /// Measure how well tokenizers write a text, side by side.

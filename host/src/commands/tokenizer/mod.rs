@@ -10,11 +10,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use ebt_data::{DataConfig, dataset};
 use ebt_tokenizer::Tokenizer;
 
 use crate::cli::thread_pool;
-use crate::data;
-use crate::run_config::DataConfig;
 
 /// Train tokenizers, run them, and measure how well they write a text.
 #[derive(Debug, clap::Args)]
@@ -73,5 +72,5 @@ impl LineArgs {
 
 /// Opens a tokenizer, the shipped one where none is named.
 fn open(path: Option<PathBuf>) -> Result<Tokenizer> {
-    data::tokenizer(&mut DataConfig { tokenizer: path, ..DataConfig::default() })
+    dataset::tokenizer(&mut DataConfig { tokenizer: path, ..DataConfig::default() })
 }

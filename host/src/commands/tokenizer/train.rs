@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use ebt_data::file;
+use ebt_data::progress::size;
+use ebt_data::text;
 use ebt_tokenizer::{Kind, TrainOptions};
 use serde::Serialize;
 
 use crate::cli::write_json;
-use crate::data::text;
-use crate::file;
-use crate::progress::size;
 use crate::tokenization::train::{self, Progress};
 
 /// Learn a tokenizer from text.

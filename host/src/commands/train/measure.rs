@@ -7,10 +7,10 @@ use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
 use ebt_core::model_file::{Contents, Dtype};
 use ebt_core::training::Trainer;
+use ebt_data::Tokens;
 use ebt_tokenizer::Tokenizer;
 
 use crate::checkpoint::{Header, Validation};
-use crate::data::Tokens;
 use crate::evaluate::{EvaluateOptions, evaluate_tokens};
 use crate::model;
 use crate::run_config::RunConfig;
@@ -45,7 +45,7 @@ pub fn save_model(
     header: &Header,
 ) -> Result<()> {
     let mut provenance = vec![
-        (String::from("program"), format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))),
+        (String::from("program"), String::from(ebt_data::CREATED_BY)),
         (String::from("training steps"), format!("{} of {}", header.step, header.total_steps)),
         (String::from("training tokens"), header.tokens.to_string()),
         (String::from("training text"), format!("fingerprint {:016x}", header.train_data)),

@@ -15,11 +15,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
+use ebt_data::Dataset;
+use ebt_data::shard::Manifest;
 
 use crate::checkpoint::{State, Store};
 use crate::cli::{DeviceArgs, Work};
-use crate::data::Dataset;
-use crate::data::shard::Manifest;
 use crate::presets;
 use crate::progress::{Observer, Silent, Terminal};
 use crate::run_config::{Layers, Precision, RunConfig};
@@ -177,7 +177,7 @@ pub fn run(args: Args) -> Result<()> {
         }
     };
     args.flags(&mut config);
-    let data = Dataset::load(&mut config)?;
+    let data = config.load_data()?;
     config.validate()?;
     if let Some(state) = &state {
         resume::check(&state.header, &config, &data, &out)?;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::progress::{clock, count};
+use ebt_data::progress::{clock, count};
 
 use super::session::{Ending, Summary};
 

@@ -4,15 +4,16 @@ use std::time::Instant;
 
 use anyhow::Result;
 use ebt_core::compute::Backend;
+use ebt_data::Tokens;
+use ebt_data::file;
+use ebt_data::progress::count;
 
 use super::measure;
 use super::run::Run;
 use super::session::Ending;
 use crate::checkpoint::{State, Validation};
-use crate::data::Tokens;
-use crate::file;
 use crate::model::MODEL_FILE;
-use crate::progress::{Observer, count};
+use crate::progress::Observer;
 
 /// Fewest tokens that are measured when the time is up.
 const LEAST_VALIDATION: usize = 2048;

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use ebt_data::Dataset;
 use toml::{Table, Value};
 
 use crate::checkpoint::Header;
-use crate::data::Dataset;
 use crate::run_config::RunConfig;
 use crate::run_config::keys::join;
 

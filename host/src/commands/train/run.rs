@@ -7,15 +7,16 @@ use anyhow::{Context, Result};
 use ebt_core::compute::Backend;
 use ebt_core::error::Error;
 use ebt_core::training::{StepSettings, Trainer};
+use ebt_data::baselines::Baselines;
+use ebt_data::loader::DEPTH;
+use ebt_data::progress::count;
+use ebt_data::{Loader, Tokens};
 
 use super::report::resume_command;
 use super::session::{Ending, METRICS_FILE, Session};
 use crate::checkpoint::{Header, Store};
-use crate::data::baselines::Baselines;
-use crate::data::loader::DEPTH;
-use crate::data::{Loader, Tokens};
 use crate::metrics::{Metrics, StepLine};
-use crate::progress::{Observer, Pace, count};
+use crate::progress::{Observer, Pace};
 
 /// Largest share of a time limit that is kept for the validation at the end.
 const MOST_VALIDATION: f64 = 0.2;
@@ -116,7 +117,7 @@ impl<'a, B: Backend> Run<'a, B> {
     pub(super) fn train(&mut self, observer: &mut dyn Observer) -> Result<Ending> {
         let (config, data) = (self.session.config, self.session.data);
         let (t, every) = (&config.train, |n: u64, step: u64| n > 0 && step.is_multiple_of(n));
-        let mut batches = Loader::new(data.batches(config), self.header.step..self.header.total_steps, DEPTH)?;
+        let mut batches = Loader::new(config.batches(data), self.header.step..self.header.total_steps, DEPTH)?;
         while self.header.step < self.header.total_steps {
             if self.stopped() {
                 return Ok(Ending::Stopped);

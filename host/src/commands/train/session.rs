@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use ebt_core::compute::Backend;
+use ebt_data::Dataset;
+use ebt_data::baselines::{self, Counts};
+use ebt_data::file;
 use serde::Serialize;
 
 use super::run::Run;
 use crate::checkpoint::{State, Validation};
-use crate::data::Dataset;
-use crate::data::baselines::{self, Counts};
-use crate::file;
 use crate::model::MODEL_FILE;
 use crate::progress::Observer;
 use crate::run_config::RunConfig;
@@ -27,7 +27,7 @@ pub const METRICS_FILE: &str = "metrics.jsonl";
 pub struct Session<'a, B> {
     /// Where to compute.
     pub backend: &'a B,
-    /// What to train; valid, with its vocabulary filled in ([`Dataset::load`]).
+    /// What to train; valid, with its vocabulary filled in ([`RunConfig::load_data`]).
     pub config: &'a RunConfig,
     /// Text and tokenizer.
     pub data: &'a Dataset,
