@@ -8,8 +8,9 @@ use ebt_core::generate::{Options, Session};
 use ebt_core::packed::{self, Kernel, Model, Storage};
 use ebt_data::file::{self, Mapped};
 use ebt_tokenizer::Tokenizer;
+use ebt_train::model::{self, LoadedModel, check_vocabulary};
 
-use crate::model::{self, LoadedModel, check_vocabulary};
+use crate::packing;
 
 /// The model that is used where none is named.
 pub const SAMPLE_MODEL: &[u8] = include_bytes!("../../fixtures/sample-model.ebp");
@@ -66,7 +67,7 @@ impl InferenceModel {
     /// Weights that are not finite.
     pub fn of(name: &str, loaded: LoadedModel) -> Result<Self> {
         // the tokenizer stays as it is: one from elsewhere may have no compact form
-        let bytes = loaded.pack_with(Storage::F32, None).with_context(|| name.to_owned())?;
+        let bytes = packing::pack_with(&loaded, Storage::F32, None).with_context(|| name.to_owned())?;
         let tokenizer = loaded.tokenizer;
         Ok(Self { name: name.to_owned(), bytes: Bytes::Owned(bytes), tokenizer })
     }

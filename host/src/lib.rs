@@ -5,20 +5,14 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
-pub mod checkpoint;
 pub mod cli;
 pub mod commands;
 pub mod evaluate;
 pub mod generate;
 pub mod inference;
 pub mod interchange;
-pub mod metrics;
-pub mod model;
+pub mod packing;
 pub mod parity;
 pub mod plot;
-pub mod presets;
-pub mod progress;
-pub mod rollout;
-pub mod run_config;
 pub mod sampling;
 pub mod tokenization;

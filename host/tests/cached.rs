@@ -14,8 +14,8 @@ use ebt_cpu::Cpu;
 use ebt_host::generate::cached::{self, CachedOptions};
 use ebt_host::generate::{GenerateOptions, Generated, Stop, generate};
 use ebt_host::inference::InferenceModel;
-use ebt_host::model::LoadedModel;
 use ebt_host::sampling::Sampling;
+use ebt_train::model::LoadedModel;
 use serde_json::Value;
 use support::program::{fails, succeeds};
 use support::{configs, fixtures};
@@ -90,7 +90,7 @@ fn saved(folder: &Path, loaded: &LoadedModel, storages: &[Storage]) -> Vec<Strin
     let mut all = vec![model];
     for &storage in storages {
         let file = path(&format!("{}.ebp", storage.name()));
-        std::fs::write(&file, loaded.pack(storage).unwrap()).unwrap();
+        std::fs::write(&file, ebt_host::packing::pack(&loaded, storage).unwrap()).unwrap();
         all.push(file);
     }
     all

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use ebt_core::descent::replay_buffer::{Memory, ReplayBuffer};
-use ebt_host::checkpoint::{Header, State, Store, Validation};
+use ebt_train::checkpoint::{Header, State, Store, Validation};
 
 fn state(step: u64) -> State {
     let mut replay = ReplayBuffer::new(3);

@@ -5,10 +5,10 @@ mod support;
 
 use ebt_core::layer::Model;
 use ebt_cpu::Cpu;
-use ebt_host::evaluate::{EvaluateOptions, Evaluation, evaluate};
 use ebt_host::generate::{GenerateOptions, Generated, Stop, generate};
-use ebt_host::model::LoadedModel;
 use ebt_host::sampling::Sampling;
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate};
+use ebt_train::model::LoadedModel;
 use support::configs;
 
 fn documents() -> Vec<(String, Vec<String>)> {

@@ -10,11 +10,11 @@ use ebt_core::config::{Config, ModelKind, MoeConfig, UpdateRule};
 use ebt_core::objective::{Flow, LossSteps, Objective};
 use ebt_cpu::Cpu;
 use ebt_data::Dataset;
-use ebt_host::checkpoint::{State, Store};
-use ebt_host::commands::train::{Ending, Session, Summary, resume, session};
-use ebt_host::progress::Silent;
-use ebt_host::run_config::RunConfig;
 use ebt_tokenizer::{Tokenizer, TrainOptions};
+use ebt_train::checkpoint::{State, Store};
+use ebt_train::progress::Silent;
+use ebt_train::run_config::RunConfig;
+use ebt_train::session::{Ending, Session, Summary, resume, train};
 use tempfile::TempDir;
 
 struct Place {
@@ -95,7 +95,7 @@ impl Place {
         let (backend, stop) = (Cpu::<f32>::new(threads), AtomicBool::new(false));
         let (config, data, started) = (&self.config, &self.data, Instant::now());
         let session = Session { backend: &backend, config, data, out, resume, stop: &stop, stop_after, started };
-        self::session(session, &mut Silent)
+        self::train(session, &mut Silent)
     }
 }
 

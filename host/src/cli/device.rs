@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use anyhow::{Context, Result, bail};
 use ebt_core::compute;
 use ebt_cpu::Cpu;
+use ebt_train::run_config::Precision;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::gpu;
-use crate::run_config::Precision;
 
 /// Kind of device asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

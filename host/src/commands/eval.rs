@@ -13,16 +13,17 @@ use ebt_data::progress::tell;
 use ebt_data::shard::manifest::Split;
 use ebt_data::{Input, Tokens};
 use ebt_tokenizer::Tokenizer;
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, evaluate_tokens};
+use ebt_train::model::{self, LoadedModel};
+use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
     Backend as Asked, Choice, Choose, DeviceArgs, KernelName, StepSize, Work, by_flag, candidates, steps, thread_count,
     write_json,
 };
-use crate::evaluate::{CachedEvaluation, EvaluateOptions, Evaluation, Losses, evaluate_cached, evaluate_tokens};
+use crate::evaluate::{CachedEvaluation, evaluate_cached};
 use crate::inference::{InferenceModel, is_packed};
-use crate::model::{self, LoadedModel};
-use crate::run_config::Precision;
 
 /// Measure perplexity and bits per byte on text, for every number of thinking steps.
 ///

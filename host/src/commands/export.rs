@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use ebt_data::file;
+use ebt_train::model;
 
 use crate::cli::{PackedStorage, Storage};
-use crate::{interchange, model};
+use crate::{interchange, packing};
 
 /// Turn a model file into a safetensors checkpoint, or into a packed model.
 ///
@@ -53,7 +54,8 @@ pub fn run(args: Args) -> Result<()> {
     }
     let mut stdout = io::stdout().lock();
     if let Some(packed) = args.packed {
-        let bytes = model.pack(packed.storage()).with_context(|| format!("cannot pack {}", args.model.display()))?;
+        let bytes =
+            packing::pack(&model, packed.storage()).with_context(|| format!("cannot pack {}", args.model.display()))?;
         file::write(&args.out, |out| Ok(out.write_all(&bytes)?))?;
         writeln!(stdout, "{}: {} parameters, {} bytes", args.out.display(), model.layout.count(), bytes.len())?;
         return Ok(());

@@ -10,6 +10,8 @@ use ebt_core::layer::Model;
 use ebt_core::packed::Kernel;
 use ebt_data::file;
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
+use ebt_train::model::{self, LoadedModel};
+use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{Backend as Asked, Device, DeviceArgs, KernelName, ThinkArgs, Work, by_flag, write_json};
@@ -17,8 +19,6 @@ use crate::generate::cached::{self, CachedOptions};
 use crate::generate::certificate::{Certificate, CertificateFile, Certified, VERSION};
 use crate::generate::{GenerateOptions, Generated, Stop, generate};
 use crate::inference::{InferenceModel, is_packed};
-use crate::model::{self, LoadedModel};
-use crate::run_config::Precision;
 use crate::sampling::Sampling;
 
 /// Continue a prompt.

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use ebt_cpu::Cpu;
+use ebt_train::run_config;
 use serde::Serialize;
 
 use crate::cli::{Backend as Asked, DeviceArgs, Work, thread_count, write_json};
 use crate::parity::{self, Case, Quantity, Tolerance};
-use crate::run_config;
 
 /// Compare this program with golden cases of the reference implementation.
 ///

@@ -11,10 +11,10 @@ use ebt_core::plan::{Flops, Plan, Work};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
 use ebt_data::dataset;
 use ebt_data::progress::{count, size};
+use ebt_train::run_config::{Precision, RunConfig};
 use serde::Serialize;
 
 use super::train::Choice;
-use crate::run_config::{Precision, RunConfig};
 
 /// Shows memory and work of a training step before anything is allocated.
 #[derive(Clone, Debug, Default, clap::Args)]

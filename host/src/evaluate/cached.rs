@@ -12,11 +12,11 @@ use ebt_core::packed::{Kernel, Model};
 use ebt_core::random::{Purpose, Stream};
 use ebt_data::Tokens;
 use ebt_tokenizer::Tokenizer;
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, Progress, Window, chosen_windows, no_losses};
+use ebt_train::model::check_vocabulary;
 
-use super::{EvaluateOptions, Evaluation, Losses, Progress, Window, chosen_windows, no_losses};
 use crate::generate::cached::extents;
 use crate::inference::Memory;
-use crate::model::check_vocabulary;
 
 /// What evaluation with a cache can do besides [`EvaluateOptions`], whose `batch` is the number of positions that are
 /// computed together here (the result depends on it only by rounding).
@@ -34,10 +34,10 @@ pub struct CachedEvaluation {
     pub threads: usize,
 }
 
-/// As [`super::evaluate_tokens`], by sessions that read window by window.
+/// As [`ebt_train::evaluate::evaluate_tokens`], by sessions that read window by window.
 ///
 /// Initial states are keyed by the window and the place in it, so with noise starts results differ from those of
-/// [`super::evaluate_tokens`] as those of another seed do. With several candidates the descent is run anew for every
+/// [`ebt_train::evaluate::evaluate_tokens`] as those of another seed do. With several candidates the descent is run anew for every
 /// number of steps, because which candidate is kept depends on where it ends.
 ///
 /// # Errors

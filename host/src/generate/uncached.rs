@@ -7,9 +7,9 @@ use ebt_core::objective::Objective;
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{NO_TARGET, Sequences};
 use ebt_tokenizer::Tokenizer;
+use ebt_train::rollout::{Predictor, usual_steps};
 
 use super::{Control, GenerateOptions, Generated, Stop};
-use crate::rollout::{Predictor, usual_steps};
 use crate::sampling::draw;
 
 /// Continues `prompt` token by token and hands each to `each` at once. Returns why it ended.

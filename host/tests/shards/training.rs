@@ -8,11 +8,11 @@ use ebt_core::config::{Config, UpdateRule};
 use ebt_cpu::Cpu;
 use ebt_data::Dataset;
 use ebt_data::Documents;
-use ebt_host::checkpoint::{State, Store, Validation};
-use ebt_host::commands::train::{Session, Summary, resume, session};
-use ebt_host::metrics::StepLine;
-use ebt_host::progress::{Observer, Pace, Silent};
-use ebt_host::run_config::RunConfig;
+use ebt_train::checkpoint::{State, Store, Validation};
+use ebt_train::metrics::StepLine;
+use ebt_train::progress::{Observer, Pace, Silent};
+use ebt_train::run_config::RunConfig;
+use ebt_train::session::{Session, Summary, resume, train};
 
 use super::*;
 
@@ -50,7 +50,7 @@ fn try_run(
 ) -> anyhow::Result<Summary> {
     let (backend, stop, started) = (Cpu::<f32>::new(1), AtomicBool::new(false), Instant::now());
     let session = Session { backend: &backend, config, data, out, resume, stop: &stop, stop_after, started };
-    self::session(session, observer)
+    self::train(session, observer)
 }
 
 /// Data of text files and of shards, the same documents in the same order.

@@ -101,7 +101,9 @@ fn build(profile: &Path) {
 fn newest_source() -> SystemTime {
     let root = root();
     let mut waiting: Vec<_> =
-        ["core", "cuda", "tokenizer", "host", "host/cpu", "host/data", "host/corpus"].map(|package| root.join(package).join("src")).into();
+        ["core", "cuda", "tokenizer", "host", "host/cpu", "host/data", "host/corpus", "host/train"]
+            .map(|package| root.join(package).join("src"))
+            .into();
     waiting.extend([root.join("cuda/kernels"), root.join("Cargo.lock")]);
     let mut newest = SystemTime::UNIX_EPOCH;
     while let Some(path) = waiting.pop() {

@@ -6,10 +6,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use ebt_core::compute::{Backend, Layout};
 use ebt_core::random::{Purpose, Stream};
+use ebt_train::run_config::Precision;
 use serde::Serialize;
 
 use crate::cli::{DeviceArgs, Work};
-use crate::run_config::Precision;
 
 /// Size of the product.
 #[derive(Clone, Debug, clap::Args)]

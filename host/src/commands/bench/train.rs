@@ -247,8 +247,8 @@ fn on_processor(args: &Args, model: Config) -> Result<Measured> {
 #[cfg(feature = "cuda")]
 fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
     use crate::cli::{Backend, Device, DeviceArgs};
-    use crate::run_config::Precision;
     use ebt_cuda::{Cuda, Options};
+    use ebt_train::run_config::Precision;
     if args.profile {
         bail!("--profile: times by operation are taken on the processor only");
     }

@@ -11,10 +11,10 @@ use ebt_core::model_file::{self, ModelFile, TensorView};
 use ebt_core::objective::Objective;
 use ebt_data::file;
 use ebt_tokenizer::Tokenizer;
+use ebt_train::model;
 use serde::Serialize;
 
 use crate::cli::write_json;
-use crate::model;
 
 /// Show what a model file or a packed model holds.
 #[derive(Debug, clap::Args)]

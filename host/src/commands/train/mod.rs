@@ -1,12 +1,7 @@
 //! `host train`: trains a model on text, or goes on with a run.
 
 mod interrupt;
-mod measure;
 pub mod report;
-mod results;
-pub mod resume;
-mod run;
-pub mod session;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,13 +12,13 @@ use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use ebt_data::Dataset;
 use ebt_data::shard::Manifest;
+use ebt_train::checkpoint::{State, Store};
+use ebt_train::progress::{Observer, Silent, Terminal};
+use ebt_train::run_config::presets;
+use ebt_train::run_config::{Layers, Precision, RunConfig};
+use ebt_train::session::{Ending, METRICS_FILE, Session, Summary, resume, resume_command, train};
 
-use crate::checkpoint::{State, Store};
 use crate::cli::{DeviceArgs, Work};
-use crate::presets;
-use crate::progress::{Observer, Silent, Terminal};
-use crate::run_config::{Layers, Precision, RunConfig};
-pub use session::{Ending, Session, Summary, session};
 
 /// Trains a model, or goes on with a run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -220,7 +215,7 @@ impl Work for Training<'_> {
     fn run<B: Backend>(self, backend: &B) -> Result<Summary> {
         let Self { config, data, out, state, stop, started, why, observer } = self;
         observer.note(&format!("device: {} ({why})", backend.name()));
-        session(Session { backend, config, data, out, resume: state, stop, stop_after: None, started }, observer)
+        train(Session { backend, config, data, out, resume: state, stop, stop_after: None, started }, observer)
     }
 }
 
@@ -241,12 +236,12 @@ fn refuse_used(out: &Path) -> Result<()> {
     if Manifest::exists(out) {
         bail!("{} holds prepared data; choose another --out", out.display());
     }
-    let used = [session::METRICS_FILE, "checkpoints"].iter().any(|name| out.join(name).exists());
+    let used = [METRICS_FILE, "checkpoints"].iter().any(|name| out.join(name).exists());
     if used {
         bail!(
             "{} holds a run already: go on with it (`{}`) or choose another --out",
             out.display(),
-            report::resume_command(out)
+            resume_command(out)
         );
     }
     Ok(())

@@ -7,7 +7,6 @@ use ebt_core::compute::Backend;
 use ebt_core::config::Config;
 use ebt_core::model_file::{self, Contents, Dtype, MAGIC};
 use ebt_core::objective::Objective;
-use ebt_core::packed;
 use ebt_core::parameters::ParameterLayout;
 use ebt_tokenizer::Tokenizer;
 
@@ -15,6 +14,9 @@ use ebt_data::file;
 
 /// Name of the model file inside a run or checkpoint folder.
 pub const MODEL_FILE: &str = "model.ebt";
+
+/// How a packed model begins, which is for inference alone and no model file.
+pub const PACKED: [u8; 8] = [0x89, b'E', b'B', b'P', b'\r', b'\n', 0x1a, b'\n'];
 
 /// A model in memory.
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ pub fn load(path: &Path) -> Result<LoadedModel> {
     if looks_like_safetensors(&bytes) {
         bail!("{} is a safetensors file: turn it into a model with `host import`", path.display());
     }
-    if bytes.starts_with(&packed::MAGIC) {
+    if bytes.starts_with(&PACKED) {
         let path = path.display();
         bail!("{path} is a packed model, for inference alone: give the model file that it was exported from");
     }
@@ -136,32 +138,6 @@ impl LoadedModel {
                 tokenizer: tokenizer.map(str::as_bytes),
             },
         )
-    }
-
-    /// The bytes of a packed model with the tokenizer in its compact form.
-    ///
-    /// # Errors
-    ///
-    /// Weights that the storage cannot hold, and a tokenizer without a compact form.
-    pub fn pack(&self, storage: packed::Storage) -> Result<Vec<u8>> {
-        let tokenizer = self.tokenizer.as_ref().map(Tokenizer::to_compact).transpose();
-        self.pack_with(storage, tokenizer.context("the model's tokenizer has no compact form")?)
-    }
-
-    /// The same with the compact tokenizer given, or without one.
-    ///
-    /// # Errors
-    ///
-    /// Weights that are not finite or too large for the storage.
-    pub fn pack_with(&self, storage: packed::Storage, tokenizer: Option<&[u8]>) -> Result<Vec<u8>> {
-        Ok(packed::pack(&packed::Contents {
-            config: &self.config,
-            objective: &self.objective,
-            provenance: &self.provenance,
-            weights: &self.weights,
-            storage,
-            tokenizer,
-        })?)
     }
 
     /// Copies the weights to a device, in layout order.

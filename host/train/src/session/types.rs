@@ -1,20 +1,13 @@
-//! One invocation of training: from a fresh model or a checkpoint to the end of the run, of the time, or an interrupt.
+//! What a session is given and what it gives back.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
-use ebt_core::compute::Backend;
 use ebt_data::Dataset;
-use ebt_data::baselines::{self, Counts};
-use ebt_data::file;
 use serde::Serialize;
 
-use super::run::Run;
 use crate::checkpoint::{State, Validation};
-use crate::model::MODEL_FILE;
-use crate::progress::Observer;
 use crate::run_config::RunConfig;
 
 /// Name of the configuration in the folder of a run.
@@ -86,41 +79,14 @@ pub struct Summary {
     pub model: PathBuf,
 }
 
-/// Trains.
-pub fn session<B: Backend>(session: Session<'_, B>, observer: &mut dyn Observer) -> Result<Summary> {
-    let (config, data, out) = (session.config, session.data, session.out);
-    std::fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
-    let toml = config.to_toml()?;
-    file::write(&out.join(CONFIG_FILE), |to| Ok(to.write_all(toml.as_bytes())?))?;
-    let counts = Counts::new(&data.train, config.model.vocab)?;
-    let some = data.validation.sample(baselines::SAMPLE as usize, config.model.context, &data.tokenizer)?;
-    let mut baselines = counts.measure(&some)?;
-    let mut run = Run::start(session, toml)?;
-    run.describe(baselines, observer);
-    observer.start(run.header.step, run.header.total_steps);
-    let ended = run.train(observer);
-    observer.finish();
-    let ending = ended?;
-    let validation = match run.conclude(ending, observer)? {
-        Some((validation, text)) => {
-            baselines = counts.measure(&text)?;
-            Some(validation)
-        }
-        None => None,
-    };
-    Ok(Summary {
-        ending,
-        step: run.header.step,
-        total_steps: run.header.total_steps,
-        parameters: run.trainer.layout.count(),
-        tokens: run.header.tokens,
-        tokens_per_second: run.speed(),
-        data_wait: run.data_wait(),
-        seconds: run.session.started.elapsed().as_secs_f64(),
-        unigram: baselines.unigram,
-        bigram: baselines.bigram,
-        validation,
-        out: out.to_path_buf(),
-        model: out.join(MODEL_FILE),
-    })
+/// A path as an argument for a shell.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// The command that goes on with a run.
+pub fn resume_command(out: &Path) -> String {
+    format!("host train --resume {}", quoted(out))
 }

@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 use ebt_core::config::{Initialization, MoeConfig, UpdateRule};
 use ebt_core::objective::{Flow, InitialState, LossSteps};
 
-use crate::run_config::RunConfig;
-use crate::run_config::keys::edits;
+use super::RunConfig;
+use super::keys::edits;
 
 /// Names of all presets, smallest first.
 pub const NAMES: [&str; 10] = ["sample", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large", "xl"];

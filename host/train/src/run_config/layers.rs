@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::RunConfig;
 use super::keys::{OPTIONAL, join, known, nearest};
-use crate::presets;
+use super::presets;
 
 /// The layers a user may give.
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,7 @@
 
 pub mod keys;
 pub mod layers;
+pub mod presets;
 
 use anyhow::{Context, Result, bail};
 use ebt_core::config::Config;

@@ -10,7 +10,7 @@ use ebt_data::progress::count;
 
 use super::measure;
 use super::run::Run;
-use super::session::Ending;
+use super::types::Ending;
 use crate::checkpoint::{State, Validation};
 use crate::model::MODEL_FILE;
 use crate::progress::Observer;

@@ -12,8 +12,7 @@ use ebt_data::loader::DEPTH;
 use ebt_data::progress::count;
 use ebt_data::{Loader, Tokens};
 
-use super::report::resume_command;
-use super::session::{Ending, METRICS_FILE, Session};
+use super::types::{Ending, METRICS_FILE, Session, resume_command};
 use crate::checkpoint::{Header, Store};
 use crate::metrics::{Metrics, StepLine};
 use crate::progress::{Observer, Pace};
