@@ -90,7 +90,7 @@ fn saved(folder: &Path, loaded: &LoadedModel, storages: &[Storage]) -> Vec<Strin
     let mut all = vec![model];
     for &storage in storages {
         let file = path(&format!("{}.ebp", storage.name()));
-        std::fs::write(&file, ebt_host::packing::pack(&loaded, storage).unwrap()).unwrap();
+        std::fs::write(&file, ebt_host::packing::pack(loaded, storage).unwrap()).unwrap();
         all.push(file);
     }
     all
