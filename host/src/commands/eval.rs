@@ -19,8 +19,8 @@ use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, StepSize, Work, by_flag, candidates, steps, thread_count,
-    write_json,
+    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, PRECISIONS, StepSize, Work, by_flag, candidates, one_of,
+    steps, thread_count, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
 use crate::inference::{InferenceModel, is_packed};
@@ -77,7 +77,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Numbers to compute with
-    #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
+    #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS")]
     precision: Precision,
     /// Instructions of the processor with a cache; the result does not depend on them
     #[arg(long, value_enum, default_value_t = KernelName::Auto, value_name = "KERNEL")]

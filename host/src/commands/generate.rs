@@ -14,7 +14,9 @@ use ebt_train::model::{self, LoadedModel};
 use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
-use crate::cli::{Backend as Asked, Device, DeviceArgs, KernelName, ThinkArgs, Work, by_flag, write_json};
+use crate::cli::{
+    Backend as Asked, Device, DeviceArgs, KernelName, PRECISIONS, ThinkArgs, Work, by_flag, one_of, write_json,
+};
 use crate::generate::cached::{self, CachedOptions};
 use crate::generate::certificate::{Certificate, CertificateFile, Certified, VERSION};
 use crate::generate::{GenerateOptions, Generated, Stop, generate};
@@ -103,7 +105,7 @@ struct PlaceArgs {
     #[arg(long, value_enum, default_value_t = KernelName::Auto, value_name = "KERNEL")]
     kernel: KernelName,
     /// Numbers to compute with on a GPU
-    #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
+    #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS")]
     precision: Precision,
     /// Where to compute [default: the processor, unless --gpu or --precision needs a GPU]
     #[arg(long, value_enum, value_name = "DEVICE")]

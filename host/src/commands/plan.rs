@@ -15,6 +15,7 @@ use ebt_train::run_config::{Precision, RunConfig};
 use serde::Serialize;
 
 use super::train::Choice;
+use crate::cli::{PRECISIONS, one_of};
 
 /// Shows memory and work of a training step before anything is allocated.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -35,7 +36,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Target::Cpu, value_name = "DEVICE")]
     backend: Target,
     /// Numbers to compute with [default: those of train.precision; auto is bf16 on a GPU]
-    #[arg(long, value_enum, value_name = "NUMBERS")]
+    #[arg(long, value_parser = one_of(PRECISIONS), value_name = "NUMBERS")]
     precision: Option<Precision>,
     /// Print one JSON object
     #[arg(long)]

@@ -10,12 +10,12 @@ use ebt_core::packed::Kernel;
 use ebt_core::random::{Purpose, Stream};
 use ebt_tokenizer::Tokenizer;
 
-use crate::cli::{ThinkArgs, by_flag};
+use crate::cli::{RULES, ThinkArgs, by_flag, name_of};
 use crate::generate::cached::extents;
 use crate::generate::certificate::CertificateFile;
 use crate::generate::prompt_tokens;
 use crate::inference::{InferenceModel, Memory};
-use crate::plot::landscape::{Landscape, rule_name};
+use crate::plot::landscape::Landscape;
 use crate::plot::trajectory::{self, Trajectory};
 use crate::plot::{Figure, Format};
 
@@ -107,7 +107,7 @@ fn of_certificates(file: &CertificateFile) -> Result<Figure> {
         bail!("the certificates hold no energies: the model that was used has none");
     }
     let tokens = file.tokens.iter().take(MOST_PANELS).map(Trajectory::of_certificate).collect();
-    Ok(Figure::Trajectories { title: title(&file.prompt, rule_name(file.rule)), tokens })
+    Ok(Figure::Trajectories { title: title(&file.prompt, name_of(RULES, &file.rule)), tokens })
 }
 
 fn title(prompt: &str, rule: &str) -> String {
@@ -137,7 +137,7 @@ fn think(args: &Args) -> Result<Figure> {
         session.dynamics_mut().update = rule;
     }
     let prompt = args.prompt.as_deref().unwrap_or_default();
-    let title = title(prompt, rule_name(session.dynamics_mut().update));
+    let title = title(prompt, name_of(RULES, &session.dynamics_mut().update));
     session.observe(&prompt_tokens(model.tokenizer()?, prompt)?)?;
     let figure = match args.kind {
         Kind::Trajectory => {

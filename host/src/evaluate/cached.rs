@@ -11,8 +11,9 @@ use ebt_core::generate::{Options, Session};
 use ebt_core::packed::{Kernel, Model};
 use ebt_core::random::{Purpose, Stream};
 use ebt_data::Tokens;
+use ebt_data::progress::Counter;
 use ebt_tokenizer::Tokenizer;
-use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, Progress, Window, chosen_windows, no_losses};
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, Window, chosen_windows, no_losses};
 use ebt_train::model::check_vocabulary;
 
 use crate::generate::cached::extents;
@@ -61,7 +62,7 @@ pub fn evaluate_cached(
     let CachedEvaluation { candidates, choose, step_size, .. } = *with;
     let think = Think { steps, candidates, choose, step_size, ..Think::default() };
     let extents = Options { block, rows: block.max(candidates), ..extents(&think, usual) };
-    let progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
+    let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     let work = Work { model, text, windows: &windows, seed: options.seed, think, extents, with };
     let results = work.all(&progress)?;
     let mut losses = no_losses(text, steps);
@@ -85,7 +86,7 @@ struct Work<'w, 'm> {
 
 impl Work<'_, '_> {
     /// Summed losses of every window after every step, in the order of the windows.
-    fn all(&self, progress: &Progress) -> Result<Vec<Vec<f64>>> {
+    fn all(&self, progress: &Counter) -> Result<Vec<Vec<f64>>> {
         let next = AtomicUsize::new(0);
         let results = Mutex::new(vec![Vec::new(); self.windows.len()]);
         let take = || -> Result<()> {

@@ -8,9 +8,8 @@ use ebt_core::config::{Config, UpdateRule};
 use ebt_cpu::Cpu;
 use ebt_data::Dataset;
 use ebt_data::Documents;
-use ebt_train::checkpoint::{State, Store, Validation};
-use ebt_train::metrics::StepLine;
-use ebt_train::progress::{Observer, Pace, Silent};
+use ebt_data::progress::{Progress, Silent, Stretch};
+use ebt_train::checkpoint::{State, Store};
 use ebt_train::run_config::RunConfig;
 use ebt_train::session::{Session, Summary, resume, train};
 
@@ -46,11 +45,11 @@ fn try_run(
     out: &Path,
     resume: Option<State>,
     stop_after: Option<u64>,
-    observer: &mut dyn Observer,
+    progress: &mut dyn Progress,
 ) -> anyhow::Result<Summary> {
     let (backend, stop, started) = (Cpu::<f32>::new(1), AtomicBool::new(false), Instant::now());
     let session = Session { backend: &backend, config, data, out, resume, stop: &stop, stop_after, started };
-    self::train(session, observer)
+    self::train(session, progress)
 }
 
 /// Data of text files and of shards, the same documents in the same order.
@@ -153,16 +152,16 @@ impl Vandal<'_> {
     }
 }
 
-impl Observer for Vandal<'_> {
+impl Progress for Vandal<'_> {
     fn note(&mut self, _: &str) {}
-    fn start(&mut self, _: u64, _: u64) {}
-    fn step(&mut self, line: &StepLine, _: Pace) {
-        if line.step == self.step {
+    fn begin(&mut self, _: Stretch) {}
+    fn advance(&mut self, step: u64, _: &dyn Fn() -> String) {
+        if step == self.step {
             self.strike();
         }
     }
-    fn validated(&mut self, _: &Validation) {}
-    fn finish(&mut self) {}
+    fn stage(&mut self, _: &str) {}
+    fn end(&mut self) {}
 }
 
 #[test]

@@ -13,7 +13,7 @@ use ebt_core::layer::Model;
 use ebt_core::objective::Objective;
 use ebt_core::training::{NO_TARGET, Sequences};
 use ebt_data::Tokens;
-use ebt_data::progress;
+use ebt_data::progress::Counter;
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
@@ -151,7 +151,7 @@ pub fn evaluate_tokens<B: Backend>(
     let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
     let mut losses = no_losses(text, steps);
     let predictor = Predictor::new(b, model, objective, options.seed);
-    let progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
+    let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     for group in batches(&windows, model.config.context, options.batch.max(1)) {
         measure(b, &predictor, text, &group, &mut losses)?;
         progress.advance(group.windows.iter().map(|w| w.length).sum());
@@ -314,28 +314,6 @@ fn measure<B: Backend>(
         }
         Ok(())
     })
-}
-
-/// How many tokens were measured, as a bar on a terminal.
-#[derive(Debug)]
-pub struct Progress(indicatif::ProgressBar);
-
-impl Progress {
-    /// A bar of `tokens`, if wanted.
-    pub fn new(wanted: bool, tokens: usize) -> Self {
-        Self(progress::bar(tokens as u64, !wanted))
-    }
-
-    /// So many more tokens were measured.
-    pub fn advance(&self, tokens: usize) {
-        self.0.inc(tokens as u64);
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
 }
 
 #[cfg(test)]

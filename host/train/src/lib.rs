@@ -8,7 +8,6 @@ pub mod checkpoint;
 pub mod evaluate;
 pub mod metrics;
 pub mod model;
-pub mod progress;
 pub mod rollout;
 pub mod run_config;
 pub mod session;

@@ -13,10 +13,10 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use ebt_data::progress::Progress;
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use super::options::{HubOptions, is_commit};
-use super::progress::Observer;
 use super::resolve::RemoteFile;
 
 /// A file of the hub on this machine.
@@ -103,7 +103,7 @@ impl RepoCache {
     /// # Errors
     ///
     /// A cache that cannot be written.
-    pub fn lock(&self, remote: &RemoteFile, observer: &mut dyn Observer) -> Result<File> {
+    pub fn lock(&self, remote: &RemoteFile, progress: &mut dyn Progress) -> Result<File> {
         let path = self.repo.blob_path(&remote.etag).with_extension("lock");
         create_parent(&path)?;
         let failed = || format!("cannot lock {}; set HF_HOME to a folder that can be written", path.display());
@@ -111,7 +111,7 @@ impl RepoCache {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                observer.note(&format!("another process is downloading {}; waiting for it", self.file));
+                progress.note(&format!("another process is downloading {}; waiting for it", self.file));
                 file.lock().with_context(failed)?;
             }
             // some network file systems have no locks; the worst is a download done twice

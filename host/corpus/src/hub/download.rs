@@ -3,15 +3,16 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Error, anyhow};
-use ebt_data::progress::size;
+use ebt_data::progress::{Progress, size};
 
 use super::answer::{Answer, host};
 use super::client::Client;
 use super::failure::{self, Failure};
 use super::options::HubOptions;
-use super::progress::Observer;
+use super::progress;
 use super::resolve::{RemoteFile, content_range};
 
 /// Receives what `part` still lacks of `remote`. On success `part` is complete, and on the disk.
@@ -24,7 +25,7 @@ pub fn download(
     remote: &RemoteFile,
     part: &Path,
     options: &HubOptions,
-    observer: &mut dyn Observer,
+    progress: &mut dyn Progress,
 ) -> Result<(), Failure> {
     let unwritable = || format!("cannot write {}", part.display());
     let mut file = File::options().create(true).write(true).truncate(false).open(part).with_context(unwritable)?;
@@ -51,9 +52,14 @@ pub fn download(
         file.set_len(first).with_context(unwritable)?;
         file.seek(SeekFrom::Start(first)).with_context(unwritable)?;
         let total = remote.size.or(total);
-        observer.start(&options.file, first, total);
-        let received = copy(&mut answer.body, &mut file, total.map(|total| total - first), observer);
-        observer.finish();
+        progress.begin(progress::stretch(&options.file, first, total));
+        let began = Instant::now();
+        let received = copy(&mut answer.body, &mut file, total.map(|total| total - first), &mut |received| {
+            let position = first + received;
+            let state = || progress::state(position, first, total, began.elapsed().as_secs_f64());
+            progress.advance(position, &state);
+        });
+        progress.end();
         received.map_err(|broken| broken.explain(part, host(&answer.url), first, total))?;
     }
     file.sync_all().with_context(unwritable)?;
@@ -125,8 +131,8 @@ impl Broken {
     }
 }
 
-/// Writes all that comes, `most` bytes where that is known, and not one less.
-fn copy(from: &mut dyn Read, to: &mut dyn Write, most: Option<u64>, observer: &mut dyn Observer) -> Result<(), Broken> {
+/// Writes all that comes, `most` bytes where that is known, and not one less; `each` is given the bytes so far.
+fn copy(from: &mut dyn Read, to: &mut dyn Write, most: Option<u64>, each: &mut dyn FnMut(u64)) -> Result<(), Broken> {
     let mut buffer = vec![0; 1 << 17];
     let mut received = 0;
     while most.is_none_or(|most| received < most) {
@@ -138,7 +144,7 @@ fn copy(from: &mut dyn Read, to: &mut dyn Write, most: Option<u64>, observer: &m
             Ok(n) => {
                 to.write_all(&buffer[..n]).map_err(Broken::File)?;
                 received += n as u64;
-                observer.received(n as u64);
+                each(received);
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(Broken::Connection(received, Some(error))),
@@ -151,7 +157,6 @@ fn copy(from: &mut dyn Read, to: &mut dyn Write, most: Option<u64>, observer: &m
 mod tests {
     use super::*;
     use crate::hub::failure::Remedy;
-    use crate::hub::progress::Silent;
 
     /// Takes some bytes, then is full.
     struct Disk {
@@ -175,7 +180,7 @@ mod tests {
     fn a_full_disk_keeps_what_came_and_says_what_to_do() {
         let source: Vec<u8> = (0..=255).cycle().take(400_000).collect();
         let mut disk = Disk { bytes: Vec::new(), room: 300_000 };
-        let broken = copy(&mut &source[..], &mut disk, Some(400_000), &mut Silent).unwrap_err();
+        let broken = copy(&mut &source[..], &mut disk, Some(400_000), &mut |_| {}).unwrap_err();
         assert_eq!(disk.bytes, source[..300_000]);
         let failure = broken.explain(Path::new("önbellek/x.part"), "hub.co", 0, Some(400_000));
         let message = failure.error.to_string();
@@ -189,16 +194,16 @@ mod tests {
     fn an_early_end_is_a_broken_connection_and_bytes_after_the_end_are_left() {
         let source = [7; 100];
         let mut disk = Disk { bytes: Vec::new(), room: 1000 };
-        let broken = copy(&mut &source[..], &mut disk, Some(101), &mut Silent).unwrap_err();
+        let broken = copy(&mut &source[..], &mut disk, Some(101), &mut |_| {}).unwrap_err();
         assert!(matches!(broken, Broken::Connection(100, None)), "{broken:?}");
         let failure = broken.explain(Path::new("p"), "hub.co", 2048, Some(4096));
         assert!(matches!(failure.remedy, Remedy::Again(_)));
         assert!(failure.error.to_string().contains("after 2.1 KiB of 4.0 KiB"), "{}", failure.error);
         disk.bytes.clear();
-        copy(&mut &source[..], &mut disk, Some(60), &mut Silent).unwrap();
+        copy(&mut &source[..], &mut disk, Some(60), &mut |_| {}).unwrap();
         assert_eq!(disk.bytes.len(), 60);
         disk.bytes.clear();
-        copy(&mut &source[..], &mut disk, None, &mut Silent).unwrap();
+        copy(&mut &source[..], &mut disk, None, &mut |_| {}).unwrap();
         assert_eq!(disk.bytes.len(), 100);
     }
 }

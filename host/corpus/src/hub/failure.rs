@@ -6,11 +6,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Error, anyhow};
-use ebt_data::progress::clock;
+use ebt_data::progress::{Progress, clock};
 
 use super::answer::{Answer, host};
 use super::options::HubOptions;
-use super::progress::Observer;
 
 /// A failure and what may help.
 #[derive(Debug)]
@@ -52,13 +51,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// got so far) rose above all before. The attempt is told whether it is a repetition.
 pub fn persist<T>(
     options: &HubOptions,
-    observer: &mut dyn Observer,
+    progress: &mut dyn Progress,
     reached: impl Fn() -> u64,
-    mut attempt: impl FnMut(bool, &mut dyn Observer) -> Result<T, Failure>,
+    mut attempt: impl FnMut(bool, &mut dyn Progress) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let (mut best, mut tried, mut again) = (reached(), 0, false);
     loop {
-        let failure = match attempt(again, observer) {
+        let failure = match attempt(again, progress) {
             Ok(value) => return Ok(value),
             Err(failure) => failure,
         };
@@ -76,7 +75,7 @@ pub fn persist<T>(
         again = true;
         let wait =
             if pause < Duration::from_secs(1) { String::new() } else { format!(" in {}", clock(pause.as_secs_f64())) };
-        observer.note(&format!("{:#}; trying again{wait} ({tried} of {})", failure.error, options.retries));
+        progress.note(&format!("{:#}; trying again{wait} ({tried} of {})", failure.error, options.retries));
         thread::sleep(pause);
     }
 }
@@ -175,7 +174,7 @@ pub fn not_cached(options: &HubOptions, folder: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::progress::Silent;
+    use ebt_data::progress::Silent;
     use std::cell::Cell;
 
     fn options(retries: u32) -> HubOptions {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::Split;
 use ebt_data::shard::{ShardWriter, TokenWidth};
 use ebt_data::tokens::begin_of;
@@ -13,7 +14,7 @@ use rayon::prelude::*;
 use super::folder::Folder;
 use super::journal::{Finished, Share};
 use super::options::Content;
-use super::progress::Progress;
+use super::progress::Pass;
 use super::survey::{begins, document_hash};
 use crate::chunks::{Document, Reading};
 use crate::clean::clean;
@@ -35,7 +36,7 @@ pub fn encode(
     dropped: &Bits,
     folder: &mut Folder,
     pool: &rayon::ThreadPool,
-    progress: &mut Progress,
+    progress: &mut dyn Progress,
 ) -> Result<f64> {
     let mut outputs = [Split::Train, Split::Validation].map(|split| Output::new(split, folder));
     let documents: u64 = files.iter().sum();
@@ -51,7 +52,7 @@ pub fn encode(
     reading.position.add(skipped);
     let position = reading.position.clone();
     let inputs = reading.inputs;
-    progress.begin("encoding", skipped, inputs.iter().map(|input| input.size).sum());
+    let mut pass = Pass::begin(progress, "encoding", skipped, inputs.iter().map(|input| input.size).sum());
     let encoder = Encoder::new(tokenizer, content)?;
     let mut written = 0;
     reading.for_each(
@@ -75,14 +76,14 @@ pub fn encode(
                     bail!("{path} was changed while it was being read; run the command again");
                 }
             }
-            progress.update(position.get(), written);
+            pass.update(position.get(), written);
             Ok(())
         },
     )?;
     for output in &mut outputs {
         output.finish(documents, folder)?;
     }
-    Ok(progress.end(written))
+    Ok(pass.end(written))
 }
 
 /// Encodes documents.

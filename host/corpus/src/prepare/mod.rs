@@ -12,13 +12,14 @@ pub mod encode;
 pub mod folder;
 pub mod journal;
 pub mod options;
-pub mod progress;
+mod progress;
 pub mod summary;
 pub mod survey;
 
 use std::fs::File;
 
 use anyhow::{Context, Result};
+use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::{
     FORMAT, Manifest, PrepareOptions, SourceRecord, Split, TOKENIZER_FILE, TokenizerRecord,
 };
@@ -33,7 +34,7 @@ use super::read::Position;
 use folder::Folder;
 use journal::{Finished, Plan, Survey};
 pub use options::{CHUNK, Content, Job};
-pub use progress::Progress;
+use progress::Pass;
 pub use summary::{SourceSummary, SplitSummary, Summary};
 
 /// Prepares data, or goes on with it where it was interrupted.
@@ -42,7 +43,7 @@ pub use summary::{SourceSummary, SplitSummary, Summary};
 ///
 /// Options out of range, a folder that cannot be used, bad input, a full disk; the message names the flag or the file
 /// and the place in it. What is finished stays, and the same job goes on from there.
-pub fn prepare(job: &Job, progress: &mut Progress) -> Result<Summary> {
+pub fn prepare(job: &Job, progress: &mut dyn Progress) -> Result<Summary> {
     job.content.validate()?;
     let (names, sources) = sources(job);
     let licences = licence::assign(&job.licences, &names)?;
@@ -62,7 +63,7 @@ pub fn prepare(job: &Job, progress: &mut Progress) -> Result<Summary> {
             finish(job, fingerprint, by_source, work, folder, progress)
         }
         Err(error) => {
-            progress.abandon();
+            progress.end();
             let out = job.out.display();
             if folder.leave() {
                 progress.note(&format!("what is finished stays in {out}; the same command goes on from there"));
@@ -85,7 +86,7 @@ fn shards(
     sources: &[usize],
     pool: &rayon::ThreadPool,
     folder: &mut Folder,
-    progress: &mut Progress,
+    progress: &mut dyn Progress,
 ) -> Result<Work> {
     check_shards(folder, progress)?;
     let scratch = folder.work.clone();
@@ -101,10 +102,11 @@ fn shards(
     let (survey, dropped, survey_seconds) = match surveyed(folder, progress) {
         Some((survey, dropped)) => (survey, dropped, None),
         None => {
-            progress.begin("reading", 0, job.inputs.iter().map(|input| input.size).sum());
-            let (mut survey, dropped) = survey::survey(reading.clone(), content, sources, &scratch, pool, progress)?;
+            let total = job.inputs.iter().map(|input| input.size).sum();
+            let mut pass = Pass::begin(progress, "reading", 0, total);
+            let (mut survey, dropped) = survey::survey(reading.clone(), content, sources, &scratch, pool, &mut pass)?;
             survey.checksum = dropped.write(&folder.dropped())?;
-            let seconds = progress.end(survey.documents());
+            let seconds = pass.end(survey.documents());
             survey::check_some_left(&survey)?;
             folder.journal.surveyed(survey.clone())?;
             (survey, dropped, Some(seconds))
@@ -123,7 +125,7 @@ fn finish(
     sources: Vec<SourceSummary>,
     work: Work,
     folder: Folder,
-    progress: &Progress,
+    progress: &mut dyn Progress,
 ) -> Result<Summary> {
     write_tokenizer(&folder, &job.tokenizer)?;
     manifest(job, fingerprint, &sources, &work.survey, &folder)?.write(&folder.out)?;
@@ -163,7 +165,7 @@ fn sources(job: &Job) -> (Vec<String>, Vec<usize>) {
 }
 
 /// What an interrupted run had found in its first pass.
-fn surveyed(folder: &Folder, progress: &Progress) -> Option<(Survey, Bits)> {
+fn surveyed(folder: &Folder, progress: &mut dyn Progress) -> Option<(Survey, Bits)> {
     let survey = folder.journal.survey.clone()?;
     match Bits::read(&folder.dropped(), &survey.checksum) {
         Ok(dropped) => Some((survey, dropped)),
@@ -175,7 +177,7 @@ fn surveyed(folder: &Folder, progress: &Progress) -> Option<(Survey, Bits)> {
 }
 
 /// Forgets finished shards from the first one on that is not as it was written.
-fn check_shards(folder: &mut Folder, progress: &Progress) -> Result<()> {
+fn check_shards(folder: &mut Folder, progress: &mut dyn Progress) -> Result<()> {
     for split in [Split::Train, Split::Validation] {
         let out = folder.out.clone();
         let shards = folder.journal.shards(split);

@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::journal::Survey;
 use super::options::Content;
-use super::progress::Progress;
+use super::progress::Pass;
 use crate::chunks::{Document, FileEnd, Reading};
 use crate::clean::clean;
 use crate::duplicates::bits::Bits;
@@ -30,7 +30,7 @@ pub fn survey(
     sources: &[usize],
     work: &Path,
     pool: &rayon::ThreadPool,
-    progress: &mut Progress,
+    pass: &mut Pass<'_>,
 ) -> Result<(Survey, Bits)> {
     let inputs = reading.inputs;
     let position = reading.position.clone();
@@ -69,15 +69,15 @@ pub fn survey(
             }
             documents += chunk.documents.len() as u64;
             for end in &chunk.ends {
-                note_end(&mut found, end, sources[end.input], inputs[end.input].path.as_path(), progress);
+                note_end(&mut found, end, sources[end.input], inputs[end.input].path.as_path(), pass);
             }
-            progress.update(position.get(), documents);
+            pass.update(position.get(), documents);
             Ok(())
         },
     )?;
     let begins = begins(&found.files);
     let source_of = |number: u64| sources[begins.partition_point(|&begin| begin <= number) - 1];
-    progress.stage("comparing documents");
+    pass.stage("comparing documents");
     let dropped = &mut found.dropped;
     hashes.duplicates(&mut bits, |number| dropped[source_of(number)].duplicates += 1)?;
     if let (Some(signatures), Some(least)) = (signatures, content.near_duplicates) {
@@ -97,7 +97,7 @@ pub fn begins(files: &[u64]) -> Vec<u64> {
     files.iter().scan(0, next).collect()
 }
 
-fn note_end(found: &mut Survey, end: &FileEnd, source: usize, path: &Path, progress: &Progress) {
+fn note_end(found: &mut Survey, end: &FileEnd, source: usize, path: &Path, pass: &mut Pass<'_>) {
     found.files[end.input] = end.documents;
     found.dropped[source].null += end.tally.nulls;
     let tally = &mut found.tallies[source];
@@ -105,7 +105,7 @@ fn note_end(found: &mut Survey, end: &FileEnd, source: usize, path: &Path, progr
     tally.cuts += end.tally.cuts;
     tally.replaced += end.tally.replaced;
     if end.documents == 0 {
-        progress.note(&format!("warning: {} holds no document", path.display()));
+        pass.note(&format!("warning: {} holds no document", path.display()));
     }
 }
 

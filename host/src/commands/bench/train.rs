@@ -12,9 +12,10 @@ use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::parameters::{ParameterInfo, ParameterLayout};
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
+use ebt_cpu::{Cpu, ProfileEntry};
 use serde::Serialize;
 
-use ebt_cpu::{Cpu, ProfileEntry};
+use crate::cli::{RULES, one_of};
 
 /// Sizes of the model and of the measurement.
 #[derive(Clone, Debug, Serialize, clap::Args)]
@@ -68,8 +69,8 @@ pub struct Args {
     #[arg(long, default_value_t = 500.0)]
     alpha: f64,
     /// Update rule
-    #[arg(long, default_value = "probability", value_parser = ["probability", "mirror", "logit"])]
-    update: String,
+    #[arg(long, default_value = "probability", value_parser = one_of(RULES))]
+    update: UpdateRule,
     /// System 2: the gradient flows through all steps, the last loss counts
     #[arg(long)]
     unroll: bool,
@@ -138,11 +139,7 @@ impl Args {
             window: self.window,
             landscapes: self.landscapes,
             alpha: self.alpha,
-            update: match self.update.as_str() {
-                "mirror" => UpdateRule::Mirror,
-                "logit" => UpdateRule::Logit,
-                _ => UpdateRule::Probability,
-            },
+            update: self.update,
             moe: (self.experts > 0).then_some(moe),
             ..Config::default()
         }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use ebt_corpus::format::Format;
 use ebt_corpus::hub::options::RETRIES;
-use ebt_corpus::hub::{self, HubOptions, Terminal};
+use ebt_corpus::hub::{self, HubOptions};
 use ebt_corpus::inputs::Input;
 use ebt_corpus::licence::Licence;
 use ebt_corpus::read::{ReadOptions, columns_and_rows};
-use ebt_data::progress::tell;
+use ebt_data::progress::{Terminal, tell};
 
 use super::making::Making;
 
@@ -84,7 +84,9 @@ The Bilkent Turkish Writings set is licensed for academic, educational and non-c
 /// A licence that was not accepted, a hub that cannot be reached or refuses, a file that is not the set.
 pub fn run(args: &Args) -> Result<()> {
     accept_licence(args.accept_licence)?;
-    let fetched = hub::fetch(&args.options()?, &mut Terminal::new(args.making.quiet))?;
+    let mut progress = if args.making.quiet { Terminal::of_notes() } else { Terminal::default() };
+    let fetched = hub::fetch(&args.options()?, &mut progress)?;
+    drop(progress);
     let documents = documents(&fetched.path)?;
     if documents != DOCUMENTS {
         tell(format!(

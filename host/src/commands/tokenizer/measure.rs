@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use ebt_data::progress;
+use ebt_data::progress::Counter;
 use ebt_data::text;
 use serde_json::{Map, Value, json};
 
@@ -83,17 +83,17 @@ struct Measured {
 pub fn run(args: Args) -> Result<()> {
     let mut measured = open(&args.tokenizer)?;
     let sources = sources(&args.paths)?;
-    let bar = progress::bar((measured.len() * sources.len()) as u64, args.json);
+    let done = Counter::new(!args.json, measured.len() * sources.len());
     for one in &mut measured {
         for source in &sources {
             let counts = Counts::of(&one.subject, source)
                 .with_context(|| format!("the tokenizer {} failed on {}", one.name, source.name))?;
             one.total.add(&counts);
             one.by_file.push(counts);
-            bar.inc(1);
+            done.advance(1);
         }
     }
-    bar.finish_and_clear();
+    drop(done);
     let subjects: Vec<&Subject> = measured.iter().map(|one| &one.subject).collect();
     let speeds = speed::bytes_per_second(&subjects, &sources, args.runs)?;
     measured.iter_mut().zip(speeds).for_each(|(one, speed)| one.bytes_per_second = speed);

@@ -11,14 +11,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use ebt_data::Dataset;
+use ebt_data::progress::{Progress, of_command};
 use ebt_data::shard::Manifest;
 use ebt_train::checkpoint::{State, Store};
-use ebt_train::progress::{Observer, Silent, Terminal};
 use ebt_train::run_config::presets;
 use ebt_train::run_config::{Layers, Precision, RunConfig};
 use ebt_train::session::{Ending, METRICS_FILE, Session, Summary, resume, resume_command, train};
 
-use crate::cli::{DeviceArgs, Work};
+use crate::cli::{DeviceArgs, PRECISIONS, Work, one_of};
 
 /// Trains a model, or goes on with a run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -54,7 +54,7 @@ pub struct Args {
     #[command(flatten)]
     device: DeviceArgs,
     /// Numbers to compute with [default: train.precision, which is auto unless the configuration sets it]
-    #[arg(long, value_enum, value_name = "NUMBERS")]
+    #[arg(long, value_parser = one_of(PRECISIONS), value_name = "NUMBERS")]
     precision: Option<Precision>,
     /// Print the result as one JSON object
     #[arg(long)]
@@ -179,9 +179,9 @@ pub fn run(args: Args) -> Result<()> {
     }
     let threads = config.train.threads.and_then(std::num::NonZeroUsize::new);
     let choice = DeviceArgs { threads, ..args.device }.choose(config.train.precision)?;
-    let mut observer: Box<dyn Observer> = if args.quiet { Box::new(Silent) } else { Box::new(Terminal::default()) };
+    let mut progress = of_command(args.quiet);
     let (config, data, out) = (&config, &data, out.as_path());
-    let training = Training { config, data, out, state, stop, started, why: &choice.why, observer: observer.as_mut() };
+    let training = Training { config, data, out, state, stop, started, why: &choice.why, progress: progress.as_mut() };
     let summary = choice.device.lend(training).map_err(with_less_memory)?;
     let mut to = io::stdout().lock();
     if args.json {
@@ -206,16 +206,16 @@ struct Training<'a> {
     stop: &'a AtomicBool,
     started: Instant,
     why: &'a str,
-    observer: &'a mut dyn Observer,
+    progress: &'a mut dyn Progress,
 }
 
 impl Work for Training<'_> {
     type Output = Summary;
 
     fn run<B: Backend>(self, backend: &B) -> Result<Summary> {
-        let Self { config, data, out, state, stop, started, why, observer } = self;
-        observer.note(&format!("device: {} ({why})", backend.name()));
-        train(Session { backend, config, data, out, resume: state, stop, stop_after: None, started }, observer)
+        let Self { config, data, out, state, stop, started, why, progress } = self;
+        progress.note(&format!("device: {} ({why})", backend.name()));
+        train(Session { backend, config, data, out, resume: state, stop, stop_after: None, started }, progress)
     }
 }
 

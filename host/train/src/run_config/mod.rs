@@ -89,7 +89,7 @@ impl Default for TrainConfig {
 }
 
 /// Numbers to compute with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// f32 on the processor; bf16 on a GPU that has it, else f16
@@ -107,7 +107,7 @@ pub enum Precision {
 
 impl Precision {
     /// Name as written in configurations.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",
             Self::F32 => "f32",

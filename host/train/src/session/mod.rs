@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 use ebt_core::compute::Backend;
 use ebt_data::baselines::{self, Counts};
 use ebt_data::file;
+use ebt_data::progress::Progress;
 
 use crate::model::MODEL_FILE;
-use crate::progress::Observer;
 use run::Run;
 pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
 
@@ -22,7 +22,7 @@ pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, res
 ///
 /// A folder that cannot be written, data that cannot be read, a diverged loss, a device failure; what was reached is saved
 /// where that is possible, and the message says where to go on from.
-pub fn train<B: Backend>(session: Session<'_, B>, observer: &mut dyn Observer) -> Result<Summary> {
+pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -> Result<Summary> {
     let (config, data, out) = (session.config, session.data, session.out);
     std::fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
     let toml = config.to_toml()?;
@@ -31,12 +31,11 @@ pub fn train<B: Backend>(session: Session<'_, B>, observer: &mut dyn Observer) -
     let some = data.validation.sample(baselines::SAMPLE as usize, config.model.context, &data.tokenizer)?;
     let mut baselines = counts.measure(&some)?;
     let mut run = Run::start(session, toml)?;
-    run.describe(baselines, observer);
-    observer.start(run.header.step, run.header.total_steps);
-    let ended = run.train(observer);
-    observer.finish();
+    run.describe(baselines, progress);
+    let ended = run.train(progress);
+    progress.end();
     let ending = ended?;
-    let validation = match run.conclude(ending, observer)? {
+    let validation = match run.conclude(ending, progress)? {
         Some((validation, text)) => {
             baselines = counts.measure(&text)?;
             Some(validation)

@@ -6,14 +6,13 @@ use anyhow::Result;
 use ebt_core::compute::Backend;
 use ebt_data::Tokens;
 use ebt_data::file;
-use ebt_data::progress::count;
+use ebt_data::progress::{Progress, count};
 
 use super::measure;
 use super::run::Run;
 use super::types::Ending;
 use crate::checkpoint::{State, Validation};
 use crate::model::MODEL_FILE;
-use crate::progress::Observer;
 
 /// Fewest tokens that are measured when the time is up.
 const LEAST_VALIDATION: usize = 2048;
@@ -46,7 +45,7 @@ impl<B: Backend> Run<'_, B> {
     pub(super) fn conclude(
         &mut self,
         ending: Ending,
-        observer: &mut dyn Observer,
+        progress: &mut dyn Progress,
     ) -> Result<Option<(Validation, Tokens)>> {
         if ending != Ending::Finished {
             self.save()?;
@@ -60,7 +59,7 @@ impl<B: Backend> Run<'_, B> {
             }
             _ => self.session.data.validation.clone(),
         };
-        observer
+        progress
             .note(&format!("measuring the model on {} tokens of validation text", count(text.text_tokens() as f64)));
         let validation = self.validate(&text)?;
         if ending == Ending::Finished {

@@ -9,16 +9,23 @@ use ebt_core::error::Error;
 use ebt_core::training::{StepSettings, Trainer};
 use ebt_data::baselines::Baselines;
 use ebt_data::loader::DEPTH;
-use ebt_data::progress::count;
+use ebt_data::progress::{Progress, Stretch, clock, count};
 use ebt_data::{Loader, Tokens};
 
 use super::types::{Ending, METRICS_FILE, Session, resume_command};
 use crate::checkpoint::{Header, Store};
 use crate::metrics::{Metrics, StepLine};
-use crate::progress::{Observer, Pace};
 
 /// Largest share of a time limit that is kept for the validation at the end.
 const MOST_VALIDATION: f64 = 0.2;
+
+/// Share of the time waiting for data from which on it is shown: the machine could train faster.
+const NOTABLE_WAIT: f64 = 0.01;
+const BAR: &str = "{bar:24.cyan/blue} {pos}/{len} steps  {msg}";
+
+fn line(stretch: &Stretch, step: u64, message: &str) -> String {
+    format!("step {step}/{}  {message}", stretch.total.unwrap_or(0))
+}
 
 /// A run in progress.
 pub(super) struct Run<'a, B: Backend> {
@@ -41,6 +48,8 @@ pub(super) struct Run<'a, B: Backend> {
     trained: u64,
     /// Seconds a validation token takes, once measured.
     pub(super) validation_cost: Option<f64>,
+    /// Bits per byte of the last check of this invocation.
+    shown: Option<f64>,
     /// The validation text of checks during the run.
     pub(super) probe: Tokens,
 }
@@ -79,6 +88,7 @@ impl<'a, B: Backend> Run<'a, B> {
             waiting: 0.0,
             trained: 0,
             validation_cost: None,
+            shown: None,
             session,
             trainer,
             header,
@@ -87,18 +97,18 @@ impl<'a, B: Backend> Run<'a, B> {
         })
     }
 
-    pub(super) fn describe(&self, baselines: Baselines, observer: &mut dyn Observer) {
+    pub(super) fn describe(&self, baselines: Baselines, progress: &mut dyn Progress) {
         let (config, data) = (self.session.config, self.session.data);
         let (all, active) = (self.trainer.layout.count(), self.trainer.layout.active(&config.model));
         let active = if active < all { format!(" ({} active)", count(active as f64)) } else { String::new() };
-        observer.note(&format!(
+        progress.note(&format!(
             "model: {} parameters{active}, {} blocks, width {}, vocabulary {}",
             count(all as f64),
             config.model.layers,
             config.model.dim,
             config.model.vocab
         ));
-        observer.note(&format!(
+        progress.note(&format!(
             "data: {:.2} MB of text, {} tokens; validation {:.2} MB, {} tokens; {} tokens a step",
             data.train.bytes() as f64 / 1e6,
             count(data.train.text_tokens() as f64),
@@ -106,16 +116,25 @@ impl<'a, B: Backend> Run<'a, B> {
             count(data.validation.text_tokens() as f64),
             config.tokens_per_step()
         ));
-        observer
+        progress
             .note(&format!("to beat: unigram {:.3}, bigram {:.3} bits per byte", baselines.unigram, baselines.bigram));
         if self.header.step > 0 {
-            observer.note(&format!("resumed after step {} of {}", self.header.step, self.header.total_steps));
+            progress.note(&format!("resumed after step {} of {}", self.header.step, self.header.total_steps));
         }
     }
 
-    pub(super) fn train(&mut self, observer: &mut dyn Observer) -> Result<Ending> {
+    pub(super) fn train(&mut self, progress: &mut dyn Progress) -> Result<Ending> {
         let (config, data) = (self.session.config, self.session.data);
         let (t, every) = (&config.train, |n: u64, step: u64| n > 0 && step.is_multiple_of(n));
+        progress.begin(Stretch {
+            start: self.header.step,
+            total: Some(self.header.total_steps),
+            bar: BAR,
+            line: Some(line),
+            prompt: true,
+            lasting: true,
+            ..Stretch::default()
+        });
         let mut batches = Loader::new(config.batches(data), self.header.step..self.header.total_steps, DEPTH)?;
         while self.header.step < self.header.total_steps {
             if self.stopped() {
@@ -124,11 +143,11 @@ impl<'a, B: Backend> Run<'a, B> {
             if self.time_is_up() {
                 return Ok(Ending::TimeUp);
             }
-            self.step(&mut batches, observer)?;
+            self.step(&mut batches, progress)?;
             let step = self.header.step;
             if every(t.validate_every, step) && step < self.header.total_steps {
                 let validation = self.check()?;
-                observer.validated(&validation);
+                self.shown = Some(validation.bits_per_byte);
             }
             if every(t.checkpoint_every, step) && step < self.header.total_steps {
                 self.save()?;
@@ -137,7 +156,7 @@ impl<'a, B: Backend> Run<'a, B> {
         Ok(Ending::Finished)
     }
 
-    fn step(&mut self, batches: &mut Loader, observer: &mut dyn Observer) -> Result<()> {
+    fn step(&mut self, batches: &mut Loader, progress: &mut dyn Progress) -> Result<()> {
         let (config, start) = (self.session.config, Instant::now());
         let settings = StepSettings {
             seed: config.train.seed,
@@ -153,7 +172,7 @@ impl<'a, B: Backend> Run<'a, B> {
         self.training += start.elapsed().as_secs_f64();
         if report.skipped {
             let scale = self.trainer.loss_scale;
-            observer.note(&format!(
+            progress.note(&format!(
                 "step {}: a gradient left the range of half precision; nothing was updated, the loss scales are now {} (loss) and {} (energy)",
                 self.header.step + 1, scale.outer.factor, scale.inner.factor
             ));
@@ -170,8 +189,16 @@ impl<'a, B: Backend> Run<'a, B> {
         self.metrics.step(&line)?;
         let left = (self.header.total_steps - self.header.step) as f64 * self.step_seconds();
         let left = self.time_left().map_or(left, |limit| left.min(limit));
-        let (tokens_per_second, data_wait) = (self.speed(), self.data_wait());
-        observer.step(&line, Pace { tokens_per_second, data_wait, seconds_left: left });
+        let (tokens_per_second, data_wait, shown) = (self.speed(), self.data_wait(), self.shown);
+        progress.advance(line.step, &|| {
+            let validation = shown.map_or(String::new(), |bits| format!("  validation {bits:.3} bits/byte"));
+            let waiting = match data_wait {
+                share if share >= NOTABLE_WAIT => format!("  {:.0}% waiting for data", 100.0 * share),
+                _ => String::new(),
+            };
+            let loss = line.report.loss;
+            format!("loss {loss:.3}{validation}  {tokens_per_second:.0} tokens/s{waiting}  {} left", clock(left))
+        });
         Ok(())
     }
 
