@@ -16,7 +16,7 @@ use ebt_core::random::{Purpose, Stream};
 use ebt_cpu::Cpu;
 use serde::Serialize;
 
-use super::random_weights;
+use super::weights::random_weights;
 use crate::cli::{KernelName, RULES, STORAGES, one_of};
 use crate::inference::Memory;
 

@@ -15,6 +15,7 @@ use ebt_core::training::{Sequences, StepSettings, Trainer};
 use ebt_cpu::{Cpu, ProfileEntry};
 use serde::Serialize;
 
+use super::weights::random_weights;
 use crate::cli::{RULES, one_of};
 
 /// Sizes of the model and of the measurement.
@@ -280,7 +281,7 @@ fn steps<B: Backend>(b: &B, args: &Args, model: Config, warm: impl Fn()) -> Resu
     let optimizer = OptimizerConfig { beta2: 0.999, alpha_rate: 1.0, ..OptimizerConfig::default() };
     let layout = ParameterLayout::new(&model);
     let upload = |(e, w): (&ParameterInfo, Vec<f32>)| b.upload(e.rows, e.columns, &w);
-    let weights = layout.entries.iter().zip(super::random_weights(&layout)).map(upload).collect();
+    let weights = layout.entries.iter().zip(random_weights(&layout)).map(upload).collect();
     let tokens = Stream::new(0, 0, Purpose::Test);
     let token = |i: usize| tokens.below(i as u64, model.vocab as u64) as u32;
     let ids: Vec<Vec<u32>> =

@@ -9,6 +9,7 @@ use ebt_data::progress::Counter;
 use ebt_data::text;
 use serde_json::{Map, Value, json};
 
+use super::open;
 use super::table::{self, decimal, grouped, percent};
 use crate::cli::write_json;
 use crate::tokenization::measure::{Class, Counts, Extent, Source, Subject, speed};
@@ -118,7 +119,7 @@ fn open(paths: &[PathBuf]) -> Result<Vec<Measured>> {
         bytes_per_second: f64::NAN,
     };
     if paths.is_empty() {
-        return Ok(vec![new(String::from("shipped"), Subject::Lossless(super::open(None)?))]);
+        return Ok(vec![new(String::from("shipped"), Subject::Lossless(open::open(None)?))]);
     }
     let file_name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let mut names: Vec<Option<String>> = paths.iter().map(file_name).collect();

@@ -5,6 +5,7 @@ use super::super::gemm::gemm_shared;
 use super::super::lanes;
 use super::super::par::simd;
 use super::super::shared::SharedMut;
+use super::layout::BLOCK;
 use super::rows;
 use super::span::{Keys, Projection, Span, largest, logit_scale, products, spans};
 
@@ -66,7 +67,7 @@ impl<E: Element> Pass<'_, E> {
         let queries = (q.queries(span.row, h), layout.columns());
         products(span, d, scale, queries, keys, key, p);
         products(span, d, E::ONE, (&dout[at..], heads * d), keys, value, ds);
-        let mut deltas = [E::ZERO; super::BLOCK];
+        let mut deltas = [E::ZERO; BLOCK];
         simd(
             #[inline(always)]
             || {

@@ -3,9 +3,10 @@
 use super::super::element::Element;
 use super::super::par;
 use super::super::shared::SharedMut;
+use super::layout::Layout;
 use super::span::{Keys, Projection};
 use super::tangent::TangentPass;
-use super::{Layout, backward, forward};
+use super::{backward, forward};
 
 /// The keys and values of the observed stream.
 fn memory_keys<E: Element>(layout: Layout, memory: &[E]) -> Keys<'_, E> {

@@ -5,6 +5,7 @@ use super::super::gemm::gemm_shared;
 use super::super::lanes;
 use super::super::par::simd;
 use super::super::shared::SharedMut;
+use super::layout::BLOCK;
 use super::rows;
 use super::span::{Keys, Projection, largest, logit_scale, products, spans};
 
@@ -27,7 +28,7 @@ pub(super) fn head<E: Element>(
             let p = &mut space[..nq * nk];
             let x = (q.queries(span.row, h), layout.columns());
             products(&span, d, scale, x, &keys, keys.keys + g * d, p);
-            let mut own = [E::ZERO; super::BLOCK];
+            let mut own = [E::ZERO; BLOCK];
             simd(
                 #[inline(always)]
                 || {
@@ -89,7 +90,7 @@ pub(super) fn head_tangent<E: Element>(
             let stride = layout.columns();
             products(&span, d, scale, (q.queries(span.row, h), stride), &keys, column, p);
             products(&span, d, scale, (t.queries(span.row, h), stride), &keys, column, p_dot);
-            let mut own = [(E::ZERO, E::ZERO); super::BLOCK];
+            let mut own = [(E::ZERO, E::ZERO); BLOCK];
             simd(
                 #[inline(always)]
                 || {

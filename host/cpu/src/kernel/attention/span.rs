@@ -2,7 +2,7 @@
 
 use super::super::element::Element;
 use super::super::gemm::gemm_serial;
-use super::{BLOCK, Layout};
+use super::layout::{BLOCK, Layout};
 
 /// A projection with its layout.
 #[derive(Clone, Copy)]

@@ -6,6 +6,7 @@ use super::super::lanes;
 use super::super::par::simd;
 use super::super::shared::SharedMut;
 use super::forward::own_logit;
+use super::layout::BLOCK;
 use super::rows;
 use super::span::{Keys, Projection, Span, largest, logit_scale, products, spans};
 
@@ -76,7 +77,7 @@ impl<E: Element> TangentPass<'_, E> {
             Some(y) => products(span, d, E::ONE, (&y[at..], heads * d), keys, value, ds_dot),
             None => ds_dot.fill(E::ZERO),
         }
-        let mut deltas = [(E::ZERO, E::ZERO); super::BLOCK];
+        let mut deltas = [(E::ZERO, E::ZERO); BLOCK];
         let nk = span.keys;
         simd(
             #[inline(always)]
