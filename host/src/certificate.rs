@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use ebt::engine::descent::{self, Think};
 use serde::{Deserialize, Serialize};
 
-use crate::file;
+use ebt_data::file;
 
 /// Version of the file; no other is read.
 pub const VERSION: u32 = 1;

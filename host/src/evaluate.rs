@@ -1,388 +1,144 @@
-//! Perplexity and bits per byte of a model on text, for every number of thinking steps.
-//!
-//! Every document is tokenised whole and stands after a begin token; each of its tokens is predicted once, from what
-//! stands before it in a window of the model's context. Bytes are counted once, as UTF-8. Perplexity is the exponential
-//! of the mean loss per token; bits per byte, the total loss over the total of bytes, does not depend on the tokenizer.
+//! Evaluation with a cache: packed models, and models with several candidates a token.
 
-mod cached;
-
-use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
-use ebt_core::compute::{Backend, CrossEntropy};
-use ebt_core::layer::Model;
-use ebt_core::objective::Objective;
-use ebt_core::training::{NO_TARGET, Sequences};
+use anyhow::{Result, anyhow};
+use ebt::engine::descent::{Choose, StepSize, Think};
+use ebt::engine::{Options, Session};
+use ebt::packed::{Kernel, Model};
+use ebt_core::config::ModelKind;
+use ebt_core::random::{Purpose, Stream};
+use ebt_data::Tokens;
+use ebt_data::progress::Counter;
 use ebt_tokenizer::Tokenizer;
-use serde::Serialize;
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, Window, chosen_windows, no_losses};
+use ebt_train::model::check_vocabulary;
 
-use crate::data::Tokens;
-use crate::model::check_vocabulary;
-use crate::progress;
-use crate::rollout::{Predictor, usual_steps};
+use crate::inference::{Memory, extents};
 
-pub use cached::{CachedEvaluation, evaluate_cached};
-
-/// How to evaluate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EvaluateOptions {
-    /// Descent steps; at least as many as the model was trained to take are run. The baseline takes 1.
-    pub steps: usize,
-    /// Sequences computed together; the result does not depend on it.
-    pub batch: usize,
-    /// Stop after about this many tokens, taken evenly from all sources.
-    pub limit_tokens: Option<usize>,
-    /// Stop after about this many bytes of text, taken evenly from all sources.
-    pub limit_bytes: Option<usize>,
-    /// Seed of the initial states.
-    pub seed: u64,
-    /// Whether progress is shown on standard error.
-    pub progress: bool,
+/// What evaluation with a cache can do besides [`EvaluateOptions`], whose `batch` is the number of positions that are
+/// computed together here (the result depends on it only by rounding).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CachedEvaluation {
+    /// Starts of every token; one is kept.
+    pub candidates: usize,
+    /// Which.
+    pub choose: Choose,
+    /// How far a step goes.
+    pub step_size: StepSize,
+    /// Instructions; the result does not depend on them.
+    pub kernel: Kernel,
+    /// Sessions at work; the result does not depend on their number.
+    pub threads: usize,
 }
 
-impl Default for EvaluateOptions {
-    fn default() -> Self {
-        Self { steps: 0, batch: 8, limit_tokens: None, limit_bytes: None, seed: 0, progress: false }
-    }
-}
-
-/// Losses summed over some text.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Losses {
-    /// Where the text is from.
-    pub source: String,
-    /// Predicted tokens.
-    pub tokens: usize,
-    /// Bytes of text of these tokens.
-    pub bytes: usize,
-    /// Sum of the losses in nats, after every step.
-    pub nats: Vec<f64>,
-}
-
-impl Losses {
-    /// Mean loss per token in nats after step `step` (from 0).
-    pub fn loss(&self, step: usize) -> f64 {
-        self.nats.get(step).copied().unwrap_or(f64::NAN) / self.tokens as f64
-    }
-
-    /// `exp` of the mean loss per token.
-    pub fn perplexity(&self, step: usize) -> f64 {
-        self.loss(step).exp()
-    }
-
-    /// Total loss in bits over the bytes of text.
-    pub fn bits_per_byte(&self, step: usize) -> f64 {
-        self.nats.get(step).copied().unwrap_or(f64::NAN) / std::f64::consts::LN_2 / self.bytes as f64
-    }
-
-    fn none(source: &str, steps: usize) -> Self {
-        Self { source: source.to_owned(), nats: vec![0.0; steps], ..Self::default() }
-    }
-
-    fn add(&mut self, other: &Losses) {
-        self.tokens += other.tokens;
-        self.bytes += other.bytes;
-        self.nats.resize(other.nats.len().max(self.nats.len()), 0.0);
-        self.nats.iter_mut().zip(&other.nats).for_each(|(sum, x)| *sum += x);
-    }
-}
-
-/// Result of an evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Evaluation {
-    /// By source, in the order given.
-    pub sources: Vec<Losses>,
-    /// Over all sources.
-    pub total: Losses,
-    /// Steps that were run: the length of every `nats`.
-    pub steps: usize,
-    /// Steps the model was trained to take: its usual result is that after step `usual_steps - 1`.
-    pub usual_steps: usize,
-    /// Seconds it took.
-    pub seconds: f64,
-}
-
-impl Evaluation {
-    /// What the losses by source add up to, `started` being when the evaluation began.
-    fn of(mut sources: Vec<Losses>, steps: usize, usual_steps: usize, started: Instant) -> Self {
-        let mut total = Losses::none("total", steps);
-        sources.iter().for_each(|l| total.add(l));
-        sources.retain(|l| l.tokens > 0);
-        Self { sources, total, steps, usual_steps, seconds: started.elapsed().as_secs_f64() }
-    }
-}
-
-/// Nothing measured yet, by source.
-fn no_losses(text: &Tokens, steps: usize) -> Vec<Losses> {
-    text.sources().iter().map(|name| Losses::none(name, steps)).collect()
-}
-
-/// Evaluates a model on documents, given by source as text.
+/// As [`ebt_train::evaluate::evaluate_tokens`], by sessions that read window by window.
+///
+/// Initial states are keyed by the window and the place in it, so with noise starts results differ from those of
+/// [`ebt_train::evaluate::evaluate_tokens`] as those of another seed do. With several candidates the descent is run anew for every
+/// number of steps, because which candidate is kept depends on where it ends.
 ///
 /// # Errors
 ///
-/// No text, a tokenizer that does not fit the model, a device failure.
-pub fn evaluate<B: Backend>(
-    b: &B,
-    model: Model<'_, B::Array>,
-    objective: &Objective,
-    tokenizer: &Tokenizer,
-    documents: &[(String, Vec<String>)],
-    options: &EvaluateOptions,
-) -> Result<Evaluation> {
-    evaluate_tokens(b, model, objective, tokenizer, &Tokens::of(documents, tokenizer)?, options)
-}
-
-/// As [`evaluate`], on a token stream of the same tokenizer. What is measured is read as it is needed.
-///
-/// # Errors
-///
-/// As [`evaluate`], and a damaged shard.
-pub fn evaluate_tokens<B: Backend>(
-    b: &B,
-    model: Model<'_, B::Array>,
-    objective: &Objective,
+/// No text, a tokenizer that does not fit the model, a damaged shard, settings out of their range, and values that are
+/// not finite.
+pub fn evaluate_cached(
+    model: &Model<'_>,
     tokenizer: &Tokenizer,
     text: &Tokens,
     options: &EvaluateOptions,
+    with: &CachedEvaluation,
 ) -> Result<Evaluation> {
     let started = Instant::now();
-    check_vocabulary(model.config, tokenizer)?;
-    let usual = usual_steps(model.config, objective);
-    let steps = if objective_descends(model) { usual.max(options.steps) } else { 1 };
+    check_vocabulary(&model.config, tokenizer)?;
+    let descends = model.config.kind == ModelKind::Ebt;
+    let usual = if descends { model.descent.steps } else { 1 };
+    let steps = if descends { usual.max(options.steps) } else { 1 };
     let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
+    let block = options.batch.max(1);
+    let CachedEvaluation { candidates, choose, step_size, .. } = *with;
+    let think = Think { steps, candidates, choose, step_size, ..Think::default() };
+    let extents = Options { block, rows: block.max(candidates), ..extents(&think, usual) };
+    let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
+    let work = Work { model, text, windows: &windows, seed: options.seed, think, extents, with };
+    let results = work.all(&progress)?;
     let mut losses = no_losses(text, steps);
-    let predictor = Predictor::new(b, model, objective, options.seed);
-    let progress = Progress::new(options.progress, windows.iter().map(|w| w.length).sum());
-    for group in batches(&windows, model.config.context, options.batch.max(1)) {
-        measure(b, &predictor, text, &group, &mut losses)?;
-        progress.advance(group.windows.iter().map(|w| w.length).sum());
-    }
-    for window in &windows {
-        let source = &mut losses[window.source];
-        source.tokens += window.length;
-        source.bytes += window.bytes;
+    for (window, nats) in windows.iter().zip(results) {
+        let Window { length, bytes, .. } = *window;
+        losses[window.source].add(&Losses { source: String::new(), tokens: length, bytes, nats });
     }
     Ok(Evaluation::of(losses, steps, usual, started))
 }
 
-fn objective_descends<T>(model: Model<'_, T>) -> bool {
-    model.layout.energy.is_some()
+/// Everything that a thread needs.
+struct Work<'w, 'm> {
+    model: &'w Model<'m>,
+    text: &'w Tokens,
+    windows: &'w [Window],
+    seed: u64,
+    think: Think,
+    extents: Options,
+    with: &'w CachedEvaluation,
 }
 
-/// A run of tokens of one document, to be predicted together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Window {
-    source: usize,
-    /// Position of the first predicted token in the stream; the one before it, a begin token or text, is observed.
-    start: u64,
-    /// Predicted tokens, at least 1.
-    length: usize,
-    /// Bytes of text that these stand for, once counted.
-    bytes: usize,
-}
-
-impl Window {
-    /// Positions of the predicted tokens.
-    fn targets(&self) -> Range<u64> {
-        self.start..self.start + self.length as u64
-    }
-}
-
-/// All windows of at most `context` tokens, by source.
-fn windows(text: &Tokens, context: usize) -> Vec<Vec<Window>> {
-    let mut by_source = vec![Vec::new(); text.sources().len()];
-    for document in 0..text.documents() {
-        let (source, tokens) = (text.source(document), text.document(document));
-        for start in (tokens.start + 1..tokens.end).step_by(context) {
-            let length = (tokens.end - start).min(context as u64) as usize;
-            by_source[source].push(Window { source, start, length, bytes: 0 });
-        }
-    }
-    by_source
-}
-
-/// The windows that are measured.
-fn chosen_windows(
-    text: &Tokens,
-    tokenizer: &Tokenizer,
-    context: usize,
-    options: &EvaluateOptions,
-) -> Result<Vec<Window>> {
-    let width = |id: &u32| tokenizer.token_bytes(*id).map_or(0, <[u8]>::len);
-    let mut ids = Vec::new();
-    let windows = limited(windows(text, context), options, |window| {
-        ids.clear();
-        text.gather(window.targets(), &mut ids)?;
-        Ok(ids.iter().map(width).sum())
-    })?;
-    if windows.is_empty() {
-        bail!("there is no text to evaluate");
-    }
-    Ok(windows)
-}
-
-/// The windows within the limits, taken from all sources in turn, with their bytes counted.
-fn limited(
-    by_source: Vec<Vec<Window>>,
-    options: &EvaluateOptions,
-    mut count: impl FnMut(&Window) -> Result<usize>,
-) -> Result<Vec<Window>> {
-    let longest = by_source.iter().map(Vec::len).max().unwrap_or(0);
-    let (mut tokens, mut bytes, mut taken) = (0, 0, Vec::new());
-    for i in 0..longest {
-        for window in by_source.iter().filter_map(|list| list.get(i)) {
-            let full = |sum: usize, limit: Option<usize>| limit.is_some_and(|limit| sum >= limit);
-            if full(tokens, options.limit_tokens) || full(bytes, options.limit_bytes) {
-                return Ok(taken);
+impl Work<'_, '_> {
+    /// Summed losses of every window after every step, in the order of the windows.
+    fn all(&self, progress: &Counter) -> Result<Vec<Vec<f64>>> {
+        let next = AtomicUsize::new(0);
+        let results = Mutex::new(vec![Vec::new(); self.windows.len()]);
+        let take = || -> Result<()> {
+            let mut memory = Memory::of(&self.model.config, &self.extents)?;
+            let mut session = memory.session(self.model.clone(), &self.extents, self.with.kernel)?;
+            let mut ids = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(window) = self.windows.get(number) else { return Ok(()) };
+                ids.clear();
+                self.text.gather(window.start - 1..window.targets().end, &mut ids)?;
+                let nats = self.window(&mut session, number, &ids)?;
+                results.lock().map_err(|_| anyhow!("a thread of the evaluation failed"))?[number] = nats;
+                progress.advance(window.length);
             }
-            let window = Window { bytes: count(window)?, ..*window };
-            tokens += window.length;
-            bytes += window.bytes;
-            taken.push(window);
-        }
-    }
-    Ok(taken)
-}
-
-/// Windows of about the same length, padded to `context` rows each.
-#[derive(Debug)]
-struct Group<'a> {
-    context: usize,
-    first_row: u64,
-    windows: Vec<&'a Window>,
-}
-
-/// Lengths are rounded up to eighths of the context, so that short documents cost little. The initial state of a row
-/// is numbered by its place among all windows of its length: batches of another size give the same states.
-fn batches(windows: &[Window], context: usize, batch: usize) -> Vec<Group<'_>> {
-    const CLASSES: usize = 8;
-    let rows = |class: usize| (context * class).div_ceil(CLASSES);
-    let mut groups = Vec::new();
-    for class in 1..=CLASSES {
-        let fits = |w: &&Window| w.length <= rows(class) && w.length > rows(class - 1);
-        let members: Vec<&Window> = windows.iter().filter(fits).collect();
-        for (i, chunk) in members.chunks(batch).enumerate() {
-            let first_row = ((class as u64) << 32) + (i * batch * rows(class)) as u64;
-            groups.push(Group { context: rows(class), first_row, windows: chunk.to_vec() });
-        }
-    }
-    groups
-}
-
-/// Adds the losses of a group to those of its sources.
-fn measure<B: Backend>(
-    b: &B,
-    predictor: &Predictor<'_, B>,
-    text: &Tokens,
-    group: &Group<'_>,
-    losses: &mut [Losses],
-) -> Result<()> {
-    let (batch, context) = (group.windows.len(), group.context);
-    let rows = batch * context;
-    let mut sequences = Sequences {
-        batch,
-        context,
-        tokens: vec![text.begin(); rows],
-        targets: vec![NO_TARGET; rows],
-        starts: Vec::new(),
-    };
-    let mut ids = Vec::with_capacity(context + 1);
-    for (i, window) in group.windows.iter().enumerate() {
-        let Range { start, end } = window.targets();
-        ids.clear();
-        text.gather(start - 1..end, &mut ids)?;
-        let row = i * context..i * context + window.length;
-        sequences.tokens[row.clone()].copy_from_slice(&ids[..window.length]);
-        sequences.targets[row].copy_from_slice(&ids[1..]);
-    }
-    let targets = b.index(&sequences.targets);
-    let weight = b.fill(rows, 1, 1.0);
-    let mut values = vec![0.0; rows];
-    let steps = losses.iter().map(|l| l.nats.len()).max().unwrap_or(0);
-    predictor.run(&sequences, group.first_row, steps, |step| {
-        let (loss, _) = b.cross_entropy(step.logits, &targets, &weight, CrossEntropy { smoothing: 0.0 });
-        b.download_f64(&loss, &mut values);
-        b.status()?;
-        for (window, row) in group.windows.iter().zip(values.chunks_exact(context)) {
-            if let Some(sum) = losses[window.source].nats.get_mut(step.index) {
-                *sum += row.iter().take(window.length).sum::<f64>();
-            }
-        }
-        Ok(())
-    })
-}
-
-/// A line on standard error.
-struct Progress(indicatif::ProgressBar);
-
-impl Progress {
-    fn new(wanted: bool, tokens: usize) -> Self {
-        Self(progress::bar(tokens as u64, !wanted))
-    }
-
-    fn advance(&self, tokens: usize) {
-        self.0.inc(tokens as u64);
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    use crate::data::part::Encoded;
-
-    /// Documents of these lengths, by source; a byte a token.
-    fn text(sources: &[&[usize]]) -> Tokens {
-        let mut all = Encoded::default();
-        for (source, lengths) in sources.iter().enumerate() {
-            lengths.iter().for_each(|&n| all.push(0, &vec![7; n], n as u64, source as u32));
-        }
-        Tokens::new(all, sources.iter().map(|_| String::from("s")).collect(), 0, 8)
-    }
-
-    #[test]
-    fn windows_cover_every_token_once() {
-        let text = text(&[&[0, 1, 5, 8, 17], &[3]]);
-        let found = windows(&text, 8);
-        let lengths: Vec<usize> = found[0].iter().map(|w| w.length).collect();
-        assert_eq!(lengths, [1, 5, 8, 8, 8, 1]);
-        assert_eq!(found[1].len(), 1);
-        let mut ids = Vec::new();
-        found.iter().flatten().for_each(|w| text.gather(w.targets(), &mut ids).unwrap());
-        assert_eq!(ids, [7; 34]);
-    }
-
-    #[test]
-    fn batches_hold_every_window_once_and_number_rows_by_window() {
-        let all: Vec<Window> = windows(&text(&[&[1, 2, 3, 9, 16, 10, 1, 40]]), 16).concat();
-        let numbers = |batch: usize| {
-            let mut rows: Vec<(u64, u64)> = Vec::new();
-            for group in batches(&all, 16, batch) {
-                for (i, w) in group.windows.iter().enumerate() {
-                    assert!(w.length <= group.context);
-                    rows.push((w.start, group.first_row + (i * group.context) as u64));
-                }
-            }
-            rows.sort_unstable();
-            rows
         };
-        assert_eq!(numbers(1).len(), all.len());
-        assert_eq!(numbers(1), numbers(3));
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..self.with.threads.min(self.windows.len()).max(1)).map(|_| scope.spawn(take)).collect();
+            let failed = || anyhow!("a thread of the evaluation failed");
+            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| failed())?)
+        })?;
+        results.into_inner().map_err(|_| anyhow!("a thread of the evaluation failed"))
     }
 
-    #[test]
-    fn limits_take_from_all_sources() {
-        let by_source = windows(&text(&[&[4, 4, 4], &[4, 4, 4]]), 4);
-        let options = EvaluateOptions { limit_tokens: Some(8), ..EvaluateOptions::default() };
-        let taken = limited(by_source, &options, |w| Ok(w.length)).unwrap();
-        assert_eq!(taken.iter().map(|w| w.source).collect::<Vec<_>>(), [0, 1]);
+    /// Summed losses of a window that stands after `ids[0]`.
+    fn window(&self, session: &mut Session<'_, '_>, number: usize, ids: &[u32]) -> Result<Vec<f64>> {
+        let Some((first, targets)) = ids.split_first() else { return Ok(vec![0.0; self.think.steps]) };
+        let [low, high, ..] = Stream::new(self.seed, 0, Purpose::InitialState).detail(u16::MAX).block(number as u64);
+        let think = Think { seed: u64::from(low) | u64::from(high) << 32, ..self.think };
+        let mut nats = vec![0.0; self.think.steps];
+        let mut score = |think: &Think, each: &mut dyn FnMut(usize, usize, f64)| -> Result<()> {
+            session.reset();
+            session.observe(&[*first])?;
+            Ok(session.score(targets, think, &mut |index, step, loss| each(index, step, f64::from(loss)))?)
+        };
+        if think.candidates > 1 && self.model.config.kind == ModelKind::Ebt {
+            for (steps, sum) in (1..).zip(&mut nats) {
+                score(&Think { steps, ..think }, &mut |_, _, loss| *sum += loss)?;
+            }
+            return Ok(nats);
+        }
+        // a descent that ends before the last step keeps its loss
+        let mut last = vec![(0, 0.0); targets.len()];
+        score(&think, &mut |index, step, loss| {
+            if let (Some(sum), Some(last)) = (nats.get_mut(step), last.get_mut(index)) {
+                *sum += loss;
+                *last = (step + 1, loss);
+            }
+        })?;
+        for (steps, loss) in last {
+            nats.iter_mut().skip(steps).for_each(|sum| *sum += loss);
+        }
+        Ok(nats)
     }
 }

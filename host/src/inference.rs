@@ -9,10 +9,11 @@ use ebt::engine::descent::{Noise, StepSize, Think};
 use ebt::engine::{Options, Session};
 use ebt::packed::{self, Kernel, Model, Storage};
 use ebt_core::config::Config;
+use ebt_data::file::{self, Mapped};
 use ebt_tokenizer::{Special, Tokenizer};
+use ebt_train::model::{self, LoadedModel, check_vocabulary};
 
-use crate::file::{self, Mapped};
-use crate::model::{self, LoadedModel, check_vocabulary};
+use crate::packing;
 
 /// The model that is used where none is named.
 pub const SAMPLE_MODEL: &[u8] = include_bytes!("../../fixtures/sample-model.ebp");
@@ -71,7 +72,7 @@ impl InferenceModel {
     ///
     /// Weights that are not finite.
     pub fn of(name: &str, loaded: LoadedModel) -> Result<Self> {
-        let bytes = loaded.pack_with(Storage::F32, None).with_context(|| name.to_owned())?;
+        let bytes = packing::pack_with(&loaded, Storage::F32, None).with_context(|| name.to_owned())?;
         Ok(Self { name: name.to_owned(), bytes: Bytes::Owned(bytes), tokenizer: loaded.tokenizer })
     }
 

@@ -16,10 +16,10 @@ use ebt_core::model_file::Dtype;
 use ebt_core::objective::InitialState;
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{NO_TARGET, Sequences};
-use ebt_host::cpu::Cpu;
+use ebt_cpu::Cpu;
 use ebt_host::inference::{InferenceModel, Memory, delimiters, extents, spells};
-use ebt_host::model::LoadedModel;
-use ebt_host::rollout::{Predictor, usual_steps};
+use ebt_train::model::LoadedModel;
+use ebt_train::rollout::{Predictor, usual_steps};
 use serde_json::Value;
 use support::program::{fails, succeeds};
 use support::{configs, fixtures};
@@ -137,7 +137,7 @@ fn saved(folder: &Path, loaded: &LoadedModel, storages: &[Storage]) -> Vec<Strin
     let mut all = vec![model];
     for &storage in storages {
         let file = path(&format!("{}.ebp", storage.name()));
-        std::fs::write(&file, loaded.pack(storage).unwrap()).unwrap();
+        std::fs::write(&file, ebt_host::packing::pack(loaded, storage).unwrap()).unwrap();
         all.push(file);
     }
     all

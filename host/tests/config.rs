@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use ebt_host::commands::plan::plan;
-use ebt_host::presets;
-use ebt_host::run_config::{Layers, RunConfig};
+use ebt_train::run_config::presets;
+use ebt_train::run_config::{Layers, RunConfig};
 
 fn set(assignments: &[&str]) -> anyhow::Result<RunConfig> {
     let set: Vec<String> = assignments.iter().map(|s| (*s).to_owned()).collect();

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use ebt_host::corpus::hub::{self, HubOptions, Silent, Token};
+use ebt_corpus::hub::{self, HubOptions, Token};
+use ebt_data::progress::Silent;
 use proptest::prelude::*;
 
 use fixture::{COMMIT, Content, DATASET, FILE, Hub, LATER_COMMIT, command, parquet_file, sha256};

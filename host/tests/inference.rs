@@ -4,9 +4,9 @@
 mod support;
 
 use ebt_core::layer::Model;
-use ebt_host::cpu::Cpu;
-use ebt_host::evaluate::{EvaluateOptions, Evaluation, evaluate};
-use ebt_host::model::LoadedModel;
+use ebt_cpu::Cpu;
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate};
+use ebt_train::model::LoadedModel;
 use support::configs;
 
 fn documents() -> Vec<(String, Vec<String>)> {

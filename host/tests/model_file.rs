@@ -4,7 +4,7 @@
 mod support;
 
 use ebt_core::model_file::{self, Contents, Dtype};
-use ebt_host::model::{self, LoadedModel};
+use ebt_train::model::{self, LoadedModel};
 use proptest::prelude::*;
 use support::{configs, fixtures};
 

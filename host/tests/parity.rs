@@ -6,7 +6,7 @@ mod support;
 use std::path::PathBuf;
 
 use ebt_core::compute::Backend;
-use ebt_host::cpu::Cpu;
+use ebt_cpu::Cpu;
 use ebt_host::parity::{self, Case, Tolerance};
 use support::fixtures;
 

@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int64Array, LargeStringArray, RecordBatch, StringArray, StringViewArray};
-use ebt_host::corpus::inputs;
-use ebt_host::corpus::prepare::{Content, Job, Progress, Summary, prepare};
-use ebt_host::corpus::read::{Borders, ReadOptions};
-use ebt_host::data::shard::{Manifest, Prepared, Shard};
+use ebt_corpus::inputs;
+use ebt_corpus::prepare::{Content, Job, Summary, prepare};
+use ebt_corpus::read::{Borders, ReadOptions};
+use ebt_data::progress::Silent;
+use ebt_data::shard::{Manifest, Prepared, Shard};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -35,7 +36,7 @@ fn run(inputs: &[PathBuf], out: &Path, content: &Content, threads: usize, chunk:
         threads,
         chunk,
     };
-    prepare(&job, &mut Progress::new(true)).unwrap()
+    prepare(&job, &mut Silent).unwrap()
 }
 
 /// Names and bytes of the shards in a folder, and that there is nothing besides but manifest and tokenizer.
@@ -462,7 +463,7 @@ fn unreadable_files_are_named() {
 
 #[test]
 fn a_file_with_any_byte_changed_never_ends_in_a_panic() {
-    use ebt_host::corpus::read::{Documents, Position};
+    use ebt_corpus::read::{Documents, Position};
     let folder = tempfile::tempdir().unwrap();
     let rows: Vec<_> = ["bir", "iki", "bir", "üç dört"].map(|d| Some(d.to_owned())).to_vec();
     for (name, good) in [

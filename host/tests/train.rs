@@ -8,13 +8,13 @@ use std::time::Instant;
 
 use ebt_core::config::{Config, ModelKind, MoeConfig, UpdateRule};
 use ebt_core::objective::{Flow, LossSteps, Objective};
-use ebt_host::checkpoint::{State, Store};
-use ebt_host::commands::train::{Ending, Session, Summary, resume, session};
-use ebt_host::cpu::Cpu;
-use ebt_host::data::Dataset;
-use ebt_host::progress::Silent;
-use ebt_host::run_config::RunConfig;
+use ebt_cpu::Cpu;
+use ebt_data::Dataset;
+use ebt_data::progress::Silent;
 use ebt_tokenizer::{Tokenizer, TrainOptions};
+use ebt_train::checkpoint::{State, Store};
+use ebt_train::run_config::RunConfig;
+use ebt_train::session::{Ending, Session, Summary, resume, train};
 use tempfile::TempDir;
 
 struct Place {
@@ -75,7 +75,7 @@ fn place() -> Place {
     config.data.train = vec![at("train.txt")];
     config.data.validation = vec![at("validation.txt")];
     config.data.tokenizer = Some(at("tokenizer.json"));
-    let data = Dataset::load(&mut config).unwrap();
+    let data = config.load_data().unwrap();
     config.validate().unwrap();
     Place { folder, config, data }
 }
@@ -95,7 +95,7 @@ impl Place {
         let (backend, stop) = (Cpu::<f32>::new(threads), AtomicBool::new(false));
         let (config, data, started) = (&self.config, &self.data, Instant::now());
         let session = Session { backend: &backend, config, data, out, resume, stop: &stop, stop_after, started };
-        self::session(session, &mut Silent)
+        self::train(session, &mut Silent)
     }
 }
 
@@ -235,12 +235,12 @@ fn text_that_is_too_short_or_empty_is_refused() {
         fs::write(&short, contents).unwrap();
         let mut config = place.config.clone();
         config.data.train = vec![short.clone()];
-        let message = Dataset::load(&mut config).unwrap_err().to_string();
+        let message = config.load_data().unwrap_err().to_string();
         assert!(message.contains(part) && message.contains("short.txt"), "{message}");
     }
     fs::write(&short, b"ev \xc3").unwrap();
     let mut config = place.config.clone();
     config.data.validation = vec![short];
-    let message = format!("{:#}", Dataset::load(&mut config).unwrap_err());
+    let message = format!("{:#}", config.load_data().unwrap_err());
     assert!(message.contains("not UTF-8") && message.contains("byte 3"), "{message}");
 }

@@ -2,7 +2,7 @@
 
 use ebt_core::compute::Backend;
 use ebt_core::objective::{Flow, Objective};
-use ebt_host::cpu::Cpu;
+use ebt_cpu::Cpu;
 use ebt_tests::factory::Tolerance;
 use ebt_tests::{Draw, Factory, Mat, for_all, model, same_bits};
 use proptest::prelude::*;

@@ -50,8 +50,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ebt-tokenizer", &[]),
     ("ebt-cuda", &["ebt-core"]),
     ("ebt", &["ebt-core", "ebt-tokenizer"]),
-    ("ebt-host", &["ebt-core", "ebt-tokenizer", "ebt", "ebt-cuda"]),
-    ("ebt-tests", &["ebt-core", "ebt-tokenizer", "ebt", "ebt-cuda", "ebt-host"]),
+    ("ebt-cpu", &["ebt-core"]),
+    ("ebt-data", &["ebt-core", "ebt-tokenizer"]),
+    ("ebt-corpus", &["ebt-data", "ebt-tokenizer"]),
+    ("ebt-train", &["ebt-core", "ebt-data", "ebt-tokenizer"]),
+    ("ebt-host", &["ebt", "ebt-core", "ebt-corpus", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-tokenizer", "ebt-train"]),
+    ("ebt-tests", &["ebt", "ebt-core", "ebt-cpu", "ebt-cuda", "ebt-host"]),
 ];
 
 #[test]

@@ -1,7 +1,8 @@
 //! The GPU that a command would use, or a sentence that says why there is none.
 
-use super::Device;
-use crate::run_config::Precision;
+use ebt_train::run_config::Precision;
+
+use super::device::Device;
 
 /// Why there is nothing to compute on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -91,7 +91,7 @@ mod device {
 
     use super::{Args, NoGpu, kernels};
     use crate::cli::write_json;
-    use crate::progress::size;
+    use ebt_data::progress::size;
 
     /// What is printed.
     #[derive(Debug, Serialize)]

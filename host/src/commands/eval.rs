@@ -9,20 +9,21 @@ use ebt::engine::descent;
 use ebt::packed::Kernel;
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
+use ebt_data::progress::tell;
+use ebt_data::shard::manifest::Split;
+use ebt_data::{Input, Tokens};
 use ebt_tokenizer::Tokenizer;
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, evaluate_tokens};
+use ebt_train::model::{self, LoadedModel};
+use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, StepSize, Work, by_flag, candidates, steps, thread_count,
-    write_json,
+    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, PRECISIONS, StepSize, Work, by_flag, candidates, one_of,
+    steps, thread_count, write_json,
 };
-use crate::data::shard::manifest::Split;
-use crate::data::{Input, Tokens};
-use crate::evaluate::{CachedEvaluation, EvaluateOptions, Evaluation, Losses, evaluate_cached, evaluate_tokens};
+use crate::evaluate::{CachedEvaluation, evaluate_cached};
 use crate::inference::{InferenceModel, is_packed};
-use crate::model::{self, LoadedModel};
-use crate::progress::tell;
-use crate::run_config::Precision;
 
 /// Measure perplexity and bits per byte on text, for every number of thinking steps.
 ///
@@ -76,7 +77,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Numbers to compute with
-    #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
+    #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS")]
     precision: Precision,
     /// Instructions of the processor with a cache; the result does not depend on them
     #[arg(long, value_enum, default_value_t = KernelName::Auto, value_name = "KERNEL")]

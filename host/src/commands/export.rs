@@ -4,9 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use ebt::packed::Storage;
+use ebt_core::model_file::Dtype;
+use ebt_data::file;
+use ebt_train::model;
 
-use crate::cli::{PackedStorage, Storage};
-use crate::{file, interchange, model};
+use crate::cli::{DTYPES, STORAGES, one_of};
+use crate::{interchange, packing};
 
 /// Turn a model file into a safetensors checkpoint, or into a packed model.
 ///
@@ -29,11 +33,11 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Storage of the weights of a checkpoint
-    #[arg(long, value_enum, default_value_t = Storage::F32, conflicts_with = "packed")]
-    dtype: Storage,
+    #[arg(long, value_parser = one_of(DTYPES), default_value = "f32", conflicts_with = "packed")]
+    dtype: Dtype,
     /// Write a packed model, its matrices stored so
-    #[arg(long, value_enum, value_name = "STORAGE")]
-    packed: Option<PackedStorage>,
+    #[arg(long, value_parser = one_of(STORAGES), value_name = "STORAGE")]
+    packed: Option<Storage>,
     /// Write the model's tokenizer to this file too
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
@@ -52,12 +56,12 @@ pub fn run(args: Args) -> Result<()> {
     }
     let mut stdout = io::stdout().lock();
     if let Some(packed) = args.packed {
-        let bytes = model.pack(packed.storage()).with_context(|| format!("cannot pack {}", args.model.display()))?;
+        let bytes = packing::pack(&model, packed).with_context(|| format!("cannot pack {}", args.model.display()))?;
         file::write(&args.out, |out| Ok(out.write_all(&bytes)?))?;
         writeln!(stdout, "{}: {} parameters, {} bytes", args.out.display(), model.layout.count(), bytes.len())?;
         return Ok(());
     }
-    file::write(&args.out, |out| interchange::write(&model, args.dtype.dtype(), out))?;
+    file::write(&args.out, |out| interchange::write(&model, args.dtype, out))?;
     writeln!(stdout, "{}: {} parameters", args.out.display(), model.layout.count())?;
     Ok(())
 }

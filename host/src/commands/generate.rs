@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use ebt::{Continue, Sampling, Settings, Think, TokenGenerator};
+use ebt_data::file;
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::certificate::{Certificate, CertificateFile, Certified, VERSION};
 use crate::cli::{KernelName, ThinkArgs, by_flag, write_json};
-use crate::file;
+
 use crate::inference::{InferenceModel, Memory, delimiters, extents, spells};
 
 /// Continue a prompt.

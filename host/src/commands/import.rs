@@ -9,12 +9,12 @@ use ebt_core::config::{Config, UpdateRule};
 use ebt_core::model_file::Dtype;
 use ebt_core::objective::Objective;
 use ebt_tokenizer::Tokenizer;
+use ebt_train::model::{LoadedModel, check_vocabulary};
 
-use crate::cli::Storage;
+use crate::cli::{DTYPES, RULES, one_of};
 use crate::interchange::{
     CONFIG_KEY, Checkpoint, Hints, OBJECTIVE_KEY, PROVENANCE_KEY, infer, is_case_name, layout_for, read_parameters,
 };
-use crate::model::{LoadedModel, check_vocabulary};
 
 /// Turn a safetensors checkpoint into a model file.
 ///
@@ -52,22 +52,11 @@ pub struct Args {
     #[arg(long, value_name = "W")]
     window: Option<usize>,
     /// Update rule, where there is no configuration [default: probability]
-    #[arg(long, value_enum, value_name = "RULE")]
-    update: Option<Rule>,
+    #[arg(long, value_parser = one_of(RULES), value_name = "RULE")]
+    update: Option<UpdateRule>,
     /// Storage of the weights; f32 keeps every bit of an F32, F16 or BF16 checkpoint
-    #[arg(long, value_enum, default_value_t = Storage::F32)]
-    dtype: Storage,
-}
-
-/// Update rules by name.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Rule {
-    /// Y' = P - alpha G
-    Probability,
-    /// Y' = Y - alpha G
-    Mirror,
-    /// Y' = Y - alpha J G
-    Logit,
+    #[arg(long, value_parser = one_of(DTYPES), default_value = "f32")]
+    dtype: Dtype,
 }
 
 /// Runs the command.
@@ -93,30 +82,21 @@ pub fn run(args: Args) -> Result<()> {
         weights,
         tokenizer,
     };
-    model.save(&args.out, args.dtype.dtype())?;
+    model.save(&args.out, args.dtype)?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}: {} parameters", args.out.display(), model.layout.count())?;
     if aside > 0 {
         writeln!(out, "{aside} tensors of a golden case were left out")?;
     }
-    if args.dtype.dtype() == Dtype::F32 && model.tokenizer.is_none() {
+    if args.dtype == Dtype::F32 && model.tokenizer.is_none() {
         writeln!(out, "the model holds no tokenizer; eval and generate need one (--tokenizer)")?;
     }
     Ok(())
 }
 
 fn configuration(checkpoint: &Checkpoint, args: &Args) -> Result<Config> {
-    let hints = Hints {
-        heads: args.heads,
-        top_k: args.top_k,
-        context: args.context,
-        window: args.window,
-        update: args.update.map(|rule| match rule {
-            Rule::Probability => UpdateRule::Probability,
-            Rule::Mirror => UpdateRule::Mirror,
-            Rule::Logit => UpdateRule::Logit,
-        }),
-    };
+    let hints =
+        Hints { heads: args.heads, top_k: args.top_k, context: args.context, window: args.window, update: args.update };
     let hinted = [
         ("--heads", hints.heads.is_some()),
         ("--top-k", hints.top_k.is_some()),

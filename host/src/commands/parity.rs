@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
+use ebt_cpu::Cpu;
+use ebt_train::run_config::Precision;
 use serde::Serialize;
 
-use crate::cli::{Backend as Asked, DeviceArgs, Work, thread_count, write_json};
-use crate::cpu::Cpu;
+use crate::cli::{Backend as Asked, DeviceArgs, Names, Work, one_of, thread_count, write_json};
 use crate::parity::{self, Case, Quantity, Tolerance};
-use crate::run_config;
 
 /// Compare this program with golden cases of the reference implementation.
 ///
@@ -30,8 +30,8 @@ pub struct Args {
     #[command(flatten)]
     device: DeviceArgs,
     /// Precision to compute in [default: f64; with --backend cuda f32]
-    #[arg(long, visible_alias = "precision", value_enum)]
-    dtype: Option<Precision>,
+    #[arg(long, visible_alias = "precision", value_parser = one_of(NUMBERS))]
+    dtype: Option<Numbers>,
     /// Largest relative error of every quantity [default: f64 1e-9; f32 5e-5, parameter gradients 2e-3; tf32 and f16
     /// 5e-3 and 2e-2, bf16 4e-2 and 0.16, or 6 times what rounding the weights changes in exact arithmetic]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
@@ -41,20 +41,16 @@ pub struct Args {
     json: bool,
 }
 
-/// Precision of a computation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Precision {
-    /// IEEE double
-    F64,
-    /// IEEE single
-    F32,
-    /// IEEE single with products of 10-bit mantissas; GPU only
-    Tf32,
-    /// Brain float; GPU only
-    Bf16,
-    /// IEEE half; GPU only
-    F16,
-}
+/// Numbers of a computation: double where there is no precision of a run.
+type Numbers = Option<Precision>;
+
+const NUMBERS: Names<Numbers> = &[
+    ("f64", "IEEE double", None),
+    ("f32", "IEEE single", Some(Precision::F32)),
+    ("tf32", "IEEE single with products of 10-bit mantissas; GPU only", Some(Precision::Tf32)),
+    ("bf16", "Brain float; GPU only", Some(Precision::Bf16)),
+    ("f16", "IEEE half; GPU only", Some(Precision::F16)),
+];
 
 /// What is printed of a case.
 #[derive(Debug, Serialize)]
@@ -80,18 +76,17 @@ pub fn run(args: Args) -> Result<()> {
         bail!("--tolerance {x}: must be 0 or more");
     }
     let on_gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
-    let (numbers, tolerance) = match args.dtype.unwrap_or(if on_gpu { Precision::F32 } else { Precision::F64 }) {
-        Precision::F64 => {
-            if on_gpu {
-                bail!("--dtype f64: the GPU computes f32, tf32, bf16 and f16");
-            }
-            let threads = thread_count(args.device.threads)?;
-            return cases(&Cpu::<f64>::new(threads), &args, Tolerance::F64);
+    let Some(numbers) = args.dtype.unwrap_or(on_gpu.then_some(Precision::F32)) else {
+        if on_gpu {
+            bail!("--dtype f64: the GPU computes f32, tf32, bf16 and f16");
         }
-        Precision::F32 => (run_config::Precision::F32, Tolerance::F32),
-        Precision::Tf32 => (run_config::Precision::Tf32, Tolerance::ELEVEN_BITS),
-        Precision::Bf16 => (run_config::Precision::Bf16, Tolerance::EIGHT_BITS),
-        Precision::F16 => (run_config::Precision::F16, Tolerance::ELEVEN_BITS),
+        let threads = thread_count(args.device.threads)?;
+        return cases(&Cpu::<f64>::new(threads), &args, Tolerance::F64);
+    };
+    let tolerance = match numbers {
+        Precision::F32 | Precision::Auto => Tolerance::F32,
+        Precision::Tf32 | Precision::F16 => Tolerance::ELEVEN_BITS,
+        Precision::Bf16 => Tolerance::EIGHT_BITS,
     };
     args.device.choose(numbers)?.device.lend(Comparing { args: &args, tolerance })
 }

@@ -9,12 +9,13 @@ use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::plan::{Flops, Plan, Work};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
+use ebt_data::dataset;
+use ebt_data::progress::{count, size};
+use ebt_train::run_config::{Precision, RunConfig};
 use serde::Serialize;
 
 use super::train::Choice;
-use crate::data;
-use crate::progress::{count, size};
-use crate::run_config::{Precision, RunConfig};
+use crate::cli::{PRECISIONS, one_of};
 
 /// Shows memory and work of a training step before anything is allocated.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -35,7 +36,7 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Target::Cpu, value_name = "DEVICE")]
     backend: Target,
     /// Numbers to compute with [default: those of train.precision; auto is bf16 on a GPU]
-    #[arg(long, value_enum, value_name = "NUMBERS")]
+    #[arg(long, value_parser = one_of(PRECISIONS), value_name = "NUMBERS")]
     precision: Option<Precision>,
     /// Print one JSON object
     #[arg(long)]
@@ -203,7 +204,7 @@ pub fn run(args: Args) -> Result<()> {
     config.data.tokenizer = args.tokenizer.or(config.data.tokenizer);
     if config.model.vocab == 0 {
         let tokenizer =
-            data::tokenizer(&mut config.data).context("`model.vocab` is open and is taken from the tokenizer")?;
+            dataset::tokenizer(&mut config.data).context("`model.vocab` is open and is taken from the tokenizer")?;
         config.fit_vocabulary(tokenizer.vocabulary_size())?;
     }
     config.validate()?;

@@ -9,9 +9,9 @@ use ebt::{Sampling, Settings, Think, TokenGenerator};
 use ebt_tokenizer::Tokenizer;
 
 use crate::certificate::CertificateFile;
-use crate::cli::{ThinkArgs, by_flag};
+use crate::cli::{RULES, ThinkArgs, by_flag, name_of};
 use crate::inference::{InferenceModel, Memory, delimiters, extents, spells};
-use crate::plot::landscape::{Landscape, rule_name};
+use crate::plot::landscape::Landscape;
 use crate::plot::trajectory::{Recorder, Trajectory};
 use crate::plot::{Figure, Format};
 
@@ -103,7 +103,7 @@ fn of_certificates(file: &CertificateFile) -> Result<Figure> {
         bail!("the certificates hold no energies: the model that was used has none");
     }
     let tokens = file.tokens.iter().take(MOST_PANELS).map(Trajectory::of_certificate).collect();
-    Ok(Figure::Trajectories { title: title(&file.prompt, rule_name(file.rule)), tokens })
+    Ok(Figure::Trajectories { title: title(&file.prompt, name_of(RULES, &file.rule)), tokens })
 }
 
 fn title(prompt: &str, rule: &str) -> String {
@@ -134,7 +134,7 @@ fn think(args: &Args) -> Result<Figure> {
         session.dynamics_mut().update = rule;
     }
     let prompt = args.prompt.as_deref().unwrap_or_default();
-    let title = title(prompt, rule_name(session.dynamics_mut().update));
+    let title = title(prompt, name_of(RULES, &session.dynamics_mut().update));
     let mut generator = TokenGenerator::new(session, delimiters(&tokenizer)?);
     generator.accept(&tokenizer.encode(prompt)?)?;
     let figure = match args.kind {

@@ -8,7 +8,7 @@ use half::{bf16, f16};
 use safetensors::tensor::{Metadata, TensorInfo};
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
-use crate::file::{self, Mapped};
+use ebt_data::file::{self, Mapped};
 
 /// An open safetensors file.
 #[derive(Debug)]

@@ -7,12 +7,12 @@ use anyhow::Result;
 use ebt_core::config::{Conditioning, Config, Initialization, ModelKind};
 use ebt_core::model_file::Dtype;
 use ebt_core::parameters::{ParameterId, Part};
+use ebt_train::model::LoadedModel;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::weights::{Names, unstack};
 use super::{CONFIG_KEY, OBJECTIVE_KEY, PROVENANCE_KEY};
-use crate::model::LoadedModel;
 
 /// The configuration as JSON. Fields that the published reference does not know are left out where they hold their
 /// default, so that it can read the rest.

@@ -7,7 +7,7 @@
 use anyhow::{Result, bail};
 use ebt::engine::Session;
 use ebt::engine::descent::{Dynamics, Potential, Think};
-use ebt_core::config::{ModelKind, UpdateRule};
+use ebt_core::config::ModelKind;
 use ebt_core::random::{Purpose, Stream};
 
 use super::trajectory::{Recorder, Trajectory};
@@ -201,15 +201,6 @@ fn limits(coordinates: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = coordinates.fold((-0.5f64, 0.5f64), |(low, high), x| (low.min(x), high.max(x)));
     let margin = 0.15 * (high - low);
     (low - margin, high + margin)
-}
-
-/// Name of an update rule in titles.
-pub fn rule_name(rule: UpdateRule) -> &'static str {
-    match rule {
-        UpdateRule::Probability => "probability",
-        UpdateRule::Mirror => "mirror",
-        UpdateRule::Logit => "logit",
-    }
 }
 
 #[cfg(test)]

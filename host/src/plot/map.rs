@@ -2,8 +2,8 @@
 
 use plotters::prelude::*;
 
+use super::canvas::{Area, Drawn, FONT, label};
 use super::landscape::{Landscape, Point};
-use super::{Area, Drawn, FONT, label};
 
 /// Contours.
 const LEVELS: usize = 12;

@@ -3,6 +3,7 @@
 //! SVG names the generic font `sans-serif`; PNG draws text with DejaVu Sans (of the free DejaVu licence, in the crate
 //! `dejavu`), which the program brings along, so no font of the system is needed and pictures are the same everywhere.
 
+mod canvas;
 pub mod landscape;
 mod map;
 mod panels;
@@ -12,13 +13,12 @@ use std::io::BufWriter;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use plotters::coord::Shift;
-use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
-use plotters::style::register_font;
 
-use crate::file;
+use canvas::{Area, fonts};
+use ebt_data::file;
 use landscape::Landscape;
+use panels::COLUMNS;
 use trajectory::Trajectory;
 
 /// What is drawn.
@@ -64,9 +64,6 @@ impl Format {
         }
     }
 }
-
-/// Columns of panels.
-const COLUMNS: usize = 3;
 
 impl Figure {
     /// Width and height in pixels.
@@ -128,45 +125,10 @@ impl Figure {
     }
 }
 
-/// Font of all text.
-const FONT: &str = "sans-serif";
-
-/// Makes the font known by which text is measured, and drawn in PNG.
-fn fonts() -> Result<()> {
-    register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| anyhow!("the font cannot be used"))
-}
-
-type Area<DB> = DrawingArea<DB, Shift>;
-type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
-
 fn draw<DB: DrawingBackend>(figure: &Figure, area: &Area<DB>) -> Result<()> {
     let drawn = match figure {
         Figure::Trajectories { title, tokens } => panels::draw(area, title, tokens),
         Figure::Landscape { title, landscape } => map::draw(area, title, landscape),
     };
     drawn.and_then(|()| area.present()).map_err(|error| anyhow!("{error}"))
-}
-
-/// `x` in as few digits as tell a part of `span`.
-fn label(x: f64, span: f64) -> String {
-    let digits = (2.0 - span.abs().max(1e-12).log10().floor()).clamp(0.0, 9.0) as usize;
-    if x != 0.0 && (x.abs() >= 1e6 || span < 1e-6) {
-        return format!("{x:.3e}");
-    }
-    let text = format!("{x:.digits$}");
-    // zero has no sign, however the place of a tick was rounded
-    let zero = text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.'));
-    if zero { text.trim_start_matches('-').to_owned() } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::label;
-
-    #[test]
-    fn labels_tell_ticks_apart_and_zero_has_no_sign() {
-        assert_eq!([-0.05, -1e-17, 0.1].map(|x| label(x, 0.3)), ["-0.050", "0.000", "0.100"]);
-        assert_eq!([-200.0, -0.0, 2e6].map(|x| label(x, 500.0)), ["-200", "0", "2.000e6"]);
-        assert_eq!(label(-3e-8, 1e-7), "-3.000e-8");
-    }
 }

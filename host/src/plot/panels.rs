@@ -2,8 +2,11 @@
 
 use plotters::prelude::*;
 
+use super::canvas::{Area, Drawn, FONT, label};
 use super::trajectory::{Step, Trajectory};
-use super::{Area, COLUMNS, Drawn, FONT, label};
+
+/// Columns of panels.
+pub const COLUMNS: usize = 3;
 
 const KEPT: RGBColor = RGBColor(20, 80, 160);
 const JUMP: RGBColor = RGBColor(150, 150, 150);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::data::text;
+use ebt_data::text;
 
 /// The most bytes of a text.
 pub const BLOCK: usize = 1 << 20;

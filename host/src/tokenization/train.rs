@@ -1,17 +1,14 @@
 //! Training a tokenizer on text files.
 
 use std::collections::VecDeque;
-use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use ebt_data::progress::{Progress, Stretch, size};
 use ebt_tokenizer::{Tokenizer, TrainOptions, TrainProgress};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::blocks::Documents;
-use crate::progress::{size, tell};
 
 /// What is known of a text before it is learned from.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +29,8 @@ pub const TAIL: usize = 1_000_000;
 /// # Errors
 ///
 /// Files that cannot be read or are not UTF-8; the message names file, line and byte.
-pub fn survey(paths: &[PathBuf], progress: &Progress) -> Result<Survey> {
+pub fn survey(paths: &[PathBuf], progress: &mut dyn Progress) -> Result<Survey> {
+    progress.begin(stretch(None, false));
     let (mut found, mut tail_bytes) = (Survey::default(), 0);
     for document in Documents::of(paths) {
         let document = document?;
@@ -44,8 +42,9 @@ pub fn survey(paths: &[PathBuf], progress: &Progress) -> Result<Survey> {
             tail_bytes -= first.len();
             found.tail.pop_front();
         }
-        progress.show(Stage::Checking, found.bytes, 0);
+        progress.advance(found.bytes, &|| format!("checking the text: {}", size(found.bytes as f64)));
     }
+    progress.end();
     Ok(found)
 }
 
@@ -54,15 +53,38 @@ pub fn survey(paths: &[PathBuf], progress: &Progress) -> Result<Survey> {
 /// # Errors
 ///
 /// As [`survey`], where a file has changed since, and what [`Tokenizer::train`] refuses.
-pub fn learn(paths: &[PathBuf], options: TrainOptions, survey: &Survey, progress: &Arc<Progress>) -> Result<Tokenizer> {
-    let (shown, bytes_in_all) = (Arc::clone(progress), survey.bytes);
-    let report = move |event: TrainProgress| match event {
-        TrainProgress::Reading { bytes, .. } => shown.show(Stage::Reading, bytes, bytes_in_all),
-        TrainProgress::Learning { done, .. } => shown.show(Stage::Learning, done as u64, 0),
-        _ => {}
+pub fn learn(
+    paths: &[PathBuf],
+    options: TrainOptions,
+    survey: &Survey,
+    progress: Box<dyn Progress + Send>,
+) -> Result<Tokenizer> {
+    let all = survey.bytes;
+    let shown = Mutex::new((progress, None));
+    let report = move |event: TrainProgress| {
+        let Ok(mut shown) = shown.lock() else { return };
+        let (progress, stage) = &mut *shown;
+        // whether the stage is another than that of the event before
+        let mut begins = |now| stage.replace(now) != Some(now);
+        match event {
+            TrainProgress::Reading { bytes, .. } => {
+                if begins("reading") {
+                    progress.begin(stretch(Some(all), false));
+                }
+                progress.advance(bytes, &|| format!("reading {} of {}", size(bytes as f64), size(all as f64)));
+            }
+            TrainProgress::Learning { done, .. } => {
+                if begins("learning") {
+                    progress.begin(stretch(None, true));
+                }
+                progress.advance(done as u64, &|| format!("learning: step {done}"));
+            }
+            _ => {}
+        }
     };
     let mut failure = None;
     let documents = Documents::of(paths).map_while(|document| document.map_err(|error| failure = Some(error)).ok());
+    // the bar goes with the report, which ends with the training
     let trained = Tokenizer::train(documents, TrainOptions { progress: Some(Arc::new(report)), ..options });
     match failure {
         Some(error) => Err(error),
@@ -70,88 +92,17 @@ pub fn learn(paths: &[PathBuf], options: TrainOptions, survey: &Survey, progress
     }
 }
 
-/// Shows how far training is: a bar on a terminal, a plain line now and then elsewhere.
-#[derive(Debug)]
-pub struct Progress {
-    bar: Option<ProgressBar>,
-    /// The stage shown, and when it was last told in a plain line; `None` tells nothing.
-    told: Option<Mutex<(Option<Stage>, Instant)>>,
-}
-
-/// What is being done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    Checking,
-    Reading,
-    Learning,
-}
-
-/// Time between plain lines.
-const PAUSE: Duration = Duration::from_secs(10);
-/// Time between two states of the bar.
-const REFRESH: Duration = Duration::from_millis(200);
-/// With a known end, and without.
-const BAR: &str = "{bar:24.cyan/blue} {msg}";
-const SPINNER: &str = "{spinner:.cyan} {msg}";
-
-impl Progress {
-    /// Shows nothing.
-    pub fn silent() -> Self {
-        Self { bar: None, told: None }
-    }
-
-    /// Shows on standard error.
-    pub fn of_stderr() -> Self {
-        let told = Some(Mutex::new((None, Instant::now())));
-        if !stderr().is_terminal() {
-            return Self { bar: None, told };
-        }
-        let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr_with_hz(5));
-        bar.enable_steady_tick(REFRESH);
-        Self { bar: Some(bar), told }
-    }
-
-    /// Takes the bar away.
-    pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-
-    /// `all` is 0 where it is not known.
-    fn show(&self, stage: Stage, done: u64, all: u64) {
-        let Some(Ok(mut told)) = self.told.as_ref().map(Mutex::lock) else { return };
-        let changed = told.0.replace(stage) != Some(stage);
-        let message = || match stage {
-            Stage::Checking => format!("checking the text: {}", size(done as f64)),
-            Stage::Reading => format!("reading {} of {}", size(done as f64), size(all as f64)),
-            Stage::Learning => format!("learning: step {done}"),
-        };
-        match &self.bar {
-            Some(bar) => {
-                if changed && let Ok(style) = ProgressStyle::with_template(if all == 0 { SPINNER } else { BAR }) {
-                    bar.set_style(style);
-                }
-                bar.set_length(all.max(1));
-                bar.set_position(done.min(all));
-                // a message is made anew only as often as it can be read
-                if changed || stage == Stage::Learning || told.1.elapsed() >= REFRESH {
-                    bar.set_message(message());
-                    told.1 = Instant::now();
-                }
-            }
-            None if stage == Stage::Learning && changed || told.1.elapsed() >= PAUSE => {
-                tell(message());
-                told.1 = Instant::now();
-            }
-            None => {}
-        }
-    }
+/// A stretch of the training, whose message says all: of `bytes` bytes, if that is known; `prompt` as in [`Stretch`].
+fn stretch(bytes: Option<u64>, prompt: bool) -> Stretch {
+    let bar = if bytes.is_some() { "{bar:24.cyan/blue} {msg}" } else { "{spinner:.cyan} {msg}" };
+    let line: fn(&Stretch, u64, &str) -> String = |_, _, message| message.to_owned();
+    Stretch { total: bytes, bar, line: Some(line), prompt, ..Stretch::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ebt_data::progress::Silent;
     use std::fs;
 
     #[test]
@@ -161,7 +112,7 @@ mod tests {
         let document = "on harf..\n".repeat(10_000);
         fs::write(&paths[0], (document.clone() + "\n").repeat(15)).unwrap();
         fs::write(&paths[1], "bir\n\nson").unwrap();
-        let found = survey(&paths, &Progress::silent()).unwrap();
+        let found = survey(&paths, &mut Silent).unwrap();
         assert_eq!((found.documents, found.bytes), (17, 15 * (document.len() as u64 - 1) + 6));
         let tail: usize = found.tail.iter().map(String::len).sum();
         assert!((TAIL..TAIL + document.len()).contains(&tail), "{tail}");
@@ -173,10 +124,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = [folder.path().join("metin.txt")];
         fs::write(&paths[0], "bir iki bir iki").unwrap();
-        let progress = Arc::new(Progress::silent());
-        let found = survey(&paths, &progress).unwrap();
+        let found = survey(&paths, &mut Silent).unwrap();
         fs::write(&paths[0], b"bir iki \xff").unwrap();
-        let error = learn(&paths, TrainOptions::default(), &found, &progress).unwrap_err();
+        let error = learn(&paths, TrainOptions::default(), &found, Box::new(Silent)).unwrap_err();
         assert!(error.to_string().contains("metin.txt"), "{error}");
     }
 }

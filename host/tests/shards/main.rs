@@ -11,11 +11,11 @@ mod training;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ebt_host::data::shard::manifest::{
+use ebt_data::shard::manifest::{
     MANIFEST_FILE, Manifest, Prepared, SourceRecord, Split, TOKENIZER_FILE, TokenizerRecord,
 };
-use ebt_host::data::shard::{Shard, ShardRecord, ShardWriter, TokenWidth, verify};
-use ebt_host::data::{Tokens, text};
+use ebt_data::shard::{Shard, ShardRecord, ShardWriter, TokenWidth, verify};
+use ebt_data::{Tokens, text};
 use ebt_tokenizer::{Special, Tokenizer};
 use support::tokenizer;
 

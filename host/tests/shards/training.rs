@@ -5,13 +5,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use ebt_core::config::{Config, UpdateRule};
-use ebt_host::checkpoint::{State, Store, Validation};
-use ebt_host::commands::train::{Session, Summary, resume, session};
-use ebt_host::cpu::Cpu;
-use ebt_host::data::Dataset;
-use ebt_host::metrics::StepLine;
-use ebt_host::progress::{Observer, Pace, Silent};
-use ebt_host::run_config::{Documents, RunConfig};
+use ebt_cpu::Cpu;
+use ebt_data::Dataset;
+use ebt_data::Documents;
+use ebt_data::progress::{Progress, Silent, Stretch};
+use ebt_train::checkpoint::{State, Store};
+use ebt_train::run_config::RunConfig;
+use ebt_train::session::{Session, Summary, resume, train};
 
 use super::*;
 
@@ -45,11 +45,11 @@ fn try_run(
     out: &Path,
     resume: Option<State>,
     stop_after: Option<u64>,
-    observer: &mut dyn Observer,
+    progress: &mut dyn Progress,
 ) -> anyhow::Result<Summary> {
     let (backend, stop, started) = (Cpu::<f32>::new(1), AtomicBool::new(false), Instant::now());
     let session = Session { backend: &backend, config, data, out, resume, stop: &stop, stop_after, started };
-    self::session(session, observer)
+    self::train(session, progress)
 }
 
 /// Data of text files and of shards, the same documents in the same order.
@@ -66,7 +66,7 @@ fn both(folder: &Path, config: &RunConfig) -> [(RunConfig, Dataset); 2] {
     prepare(&folder.join("prepared"), &tokenizer, &DOCUMENTS, 2, 2);
     shards.data.train = vec![folder.join("prepared")];
     [text, shards].map(|mut config| {
-        let data = Dataset::load(&mut config).unwrap();
+        let data = config.load_data().unwrap();
         config.validate().unwrap();
         (config, data)
     })
@@ -106,7 +106,7 @@ fn a_resumed_run_on_shards_is_the_uninterrupted_one() {
         let state = Store::new(&out, 1).latest().unwrap();
         // what a later invocation finds: everything opened anew from the saved configuration
         let mut again = resume::saved(&state.header).unwrap();
-        let data = Dataset::load(&mut again).unwrap();
+        let data = again.load_data().unwrap();
         resume::check(&state.header, &again, &data, &out).unwrap();
         run(&again, &data, &out, Some(state), None);
         assert_eq!(file(&out), file(&at("straight")), "{stop}");
@@ -116,7 +116,7 @@ fn a_resumed_run_on_shards_is_the_uninterrupted_one() {
     fs::remove_dir_all(at("prepared")).unwrap();
     prepare(&at("prepared"), &tokenizer(), &DOCUMENTS[1..], 2, 2);
     let mut config = config.clone();
-    let data = Dataset::load(&mut config).unwrap();
+    let data = config.load_data().unwrap();
     let message = resume::check(&state.header, &config, &data, &at("straight")).unwrap_err().to_string();
     assert!(message.contains("training text"), "{message}");
 }
@@ -127,7 +127,7 @@ fn padding_is_never_counted() {
     let mut config = config();
     (config.data.documents, config.objective.replay) = (Documents::Padded, 0);
     let [_, (config, data)] = both(folder.path(), &config);
-    let batches = data.batches(&config);
+    let batches = config.batches(&data);
     let targets: usize = (0..6).map(|k| batches.get(k).unwrap().positions()).sum();
     let summary = run(&config, &data, &folder.path().join("run"), None, None);
     assert_eq!(summary.tokens, targets as u64);
@@ -152,16 +152,16 @@ impl Vandal<'_> {
     }
 }
 
-impl Observer for Vandal<'_> {
+impl Progress for Vandal<'_> {
     fn note(&mut self, _: &str) {}
-    fn start(&mut self, _: u64, _: u64) {}
-    fn step(&mut self, line: &StepLine, _: Pace) {
-        if line.step == self.step {
+    fn begin(&mut self, _: Stretch) {}
+    fn advance(&mut self, step: u64, _: &dyn Fn() -> String) {
+        if step == self.step {
             self.strike();
         }
     }
-    fn validated(&mut self, _: &Validation) {}
-    fn finish(&mut self) {}
+    fn stage(&mut self, _: &str) {}
+    fn end(&mut self) {}
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn data_damaged_during_a_run_cost_no_step() {
     assert!(message.contains("outside the vocabulary"), "{message}");
     prepare(&folder.path().join("prepared"), &tokenizer(), &DOCUMENTS, 2, 2);
     let mut config = config;
-    let data = Dataset::load(&mut config).unwrap();
+    let data = config.load_data().unwrap();
     run(&config, &data, &out, Some(state), None);
     let last = "checkpoints/step-00000012/state.ebs";
     assert_eq!(fs::read(out.join(last)).unwrap(), fs::read(straight.join(last)).unwrap());

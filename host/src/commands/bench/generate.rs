@@ -13,11 +13,11 @@ use ebt_core::config::{Config, UpdateRule};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
+use ebt_cpu::Cpu;
 use serde::Serialize;
 
-use super::random_weights;
-use crate::cli::{KernelName, PackedStorage};
-use crate::cpu::Cpu;
+use super::weights::random_weights;
+use crate::cli::{KernelName, RULES, STORAGES, one_of};
 use crate::inference::Memory;
 
 /// Sizes of the model and of the measurement.
@@ -68,9 +68,9 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     candidates: usize,
     /// Storage of the matrices
-    #[arg(long, value_enum, default_value_t = PackedStorage::F32)]
+    #[arg(long, value_parser = one_of(STORAGES), default_value = "f32")]
     #[serde(skip)]
-    dtype: PackedStorage,
+    dtype: Storage,
     /// Tokens of a prompt that are read together
     #[arg(long, default_value_t = 64)]
     block: usize,
@@ -78,8 +78,8 @@ pub struct Args {
     #[arg(long, default_value_t = 32)]
     tokens: usize,
     /// Update rule
-    #[arg(long, default_value = "probability", value_parser = ["probability", "mirror", "logit"])]
-    update: String,
+    #[arg(long, default_value = "probability", value_parser = one_of(RULES))]
+    update: UpdateRule,
     /// Instructions of the processor
     #[arg(long, value_enum, default_value_t = KernelName::Auto)]
     #[serde(skip)]
@@ -143,11 +143,7 @@ impl Args {
             context: self.window.max(1),
             window: Some(self.window),
             landscapes: self.landscapes,
-            update: match self.update.as_str() {
-                "mirror" => UpdateRule::Mirror,
-                "logit" => UpdateRule::Logit,
-                _ => UpdateRule::Probability,
-            },
+            update: self.update,
             ..Config::default()
         }
     }
@@ -177,7 +173,7 @@ impl Args {
 /// An impossible size, and a value that is not finite.
 pub fn run(args: &Args) -> Result<()> {
     args.check()?;
-    let (kernel, storage) = (args.kernel.kernel()?, args.dtype.storage());
+    let (kernel, storage) = (args.kernel.kernel()?, args.dtype);
     let bytes = args.pack(storage)?;
     let model = Model::read(&bytes)?;
     let options =

@@ -6,10 +6,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use ebt_core::compute::{Backend, Layout};
 use ebt_core::random::{Purpose, Stream};
+use ebt_train::run_config::Precision;
 use serde::Serialize;
 
-use crate::cli::{DeviceArgs, Work};
-use crate::run_config::Precision;
+use crate::cli::{DeviceArgs, PRECISIONS, Work, one_of};
 
 /// Size of the product.
 #[derive(Clone, Debug, clap::Args)]
@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(long, default_value_t = 20, value_name = "N")]
     repeat: usize,
     /// Numbers to compute with
-    #[arg(long, value_enum, default_value_t = Precision::F32, value_name = "NUMBERS")]
+    #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS")]
     precision: Precision,
     #[command(flatten)]
     device: DeviceArgs,

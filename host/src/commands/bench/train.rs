@@ -12,9 +12,11 @@ use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::parameters::{ParameterInfo, ParameterLayout};
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
+use ebt_cpu::{Cpu, ProfileEntry};
 use serde::Serialize;
 
-use crate::cpu::{Cpu, ProfileEntry};
+use super::weights::random_weights;
+use crate::cli::{RULES, one_of};
 
 /// Sizes of the model and of the measurement.
 #[derive(Clone, Debug, Serialize, clap::Args)]
@@ -68,8 +70,8 @@ pub struct Args {
     #[arg(long, default_value_t = 500.0)]
     alpha: f64,
     /// Update rule
-    #[arg(long, default_value = "probability", value_parser = ["probability", "mirror", "logit"])]
-    update: String,
+    #[arg(long, default_value = "probability", value_parser = one_of(RULES))]
+    update: UpdateRule,
     /// System 2: the gradient flows through all steps, the last loss counts
     #[arg(long)]
     unroll: bool,
@@ -138,11 +140,7 @@ impl Args {
             window: self.window,
             landscapes: self.landscapes,
             alpha: self.alpha,
-            update: match self.update.as_str() {
-                "mirror" => UpdateRule::Mirror,
-                "logit" => UpdateRule::Logit,
-                _ => UpdateRule::Probability,
-            },
+            update: self.update,
             moe: (self.experts > 0).then_some(moe),
             ..Config::default()
         }
@@ -247,8 +245,8 @@ fn on_processor(args: &Args, model: Config) -> Result<Measured> {
 #[cfg(feature = "cuda")]
 fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
     use crate::cli::{Backend, Device, DeviceArgs};
-    use crate::run_config::Precision;
     use ebt_cuda::{Cuda, Options};
+    use ebt_train::run_config::Precision;
     if args.profile {
         bail!("--profile: times by operation are taken on the processor only");
     }
@@ -283,7 +281,7 @@ fn steps<B: Backend>(b: &B, args: &Args, model: Config, warm: impl Fn()) -> Resu
     let optimizer = OptimizerConfig { beta2: 0.999, alpha_rate: 1.0, ..OptimizerConfig::default() };
     let layout = ParameterLayout::new(&model);
     let upload = |(e, w): (&ParameterInfo, Vec<f32>)| b.upload(e.rows, e.columns, &w);
-    let weights = layout.entries.iter().zip(super::random_weights(&layout)).map(upload).collect();
+    let weights = layout.entries.iter().zip(random_weights(&layout)).map(upload).collect();
     let tokens = Stream::new(0, 0, Purpose::Test);
     let token = |i: usize| tokens.below(i as u64, model.vocab as u64) as u32;
     let ids: Vec<Vec<u32>> =

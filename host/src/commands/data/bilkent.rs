@@ -5,16 +5,15 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use parquet::file::reader::{FileReader, SerializedFileReader};
+use ebt_corpus::format::Format;
+use ebt_corpus::hub::options::RETRIES;
+use ebt_corpus::hub::{self, HubOptions};
+use ebt_corpus::inputs::Input;
+use ebt_corpus::licence::Licence;
+use ebt_corpus::read::{ReadOptions, columns_and_rows};
+use ebt_data::progress::{Terminal, tell};
 
 use super::making::Making;
-use crate::corpus::format::Format;
-use crate::corpus::hub::options::RETRIES;
-use crate::corpus::hub::{self, HubOptions, Terminal};
-use crate::corpus::inputs::Input;
-use crate::corpus::licence::Licence;
-use crate::corpus::read::ReadOptions;
-use crate::progress::tell;
 
 /// Fetch and prepare the Bilkent Turkish Writings set, for academic use only.
 ///
@@ -85,7 +84,9 @@ The Bilkent Turkish Writings set is licensed for academic, educational and non-c
 /// A licence that was not accepted, a hub that cannot be reached or refuses, a file that is not the set.
 pub fn run(args: &Args) -> Result<()> {
     accept_licence(args.accept_licence)?;
-    let fetched = hub::fetch(&args.options()?, &mut Terminal::new(args.making.quiet))?;
+    let mut progress = if args.making.quiet { Terminal::of_notes() } else { Terminal::default() };
+    let fetched = hub::fetch(&args.options()?, &mut progress)?;
+    drop(progress);
     let documents = documents(&fetched.path)?;
     if documents != DOCUMENTS {
         tell(format!(
@@ -153,13 +154,11 @@ fn documents(path: &Path) -> Result<u64> {
         format!("{path} is not a usable Parquet file; delete {blob} and run the command again to download it anew")
     };
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let reader = SerializedFileReader::new(file).with_context(unusable)?;
-    let metadata = reader.metadata().file_metadata();
-    let columns: Vec<&str> = metadata.schema_descr().columns().iter().map(|column| column.name()).collect();
-    if !columns.contains(&COLUMN) {
+    let (columns, rows) = columns_and_rows(file).with_context(unusable)?;
+    if !columns.iter().any(|column| column == COLUMN) {
         bail!("{} has no column `{COLUMN}`; its columns are: {}", path.display(), columns.join(", "));
     }
-    u64::try_from(metadata.num_rows()).ok().with_context(unusable)
+    Ok(rows)
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use ebt_data::Tokens;
+use ebt_data::progress::{Counter, count, size};
+use ebt_data::shard::manifest::{Dropped, Manifest, Prepared, Split, TokenizerRecord};
+use ebt_data::shard::{Shard, ShardRecord, verify};
 use serde::Serialize;
 
 use crate::cli::{thread_pool, write_json};
-use crate::data::Tokens;
-use crate::data::shard::manifest::{Dropped, Manifest, Prepared, Split, TokenizerRecord};
-use crate::data::shard::{Shard, ShardRecord, verify};
-use crate::progress::{self, count, size};
 
 /// Show what prepared data hold, and check them.
 ///
@@ -145,16 +145,11 @@ fn show(folder: &Prepared, split: SplitName, number: u64, out: &mut impl Write) 
 fn check<'a>(folder: &Prepared, shards: impl Iterator<Item = &'a Shard>) -> Result<()> {
     let Manifest { train, validation, .. } = &folder.manifest;
     let records: Vec<&ShardRecord> = train.iter().chain(validation).collect();
-    let bar = progress::bar(records.iter().map(|record| record.file_bytes).sum(), false);
+    let checked = Counter::new(true, records.iter().map(|record| record.file_bytes as usize).sum());
     for (shard, record) in shards.zip(records) {
-        let checked = verify::verify(shard, record, &folder.tokenizer);
-        bar.inc(record.file_bytes);
-        if checked.is_err() {
-            bar.finish_and_clear();
-        }
-        checked?;
+        verify::verify(shard, record, &folder.tokenizer)?;
+        checked.advance(record.file_bytes as usize);
     }
-    bar.finish_and_clear();
     Ok(())
 }
 

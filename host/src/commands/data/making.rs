@@ -5,17 +5,17 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
+use ebt_corpus::format::Format;
+use ebt_corpus::inputs::Input;
+use ebt_corpus::language::Language;
+use ebt_corpus::licence::Licence;
+use ebt_corpus::prepare::{CHUNK, Content, Job, prepare};
+use ebt_corpus::read::ReadOptions;
+use ebt_data::DataConfig;
+use ebt_data::progress::{of_command, size as bytes};
 
 use super::{size, table};
 use crate::cli::{thread_count, write_json};
-use crate::corpus::format::Format;
-use crate::corpus::inputs::Input;
-use crate::corpus::language::Language;
-use crate::corpus::licence::Licence;
-use crate::corpus::prepare::{CHUNK, Content, Job, Progress, prepare};
-use crate::corpus::read::ReadOptions;
-use crate::progress::size as bytes;
-use crate::run_config::DataConfig;
 
 /// How documents are chosen, encoded and written.
 #[derive(Clone, Debug, clap::Args)]
@@ -69,12 +69,12 @@ impl Making {
         content.validate()?;
         let threads = thread_count(self.threads)?;
         let mut data = DataConfig { tokenizer: self.tokenizer.clone(), ..DataConfig::default() };
-        let tokenizer = crate::data::tokenizer(&mut data)?;
-        let mut progress = Progress::new(self.quiet);
+        let tokenizer = ebt_data::dataset::tokenizer(&mut data)?;
+        let mut progress = of_command(self.quiet);
         progress.note(&told(&inputs));
         let (out, overwrite, chunk) = (out.to_path_buf(), self.overwrite, CHUNK);
         let job = Job { inputs, tokenizer, out, content, licences, overwrite, threads, chunk };
-        let summary = prepare(&job, &mut progress)?;
+        let summary = prepare(&job, progress.as_mut())?;
         let mut to = io::stdout().lock();
         if self.json {
             write_json(&mut to, &summary)?;

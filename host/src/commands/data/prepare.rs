@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use ebt_corpus::format::Format;
+use ebt_corpus::inputs;
+use ebt_corpus::licence::Licence;
+use ebt_corpus::read::{Borders, ReadOptions};
 
 use super::making::Making;
-use crate::corpus::format::Format;
-use crate::corpus::inputs;
-use crate::corpus::licence::Licence;
-use crate::corpus::read::{Borders, ReadOptions};
 
 /// Clean, deduplicate and tokenise text files into shards to train on.
 ///

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
-use crate::corpus::prepare::{SourceSummary, SplitSummary, Summary};
-use crate::progress::{clock, count};
+use ebt_data::progress::{clock, count};
+
+use ebt_corpus::prepare::{SourceSummary, SplitSummary, Summary};
 
 /// A column of the table of sources: its title and what stands in it.
 type Column = (&'static str, fn(&SourceSummary) -> String);

@@ -1,6 +1,7 @@
 //! `host inspect`: what a model file or a packed model holds.
 
 mod packed;
+mod parts;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -9,11 +10,13 @@ use anyhow::{Context, Result};
 use ebt_core::config::Config;
 use ebt_core::model_file::{self, ModelFile, TensorView};
 use ebt_core::objective::Objective;
+use ebt_data::file;
 use ebt_tokenizer::Tokenizer;
+use ebt_train::model;
 use serde::Serialize;
 
 use crate::cli::write_json;
-use crate::{file, model};
+use parts::{TokenizerReport, print_fields, print_origin};
 
 /// Show what a model file or a packed model holds.
 #[derive(Debug, clap::Args)]
@@ -62,13 +65,6 @@ struct Row {
     rms: f64,
     /// Values that are no numbers.
     not_finite: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct TokenizerReport {
-    vocabulary: usize,
-    fingerprint: String,
-    bytes: usize,
 }
 
 impl Row {
@@ -160,35 +156,4 @@ fn print(out: &mut impl Write, r: &Report) -> Result<()> {
     writeln!(out, "active for a token {}", r.active_parameters)?;
     writeln!(out, "bytes of weights   {}\n", r.weight_bytes)?;
     print_origin(out, r.tokenizer.as_ref(), &r.provenance)
-}
-
-/// The fields of a structure, one a line.
-fn print_fields(out: &mut impl Write, title: &str, fields: &impl Serialize) -> Result<()> {
-    writeln!(out, "{title}")?;
-    for (name, value) in serde_json::to_value(fields)?.as_object().into_iter().flatten() {
-        writeln!(out, "  {name:16} {value}")?;
-    }
-    writeln!(out)?;
-    Ok(())
-}
-
-/// Tokenizer and provenance.
-fn print_origin(
-    out: &mut impl Write,
-    tokenizer: Option<&TokenizerReport>,
-    provenance: &[(String, String)],
-) -> Result<()> {
-    match tokenizer {
-        Some(t) => {
-            writeln!(out, "tokenizer: {} tokens, fingerprint {}, {} bytes", t.vocabulary, t.fingerprint, t.bytes)?
-        }
-        None => writeln!(out, "tokenizer: none")?,
-    }
-    if !provenance.is_empty() {
-        writeln!(out, "\nprovenance")?;
-        for (key, value) in provenance {
-            writeln!(out, "  {key}: {value}")?;
-        }
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use ebt_core::config::Config;
 use ebt_tokenizer::compact::CompactTokenizer;
 use serde::Serialize;
 
-use super::{TokenizerReport, print_fields, print_origin};
+use super::parts::{TokenizerReport, print_fields, print_origin};
 use crate::cli::write_json;
 
 /// What is printed.

@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Result;
 
-use super::LineArgs;
+use super::open::LineArgs;
 use crate::tokenization::lines;
 
 /// Turn lines of token ids back into text: the exact inverse of `host tokenizer encode`.

@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Result;
 
-use super::LineArgs;
+use super::open::LineArgs;
 use crate::tokenization::lines;
 
 /// Turn lines of text into lines of token ids.

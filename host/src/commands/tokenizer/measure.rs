@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use ebt_data::progress::Counter;
+use ebt_data::text;
 use serde_json::{Map, Value, json};
 
+use super::open;
 use super::table::{self, decimal, grouped, percent};
 use crate::cli::write_json;
-use crate::data::text;
-use crate::progress;
 use crate::tokenization::measure::{Class, Counts, Extent, Source, Subject, speed};
 
 /// Measure how well tokenizers write a text, side by side.
@@ -83,17 +84,17 @@ struct Measured {
 pub fn run(args: Args) -> Result<()> {
     let mut measured = open(&args.tokenizer)?;
     let sources = sources(&args.paths)?;
-    let bar = progress::bar((measured.len() * sources.len()) as u64, args.json);
+    let done = Counter::new(!args.json, measured.len() * sources.len());
     for one in &mut measured {
         for source in &sources {
             let counts = Counts::of(&one.subject, source)
                 .with_context(|| format!("the tokenizer {} failed on {}", one.name, source.name))?;
             one.total.add(&counts);
             one.by_file.push(counts);
-            bar.inc(1);
+            done.advance(1);
         }
     }
-    bar.finish_and_clear();
+    drop(done);
     let subjects: Vec<&Subject> = measured.iter().map(|one| &one.subject).collect();
     let speeds = speed::bytes_per_second(&subjects, &sources, args.runs)?;
     measured.iter_mut().zip(speeds).for_each(|(one, speed)| one.bytes_per_second = speed);
@@ -118,7 +119,7 @@ fn open(paths: &[PathBuf]) -> Result<Vec<Measured>> {
         bytes_per_second: f64::NAN,
     };
     if paths.is_empty() {
-        return Ok(vec![new(String::from("shipped"), Subject::Lossless(super::open(None)?))]);
+        return Ok(vec![new(String::from("shipped"), Subject::Lossless(open::open(None)?))]);
     }
     let file_name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let mut names: Vec<Option<String>> = paths.iter().map(file_name).collect();

@@ -3,18 +3,11 @@
 mod decode;
 mod encode;
 mod measure;
+mod open;
 mod table;
 mod train;
 
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
-
 use anyhow::Result;
-use ebt_tokenizer::Tokenizer;
-
-use crate::cli::thread_pool;
-use crate::data;
-use crate::run_config::DataConfig;
 
 /// Train tokenizers, run them, and measure how well they write a text.
 #[derive(Debug, clap::Args)]
@@ -50,28 +43,4 @@ pub fn run(args: Args) -> Result<()> {
         What::Decode(args) => decode::run(args),
         What::Measure(args) => measure::run(args),
     }
-}
-
-/// The arguments of a command that runs a tokenizer over lines of standard input.
-#[derive(Debug, clap::Args)]
-struct LineArgs {
-    /// tokenizer.json or compact tokenizer, or `full` for the shipped one of 32,768 tokens [default: the shipped one of 4,096]
-    #[arg(long, value_name = "FILE")]
-    tokenizer: Option<PathBuf>,
-    /// Processor threads [default: all cores]; the result does not depend on it
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroUsize>,
-}
-
-impl LineArgs {
-    /// The tokenizer, and the threads to run it on.
-    fn open(self) -> Result<(Tokenizer, rayon::ThreadPool)> {
-        let pool = thread_pool(self.threads)?;
-        Ok((open(self.tokenizer)?, pool))
-    }
-}
-
-/// Opens a tokenizer, the shipped one where none is named.
-fn open(path: Option<PathBuf>) -> Result<Tokenizer> {
-    data::tokenizer(&mut DataConfig { tokenizer: path, ..DataConfig::default() })
 }

@@ -2,18 +2,17 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use ebt_data::file;
+use ebt_data::progress::{of_command, size};
+use ebt_data::text;
 use ebt_tokenizer::{Kind, TrainOptions};
 use serde::Serialize;
 
 use crate::cli::write_json;
-use crate::data::text;
-use crate::file;
-use crate::progress::size;
-use crate::tokenization::train::{self, Progress};
+use crate::tokenization::train;
 
 /// Learn a tokenizer from text.
 ///
@@ -113,12 +112,11 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(path) = paths.iter().find(|path| !path.is_file()) {
         bail!("{} is not an ordinary file; the text is read twice", path.display());
     }
-    let progress = Arc::new(if args.json { Progress::silent() } else { Progress::of_stderr() });
-    let survey = train::survey(&paths, &progress)?;
+    let mut progress = of_command(args.json);
+    let survey = train::survey(&paths, progress.as_mut())?;
     let kind = args.kind.to_possible_name();
-    let tokenizer = train::learn(&paths, options, &survey, &progress)
+    let tokenizer = train::learn(&paths, options, &survey, progress)
         .with_context(|| format!("cannot train a tokenizer of --kind {kind} --vocab {}", args.vocab))?;
-    progress.finish();
 
     let json = tokenizer.to_json();
     let compact = args.compact.as_ref().map(|path| anyhow::Ok((path, tokenizer.to_compact()?))).transpose()?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
-use crate::progress::tell;
+use ebt_data::progress::tell;
 
 /// Exit status of a program stopped by an interrupt.
 pub const STATUS: i32 = 130;

@@ -1,12 +1,7 @@
 //! `host train`: trains a model on text, or goes on with a run.
 
 mod interrupt;
-mod measure;
 pub mod report;
-mod results;
-pub mod resume;
-mod run;
-pub mod session;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,15 +10,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
+use ebt_data::Dataset;
+use ebt_data::progress::{Progress, of_command};
+use ebt_data::shard::Manifest;
+use ebt_train::checkpoint::{State, Store};
+use ebt_train::run_config::presets;
+use ebt_train::run_config::{Layers, Precision, RunConfig};
+use ebt_train::session::{Ending, METRICS_FILE, Session, Summary, resume, resume_command, train};
 
-use crate::checkpoint::{State, Store};
-use crate::cli::{DeviceArgs, Work};
-use crate::data::Dataset;
-use crate::data::shard::Manifest;
-use crate::presets;
-use crate::progress::{Observer, Silent, Terminal};
-use crate::run_config::{Layers, Precision, RunConfig};
-pub use session::{Ending, Session, Summary, session};
+use crate::cli::{DeviceArgs, PRECISIONS, Work, one_of};
 
 /// Trains a model, or goes on with a run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -59,7 +54,7 @@ pub struct Args {
     #[command(flatten)]
     device: DeviceArgs,
     /// Numbers to compute with [default: train.precision, which is auto unless the configuration sets it]
-    #[arg(long, value_enum, value_name = "NUMBERS")]
+    #[arg(long, value_parser = one_of(PRECISIONS), value_name = "NUMBERS")]
     precision: Option<Precision>,
     /// Print the result as one JSON object
     #[arg(long)]
@@ -177,16 +172,16 @@ pub fn run(args: Args) -> Result<()> {
         }
     };
     args.flags(&mut config);
-    let data = Dataset::load(&mut config)?;
+    let data = config.load_data()?;
     config.validate()?;
     if let Some(state) = &state {
         resume::check(&state.header, &config, &data, &out)?;
     }
     let threads = config.train.threads.and_then(std::num::NonZeroUsize::new);
     let choice = DeviceArgs { threads, ..args.device }.choose(config.train.precision)?;
-    let mut observer: Box<dyn Observer> = if args.quiet { Box::new(Silent) } else { Box::new(Terminal::default()) };
+    let mut progress = of_command(args.quiet);
     let (config, data, out) = (&config, &data, out.as_path());
-    let training = Training { config, data, out, state, stop, started, why: &choice.why, observer: observer.as_mut() };
+    let training = Training { config, data, out, state, stop, started, why: &choice.why, progress: progress.as_mut() };
     let summary = choice.device.lend(training).map_err(with_less_memory)?;
     let mut to = io::stdout().lock();
     if args.json {
@@ -211,16 +206,16 @@ struct Training<'a> {
     stop: &'a AtomicBool,
     started: Instant,
     why: &'a str,
-    observer: &'a mut dyn Observer,
+    progress: &'a mut dyn Progress,
 }
 
 impl Work for Training<'_> {
     type Output = Summary;
 
     fn run<B: Backend>(self, backend: &B) -> Result<Summary> {
-        let Self { config, data, out, state, stop, started, why, observer } = self;
-        observer.note(&format!("device: {} ({why})", backend.name()));
-        session(Session { backend, config, data, out, resume: state, stop, stop_after: None, started }, observer)
+        let Self { config, data, out, state, stop, started, why, progress } = self;
+        progress.note(&format!("device: {} ({why})", backend.name()));
+        train(Session { backend, config, data, out, resume: state, stop, stop_after: None, started }, progress)
     }
 }
 
@@ -241,12 +236,12 @@ fn refuse_used(out: &Path) -> Result<()> {
     if Manifest::exists(out) {
         bail!("{} holds prepared data; choose another --out", out.display());
     }
-    let used = [session::METRICS_FILE, "checkpoints"].iter().any(|name| out.join(name).exists());
+    let used = [METRICS_FILE, "checkpoints"].iter().any(|name| out.join(name).exists());
     if used {
         bail!(
             "{} holds a run already: go on with it (`{}`) or choose another --out",
             out.display(),
-            report::resume_command(out)
+            resume_command(out)
         );
     }
     Ok(())

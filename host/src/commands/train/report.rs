@@ -1,23 +1,9 @@
 //! What a session prints at its end.
 
 use std::io::{self, Write};
-use std::path::Path;
 
-use crate::progress::{clock, count};
-
-use super::session::{Ending, Summary};
-
-/// A path as an argument for a shell.
-pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-/// The command that goes on with a run.
-pub fn resume_command(out: &Path) -> String {
-    format!("host train --resume {}", quoted(out))
-}
+use ebt_data::progress::{clock, count};
+use ebt_train::session::{Ending, Summary, quoted, resume_command};
 
 /// The table at the end.
 pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {

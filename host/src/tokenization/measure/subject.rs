@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use ebt_tokenizer::{Library, Special, Tokenizer, TokenizerError};
 
-use crate::data;
+use ebt_data::dataset;
 
 /// A tokenizer under measurement.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Subject {
     ///
     /// A file that cannot be read, and one that neither can use; the message names it.
     pub fn open(path: &Path) -> Result<Self> {
-        match data::named(path) {
+        match dataset::named(path) {
             Ok(tokenizer) => return Ok(Self::Lossless(tokenizer)),
             // what cannot be read at all and a damaged compact tokenizer are nothing to the library either
             Err(error @ TokenizerError::Read { .. }) => return Err(error.into()),

@@ -1,0 +1,198 @@
+//! The place of a file in the cache that all Hugging Face libraries share.
+//!
+//! ```text
+//! datasets--OWNER--NAME/
+//!     blobs/ETAG                    content, by its name
+//!     blobs/ETAG.part, .lock        content that is still coming, and who receives it
+//!     refs/REVISION                 the commit that a branch or tag stood for when last asked
+//!     snapshots/COMMIT/FILE         link to a blob
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use ebt_data::progress::Progress;
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+
+use super::options::{HubOptions, is_commit};
+use super::resolve::RemoteFile;
+
+/// A file of the hub on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Where it lies in the cache.
+    pub path: PathBuf,
+    /// The commit of the data set that it belongs to, 40 hexadecimal digits.
+    pub commit: String,
+    /// Whether it was downloaded just now, and not found in the cache.
+    pub downloaded: bool,
+}
+
+/// The part of the cache that belongs to a data set at a revision.
+#[derive(Debug)]
+pub struct RepoCache {
+    cache: PathBuf,
+    repo: CacheRepo,
+    reference: PathBuf,
+    revision: String,
+    file: String,
+}
+
+impl RepoCache {
+    /// The place for the file that `options` ask for.
+    pub fn new(options: &HubOptions) -> Self {
+        let repo = Repo::with_revision(options.dataset.clone(), RepoType::Dataset, options.revision.clone());
+        let reference = options.cache.join(repo.folder_name()).join("refs").join(&options.revision);
+        Self {
+            cache: options.cache.clone(),
+            repo: Cache::new(options.cache.clone()).repo(repo),
+            reference,
+            revision: options.revision.clone(),
+            file: options.file.clone(),
+        }
+    }
+
+    /// Folder of the whole cache.
+    pub fn folder(&self) -> &Path {
+        &self.cache
+    }
+
+    /// The file as it was when the hub was last asked.
+    ///
+    /// # Errors
+    ///
+    /// A cache that cannot be read.
+    pub fn find(&self) -> Result<Option<Fetched>> {
+        let commit = if is_commit(&self.revision) {
+            self.revision.clone()
+        } else {
+            match fs::read_to_string(&self.reference) {
+                Ok(text) => text.trim().to_owned(),
+                Err(error) if is_absent(&error) => return Ok(None),
+                Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.reference.display())),
+            }
+        };
+        let path = self.repo.pointer_path(&commit).join(&self.file);
+        Ok((is_commit(&commit) && path.is_file()).then_some(Fetched { path, commit, downloaded: false }))
+    }
+
+    /// Whether the content is there in full. A blob of the wrong size is removed.
+    ///
+    /// # Errors
+    ///
+    /// A cache that cannot be read, a blob that cannot be removed.
+    pub fn holds(&self, remote: &RemoteFile) -> Result<bool> {
+        let blob = self.repo.blob_path(&remote.etag);
+        let length = match fs::metadata(&blob) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if is_absent(&error) => return Ok(false),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", blob.display())),
+        };
+        if remote.size.is_none_or(|size| size == length) {
+            return Ok(true);
+        }
+        fs::remove_file(&blob).with_context(|| format!("cannot remove the damaged {}", blob.display()))?;
+        Ok(false)
+    }
+
+    /// Makes this process the only one that receives the content; waits for another to end. The lock is lost with the
+    /// value.
+    ///
+    /// # Errors
+    ///
+    /// A cache that cannot be written.
+    pub fn lock(&self, remote: &RemoteFile, progress: &mut dyn Progress) -> Result<File> {
+        let path = self.repo.blob_path(&remote.etag).with_extension("lock");
+        create_parent(&path)?;
+        let failed = || format!("cannot lock {}; set HF_HOME to a folder that can be written", path.display());
+        let file = File::options().create(true).write(true).truncate(false).open(&path).with_context(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                progress.note(&format!("another process is downloading {}; waiting for it", self.file));
+                file.lock().with_context(failed)?;
+            }
+            // some network file systems have no locks; the worst is a download done twice
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+        }
+        Ok(file)
+    }
+
+    /// Where the content is received.
+    pub fn part_path(&self, remote: &RemoteFile) -> PathBuf {
+        self.repo.blob_path(&remote.etag).with_extension("part")
+    }
+
+    /// Gives content that was received and verified its name.
+    ///
+    /// # Errors
+    ///
+    /// A cache that cannot be written.
+    pub fn install(&self, remote: &RemoteFile) -> Result<()> {
+        let blob = self.repo.blob_path(&remote.etag);
+        fs::rename(self.part_path(remote), &blob).with_context(|| format!("cannot write {}", blob.display()))
+    }
+
+    /// Makes the snapshot of the commit point to the content, and the revision to the commit; the path in the snapshot.
+    ///
+    /// # Errors
+    ///
+    /// A cache that cannot be written.
+    pub fn link(&self, remote: &RemoteFile) -> Result<PathBuf> {
+        let blob = self.repo.blob_path(&remote.etag);
+        let path = self.repo.pointer_path(&remote.commit).join(&self.file);
+        let points = |path: &Path| fs::canonicalize(path).ok() == fs::canonicalize(&blob).ok();
+        if !path.is_file() || !points(&path) {
+            create_parent(&path)?;
+            replace_by_link(&blob, &path, &self.file)
+                .with_context(|| format!("cannot link {} to {}", path.display(), blob.display()))?;
+        }
+        if !is_commit(&self.revision) {
+            let failed = || format!("cannot write {}", self.reference.display());
+            self.repo.create_ref(&remote.commit).with_context(failed)?;
+        }
+        Ok(path)
+    }
+}
+
+/// Puts a link at `path`, where `file` lies in a snapshot, in place of what is there.
+fn replace_by_link(blob: &Path, path: &Path, file: &str) -> io::Result<()> {
+    let name = blob.file_name().unwrap_or_default();
+    // from the folder of the file up to that of the data set: the folders inside the snapshot, commit, `snapshots`
+    let up: PathBuf = std::iter::repeat_n("..", file.split('/').count() + 1).collect();
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}.link", std::process::id()));
+    match fs::remove_file(&temporary) {
+        Err(error) if !is_absent(&error) => return Err(error),
+        _ => {}
+    }
+    symlink(&up.join("blobs").join(name), Path::new(&temporary))
+        .or_else(|_| fs::hard_link(blob, &temporary))
+        .or_else(|_| fs::copy(blob, &temporary).map(|_| ()))?;
+    fs::rename(&temporary, path)
+}
+
+#[cfg(unix)]
+fn symlink(target: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+#[cfg(not(unix))]
+fn symlink(_: &Path, _: &Path) -> io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+fn create_parent(path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    let failed =
+        || format!("cannot create {} for downloads; set HF_HOME to a folder that can be written", folder.display());
+    fs::create_dir_all(folder).with_context(failed)
+}
+
+/// Whether a path leads nowhere; also through a file that is no folder.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}

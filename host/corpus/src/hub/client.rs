@@ -1,0 +1,93 @@
+//! Requests to the hub and to the hosts it redirects to.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use hf_hub::api::sync::{ApiBuilder, ApiRepo};
+use hf_hub::{Cache, Repo, RepoType};
+
+use super::answer::{Answer, host, origin};
+use super::failure::{self, Failure};
+use super::options::HubOptions;
+
+/// Sends requests through the agent of `hf-hub`. The token goes to addresses of the endpoint alone: same scheme, host
+/// and port.
+pub struct Client {
+    /// Shows the token.
+    known: ApiRepo,
+    /// Does not.
+    stranger: ApiRepo,
+    endpoint: String,
+}
+
+const MOST_REDIRECTS: usize = 10;
+const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+/// Longest silence of a server.
+const HEAR_WITHIN: Duration = Duration::from_secs(60);
+
+impl Client {
+    /// A client for the endpoint of `options`.
+    pub fn new(options: &HubOptions) -> anyhow::Result<Self> {
+        let repo = || Repo::with_revision(options.dataset.clone(), RepoType::Dataset, options.revision.clone());
+        let api = |secret: Option<String>| {
+            let builder = ApiBuilder::from_cache(Cache::new(options.cache.clone()))
+                .with_endpoint(options.endpoint.trim_end_matches('/').to_owned())
+                .with_user_agent("ebt", env!("CARGO_PKG_VERSION"))
+                .with_token(secret);
+            Ok::<_, anyhow::Error>(builder.build().context("cannot prepare requests to the hub")?.repo(repo()))
+        };
+        let secret = options.token.as_ref().map(|token| token.secret.clone());
+        Ok(Self { known: api(secret)?, stranger: api(None)?, endpoint: options.endpoint.clone() })
+    }
+
+    /// The hub's address of a file.
+    pub fn url(&self, file: &str) -> String {
+        self.known.url(file)
+    }
+
+    /// Asks `url` for a range of bytes. Redirects are followed, until `enough` is content with one.
+    ///
+    /// # Errors
+    ///
+    /// No answer, too many redirects, a redirect to nowhere. Any status is an answer.
+    pub fn get(&self, url: &str, range: &str, enough: impl Fn(&Answer) -> bool) -> Result<Answer, Failure> {
+        let mut url = url.to_owned();
+        for _ in 0..=MOST_REDIRECTS {
+            let answer = self.get_once(&url, range).map_err(|error| failure::unreachable(host(&url), &error))?;
+            if !answer.is_redirect() || enough(&answer) {
+                return Ok(answer);
+            }
+            url = answer.target()?;
+        }
+        Err(anyhow!("{} redirects in a circle: more than {MOST_REDIRECTS} redirects", host(&url)).into())
+    }
+
+    /// One request, no redirect.
+    fn get_once(&self, url: &str, range: &str) -> io::Result<Answer> {
+        let from = if self.is_endpoint(url) { &self.known } else { &self.stranger };
+        let request = from.info_request().uri(url).header("Range", range).header("Accept-Encoding", "identity");
+        let limited = request
+            .config()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_WITHIN))
+            .timeout_per_read(Some(HEAR_WITHIN))
+            .timeout_per_write(Some(HEAR_WITHIN));
+        let response = limited.build().call().map_err(|error| error.into_io())?;
+        let mut headers = HashMap::new();
+        for (name, value) in response.headers() {
+            let value = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
+            headers.entry(name.as_str().to_ascii_lowercase()).or_insert(value);
+        }
+        let (url, status) = (url.to_owned(), response.status().as_u16());
+        let (_, body) = response.into_parts();
+        Ok(Answer { url, status, headers, body: Box::new(body.into_reader()) })
+    }
+
+    /// Whether an address belongs to the hub itself.
+    pub fn is_endpoint(&self, url: &str) -> bool {
+        origin(url).eq_ignore_ascii_case(origin(&self.endpoint))
+    }
+}

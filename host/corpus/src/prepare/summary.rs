@@ -1,0 +1,146 @@
+//! What came out of `prepare`: by source and in all.
+
+use std::path::PathBuf;
+
+use ebt_data::shard::manifest::Dropped;
+use serde::Serialize;
+
+use super::journal::{Finished, Journal, Survey};
+
+/// The result of a job.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Folder of the data.
+    pub out: PathBuf,
+    /// Every source, in order of appearance.
+    pub sources: Vec<SourceSummary>,
+    /// All sources together.
+    pub total: SourceSummary,
+    /// What there is to train on.
+    pub train: SplitSummary,
+    /// What there is to measure on.
+    pub validation: SplitSummary,
+    /// Tokens of the vocabulary.
+    pub vocabulary: usize,
+    /// Seconds of the first pass; `None` if an earlier run had done it.
+    pub survey_seconds: Option<f64>,
+    /// Seconds of the second pass, as far as this run did it.
+    pub encode_seconds: f64,
+}
+
+/// One source.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SourceSummary {
+    /// Its name.
+    pub name: String,
+    /// Input files.
+    pub files: u64,
+    /// Licence, if given.
+    pub licence: Option<String>,
+    /// Documents kept.
+    pub documents: u64,
+    /// Bytes of text kept.
+    pub text_bytes: u64,
+    /// Tokens, begin tokens included.
+    pub tokens: u64,
+    /// Bytes of text a token stands for on average, begin tokens not counted.
+    pub bytes_per_token: f64,
+    /// Documents left out.
+    pub dropped: Dropped,
+    /// Times a long document was cut.
+    pub cuts: u64,
+    /// Invalid sequences of bytes that became U+FFFD.
+    pub replaced: u64,
+}
+
+/// One split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SplitSummary {
+    /// Shards.
+    pub shards: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Tokens, begin tokens included.
+    pub tokens: u64,
+    /// Bytes of text.
+    pub text_bytes: u64,
+}
+
+impl SourceSummary {
+    fn with_average(self) -> Self {
+        let text_tokens = self.tokens.saturating_sub(self.documents).max(1);
+        Self { bytes_per_token: self.text_bytes as f64 / text_tokens as f64, ..self }
+    }
+}
+
+/// Every source of a finished job. `names[i]` is the name of source `i`; `sources[j]` the source of input `j`.
+pub fn by_source(
+    names: &[String],
+    sources: &[usize],
+    licences: &[Option<String>],
+    survey: &Survey,
+    journal: &Journal,
+) -> Vec<SourceSummary> {
+    let mut all: Vec<SourceSummary> = names
+        .iter()
+        .enumerate()
+        .map(|(i, name)| SourceSummary {
+            name: name.clone(),
+            files: sources.iter().filter(|&&source| source == i).count() as u64,
+            licence: licences.get(i).cloned().flatten(),
+            dropped: survey.dropped.get(i).copied().unwrap_or_default(),
+            cuts: survey.tallies.get(i).map_or(0, |t| t.cuts),
+            replaced: survey.tallies.get(i).map_or(0, |t| t.replaced),
+            ..SourceSummary::default()
+        })
+        .collect();
+    for share in journal.train.iter().chain(&journal.validation).flat_map(|finished| &finished.shares) {
+        if let Some(source) = all.get_mut(share.source) {
+            source.documents += share.documents;
+            source.text_bytes += share.text_bytes;
+            source.tokens += share.tokens;
+        }
+    }
+    all.into_iter().map(SourceSummary::with_average).collect()
+}
+
+/// All sources together.
+pub fn of_all(sources: &[SourceSummary]) -> SourceSummary {
+    let sum = |of: fn(&SourceSummary) -> u64| sources.iter().map(of).sum();
+    let all = SourceSummary {
+        name: "total".into(),
+        files: sum(|s| s.files),
+        licence: None,
+        documents: sum(|s| s.documents),
+        text_bytes: sum(|s| s.text_bytes),
+        tokens: sum(|s| s.tokens),
+        dropped: total(&sources.iter().map(|s| s.dropped).collect::<Vec<_>>()),
+        cuts: sum(|s| s.cuts),
+        replaced: sum(|s| s.replaced),
+        bytes_per_token: 0.0,
+    };
+    all.with_average()
+}
+
+/// One split of a finished job.
+pub fn of_split(shards: &[Finished]) -> SplitSummary {
+    let sum = |of: fn(&Finished) -> u64| shards.iter().map(of).sum();
+    SplitSummary {
+        shards: shards.len() as u64,
+        documents: sum(|f| f.shard.documents),
+        tokens: sum(|f| f.shard.tokens),
+        text_bytes: sum(|f| f.shard.text_bytes),
+    }
+}
+
+/// The sum of several sources' dropped documents.
+pub fn total(all: &[Dropped]) -> Dropped {
+    all.iter().fold(Dropped::default(), |sum, d| Dropped {
+        null: sum.null + d.null,
+        empty: sum.empty + d.empty,
+        short: sum.short + d.short,
+        language: sum.language + d.language,
+        duplicates: sum.duplicates + d.duplicates,
+        near_duplicates: sum.near_duplicates + d.near_duplicates,
+    })
+}

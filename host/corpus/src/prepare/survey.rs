@@ -1,0 +1,174 @@
+//! The first pass: which documents are dropped.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use ebt_data::shard::manifest::Dropped;
+use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::journal::Survey;
+use super::options::Content;
+use super::progress::Pass;
+use crate::chunks::{Document, FileEnd, Reading};
+use crate::clean::clean;
+use crate::duplicates::bits::Bits;
+use crate::duplicates::exact::Hashes;
+use crate::duplicates::minhash::{Bands, minima};
+use crate::duplicates::near::{Signatures, Sketch};
+use crate::language::Language;
+
+/// Reads everything, and decides which documents are dropped. `sources[i]` is the source of input `i`. Needs disk in
+/// `work`: 24 bytes a document, and with near duplicates up to 3 KiB more.
+///
+/// # Errors
+///
+/// Unreadable input, a full disk; the message names the file.
+pub fn survey(
+    reading: Reading<'_>,
+    content: &Content,
+    sources: &[usize],
+    work: &Path,
+    pool: &rayon::ThreadPool,
+    pass: &mut Pass<'_>,
+) -> Result<(Survey, Bits)> {
+    let inputs = reading.inputs;
+    let position = reading.position.clone();
+    let judge = Judge::new(content)?;
+    let names = sources.iter().max().map_or(0, |last| last + 1);
+    let mut found = Survey {
+        files: vec![0; inputs.len()],
+        dropped: vec![Dropped::default(); names],
+        tallies: vec![Default::default(); names],
+        checksum: String::new(),
+    };
+    let mut bits = Bits::default();
+    let mut hashes = Hashes::create(work)?;
+    let mut signatures = judge.bands.map(|_| Signatures::create(work)).transpose()?;
+    let mut documents = 0;
+    reading.for_each(
+        |_| true,
+        |chunk| {
+            let verdicts: Vec<Verdict> =
+                pool.install(|| chunk.documents.par_iter().map(|document| judge.verdict(&document.text)).collect());
+            for (Document { number, input, .. }, verdict) in chunk.documents.iter().zip(verdicts) {
+                let dropped = &mut found.dropped[sources[*input]];
+                match verdict {
+                    Verdict::Wanted { hash, sketch } => {
+                        hashes.push(hash, *number)?;
+                        if let (Some(signatures), Some(sketch)) = (&mut signatures, sketch) {
+                            signatures.push(*number, &sketch.signature, &sketch.keys)?;
+                        }
+                        continue;
+                    }
+                    Verdict::Empty => dropped.empty += 1,
+                    Verdict::Short => dropped.short += 1,
+                    Verdict::Language => dropped.language += 1,
+                }
+                bits.insert(*number);
+            }
+            documents += chunk.documents.len() as u64;
+            for end in &chunk.ends {
+                note_end(&mut found, end, sources[end.input], inputs[end.input].path.as_path(), pass);
+            }
+            pass.update(position.get(), documents);
+            Ok(())
+        },
+    )?;
+    let begins = begins(&found.files);
+    let source_of = |number: u64| sources[begins.partition_point(|&begin| begin <= number) - 1];
+    pass.stage("comparing documents");
+    let dropped = &mut found.dropped;
+    hashes.duplicates(&mut bits, |number| dropped[source_of(number)].duplicates += 1)?;
+    if let (Some(signatures), Some(least)) = (signatures, content.near_duplicates) {
+        signatures
+            .near_duplicates(least, documents, &mut bits, |number| dropped[source_of(number)].near_duplicates += 1)?;
+    }
+    Ok((found, bits))
+}
+
+/// Number of the first document of every input.
+pub fn begins(files: &[u64]) -> Vec<u64> {
+    let next = |sum: &mut u64, &documents: &u64| {
+        let begin = *sum;
+        *sum += documents;
+        Some(begin)
+    };
+    files.iter().scan(0, next).collect()
+}
+
+fn note_end(found: &mut Survey, end: &FileEnd, source: usize, path: &Path, pass: &mut Pass<'_>) {
+    found.files[end.input] = end.documents;
+    found.dropped[source].null += end.tally.nulls;
+    let tally = &mut found.tallies[source];
+    tally.nulls += end.tally.nulls;
+    tally.cuts += end.tally.cuts;
+    tally.replaced += end.tally.replaced;
+    if end.documents == 0 {
+        pass.note(&format!("warning: {} holds no document", path.display()));
+    }
+}
+
+/// Judges documents one by one.
+struct Judge {
+    shortest: usize,
+    language: Option<Language>,
+    bands: Option<Bands>,
+}
+
+enum Verdict {
+    Empty,
+    Short,
+    Language,
+    Wanted { hash: u128, sketch: Option<Box<Sketch>> },
+}
+
+impl Judge {
+    fn new(content: &Content) -> Result<Self> {
+        let language = content.language.as_deref().map(Language::of_code).transpose()?;
+        Ok(Self { shortest: content.shortest, language, bands: content.near_duplicates.map(Bands::for_similarity) })
+    }
+
+    fn verdict(&self, text: &str) -> Verdict {
+        let text = clean(text);
+        if text.is_empty() {
+            return Verdict::Empty;
+        }
+        if text.len() < self.shortest {
+            return Verdict::Short;
+        }
+        if self.language.is_some_and(|language| !language.admits(&text)) {
+            return Verdict::Language;
+        }
+        let sketch = self.bands.and_then(|bands| Some(Box::new(Sketch::new(&*minima(&text)?, bands))));
+        Verdict::Wanted { hash: document_hash(&text), sketch }
+    }
+}
+
+/// The hash that equality of documents and their split are decided by.
+pub fn document_hash(cleaned: &str) -> u128 {
+    xxh3_128(cleaned.as_bytes())
+}
+
+/// Fails when no document is left.
+///
+/// # Errors
+///
+/// That; the message says why documents were dropped.
+pub fn check_some_left(found: &Survey) -> Result<()> {
+    let total = super::summary::total(&found.dropped);
+    let documents = found.documents();
+    if documents == 0 {
+        bail!("the input holds no document");
+    }
+    let dropped = total.empty + total.short + total.language + total.duplicates + total.near_duplicates;
+    if dropped == documents {
+        bail!(
+            "nothing is left of {documents} documents: {} empty, {} shorter than --shortest, {} in another language",
+            total.empty,
+            total.short,
+            total.language
+        );
+    }
+    Ok(())
+}

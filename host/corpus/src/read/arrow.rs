@@ -1,0 +1,108 @@
+//! Arrow IPC: files (as Feather version 2) and streams (as the data sets library writes them), told apart by their
+//! first bytes.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use arrow_ipc::reader::{FileReader, StreamReader};
+
+use super::column::{self, Rows};
+use super::guard::guarded;
+use super::packed;
+use super::record::{Position, ReadOptions, Records, Tally};
+use crate::format::Compression;
+use crate::inputs::Input;
+
+/// First bytes of an Arrow file.
+const FILE_MAGIC: &[u8] = b"ARROW1";
+/// First bytes of a Feather file of version 1, which is another format.
+const OLD_MAGIC: &[u8] = b"FEA1";
+
+/// Records of an Arrow file or stream, a record batch at a time.
+pub struct Arrow {
+    batches: Batches,
+    rows: Rows,
+    /// Index of the column; `None` in an empty file.
+    column: Option<usize>,
+    /// Batches read.
+    read: usize,
+    /// Bytes of the file that each batch stands for in a display of progress, where reading does not tell.
+    share: u64,
+    position: Position,
+}
+
+enum Batches {
+    File(Box<FileReader<BufReader<File>>>),
+    Stream(Box<StreamReader<Box<dyn BufRead>>>),
+    None,
+}
+
+impl Arrow {
+    pub fn open(input: &Input, options: &ReadOptions, scratch: &Path, position: &Position) -> Result<Self> {
+        let path = input.path.display().to_string();
+        let unusable = || format!("{path} is not a usable Arrow file");
+        let mut magic = Vec::new();
+        let head = packed::open(input, &Position::default())?.take(8).read_to_end(&mut magic);
+        head.with_context(|| format!("cannot read {path}"))?;
+        if magic.starts_with(OLD_MAGIC) {
+            bail!("{path} is a Feather file of version 1; write it again as version 2 (Arrow IPC)");
+        }
+        let mut share = 0;
+        let batches = if magic.is_empty() {
+            Batches::None
+        } else if magic.starts_with(FILE_MAGIC) {
+            let mut file = packed::open_seekable(input, scratch, position)?;
+            file.rewind().with_context(unusable)?;
+            let reader = FileReader::try_new(BufReader::new(file), None).with_context(unusable)?;
+            if input.compression == Compression::None {
+                share = input.size / (reader.num_batches() as u64).max(1);
+            }
+            Batches::File(Box::new(reader))
+        } else {
+            let stream = packed::open(input, position)?;
+            Batches::Stream(Box::new(StreamReader::try_new(stream, None).with_context(unusable)?))
+        };
+        let schema = match &batches {
+            Batches::File(reader) => Some(reader.schema()),
+            Batches::Stream(reader) => Some(reader.schema()),
+            Batches::None => None,
+        };
+        let column = schema.map(|schema| column::find(&schema, &options.column, &path)).transpose()?;
+        Ok(Self { batches, rows: Rows::new(path, options.lossy), column, read: 0, share, position: position.clone() })
+    }
+
+    /// Reads the next batch; false at the end.
+    fn advance(&mut self) -> Result<bool> {
+        self.rows.end_batch();
+        let place = format!("record batch {} of {}", self.read, self.rows.path());
+        let next = || {
+            let batch = match &mut self.batches {
+                Batches::File(reader) => reader.next(),
+                Batches::Stream(reader) => reader.next(),
+                Batches::None => None,
+            };
+            batch.transpose().with_context(|| format!("{place} is damaged"))
+        };
+        let Some(batch) = guarded(&place, next)? else { return Ok(false) };
+        self.read += 1;
+        self.position.add(self.share);
+        let Some(column) = self.column else { return Ok(false) };
+        self.rows.begin_batch(batch.column(column).clone());
+        Ok(true)
+    }
+}
+
+impl Records for Arrow {
+    fn next(&mut self, tally: &mut Tally) -> Result<Option<String>> {
+        loop {
+            if let Some(text) = self.rows.next(tally)? {
+                return Ok(Some(text));
+            }
+            if !self.advance()? {
+                return Ok(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Attention of the predicted stream to the observed one.
+
+use super::super::element::Element;
+use super::super::par;
+use super::super::shared::SharedMut;
+use super::layout::Layout;
+use super::span::{Keys, Projection};
+use super::tangent::TangentPass;
+use super::{backward, forward};
+
+/// The keys and values of the observed stream.
+fn memory_keys<E: Element>(layout: Layout, memory: &[E]) -> Keys<'_, E> {
+    Keys {
+        data: memory,
+        stride: layout.memory_columns(),
+        keys: 0,
+        values: layout.kv_heads * layout.width,
+        reach: layout.window - 1,
+        own: true,
+    }
+}
+
+/// Asserts that a memory has `n` rows.
+fn check_memory(layout: Layout, n: usize, len: usize) {
+    assert!(len == n * layout.memory_columns(), "attention: memory shape");
+}
+
+/// Candidate attention: `out` and `lse` of `qkv` and `memory`.
+pub fn candidate_forward<E: Element>(
+    layout: Layout,
+    qkv: &[E],
+    memory: &[E],
+    starts: Option<&[u32]>,
+    out: &mut [E],
+    lse: &mut [E],
+) {
+    let n = layout.rows(qkv.len(), starts, &[], &[out.len()], &[lse.len()]);
+    check_memory(layout, n, memory.len());
+    let (q, keys) = (Projection { data: qkv, layout }, memory_keys(layout, memory));
+    let (out, lse) = (SharedMut::new(out), SharedMut::new(lse));
+    par::tasks(n / layout.context * layout.heads, &|i| {
+        forward::head(q, keys, starts, (i / layout.heads, i % layout.heads), &out, &lse);
+    });
+}
+
+/// Gradient of [`candidate_forward`] with respect to `qkv`: overwrites `dqkv`.
+pub fn candidate_backward<E: Element>(
+    layout: Layout,
+    qkv: &[E],
+    memory: &[E],
+    starts: Option<&[u32]>,
+    out: &[E],
+    lse: &[E],
+    dout: &[E],
+    dqkv: &mut [E],
+) {
+    let outs = [out.len(), dout.len()];
+    let n = layout.rows(qkv.len(), starts, &[dqkv.len()], &outs, &[lse.len()]);
+    check_memory(layout, n, memory.len());
+    let dq = SharedMut::new(dqkv);
+    let (q, keys) = (Projection { data: qkv, layout }, memory_keys(layout, memory));
+    let pass = backward::Pass { q, keys, starts, out, lse, dout, dq: Some(&dq), dkeys: None };
+    par::tasks(n / layout.context * layout.kv_heads, &|i| {
+        pass.group(i / layout.kv_heads, i % layout.kv_heads);
+    });
+}
+
+/// Gradient of [`candidate_forward`] with respect to `memory`: adds to
+/// `dmemory`.
+pub fn memory_backward<E: Element>(
+    layout: Layout,
+    qkv: &[E],
+    memory: &[E],
+    starts: Option<&[u32]>,
+    out: &[E],
+    lse: &[E],
+    dout: &[E],
+    dmemory: &mut [E],
+) {
+    let outs = [out.len(), dout.len()];
+    let n = layout.rows(qkv.len(), starts, &[], &outs, &[lse.len()]);
+    check_memory(layout, n, memory.len());
+    check_memory(layout, n, dmemory.len());
+    let dkeys = SharedMut::new(dmemory);
+    let (q, keys) = (Projection { data: qkv, layout }, memory_keys(layout, memory));
+    let dkeys = Some((&dkeys, false));
+    let pass = backward::Pass { q, keys, starts, out, lse, dout, dq: None, dkeys };
+    par::tasks(n / layout.context * layout.kv_heads, &|i| {
+        pass.group(i / layout.kv_heads, i % layout.kv_heads);
+    });
+}
+
+/// Tangent of [`candidate_forward`] along `qkv_dot` (`memory` carries none):
+/// `out_dot` and `lse_dot`, given the `lse` of the forward pass.
+pub fn candidate_forward_tangent<E: Element>(
+    layout: Layout,
+    qkv: &[E],
+    qkv_dot: &[E],
+    memory: &[E],
+    starts: Option<&[u32]>,
+    lse: &[E],
+    out_dot: &mut [E],
+    lse_dot: &mut [E],
+) {
+    let (outs, sums) = ([out_dot.len()], [lse.len(), lse_dot.len()]);
+    let n = layout.rows(qkv.len(), starts, &[qkv_dot.len()], &outs, &sums);
+    check_memory(layout, n, memory.len());
+    let both = (Projection { data: qkv, layout }, Projection { data: qkv_dot, layout });
+    let keys = memory_keys(layout, memory);
+    let (out_dot, lse_dot) = (SharedMut::new(out_dot), SharedMut::new(lse_dot));
+    par::tasks(n / layout.context * layout.heads, &|i| {
+        let place = (i / layout.heads, i % layout.heads);
+        forward::head_tangent(both, keys, starts, place, lse, &out_dot, &lse_dot);
+    });
+}
+
+/// Tangent of [`candidate_backward`] along `qkv_dot` (with the `out_dot` and
+/// `lse_dot` which belong to it) and `dout_dot` (zero when absent): overwrites
+/// `dqkv_dot`. Where `dmemory_dot` is given, the tangent of the gradient of
+/// [`memory_backward`] is added to it.
+pub fn candidate_backward_tangent<E: Element>(
+    layout: Layout,
+    (qkv, qkv_dot): (&[E], &[E]),
+    memory: &[E],
+    starts: Option<&[u32]>,
+    (out, out_dot): (&[E], &[E]),
+    (lse, lse_dot): (&[E], &[E]),
+    (dout, dout_dot): (&[E], Option<&[E]>),
+    dqkv_dot: &mut [E],
+    dmemory_dot: Option<&mut [E]>,
+) {
+    let along = dout_dot.map_or(out.len(), <[E]>::len);
+    let outs = [out.len(), out_dot.len(), dout.len(), along];
+    let sums = [lse.len(), lse_dot.len()];
+    let n = layout.rows(qkv.len(), starts, &[qkv_dot.len(), dqkv_dot.len()], &outs, &sums);
+    check_memory(layout, n, memory.len());
+    let dkeys = dmemory_dot.map(|m| {
+        check_memory(layout, n, m.len());
+        SharedMut::new(m)
+    });
+    let pass = TangentPass {
+        q: Projection { data: qkv, layout },
+        q_dot: Projection { data: qkv_dot, layout },
+        keys: memory_keys(layout, memory),
+        starts,
+        out,
+        out_dot,
+        lse,
+        lse_dot,
+        dout,
+        dout_dot,
+        dq_dot: &SharedMut::new(dqkv_dot),
+        dkeys_dot: dkeys.as_ref(),
+    };
+    par::tasks(n / layout.context * layout.kv_heads, &|i| {
+        pass.group(i / layout.kv_heads, i % layout.kv_heads);
+    });
+}

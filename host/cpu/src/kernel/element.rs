@@ -1,0 +1,95 @@
+//! The scalar types the kernels work on: `f32` and `f64`.
+
+use super::math::Real;
+use super::scratch::Scratch;
+use pulp::Simd;
+use std::cell::{Cell, RefCell};
+
+/// A kernel scalar with its SIMD vector operations and its per-thread
+/// packing buffers.
+///
+/// Implemented for `f32` and `f64`. The vector operations are used by the
+/// matrix product; the other kernels are scalar loops which the compiler
+/// vectorises.
+pub trait Element: Real {
+    /// The vector of `S::…_LANES` elements of the instruction set `S`.
+    type V<S: Simd>: Copy;
+    /// Greatest depth (`k`) of one packed block of the matrix product.
+    const DEPTH: usize;
+
+    /// Number of elements of one vector.
+    fn lanes<S: Simd>() -> usize;
+    /// Vector with every element equal to `x`.
+    fn splat<S: Simd>(s: S, x: Self) -> Self::V<S>;
+    /// `a * b + c`, fused where the instruction set offers it.
+    fn fma<S: Simd>(s: S, a: Self::V<S>, b: Self::V<S>, c: Self::V<S>) -> Self::V<S>;
+    /// `a * b`.
+    fn times<S: Simd>(s: S, a: Self::V<S>, b: Self::V<S>) -> Self::V<S>;
+    /// The whole vectors of `x`; a remainder shorter than a vector is left out.
+    fn vectors<S: Simd>(x: &[Self]) -> &[Self::V<S>];
+    /// The whole vectors of `x`; a remainder shorter than a vector is left out.
+    fn vectors_mut<S: Simd>(x: &mut [Self]) -> &mut [Self::V<S>];
+    /// Runs `f` with this thread's packing buffers.
+    ///
+    /// `f` must not call `with_scratch` again (the buffers are borrowed).
+    fn with_scratch<R>(f: impl FnOnce(&mut Scratch<Self>) -> R) -> R;
+    /// Runs `f` with a buffer of `len` elements of unspecified content, which
+    /// the thread keeps for the next call.
+    fn with_workspace<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R;
+}
+
+macro_rules! element {
+    ($t:ty, $vec:ident, $lanes:ident, $splat:ident, $fma:ident, $mul:ident,
+     $as_simd:ident, $as_mut_simd:ident, $depth:expr) => {
+        impl Element for $t {
+            type V<S: Simd> = S::$vec;
+            const DEPTH: usize = $depth;
+
+            #[inline(always)]
+            fn lanes<S: Simd>() -> usize {
+                S::$lanes
+            }
+            #[inline(always)]
+            fn splat<S: Simd>(s: S, x: Self) -> Self::V<S> {
+                s.$splat(x)
+            }
+            #[inline(always)]
+            fn fma<S: Simd>(s: S, a: Self::V<S>, b: Self::V<S>, c: Self::V<S>) -> Self::V<S> {
+                s.$fma(a, b, c)
+            }
+            #[inline(always)]
+            fn times<S: Simd>(s: S, a: Self::V<S>, b: Self::V<S>) -> Self::V<S> {
+                s.$mul(a, b)
+            }
+            #[inline(always)]
+            fn vectors<S: Simd>(x: &[Self]) -> &[Self::V<S>] {
+                S::$as_simd(x).0
+            }
+            #[inline(always)]
+            fn vectors_mut<S: Simd>(x: &mut [Self]) -> &mut [Self::V<S>] {
+                S::$as_mut_simd(x).0
+            }
+            fn with_scratch<R>(f: impl FnOnce(&mut Scratch<Self>) -> R) -> R {
+                thread_local! {
+                    static SCRATCH: RefCell<Scratch<$t>> = const { RefCell::new(Scratch::new()) };
+                }
+                SCRATCH.with(|s| f(&mut s.borrow_mut()))
+            }
+            fn with_workspace<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R {
+                thread_local! {
+                    static SPACE: Cell<Vec<$t>> = const { Cell::new(Vec::new()) };
+                }
+                let mut space = SPACE.take();
+                if space.len() < len {
+                    space.resize(len, 0.0);
+                }
+                let result = f(&mut space[..len]);
+                SPACE.set(space);
+                result
+            }
+        }
+    };
+}
+
+element!(f32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, mul_f32s, as_simd_f32s, as_mut_simd_f32s, 384);
+element!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, mul_f64s, as_simd_f64s, as_mut_simd_f64s, 192);

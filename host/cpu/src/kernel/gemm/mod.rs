@@ -1,0 +1,150 @@
+//! Dense matrix products on strided slices, for `f32` and `f64`.
+//!
+//! The product is computed in blocks: a block of `B` (at most
+//! [`Element::DEPTH`] rows) is packed into column panels, a block of `A` into
+//! row panels, and a register tile of `C` is accumulated over the depth of the
+//! block by fused multiply-adds of the instruction set found at run time
+//! (AVX-512, AVX2 + FMA, NEON or plain scalar code).
+//!
+//! Every element of `C` sums its products in the order of the depth index,
+//! and the depth blocks depend on `k` only, so a result does not depend on
+//! the number of threads or on how `C` is divided among them.
+//!
+//! Packing buffers are thread-local and grow to the largest block seen (about
+//! 1 MiB a thread); after that a product allocates nothing.
+
+mod blocks;
+mod pack;
+#[cfg(test)]
+mod tests;
+mod tile;
+
+use super::element::Element;
+use super::par;
+use super::shared::SharedMut;
+use blocks::Block;
+pub use pack::Strides;
+
+/// Products of at most this many multiply-adds run on the calling thread.
+const SERIAL: usize = 1 << 18;
+/// Task boundaries of `C` are multiples of these (rows, columns).
+const GRAIN: (usize, usize) = (24, 48);
+
+/// `C = alpha * A * B + beta * C`, on the current rayon pool.
+///
+/// * `a` is `(m, k)` with strides `sa`, `b` is `(k, n)` with strides `sb`
+///   (each may be a transposed view: strides `(1, ld)`), `c` is `(m, n)` with
+///   row stride `sc >= n` and unit column stride. All three start at element 0.
+/// * When `beta` is zero `c` is only written, so it may hold anything.
+/// * Products of fewer than about 2^18 multiply-adds stay on the calling
+///   thread; the result is bitwise the same for every pool size.
+///
+/// # Panics
+/// If a slice is too short for its shape and strides, or `sc < n`.
+pub fn gemm<E: Element>(
+    (m, k, n): (usize, usize, usize),
+    alpha: E,
+    a: &[E],
+    sa: Strides,
+    b: &[E],
+    sb: Strides,
+    beta: E,
+    c: &mut [E],
+    sc: usize,
+) {
+    let threads = rayon::current_num_threads();
+    if threads == 1 || k == 0 || m.saturating_mul(n).saturating_mul(k) <= SERIAL {
+        return gemm_serial((m, k, n), alpha, a, sa, b, sb, beta, c, sc);
+    }
+    let (rows, cols) = grid(m, n, threads);
+    let c = SharedMut::new(c);
+    par::tasks(rows * cols, &|i| {
+        let (r0, r1) = part(m, rows, i / cols, GRAIN.0);
+        let (c0, c1) = part(n, cols, i % cols, GRAIN.1);
+        if r0 < r1 && c0 < c1 {
+            let (a, b) = (&a[r0 * sa.0..], &b[c0 * sb.1..]);
+            let shape = (r1 - r0, k, c1 - c0);
+            // SAFETY: the blocks of different tasks are disjoint, and `c` is
+            // borrowed mutably by this function.
+            unsafe { gemm_shared(shape, alpha, a, sa, b, sb, beta, &c, r0 * sc + c0, sc) };
+        }
+    });
+}
+
+/// [`gemm()`] on the calling thread, for use inside tasks.
+///
+/// # Panics
+/// As [`gemm()`].
+pub fn gemm_serial<E: Element>(
+    (m, k, n): (usize, usize, usize),
+    alpha: E,
+    a: &[E],
+    sa: Strides,
+    b: &[E],
+    sb: Strides,
+    beta: E,
+    c: &mut [E],
+    sc: usize,
+) {
+    // SAFETY: `c` is borrowed mutably, so nothing else accesses it.
+    unsafe { gemm_shared((m, k, n), alpha, a, sa, b, sb, beta, &SharedMut::new(c), 0, sc) };
+}
+
+/// [`gemm_serial()`] into a block of a shared slice, which starts at element
+/// `at`; tasks may write different blocks of interleaved rows at a time.
+///
+/// # Safety
+/// While it runs nothing else may access the elements of the block.
+///
+/// # Panics
+/// As [`gemm()`].
+pub(super) unsafe fn gemm_shared<E: Element>(
+    (m, k, n): (usize, usize, usize),
+    alpha: E,
+    a: &[E],
+    sa: Strides,
+    b: &[E],
+    sb: Strides,
+    beta: E,
+    c: &SharedMut<'_, E>,
+    at: usize,
+    sc: usize,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    let fits =
+        |r: usize, q: usize, (sr, sq): Strides, len: usize| r == 0 || q == 0 || (r - 1) * sr + (q - 1) * sq < len;
+    assert!(fits(m, k, sa, a.len()), "gemm: `a` is too short");
+    assert!(fits(k, n, sb, b.len()), "gemm: `b` is too short");
+    assert!(m == 1 || sc >= n, "gemm: rows of `c` overlap");
+    let c = c.block(at, (m - 1) * sc + n);
+    let block = Block { m, k, n, alpha, a, sa, b, sb, beta, c, sc };
+    // SAFETY: `block` checked that the rows of `c` lie inside the slice; the
+    // caller keeps all others away from them.
+    unsafe { block.run() };
+}
+
+/// Divides `C` into a grid of at least `threads` parts where it is large
+/// enough, cutting the longer side first.
+fn grid(m: usize, n: usize, threads: usize) -> (usize, usize) {
+    let (mut rows, mut cols) = (1, 1);
+    while rows * cols < threads {
+        let (h, w) = (m / (rows + 1), n / (cols + 1));
+        if h >= GRAIN.0 && (h >= w || w < GRAIN.1) {
+            rows += 1;
+        } else if w >= GRAIN.1 {
+            cols += 1;
+        } else {
+            break;
+        }
+    }
+    (rows, cols)
+}
+
+/// Bounds of part `i` of `len` cut into `parts` at multiples of `grain`.
+fn part(len: usize, parts: usize, i: usize, grain: usize) -> (usize, usize) {
+    let units = len.div_ceil(grain);
+    let at = |i: usize| (units * i / parts * grain).min(len);
+    (at(i), at(i + 1))
+}

@@ -1,0 +1,189 @@
+//! CPU backend, `f32` and `f64`: the kernels of [`kernel`] over pooled matrices.
+//!
+//! Work runs on a rayon pool of the asked size. The thread that makes the first backend becomes one of the pool's
+//! workers, so an operation starts without a hand-over; results are the same for every number of threads. Buffers come
+//! from a pool: after the first step of a shape nothing is allocated.
+//!
+//! [`Cpu`] is a [`Backend`](ebt_core::compute::Backend), and that is how models use it; a [`Matrix`] lends its elements
+//! as a slice or as an `ndarray` view. [`kernel`] holds the same operations on plain slices, without a backend.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod attention;
+mod backend;
+mod band;
+mod blend;
+mod compute;
+pub mod kernel;
+mod matrix;
+mod profile;
+mod routing;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use ebt_core::compute::Scope;
+use ebt_core::error::Error;
+use kernel::element::Element;
+pub use matrix::Matrix;
+use matrix::Pool;
+use profile::Profile;
+pub use profile::ProfileEntry;
+
+thread_local! {
+    /// The pool this thread belongs to, kept for the thread's life: a worker cannot leave.
+    static HOME: RefCell<Option<rayon::ThreadPool>> = const { RefCell::new(None) };
+}
+
+/// Cosines and sines of rotary angles, by (positions, width, bits of theta).
+type RotaryTables<E> = HashMap<(usize, usize, u64), Rc<(Vec<E>, Vec<E>)>>;
+
+/// The CPU backend.
+#[derive(Debug)]
+pub struct Cpu<E: Element> {
+    pool: Rc<Pool<E>>,
+    /// A pool of another size than this thread's own; none when this thread is a worker of the right one.
+    workers: Option<rayon::ThreadPool>,
+    threads: usize,
+    rotary: RefCell<RotaryTables<E>>,
+    scope: Cell<Scope>,
+    profile: Option<RefCell<Profile>>,
+    failure: RefCell<Option<Error>>,
+    name: String,
+}
+
+impl<E: Element> Cpu<E> {
+    /// A backend with `threads` threads; 0 = one per core.
+    pub fn new(threads: usize) -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if threads == 0 { cores() } else { threads };
+        let mut failure = None;
+        let workers = match join_home(threads) {
+            Ok(workers) => workers,
+            Err(error) => {
+                failure = Some(Error::Device(format!("cannot start {threads} threads: {error}")));
+                None
+            }
+        };
+        let precision = if size_of::<E>() == 4 { "f32" } else { "f64" };
+        Self {
+            pool: Rc::new(Pool::default()),
+            workers,
+            threads,
+            rotary: RefCell::new(HashMap::new()),
+            scope: Cell::new(Scope::Other),
+            profile: None,
+            failure: RefCell::new(failure),
+            name: format!("cpu {precision}, {threads} threads"),
+        }
+    }
+
+    /// As [`Cpu::new`], measuring the time of every operation.
+    pub fn with_profile(threads: usize) -> Self {
+        Self { profile: Some(RefCell::default()), ..Self::new(threads) }
+    }
+
+    /// As [`Cpu::new`], with every fresh buffer filled with NaN first: an element left unwritten shows.
+    pub fn poisoned(threads: usize) -> Self {
+        Self { pool: Rc::new(Pool::poisoned()), ..Self::new(threads) }
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Bytes of all buffers, in use and waiting.
+    pub fn pool_bytes(&self) -> usize {
+        self.pool.bytes()
+    }
+
+    /// Buffers allocated from the system so far; constant in the steady state.
+    pub fn allocations(&self) -> usize {
+        self.pool.allocations()
+    }
+
+    /// Time by scope and operation since the last reset, longest first; empty unless made with a profile.
+    pub fn profile(&self) -> Vec<ProfileEntry> {
+        self.profile.as_ref().map(|p| p.borrow().entries()).unwrap_or_default()
+    }
+
+    /// Forgets measured times.
+    pub fn reset_profile(&self) {
+        if let Some(p) = &self.profile {
+            *p.borrow_mut() = Profile::default();
+        }
+    }
+
+    /// Runs a kernel on this backend's threads.
+    fn run<R: Send>(&self, operation: &'static str, work: impl FnOnce() -> R + Send) -> R {
+        let started = self.profile.as_ref().map(|_| std::time::Instant::now());
+        let result = match &self.workers {
+            None => work(),
+            Some(pool) => pool.install(work),
+        };
+        if let (Some(profile), Some(started)) = (&self.profile, started) {
+            profile.borrow_mut().add(self.scope.get(), operation, started.elapsed());
+        }
+        result
+    }
+
+    fn fail(&self, error: Error) {
+        self.failure.borrow_mut().get_or_insert(error);
+    }
+
+    /// A new matrix written by `write`, which must set every element.
+    fn write(
+        &self,
+        operation: &'static str,
+        rows: usize,
+        columns: usize,
+        write: impl FnOnce(&mut [E]) + Send,
+    ) -> Matrix<E> {
+        let mut out = self.pool.take(rows, columns);
+        let slice = out.own();
+        self.run(operation, || write(slice));
+        out
+    }
+
+    /// Two new matrices written together.
+    fn write_two(
+        &self,
+        operation: &'static str,
+        first: (usize, usize),
+        second: (usize, usize),
+        write: impl FnOnce(&mut [E], &mut [E]) + Send,
+    ) -> (Matrix<E>, Matrix<E>) {
+        let (mut a, mut b) = (self.pool.take(first.0, first.1), self.pool.take(second.0, second.1));
+        let (x, y) = (a.own(), b.own());
+        self.run(operation, || write(x, y));
+        (a, b)
+    }
+
+    /// Changes a matrix in place (a copy first, if others read it).
+    fn update(&self, operation: &'static str, a: &mut Matrix<E>, change: impl FnOnce(&mut [E]) + Send) {
+        let slice = a.own();
+        self.run(operation, || change(slice));
+    }
+
+    fn rotary_tables(&self, positions: usize, width: usize, theta: f64) -> Rc<(Vec<E>, Vec<E>)> {
+        let key = (positions, width, theta.to_bits());
+        let mut tables = self.rotary.borrow_mut();
+        tables.entry(key).or_insert_with(|| Rc::new(kernel::rotary::tables(positions, width, theta))).clone()
+    }
+}
+
+/// Makes this thread a worker of a pool of `threads`, or builds a pool beside the one it already belongs to.
+fn join_home(threads: usize) -> Result<Option<rayon::ThreadPool>, rayon::ThreadPoolBuildError> {
+    if rayon::current_thread_index().is_some() && rayon::current_num_threads() == threads {
+        return Ok(None);
+    }
+    let build = || rayon::ThreadPoolBuilder::new().num_threads(threads);
+    if rayon::current_thread_index().is_none() {
+        let home = build().use_current_thread().build()?;
+        HOME.with(|h| h.replace(Some(home)));
+        return Ok(None);
+    }
+    build().build().map(Some)
+}

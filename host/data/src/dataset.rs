@@ -1,0 +1,174 @@
+//! Everything a run reads: which text and tokenizer are meant, and both of them opened.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use ebt_tokenizer::{Special, Tokenizer, TokenizerError};
+use serde::{Deserialize, Serialize};
+
+use crate::blocks::Documents;
+use crate::input::Input;
+use crate::shard::Manifest;
+use crate::shard::manifest::{Prepared, Split};
+use crate::text;
+use crate::tokens::Tokens;
+
+/// Text and tokenizer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Text files, folders of `.txt` files, or folders of prepared data, to train on. Empty: the sample text of this
+    /// repository.
+    pub train: Vec<PathBuf>,
+    /// Text files or folders to measure on. Empty: what prepared training data hold for it, else the sample text.
+    pub validation: Vec<PathBuf>,
+    /// A `tokenizer.json`. None: that of prepared training data, else the sample tokenizer of this repository.
+    pub tokenizer: Option<PathBuf>,
+    /// How documents become training sequences.
+    pub documents: Documents,
+    /// Tokens from the start of a sequence to that of the next; smaller than the context, sequences overlap; larger,
+    /// tokens between them are skipped. 0 = the context.
+    pub stride: usize,
+    /// Whether attention stays inside a document.
+    pub isolate_documents: bool,
+}
+
+/// Everything a run reads.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Text to token ids.
+    pub tokenizer: Tokenizer,
+    /// Training text.
+    pub train: Tokens,
+    /// Text to measure on.
+    pub validation: Tokens,
+}
+
+impl Dataset {
+    /// Opens text that was located, for sequences of `context` positions, and checks that it is long enough.
+    ///
+    /// Prepared data bring validation text unless other is named.
+    ///
+    /// # Errors
+    ///
+    /// Text that cannot be read, prepared data of another tokenizer, less text than one sequence, and padded documents
+    /// with a tokenizer that has nothing to pad with.
+    pub fn load(config: &DataConfig, tokenizer: Tokenizer, context: usize) -> Result<Self> {
+        let train = Input::open(&config.train)?;
+        let validation = match config.validation.as_slice() {
+            [] => train.tokens("validation", Split::Validation, &tokenizer)?,
+            paths => Input::open(paths)?.tokens("validation", Split::Validation, &tokenizer)?,
+        };
+        let train = train.tokens("training", Split::Train, &tokenizer)?;
+        let data = Self { tokenizer, train, validation };
+        data.check(config, context)?;
+        Ok(data)
+    }
+
+    /// Refuses a stream without a single sequence, and padding that could not be told from text.
+    fn check(&self, config: &DataConfig, context: usize) -> Result<()> {
+        let need = context as u64 + 1;
+        match config.documents {
+            Documents::Packed if self.train.len() < need => bail!(
+                "the training text is too short: {} tokens in {}, but one sequence needs {need} (context {} and the next token)",
+                self.train.len(),
+                text::names(&config.train),
+                need - 1
+            ),
+            Documents::Padded if self.tokenizer.special(Special::Pad).is_none() => {
+                bail!(
+                    "`data.documents` is \"padded\", but the tokenizer has no {} token to fill rows with",
+                    Special::Pad
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl DataConfig {
+    /// Fills in the sample text where nothing is given, makes all paths absolute, and loads the tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// Paths that cannot be read, no sample text where it is wanted, and as [`tokenizer`].
+    pub fn locate(&mut self) -> Result<Tokenizer> {
+        self.locate_text()?;
+        tokenizer(self)
+    }
+
+    fn locate_text(&mut self) -> Result<()> {
+        let own_validation = self.train.iter().any(|path| Manifest::exists(path));
+        if self.train.is_empty() || self.validation.is_empty() && !own_validation {
+            let Some(root) = fixtures("turkish") else {
+                bail!(
+                    "no text to train on: the sample text fixtures/turkish is neither in the current folder nor in {}; \
+                     give --data PATH... and --validation PATH...",
+                    source_fixtures().display()
+                );
+            };
+            match (self.train.is_empty(), self.validation.is_empty()) {
+                (true, true) => {
+                    (self.train, self.validation) = (vec![root.join("train")], vec![root.join("validation")])
+                }
+                (true, false) => self.train = vec![root.join("train")],
+                (false, _) => self.validation = vec![root.join("validation")],
+            }
+        }
+        for path in self.train.iter_mut().chain(&mut self.validation) {
+            *path = std::path::absolute(&*path)?;
+            // before anything is concluded from the path not being prepared data
+            std::fs::metadata(&*path).with_context(|| format!("cannot read {}", path.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Loads the tokenizer: the named one, that of prepared training data, or the shipped one. The path of a named file is
+/// made absolute.
+pub fn tokenizer(data: &mut DataConfig) -> Result<Tokenizer> {
+    if data.tokenizer.is_none()
+        && let Some(folder) = data.train.iter().find(|path| Manifest::exists(path))
+    {
+        return Ok(Prepared::open(folder)?.tokenizer);
+    }
+    match &data.tokenizer {
+        None => Ok(Tokenizer::from_json(SHIPPED)?),
+        Some(path) => {
+            let tokenizer = named(path)?;
+            if !is_full(path) {
+                data.tokenizer = Some(std::path::absolute(path)?);
+            }
+            Ok(tokenizer)
+        }
+    }
+}
+
+/// The tokenizer of a file, or the shipped one that is called `full` where no file is.
+///
+/// # Errors
+///
+/// A file that cannot be read or used; the message names it.
+pub fn named(path: &Path) -> Result<Tokenizer, TokenizerError> {
+    if is_full(path) { Tokenizer::from_json(SHIPPED_FULL) } else { Tokenizer::from_file(path) }
+}
+
+fn is_full(path: &Path) -> bool {
+    path == Path::new(FULL) && !path.exists()
+}
+
+/// The tokenizer of the sample, which is taken where none is named: 4,096 tokens.
+const SHIPPED: &[u8] = include_bytes!("../../../fixtures/tokenizer.json");
+/// The name that means the shipped tokenizer of 32,768 tokens.
+const FULL: &str = "full";
+const SHIPPED_FULL: &[u8] = include_bytes!("../../../fixtures/tokenizer-32k.json");
+
+/// `fixtures/<name>` in the current folder or beside the sources.
+fn fixtures(name: &str) -> Option<PathBuf> {
+    [PathBuf::from("fixtures"), source_fixtures()].into_iter().map(|root| root.join(name)).find(|path| path.exists())
+}
+
+fn source_fixtures() -> PathBuf {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    sources.ancestors().nth(2).unwrap_or(sources).join("fixtures")
+}

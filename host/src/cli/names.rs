@@ -1,0 +1,73 @@
+//! Values by name: one list names a value on the command line, explains it in the help, and gives it.
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use ebt::packed::Storage;
+use ebt_core::config::UpdateRule;
+use ebt_core::model_file::Dtype;
+use ebt_train::run_config::Precision;
+
+/// Name, explanation and value of every choice.
+pub type Names<T> = &'static [(&'static str, &'static str, T)];
+
+/// Numbers to compute with.
+pub const PRECISIONS: Names<Precision> = &[
+    (Precision::Auto.name(), "f32 on the processor; bf16 on a GPU that has it, else f16", Precision::Auto),
+    (Precision::F32.name(), "IEEE single", Precision::F32),
+    (Precision::Tf32.name(), "IEEE single, products with 10-bit mantissas; GPU only", Precision::Tf32),
+    (Precision::Bf16.name(), "Brain float; GPU only", Precision::Bf16),
+    (Precision::F16.name(), "IEEE half with dynamic loss scaling; GPU only", Precision::F16),
+];
+
+/// Storage of the weights of model files and checkpoints.
+pub const DTYPES: Names<Dtype> = &[
+    ("f32", "IEEE single precision", Dtype::F32),
+    ("f16", "IEEE half precision", Dtype::F16),
+    ("bf16", "Brain float", Dtype::Bf16),
+];
+
+/// Storage of the matrices of packed models.
+pub const STORAGES: Names<Storage> = &[
+    ("f32", "IEEE single precision", Storage::F32),
+    ("f16", "IEEE half precision", Storage::F16),
+    ("bf16", "Brain float", Storage::Bf16),
+    ("int8", "8-bit integers, one scale a row", Storage::Int8),
+    ("int4", "4-bit integers, one scale for 32 values of a row", Storage::Int4),
+];
+
+/// Update rules of the descent.
+pub const RULES: Names<UpdateRule> = &[
+    ("probability", "Y' = P - alpha G", UpdateRule::Probability),
+    ("mirror", "Y' = Y - alpha G", UpdateRule::Mirror),
+    ("logit", "Y' = Y - alpha J G", UpdateRule::Logit),
+];
+
+/// A parser that takes one of `names`.
+pub fn one_of<T: Clone + Send + Sync + 'static>(names: Names<T>) -> impl TypedValueParser<Value = T> {
+    let values = names.iter().map(|(name, help, _)| PossibleValue::new(*name).help(*help));
+    PossibleValuesParser::new(values).try_map(|given| {
+        let known = names.iter().find(|(name, ..)| *name == given);
+        known.map(|(.., value)| value.clone()).ok_or("no such value")
+    })
+}
+
+/// The name of a value.
+pub fn name_of<T: PartialEq>(names: Names<T>, value: &T) -> &'static str {
+    names.iter().find(|(.., known)| known == value).map_or("unnamed", |(name, ..)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_gives_its_value_and_the_value_its_name() {
+        let command = clap::Command::new("test").arg(clap::Arg::new("rule").value_parser(one_of(RULES)));
+        for (name, _, value) in RULES {
+            let given = command.clone().try_get_matches_from(["test", name]).unwrap();
+            assert_eq!(given.get_one::<UpdateRule>("rule"), Some(value));
+            assert_eq!(name_of(RULES, value), *name);
+        }
+        let message = command.try_get_matches_from(["test", "logits"]).unwrap_err().to_string();
+        assert!(message.contains("[possible values: probability, mirror, logit]"), "{message}");
+    }
+}

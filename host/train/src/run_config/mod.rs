@@ -1,0 +1,263 @@
+//! The configuration of a training run: what is built, what is minimised, on which text, for how long.
+//!
+//! A configuration is put together in layers, later ones winning: preset, file, `--set`, flags ([`layers`]).
+
+pub mod keys;
+pub mod layers;
+pub mod presets;
+
+use anyhow::{Context, Result, bail};
+use ebt_core::config::Config;
+use ebt_core::error::Error;
+use ebt_core::objective::Objective;
+use ebt_core::optimizer::OptimizerConfig;
+use ebt_core::schedule::Schedule;
+use ebt_data::{BatchOptions, Batches, DataConfig, Dataset, Documents, Worker};
+use ebt_tokenizer::Special;
+use serde::{Deserialize, Serialize};
+
+pub use layers::Layers;
+
+/// Everything a run depends on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunConfig {
+    /// Sizes and semantics of the model.
+    pub model: Config,
+    /// Rollout and loss.
+    pub objective: Objective,
+    /// AdamW.
+    pub optimizer: OptimizerConfig,
+    /// Learning rate over the run.
+    pub schedule: Schedule,
+    /// Batches, length, checkpoints.
+    pub train: TrainConfig,
+    /// Text and tokenizer.
+    pub data: DataConfig,
+}
+
+/// Batches, length, checkpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Keys all randomness of the run.
+    pub seed: u64,
+    /// Sequences of a micro-batch.
+    pub batch: usize,
+    /// Micro-batches of a training step; their gradients add up to that of one batch.
+    pub accumulate: usize,
+    /// Positions of a sequence; 0 = `model.context`.
+    pub context: usize,
+    /// Wall-clock limit of one invocation in minutes, everything included; none = no limit.
+    pub minutes: Option<f64>,
+    /// Training steps of the whole run; the learning-rate schedule ends here.
+    pub steps: u64,
+    /// Decay of the average of the weights.
+    pub ema: f64,
+    /// Steps between validations; 0 = only at the end.
+    pub validate_every: u64,
+    /// Most validation tokens of a check during the run; 0 = all. The check at the end uses all.
+    pub validate_tokens: usize,
+    /// Steps between checkpoints; 0 = only at the end.
+    pub checkpoint_every: u64,
+    /// Newest checkpoints that are kept.
+    pub keep_checkpoints: usize,
+    /// CPU threads; none = all cores.
+    pub threads: Option<usize>,
+    /// Numbers of activations and products; weights, gradients and sums are always single.
+    pub precision: Precision,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            batch: 16,
+            accumulate: 1,
+            context: 0,
+            minutes: None,
+            steps: 1000,
+            ema: 0.999,
+            validate_every: 100,
+            validate_tokens: 16_384,
+            checkpoint_every: 100,
+            keep_checkpoints: 2,
+            threads: None,
+            precision: Precision::Auto,
+        }
+    }
+}
+
+/// Numbers to compute with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32 on the processor; bf16 on a GPU that has it, else f16
+    #[default]
+    Auto,
+    /// IEEE single
+    F32,
+    /// IEEE single, products with 10-bit mantissas; GPU only
+    Tf32,
+    /// Brain float; GPU only
+    Bf16,
+    /// IEEE half with dynamic loss scaling; GPU only
+    F16,
+}
+
+impl Precision {
+    /// Name as written in configurations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::F32 => "f32",
+            Self::Tf32 => "tf32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
+}
+
+/// Largest stride: far beyond any context, far below what overflows.
+const MOST_STRIDE: usize = 1 << 31;
+
+impl RunConfig {
+    /// Positions of a training sequence.
+    pub fn context(&self) -> usize {
+        if self.train.context == 0 { self.model.context } else { self.train.context }
+    }
+
+    /// Sequences of a training step.
+    pub fn sequences(&self) -> usize {
+        self.train.batch * self.train.accumulate
+    }
+
+    /// Tokens of a training step.
+    pub fn tokens_per_step(&self) -> u64 {
+        (self.sequences() * self.context()) as u64
+    }
+
+    /// Takes the vocabulary from the tokenizer where it is left open (0), and refuses a different one.
+    pub fn fit_vocabulary(&mut self, size: usize) -> Result<()> {
+        if self.model.vocab == 0 {
+            self.model.vocab = size;
+        }
+        if self.model.vocab != size {
+            bail!(
+                "`model.vocab` is {}, but the tokenizer has {size} tokens: leave `model.vocab` out (or 0) to take the tokenizer's",
+                self.model.vocab
+            );
+        }
+        Ok(())
+    }
+
+    /// Opens tokenizer and text, fills in what is left open (the paths of the sample text, the vocabulary), and checks that
+    /// the text is long enough.
+    ///
+    /// # Errors
+    ///
+    /// Text or a tokenizer that cannot be read or used, and too little text; the message says what to change.
+    pub fn load_data(&mut self) -> Result<Dataset> {
+        let tokenizer = self.data.locate()?;
+        self.fit_vocabulary(tokenizer.vocabulary_size())?;
+        Dataset::load(&self.data, tokenizer, self.context())
+    }
+
+    /// The batches of a run on `data`.
+    pub fn batches(&self, data: &Dataset) -> Batches {
+        let options = BatchOptions {
+            batch: self.sequences(),
+            context: self.context(),
+            stride: self.data.stride,
+            documents: self.data.documents,
+            isolate: self.data.isolate_documents,
+            pad: data.tokenizer.special(Special::Pad).unwrap_or_default(),
+            seed: self.train.seed,
+            worker: Worker::ALONE,
+        };
+        Batches::new(&data.train, options)
+    }
+
+    /// Refuses what cannot be run, naming the field.
+    pub fn validate(&self) -> Result<()> {
+        self.model.validate().map_err(|error| match error {
+            Error::Config { field, message } => anyhow::anyhow!("configuration field `model.{field}`: {message}"),
+            other => anyhow::Error::new(other),
+        })?;
+        self.objective.validate()?;
+        self.optimizer.validate()?;
+        self.schedule_is_sane()?;
+        self.train.validate(self.model.context)?;
+        self.data_is_sane()
+    }
+
+    fn data_is_sane(&self) -> Result<()> {
+        if self.data.stride > MOST_STRIDE {
+            bail!("configuration field `data.stride`: must be at most {MOST_STRIDE}, got {}", self.data.stride);
+        }
+        // the balance of experts is taken over all positions, those of padding included
+        let balanced = self.model.moe.as_ref().filter(|moe| moe.aux_coeff > 0.0 || moe.bias_rate > 0.0);
+        if self.data.documents == Documents::Padded && balanced.is_some() {
+            bail!(
+                "configuration field `data.documents`: \"padded\" rows would count in the balance of experts; \
+                 set `model.moe.aux_coeff` and `model.moe.bias_rate` to 0, or use \"packed\""
+            );
+        }
+        Ok(())
+    }
+
+    fn schedule_is_sane(&self) -> Result<()> {
+        let s = &self.schedule;
+        if !(s.rate.is_finite() && s.rate > 0.0) {
+            bail!("configuration field `schedule.rate`: must be positive, got {}", s.rate);
+        }
+        if !(s.min_scale.is_finite() && s.min_scale >= 1.0) {
+            bail!("configuration field `schedule.min_scale`: must be at least 1, got {}", s.min_scale);
+        }
+        Ok(())
+    }
+
+    /// The configuration as a TOML document that [`Layers`] reads back.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).context("cannot write the configuration as TOML")
+    }
+}
+
+impl TrainConfig {
+    fn validate(&self, longest: usize) -> Result<()> {
+        let between = |field: &str, value: u64, low: u64, high: u64| {
+            if (low..=high).contains(&value) {
+                return Ok(());
+            }
+            bail!("configuration field `train.{field}`: must be between {low} and {high}, got {value}")
+        };
+        between("seed", self.seed, 0, i64::MAX as u64)?;
+        between("batch", self.batch as u64, 1, 1 << 20)?;
+        between("accumulate", self.accumulate as u64, 1, 1 << 20)?;
+        between("steps", self.steps, 1, u64::from(u32::MAX))?;
+        between("keep_checkpoints", self.keep_checkpoints as u64, 1, 1 << 20)?;
+        if let Some(threads) = self.threads {
+            between("threads", threads as u64, 1, 4096)?;
+        }
+        if self.context > longest {
+            bail!(
+                "configuration field `train.context`: {} positions are more than `model.context`, {longest}",
+                self.context
+            );
+        }
+        if !(0.0..1.0).contains(&self.ema) {
+            bail!("configuration field `train.ema`: must be in [0, 1), got {}", self.ema);
+        }
+        if let Some(minutes) = self.minutes
+            && !(minutes.is_finite() && minutes > 0.0)
+        {
+            bail!("configuration field `train.minutes`: must be positive, got {minutes}");
+        }
+        let context = if self.context == 0 { longest } else { self.context };
+        let rows = (self.batch as u64 * self.accumulate as u64).saturating_mul(context as u64);
+        if rows > 1 << 31 {
+            bail!("configuration field `train.batch`: {rows} tokens a step are too many (at most 2^31)");
+        }
+        Ok(())
+    }
+}

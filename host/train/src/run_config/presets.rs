@@ -1,0 +1,158 @@
+//! Named configurations: sizes and training recipes laid over them (guide/mathematics.md section 10).
+
+use anyhow::{Result, bail};
+use ebt_core::config::{Initialization, MoeConfig, UpdateRule};
+use ebt_core::objective::{Flow, InitialState, LossSteps};
+
+use super::RunConfig;
+use super::keys::edits;
+
+/// Names of all presets, smallest first.
+pub const NAMES: [&str; 10] = ["sample", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large", "xl"];
+
+/// Names of the recipes.
+pub const RECIPES: [&str; 2] = ["s1", "s2"];
+
+/// Published sizes: name, blocks, width, heads.
+const PUBLISHED: [(&str, usize, usize, usize); 8] = [
+    ("4xs", 2, 128, 2),
+    ("3xs", 4, 256, 4),
+    ("xxs", 6, 384, 6),
+    ("xs", 12, 384, 6),
+    ("small", 12, 768, 12),
+    ("medium", 24, 1024, 16),
+    ("large", 24, 1536, 16),
+    ("xl", 24, 2048, 32),
+];
+
+/// The preset `name`, which may carry a recipe (`small+s2`), or with `recipe` laid over it.
+pub fn preset(name: &str, recipe: Option<&str>) -> Result<RunConfig> {
+    let (size, own) = match name.split_once('+') {
+        Some((size, own)) => (size, Some(own)),
+        None => (name, None),
+    };
+    if let (Some(a), Some(b)) = (own, recipe)
+        && a != b
+    {
+        bail!("--preset {name} and --recipe {b} name two recipes");
+    }
+    let published = PUBLISHED.iter().find(|p| p.0 == size);
+    let mut config = match (size, published) {
+        ("sample", _) => sample(),
+        ("seed", _) => seed(),
+        (_, Some(&(_, layers, dim, heads))) => self::published(layers, dim, heads),
+        _ => bail!("unknown preset `{size}`; the nearest is `{}` of {}", closest(size, &NAMES), NAMES.join(", ")),
+    };
+    match own.or(recipe) {
+        None => {}
+        Some("s1") => system_1(&mut config),
+        Some("s2") => system_2(&mut config),
+        Some(other) => bail!("unknown recipe `{other}`: choose {}", RECIPES.join(" or ")),
+    }
+    Ok(config)
+}
+
+/// Defaults for a configuration file that stands alone: the vocabulary comes from the tokenizer.
+pub fn neutral() -> RunConfig {
+    let mut c = RunConfig::default();
+    c.model.vocab = 0;
+    c
+}
+
+fn closest<'a>(name: &str, among: &[&'a str]) -> &'a str {
+    among.iter().copied().min_by_key(|n| edits(n, name)).unwrap_or_default()
+}
+
+/// A small model that learns within two minutes on two CPU cores.
+fn sample() -> RunConfig {
+    let mut c = neutral();
+    let m = &mut c.model;
+    (m.dim, m.layers, m.heads, m.ffn, m.context) = (128, 2, 4, 512, 64);
+    (m.update, m.alpha, m.landscapes) = (UpdateRule::Mirror, 5.0, 2);
+    m.initialization = Initialization::AdalnIdentity;
+    // one step is learned first, then the second joins on a landscape of its own
+    (c.objective.min_steps, c.objective.max_steps, c.objective.curriculum) = (2, 2, 150);
+    c.objective.initial = InitialState::Zeros;
+    c.optimizer.alpha_rate = 1.0;
+    (c.schedule.rate, c.schedule.warmup) = (2e-3, 20);
+    let t = &mut c.train;
+    (t.batch, t.accumulate, t.ema) = (16, 1, 0.99);
+    (t.steps, t.minutes) = (400, Some(2.0));
+    (t.validate_every, t.validate_tokens, t.checkpoint_every) = (100, 4096, 100);
+    c
+}
+
+/// The shape of the project this one grew from.
+fn seed() -> RunConfig {
+    let mut c = published(6, 256, 6);
+    let m = &mut c.model;
+    (m.head_dim, m.landscapes) = (Some(42), 3);
+    m.moe = Some(MoeConfig { n_routed: 32, n_shared: 0, top_k: 1, hidden: 256, ..MoeConfig::default() });
+    let o = &mut c.objective;
+    (o.min_steps, o.max_steps) = (3, 3);
+    (o.replay, o.replay_share) = (64, 0.5);
+    c.schedule.rate = 1e-3;
+    (c.train.batch, c.train.accumulate, c.train.ema) = (2, 4, 0.999);
+    c
+}
+
+/// A published size with the System-1 recipe.
+fn published(layers: usize, dim: usize, heads: usize) -> RunConfig {
+    let mut c = neutral();
+    let m = &mut c.model;
+    (m.layers, m.dim, m.heads, m.ffn, m.context) = (layers, dim, heads, 4 * dim, 256);
+    (c.schedule.rate, c.schedule.warmup) = (1.2e-3, 1000);
+    let t = &mut c.train;
+    // 64 sequences a step, in micro-batches that fit a small machine
+    (t.batch, t.accumulate) = (8, 8);
+    (t.steps, t.validate_every, t.checkpoint_every) = (100_000, 1000, 1000);
+    system_1(&mut c);
+    c
+}
+
+/// System 1: two steps on two landscapes, gradient stopped at every state.
+fn system_1(c: &mut RunConfig) {
+    (c.model.alpha, c.model.landscapes) = (500.0, 2);
+    c.optimizer.alpha_rate = 1500.0;
+    let o = &mut c.objective;
+    (o.min_steps, o.max_steps) = (2, 2);
+    (o.flow, o.loss) = (Flow::Detached, LossSteps::Mean);
+    (o.initial, o.sigma0) = (InitialState::Noise, 1.0);
+    (o.learn_alpha, o.alpha_jitter, o.langevin) = (true, 1.0, 0.0);
+    o.replay = 0;
+}
+
+/// System 2: two or three steps on one landscape, unrolled, with noise and a replay buffer.
+fn system_2(c: &mut RunConfig) {
+    (c.model.alpha, c.model.landscapes) = (5.0, 1);
+    let o = &mut c.objective;
+    (o.min_steps, o.max_steps) = (2, 3);
+    (o.flow, o.loss) = (Flow::Unrolled, LossSteps::Last);
+    (o.initial, o.sigma0) = (InitialState::Noise, 1.0);
+    (o.learn_alpha, o.alpha_jitter, o.langevin) = (false, 2.0, 3.0);
+    (o.replay, o.replay_share) = (192, 0.5);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_with_every_recipe_is_valid() {
+        for name in NAMES {
+            for recipe in [None, Some("s1"), Some("s2")] {
+                let mut c = preset(name, recipe).unwrap();
+                c.fit_vocabulary(4096).unwrap();
+                c.validate().unwrap_or_else(|e| panic!("{name} {recipe:?}: {e}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_recipe_may_be_part_of_the_name() {
+        assert_eq!(preset("small+s2", None).unwrap(), preset("small", Some("s2")).unwrap());
+        assert!(preset("small+s1", Some("s2")).unwrap_err().to_string().contains("two recipes"));
+        assert!(preset("smal", None).unwrap_err().to_string().contains("`small`"));
+        assert!(preset("small+s3", None).unwrap_err().to_string().contains("s1 or s2"));
+    }
+}

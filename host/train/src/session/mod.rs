@@ -1,0 +1,60 @@
+//! One invocation of training: from a fresh model or a checkpoint to the end of the run, of the time, or an interrupt.
+
+mod measure;
+mod results;
+pub mod resume;
+mod run;
+mod types;
+
+use anyhow::{Context, Result};
+use ebt_core::compute::Backend;
+use ebt_data::baselines::{self, Counts};
+use ebt_data::file;
+use ebt_data::progress::Progress;
+
+use crate::model::MODEL_FILE;
+use run::Run;
+pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
+
+/// Trains.
+///
+/// # Errors
+///
+/// A folder that cannot be written, data that cannot be read, a diverged loss, a device failure; what was reached is saved
+/// where that is possible, and the message says where to go on from.
+pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -> Result<Summary> {
+    let (config, data, out) = (session.config, session.data, session.out);
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
+    let toml = config.to_toml()?;
+    file::write(&out.join(CONFIG_FILE), |to| Ok(to.write_all(toml.as_bytes())?))?;
+    let counts = Counts::new(&data.train, config.model.vocab)?;
+    let some = data.validation.sample(baselines::SAMPLE as usize, config.model.context, &data.tokenizer)?;
+    let mut baselines = counts.measure(&some)?;
+    let mut run = Run::start(session, toml)?;
+    run.describe(baselines, progress);
+    let ended = run.train(progress);
+    progress.end();
+    let ending = ended?;
+    let validation = match run.conclude(ending, progress)? {
+        Some((validation, text)) => {
+            baselines = counts.measure(&text)?;
+            Some(validation)
+        }
+        None => None,
+    };
+    Ok(Summary {
+        ending,
+        step: run.header.step,
+        total_steps: run.header.total_steps,
+        parameters: run.trainer.layout.count(),
+        tokens: run.header.tokens,
+        tokens_per_second: run.speed(),
+        data_wait: run.data_wait(),
+        seconds: run.session.started.elapsed().as_secs_f64(),
+        unigram: baselines.unigram,
+        bigram: baselines.bigram,
+        validation,
+        out: out.to_path_buf(),
+        model: out.join(MODEL_FILE),
+    })
+}

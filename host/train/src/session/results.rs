@@ -1,0 +1,80 @@
+//! What a run leaves behind: validations, checkpoints, the model.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use ebt_core::compute::Backend;
+use ebt_data::Tokens;
+use ebt_data::file;
+use ebt_data::progress::{Progress, count};
+
+use super::measure;
+use super::run::Run;
+use super::types::Ending;
+use crate::checkpoint::{State, Validation};
+use crate::model::MODEL_FILE;
+
+/// Fewest tokens that are measured when the time is up.
+const LEAST_VALIDATION: usize = 2048;
+
+impl<B: Backend> Run<'_, B> {
+    /// Measures the averaged model.
+    fn validate(&mut self, tokens: &Tokens) -> Result<Validation> {
+        let (start, session) = (Instant::now(), &self.session);
+        let tokenizer = &session.data.tokenizer;
+        let mut validation = measure::validate(session.backend, &self.trainer, session.config, tokenizer, tokens)?;
+        validation.step = self.header.step;
+        self.validation_cost = Some(start.elapsed().as_secs_f64() / tokens.len() as f64);
+        self.metrics.validation(&validation)?;
+        self.header.last = Some(validation.clone());
+        Ok(validation)
+    }
+
+    /// Measures the averaged model on the probe.
+    pub(super) fn check(&mut self) -> Result<Validation> {
+        let probe = self.probe.clone();
+        let validation = self.validate(&probe)?;
+        if self.header.best.as_ref().is_none_or(|best| validation.bits_per_byte < best.bits_per_byte) {
+            self.header.best = Some(validation.clone());
+        }
+        Ok(validation)
+    }
+
+    /// The last checkpoint and validation, with the text measured. A run that is not at its end is saved first, as it
+    /// would have gone on; only then may the time limit cut the text short.
+    pub(super) fn conclude(
+        &mut self,
+        ending: Ending,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<(Validation, Tokens)>> {
+        if ending != Ending::Finished {
+            self.save()?;
+        }
+        let text = match (ending, self.session.config.train.minutes) {
+            (Ending::Stopped, _) => return Ok(None),
+            (Ending::TimeUp, Some(minutes)) => {
+                let affordable = self.until(60.0 * minutes) / self.validation_cost();
+                let (data, length) = (self.session.data, self.session.config.model.context);
+                data.validation.sample((affordable as usize).max(LEAST_VALIDATION), length, &data.tokenizer)?
+            }
+            _ => self.session.data.validation.clone(),
+        };
+        progress
+            .note(&format!("measuring the model on {} tokens of validation text", count(text.text_tokens() as f64)));
+        let validation = self.validate(&text)?;
+        if ending == Ending::Finished {
+            self.save()?;
+        }
+        Ok(Some((validation, text)))
+    }
+
+    pub(super) fn save(&mut self) -> Result<()> {
+        let state = State::of(self.session.backend, &self.trainer, self.header.clone())?;
+        let config = self.session.config;
+        let folder = self
+            .store
+            .write(&state, |path| measure::save_model(path, config, &state.average, &self.tokenizer, &state.header))?;
+        let model = file::map(&folder.join(MODEL_FILE))?;
+        file::write(&self.session.out.join(MODEL_FILE), |to| Ok(to.write_all(&model)?))
+    }
+}

@@ -1,0 +1,76 @@
+//! Going on with a run: what must be as it was.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use ebt_data::Dataset;
+use toml::{Table, Value};
+
+use crate::checkpoint::Header;
+use crate::run_config::RunConfig;
+use crate::run_config::keys::join;
+
+/// Keys that do not touch the course of a run. Paths are free because the text itself is compared.
+const FREE: [&str; 9] = [
+    "train.minutes",
+    "train.threads",
+    "train.validate_every",
+    "train.validate_tokens",
+    "train.checkpoint_every",
+    "train.keep_checkpoints",
+    "data.train",
+    "data.validation",
+    "data.tokenizer",
+];
+
+/// The configuration of a checkpoint.
+pub fn saved(header: &Header) -> Result<RunConfig> {
+    toml::from_str(&header.config).context("the configuration inside the checkpoint is not usable")
+}
+
+/// Refuses a configuration, text or tokenizer under which the run would not go on as it began.
+pub fn check(header: &Header, config: &RunConfig, data: &Dataset, out: &Path) -> Result<()> {
+    let (was, now) = (flat(&saved(header)?)?, flat(config)?);
+    let show = |value: Option<&Value>| value.map_or(String::from("unset"), Value::to_string);
+    for key in was.keys().chain(now.keys()) {
+        let (a, b) = (was.get(key), now.get(key));
+        if a != b && !FREE.contains(&key.as_str()) {
+            bail!(
+                "`{key}` is {} now, but the run in {} was started with {}; a resumed run must keep it",
+                show(b),
+                out.display(),
+                show(a)
+            );
+        }
+    }
+    let prints = [
+        ("tokenizer (`data.tokenizer`)", header.tokenizer, data.tokenizer.fingerprint()),
+        ("training text (`data.train`)", header.train_data, data.train.fingerprint()),
+        ("validation text (`data.validation`)", header.validation_data, data.validation.fingerprint()),
+    ];
+    for (what, was, now) in prints {
+        if was != now {
+            bail!("the {what} is not what the run in {} was started with; a resumed run must keep it", out.display());
+        }
+    }
+    Ok(())
+}
+
+/// A configuration as dotted keys.
+fn flat(config: &RunConfig) -> Result<Table> {
+    let mut all = Table::new();
+    flatten(Table::try_from(config).context("cannot represent the configuration as TOML")?, "", &mut all);
+    Ok(all)
+}
+
+fn flatten(table: Table, prefix: &str, all: &mut Table) {
+    for (key, value) in table {
+        let name = join(prefix, &key);
+        match value {
+            Value::Table(inner) => flatten(inner, &name, all),
+            value => {
+                all.insert(name, value);
+            }
+        }
+    }
+}

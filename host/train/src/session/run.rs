@@ -1,0 +1,275 @@
+//! The course of a run: steps, checks and checkpoints in their turn, until the end, the time limit or an interrupt.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use ebt_core::compute::Backend;
+use ebt_core::error::Error;
+use ebt_core::training::{StepSettings, Trainer};
+use ebt_data::baselines::Baselines;
+use ebt_data::loader::DEPTH;
+use ebt_data::progress::{Progress, Stretch, clock, count};
+use ebt_data::{Loader, Tokens};
+
+use super::types::{Ending, METRICS_FILE, Session, resume_command};
+use crate::checkpoint::{Header, Store};
+use crate::metrics::{Metrics, StepLine};
+
+/// Largest share of a time limit that is kept for the validation at the end.
+const MOST_VALIDATION: f64 = 0.2;
+
+/// Share of the time waiting for data from which on it is shown: the machine could train faster.
+const NOTABLE_WAIT: f64 = 0.01;
+const BAR: &str = "{bar:24.cyan/blue} {pos}/{len} steps  {msg}";
+
+fn line(stretch: &Stretch, step: u64, message: &str) -> String {
+    format!("step {step}/{}  {message}", stretch.total.unwrap_or(0))
+}
+
+/// A run in progress.
+pub(super) struct Run<'a, B: Backend> {
+    pub(super) session: Session<'a, B>,
+    pub(super) trainer: Trainer<B>,
+    pub(super) header: Header,
+    pub(super) store: Store,
+    pub(super) metrics: Metrics,
+    pub(super) tokenizer: String,
+    /// Seconds of training in earlier invocations.
+    before: f64,
+    clock: Instant,
+    /// First step of this invocation.
+    first: u64,
+    /// Seconds spent in training steps of this invocation, waiting for data included.
+    training: f64,
+    /// Seconds of these that were spent waiting for data.
+    waiting: f64,
+    /// Tokens trained on in this invocation.
+    trained: u64,
+    /// Seconds a validation token takes, once measured.
+    pub(super) validation_cost: Option<f64>,
+    /// Bits per byte of the last check of this invocation.
+    shown: Option<f64>,
+    /// The validation text of checks during the run.
+    pub(super) probe: Tokens,
+}
+
+impl<'a, B: Backend> Run<'a, B> {
+    pub(super) fn start(mut session: Session<'a, B>, toml: String) -> Result<Self> {
+        let (b, config, data) = (session.backend, session.config, session.data);
+        let probe = data.validation.sample(config.train.validate_tokens, config.model.context, &data.tokenizer)?;
+        let (header, trainer) = match session.resume.take() {
+            Some(state) => {
+                let header = Header { config: toml, ..state.header.clone() };
+                (header, state.restore(b, config).context("the checkpoint does not fit its own configuration")?)
+            }
+            None => {
+                let (model, objective) = (config.model.clone(), config.objective.clone());
+                let header = Header {
+                    total_steps: config.train.steps,
+                    seed: config.train.seed,
+                    tokenizer: data.tokenizer.fingerprint(),
+                    train_data: data.train.fingerprint(),
+                    validation_data: data.validation.fingerprint(),
+                    config: toml,
+                    ..Header::default()
+                };
+                (header, Trainer::new(b, model, objective, config.optimizer.clone(), config.train.seed)?)
+            }
+        };
+        let (metrics, before) = Metrics::open(&session.out.join(METRICS_FILE), header.step)?;
+        Ok(Self {
+            store: Store::new(session.out, config.train.keep_checkpoints),
+            tokenizer: data.tokenizer.to_json().to_owned(),
+            probe,
+            first: header.step,
+            clock: Instant::now(),
+            training: 0.0,
+            waiting: 0.0,
+            trained: 0,
+            validation_cost: None,
+            shown: None,
+            session,
+            trainer,
+            header,
+            metrics,
+            before,
+        })
+    }
+
+    pub(super) fn describe(&self, baselines: Baselines, progress: &mut dyn Progress) {
+        let (config, data) = (self.session.config, self.session.data);
+        let (all, active) = (self.trainer.layout.count(), self.trainer.layout.active(&config.model));
+        let active = if active < all { format!(" ({} active)", count(active as f64)) } else { String::new() };
+        progress.note(&format!(
+            "model: {} parameters{active}, {} blocks, width {}, vocabulary {}",
+            count(all as f64),
+            config.model.layers,
+            config.model.dim,
+            config.model.vocab
+        ));
+        progress.note(&format!(
+            "data: {:.2} MB of text, {} tokens; validation {:.2} MB, {} tokens; {} tokens a step",
+            data.train.bytes() as f64 / 1e6,
+            count(data.train.text_tokens() as f64),
+            data.validation.bytes() as f64 / 1e6,
+            count(data.validation.text_tokens() as f64),
+            config.tokens_per_step()
+        ));
+        progress
+            .note(&format!("to beat: unigram {:.3}, bigram {:.3} bits per byte", baselines.unigram, baselines.bigram));
+        if self.header.step > 0 {
+            progress.note(&format!("resumed after step {} of {}", self.header.step, self.header.total_steps));
+        }
+    }
+
+    pub(super) fn train(&mut self, progress: &mut dyn Progress) -> Result<Ending> {
+        let (config, data) = (self.session.config, self.session.data);
+        let (t, every) = (&config.train, |n: u64, step: u64| n > 0 && step.is_multiple_of(n));
+        progress.begin(Stretch {
+            start: self.header.step,
+            total: Some(self.header.total_steps),
+            bar: BAR,
+            line: Some(line),
+            prompt: true,
+            lasting: true,
+            ..Stretch::default()
+        });
+        let mut batches = Loader::new(config.batches(data), self.header.step..self.header.total_steps, DEPTH)?;
+        while self.header.step < self.header.total_steps {
+            if self.stopped() {
+                return Ok(Ending::Stopped);
+            }
+            if self.time_is_up() {
+                return Ok(Ending::TimeUp);
+            }
+            self.step(&mut batches, progress)?;
+            let step = self.header.step;
+            if every(t.validate_every, step) && step < self.header.total_steps {
+                let validation = self.check()?;
+                self.shown = Some(validation.bits_per_byte);
+            }
+            if every(t.checkpoint_every, step) && step < self.header.total_steps {
+                self.save()?;
+            }
+        }
+        Ok(Ending::Finished)
+    }
+
+    fn step(&mut self, batches: &mut Loader, progress: &mut dyn Progress) -> Result<()> {
+        let (config, start) = (self.session.config, Instant::now());
+        let settings = StepSettings {
+            seed: config.train.seed,
+            step: u32::try_from(self.header.step).context("a run has at most 2^32 steps")?,
+            rate: config.schedule.at(self.header.step, self.header.total_steps),
+            micro_batch: config.train.batch,
+            ema_decay: config.train.ema,
+        };
+        let batch = batches.next_batch().map_err(|error| self.cut_short(error))?;
+        let waited = start.elapsed().as_secs_f64();
+        let report = self.trainer.step(self.session.backend, &batch, &settings);
+        let report = report.map_err(|error| self.explained(error))?;
+        self.training += start.elapsed().as_secs_f64();
+        if report.skipped {
+            let scale = self.trainer.loss_scale;
+            progress.note(&format!(
+                "step {}: a gradient left the range of half precision; nothing was updated, the loss scales are now {} (loss) and {} (energy)",
+                self.header.step + 1, scale.outer.factor, scale.inner.factor
+            ));
+        }
+        self.waiting += waited;
+        self.trained += batch.positions() as u64;
+        self.header.step += 1;
+        self.header.tokens += batch.positions() as u64;
+        let seconds = self.before + self.clock.elapsed().as_secs_f64();
+        let line = StepLine {
+            data_wait: waited,
+            ..StepLine::new(report, self.header.step, self.header.tokens, seconds, settings.rate)
+        };
+        self.metrics.step(&line)?;
+        let left = (self.header.total_steps - self.header.step) as f64 * self.step_seconds();
+        let left = self.time_left().map_or(left, |limit| left.min(limit));
+        let (tokens_per_second, data_wait, shown) = (self.speed(), self.data_wait(), self.shown);
+        progress.advance(line.step, &|| {
+            let validation = shown.map_or(String::new(), |bits| format!("  validation {bits:.3} bits/byte"));
+            let waiting = match data_wait {
+                share if share >= NOTABLE_WAIT => format!("  {:.0}% waiting for data", 100.0 * share),
+                _ => String::new(),
+            };
+            let loss = line.report.loss;
+            format!("loss {loss:.3}{validation}  {tokens_per_second:.0} tokens/s{waiting}  {} left", clock(left))
+        });
+        Ok(())
+    }
+
+    /// Saves a run whose next batch cannot be read; the message says where it can go on from.
+    fn cut_short(&mut self, error: anyhow::Error) -> anyhow::Error {
+        let step = self.header.step;
+        match self.save() {
+            Ok(()) => error.context(format!(
+                "training stopped after {step} steps, which are saved; to go on when the data are whole again: {}",
+                resume_command(self.session.out)
+            )),
+            Err(unsaved) => {
+                error.context(format!("training stopped after {step} steps; saving failed, too: {unsaved:#}"))
+            }
+        }
+    }
+
+    fn explained(&self, error: Error) -> anyhow::Error {
+        let diverged = matches!(error, Error::NonFinite { .. });
+        let error = anyhow::Error::new(error);
+        if !diverged {
+            return error;
+        }
+        let kept = match self.store.list().ok().and_then(|list| list.last().cloned()) {
+            Some((step, path)) => format!("the last good checkpoint, of step {step}, is {}", path.display()),
+            None => String::from("there is no checkpoint yet"),
+        };
+        error.context(format!(
+            "training diverged after {} good steps; {kept}; a lower `schedule.rate`, a longer `schedule.warmup` or a smaller `model.alpha` may help",
+            self.header.step
+        ))
+    }
+
+    fn stopped(&self) -> bool {
+        let done = self.header.step - self.first;
+        self.session.stop.load(Ordering::Relaxed) || self.session.stop_after.is_some_and(|n| done >= n)
+    }
+
+    /// Whether another step would leave too little time for the validation at the end. The first step always runs.
+    fn time_is_up(&self) -> bool {
+        self.header.step > self.first && self.time_left().is_some_and(|left| left < self.step_seconds())
+    }
+
+    /// Seconds left for training: a share of the limit is reserved for the validation at the end.
+    fn time_left(&self) -> Option<f64> {
+        let limit = 60.0 * self.session.config.train.minutes?;
+        let whole = 1.1 * self.validation_cost() * self.session.data.validation.len() as f64;
+        Some(self.until(limit) - whole.min(MOST_VALIDATION * limit))
+    }
+
+    /// Seconds that a validation token takes; as long as a training token while it is not known.
+    pub(super) fn validation_cost(&self) -> f64 {
+        self.validation_cost.unwrap_or(1.0 / self.speed())
+    }
+
+    /// Seconds until `limit` seconds after the start.
+    pub(super) fn until(&self, limit: f64) -> f64 {
+        limit - self.session.started.elapsed().as_secs_f64()
+    }
+
+    fn step_seconds(&self) -> f64 {
+        self.training / (self.header.step - self.first).max(1) as f64
+    }
+
+    /// Tokens a second; padding does not count.
+    pub(super) fn speed(&self) -> f64 {
+        self.trained as f64 / self.training.max(1e-9)
+    }
+
+    /// Share of the time of training steps that was spent waiting for data.
+    pub(super) fn data_wait(&self) -> f64 {
+        self.waiting / self.training.max(1e-9)
+    }
+}

@@ -1,0 +1,92 @@
+//! What a session is given and what it gives back.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use ebt_data::Dataset;
+use serde::Serialize;
+
+use crate::checkpoint::{State, Validation};
+use crate::run_config::RunConfig;
+
+/// Name of the configuration in the folder of a run.
+pub const CONFIG_FILE: &str = "config.toml";
+/// Name of the metrics in the folder of a run.
+pub const METRICS_FILE: &str = "metrics.jsonl";
+
+/// What a session needs.
+#[derive(Debug)]
+pub struct Session<'a, B> {
+    /// Where to compute.
+    pub backend: &'a B,
+    /// What to train; valid, with its vocabulary filled in ([`RunConfig::load_data`]).
+    pub config: &'a RunConfig,
+    /// Text and tokenizer.
+    pub data: &'a Dataset,
+    /// Folder of the run.
+    pub out: &'a Path,
+    /// A checkpoint to go on from, checked against configuration and data.
+    pub resume: Option<State>,
+    /// Set from outside: finish the step, save, return.
+    pub stop: &'a AtomicBool,
+    /// Training steps after which to save and return as if stopped.
+    pub stop_after: Option<u64>,
+    /// When the invocation started: the time limit counts from here.
+    pub started: Instant,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// All steps are done.
+    Finished,
+    /// The time is up.
+    TimeUp,
+    /// Somebody asked to stop.
+    Stopped,
+}
+
+/// What a session achieved.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Why it ended.
+    pub ending: Ending,
+    /// Steps done.
+    pub step: u64,
+    /// Steps of the run.
+    pub total_steps: u64,
+    /// Trained values of the model.
+    pub parameters: usize,
+    /// Tokens trained on, over all invocations; padding does not count.
+    pub tokens: u64,
+    /// Tokens a second of training steps in this invocation.
+    pub tokens_per_second: f64,
+    /// Share of the time of these steps that was spent waiting for data, from 0 to 1.
+    pub data_wait: f64,
+    /// Seconds of this invocation.
+    pub seconds: f64,
+    /// Bits per byte of a unigram table on the text of `validation`; counted on at most 16 Mi tokens of training text.
+    pub unigram: f64,
+    /// Bits per byte of a bigram table on it.
+    pub bigram: f64,
+    /// The whole validation text, or what the time limit allowed of it; none if stopped.
+    pub validation: Option<Validation>,
+    /// Folder of the run.
+    pub out: PathBuf,
+    /// The averaged model.
+    pub model: PathBuf,
+}
+
+/// A path as an argument for a shell.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// The command that goes on with a run.
+pub fn resume_command(out: &Path) -> String {
+    format!("host train --resume {}", quoted(out))
+}
