@@ -109,8 +109,8 @@ where
     fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor {
         self.constant(self.tangents.lift(leaf))
     }
-    fn primal(&self, a: &Self::Tensor) -> Self::Leaf {
-        self.tangents.primal(&a.value)
+    fn slice_rows(&self, leaf: &Self::Leaf, start: usize, len: usize) -> Self::Leaf {
+        self.tangents.slice_rows(leaf, start, len)
     }
     fn shape(&self, a: &Self::Tensor) -> (usize, usize) {
         self.tangents.shape(&a.value)
@@ -214,9 +214,6 @@ where
     }
     fn pad_columns(&self, a: &Self::Tensor, start: usize, total: usize) -> Self::Tensor {
         self.linear1(a, self.values.pad_columns(&a.value, start, total), |b, t| b.pad_columns(t, start, total))
-    }
-    fn slice_rows(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor {
-        self.linear1(a, self.values.slice_rows(&a.value, start, len), |b, t| b.slice_rows(t, start, len))
     }
     fn gather_rows(&self, a: &Self::Tensor, index: &Self::Index) -> Self::Tensor {
         self.linear1(a, self.values.gather_rows(&a.value, index), |b, t| b.gather_rows(t, index))

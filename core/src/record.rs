@@ -161,8 +161,8 @@ macro_rules! adapter {
             fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor {
                 self.inner.lift(leaf)
             }
-            fn primal(&self, a: &Self::Tensor) -> Self::Leaf {
-                self.inner.primal(a)
+            fn slice_rows(&self, leaf: &Self::Leaf, start: usize, len: usize) -> Self::Leaf {
+                self.inner.slice_rows(leaf, start, len)
             }
             fn shape(&self, a: &Self::Tensor) -> (usize, usize) {
                 self.inner.shape(a)
@@ -195,7 +195,6 @@ macro_rules! adapter {
                 reshape(a: &Self::Tensor, rows: usize, columns: usize);
                 slice_columns(a: &Self::Tensor, start: usize, len: usize);
                 pad_columns(a: &Self::Tensor, start: usize, total: usize);
-                slice_rows(a: &Self::Tensor, start: usize, len: usize);
                 gather_rows(a: &Self::Tensor, index: &Self::Index);
                 scatter_rows(a: &Self::Tensor, index: &Self::Index, rows: usize);
                 one_hot(index: &Self::Index, columns: usize);

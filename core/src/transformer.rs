@@ -9,7 +9,7 @@ use crate::descent::adjoint::Target;
 use crate::descent::balance;
 use crate::layer::block::{self, BlockContext, BlockSaved, BlockSink, Stream};
 use crate::layer::condition::{Condition, unconditioned, unconditioned_backward};
-use crate::layer::{Geometry, Model};
+use crate::layer::{Geometry, Model, linear};
 
 /// Activations of a forward pass.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub fn forward<B: Backend>(
     }
     let (n, r) = b.norm(&h, &condition.w, None, model.config.eps);
     b.enter(Scope::Vocabulary);
-    let logits = b.linear(&n, &model.weights[model.layout.vocabulary]);
+    let logits = linear::forward(b, model.weights, model.layout.vocabulary, &n);
     b.enter(left);
     (logits, TransformerSaved { condition, blocks, h, n, r })
 }
@@ -70,9 +70,7 @@ pub fn gradient<B: Backend>(
     let weight = b.mul(&b.fill(geometry.shape.rows(), 1, 1.0), target.weight);
     let (loss, dlogits) = b.cross_entropy(&logits, target.targets, &weight, CrossEntropy { smoothing: 0.0 });
     drop(logits);
-    let id = model.layout.vocabulary;
-    b.collect_product(&mut grads[id], 0, &dlogits, &saved.n);
-    let dn = b.linear_adjoint(&dlogits, &model.weights[id]);
+    let dn = linear::backward(b, model.weights, model.layout.vocabulary, &saved.n, &dlogits, Some(&mut *grads));
     drop(dlogits);
     b.enter(Scope::Observed);
     let mut out = TransformerLoss { reconstruction: b.sum_rows(&loss), balance: b.fill(1, 1, 0.0), load: Vec::new() };

@@ -24,9 +24,6 @@ impl Compute for Cuda {
     fn lift(&self, leaf: &Matrix) -> Matrix {
         leaf.clone()
     }
-    fn primal(&self, a: &Matrix) -> Matrix {
-        a.clone()
-    }
     fn shape(&self, a: &Matrix) -> (usize, usize) {
         (a.rows(), a.columns())
     }

@@ -43,7 +43,6 @@ impl<C: Compute> Compute for Composed<'_, C> {
 
     forward! {
         lift(leaf: &Self::Leaf) -> Self::Tensor;
-        primal(a: &Self::Tensor) -> Self::Leaf;
         shape(a: &Self::Tensor) -> (usize, usize);
         enter(scope: Scope) -> Scope;
         fill(rows: usize, columns: usize, value: f64) -> Self::Tensor;
@@ -68,7 +67,7 @@ impl<C: Compute> Compute for Composed<'_, C> {
         reshape(a: &Self::Tensor, rows: usize, columns: usize) -> Self::Tensor;
         slice_columns(a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor;
         pad_columns(a: &Self::Tensor, start: usize, total: usize) -> Self::Tensor;
-        slice_rows(a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor;
+        slice_rows(leaf: &Self::Leaf, start: usize, len: usize) -> Self::Leaf;
         gather_rows(a: &Self::Tensor, index: &Self::Index) -> Self::Tensor;
         scatter_rows(a: &Self::Tensor, index: &Self::Index, rows: usize) -> Self::Tensor;
         one_hot(index: &Self::Index, columns: usize) -> Self::Tensor;

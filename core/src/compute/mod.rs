@@ -35,8 +35,8 @@ pub trait Compute: Sized {
     // ---- structure ----
     /// The leaf as a tensor with a zero tangent.
     fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor;
-    /// The innermost value of a tensor, its tangents dropped: a constant of differentiation from here on.
-    fn primal(&self, a: &Self::Tensor) -> Self::Leaf;
+    /// Rows `start .. start + len` of a leaf.
+    fn slice_rows(&self, leaf: &Self::Leaf, start: usize, len: usize) -> Self::Leaf;
     /// `(rows, columns)`.
     fn shape(&self, a: &Self::Tensor) -> (usize, usize);
     /// Attributes what follows to `scope` (profiles and budgets) and returns the scope left.
@@ -98,8 +98,6 @@ pub trait Compute: Sized {
     fn slice_columns(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor;
     /// `a` as columns `start ..` of a zero matrix `total` wide.
     fn pad_columns(&self, a: &Self::Tensor, start: usize, total: usize) -> Self::Tensor;
-    /// Rows `start .. start + len`.
-    fn slice_rows(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor;
     /// Rows `a[index[i]]`.
     fn gather_rows(&self, a: &Self::Tensor, index: &Self::Index) -> Self::Tensor;
     /// `out[index[i]] += a[i]`, `rows` rows.

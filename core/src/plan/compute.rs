@@ -15,9 +15,6 @@ impl Compute for Plan {
     fn lift(&self, leaf: &Planned) -> Planned {
         leaf.clone()
     }
-    fn primal(&self, a: &Planned) -> Planned {
-        a.clone()
-    }
     fn shape(&self, a: &Planned) -> (usize, usize) {
         (a.rows, a.columns)
     }

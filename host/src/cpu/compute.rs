@@ -126,9 +126,6 @@ impl<E: Element> Compute for Cpu<E> {
     fn lift(&self, leaf: &Matrix<E>) -> Matrix<E> {
         leaf.clone()
     }
-    fn primal(&self, a: &Matrix<E>) -> Matrix<E> {
-        a.clone()
-    }
     fn shape(&self, a: &Matrix<E>) -> (usize, usize) {
         (a.rows, a.columns)
     }
