@@ -7,9 +7,7 @@
 //! Values and tangents may come from two providers: values from a replay of the primal pass ([`crate::record`]),
 //! tangents from the backend.
 
-use crate::compute::{
-    Attended, Attention, Band, Candidate, Compute, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope,
-};
+use crate::compute::{Attended, Attention, Band, Candidate, Compute, Layout, Rotary, Route, RouteSpec, Scope};
 
 /// A value with its directional derivative; `None` is an exact zero.
 #[derive(Clone, Debug)]
@@ -392,9 +390,8 @@ where
         y: &Self::Tensor,
         targets: &Self::Index,
         weight: &Self::Leaf,
-        spec: CrossEntropy,
     ) -> (Self::Tensor, Self::Tensor) {
-        let (loss, dy) = self.values.cross_entropy(&y.value, targets, weight, spec);
+        let (loss, dy) = self.values.cross_entropy(&y.value, targets, weight);
         let b = self.tangents;
         let (losst, dyt) = match &y.tangent {
             None => (None, None),

@@ -10,9 +10,7 @@
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
-use crate::compute::{
-    Attended, Attention, Band, Candidate, Compute, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope,
-};
+use crate::compute::{Attended, Attention, Band, Candidate, Compute, Layout, Rotary, Route, RouteSpec, Scope};
 use crate::error::{Error, Result};
 
 /// The outputs of a recorded pass.
@@ -261,9 +259,8 @@ macro_rules! adapter {
                 y: &Self::Tensor,
                 targets: &Self::Index,
                 weight: &Self::Leaf,
-                spec: CrossEntropy,
             ) -> (Self::Tensor, Self::Tensor) {
-                self.pair(|b| b.cross_entropy(y, targets, weight, spec))
+                self.pair(|b| b.cross_entropy(y, targets, weight))
             }
             fn causal_attention(
                 &self,

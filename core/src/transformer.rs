@@ -4,12 +4,12 @@
 
 use alloc::vec::Vec;
 
-use crate::compute::{Backend, CrossEntropy, Scope};
-use crate::descent::adjoint::Target;
+use crate::compute::{Backend, Scope};
 use crate::descent::balance;
 use crate::layer::block::{self, BlockContext, BlockSaved, BlockSink, Stream};
 use crate::layer::condition::{Condition, unconditioned, unconditioned_backward};
 use crate::layer::{Geometry, Model, linear};
+use crate::objective::target::Target;
 
 /// Activations of a forward pass.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ pub fn gradient<B: Backend>(
     let (logits, saved) = forward(b, model, geometry, tokens);
     let left = b.enter(Scope::Vocabulary);
     let weight = b.mul(&b.fill(geometry.shape.rows(), 1, 1.0), target.weight);
-    let (loss, dlogits) = b.cross_entropy(&logits, target.targets, &weight, CrossEntropy { smoothing: 0.0 });
+    let (loss, dlogits) = b.cross_entropy(&logits, target.targets, &weight);
     drop(logits);
     let dn = linear::backward(b, model.weights, model.layout.vocabulary, &saved.n, &dlogits, Some(&mut *grads));
     drop(dlogits);

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Compute, CrossEntropy};
+use super::Compute;
 use crate::error::Result;
 use crate::fused::{modulation, vocabulary};
 use crate::random::Stream;
@@ -86,8 +86,8 @@ pub struct Modulated<A> {
 
 /// A matrix `m (n,V)` that is never stored: rows of distributions, less a target, times a number a row.
 ///
-/// `m[i,j] = scale[i] (exp(y[i,j] - lse[i]) - q[i,j])` where `q = (1 - eps) onehot(target) + eps / V` if targets are
-/// given, else 0. Where targets are given, a row without one (`u32::MAX`) is zero.
+/// `m[i,j] = scale[i] (exp(y[i,j] - lse[i]) - q[i,j])` where `q = onehot(target)` if targets are given, else 0. Where
+/// targets are given, a row without one (`u32::MAX`) is zero.
 #[derive(Debug)]
 pub struct Rows<'a, A, I> {
     /// Logits `y (n,V)`.
@@ -96,8 +96,8 @@ pub struct Rows<'a, A, I> {
     pub lse: &'a A,
     /// Factor of every row `(n,1)`; 1 if absent.
     pub scale: Option<&'a A>,
-    /// Token ids and label softening.
-    pub targets: Option<(&'a I, CrossEntropy)>,
+    /// Token ids `(n)`.
+    pub targets: Option<&'a I>,
 }
 
 impl<A, I> Clone for Rows<'_, A, I> {
@@ -129,10 +129,6 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
 
     /// `acc + factor (n,1) or (1,1) broadcast * x`, in place where `acc` is the only handle.
     fn axpy(&self, acc: Self::Array, factor: &Self::Array, x: &Self::Array) -> Self::Array;
-    /// Every element limited to `[-bound, bound]`, `bound` (n,1) or (1,1).
-    fn clamp(&self, a: Self::Array, bound: &Self::Array) -> Self::Array;
-    /// 1 where `|a| < bound`, else 0: the derivative of [`Backend::clamp`].
-    fn inside(&self, a: &Self::Array, bound: &Self::Array) -> Self::Array;
     /// Replaces every element by zero.
     fn clear(&self, a: &mut Self::Array);
     /// [`Backend::clear`] of a whole list.

@@ -19,7 +19,7 @@ mod backend;
 mod shape;
 
 pub use backend::{Adam, AdamW, Backend, Modulated, Modulation, Parameters, Rows, Treatment};
-pub use shape::{Attended, Attention, Band, Candidate, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope};
+pub use shape::{Attended, Attention, Band, Candidate, Layout, Rotary, Route, RouteSpec, Scope};
 
 use crate::fused;
 
@@ -238,9 +238,8 @@ pub trait Compute: Sized {
         y: &Self::Tensor,
         targets: &Self::Index,
         weight: &Self::Leaf,
-        spec: CrossEntropy,
     ) -> (Self::Tensor, Self::Tensor) {
-        fused::cross_entropy::forward(self, y, targets, weight, spec)
+        fused::cross_entropy::forward(self, y, targets, weight)
     }
 
     // ---- fused: two-stream attention ----

@@ -117,13 +117,6 @@ pub struct Route<I> {
     pub experts: usize,
 }
 
-/// What a cross entropy is measured against.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CrossEntropy {
-    /// Share `eps` of the target mass spread evenly over the vocabulary (label softening).
-    pub smoothing: f64,
-}
-
 /// Inputs of candidate (predicted-stream) attention. `qkv (n, (H+2K) d)` is rotated; `memory (n, 2 K d)` holds the
 /// rotated keys and the values of the observed stream.
 #[derive(Debug)]

@@ -31,24 +31,24 @@ impl<T: Clone> Distribution<T> {
     }
 
     /// As what products take.
-    pub(super) fn view<I>(&self) -> Wide<'_, T, I> {
+    pub(super) fn view<I>(&self) -> VocabMatrix<'_, T, I> {
         match self {
-            Self::Stored(p) => Wide::Stored(p),
-            Self::Logits { y, lse } => Wide::Rows(Rows { logits: y, lse, scale: None, targets: None }),
+            Self::Stored(p) => VocabMatrix::Stored(p),
+            Self::Logits { y, lse } => VocabMatrix::Rows(Rows { logits: y, lse, scale: None, targets: None }),
         }
     }
 }
 
 /// A matrix `m (n,V)` to be multiplied: a distribution, or a direction of the tangent pass.
 #[derive(Debug)]
-pub(super) enum Wide<'a, T, I> {
+pub(super) enum VocabMatrix<'a, T, I> {
     /// The matrix.
     Stored(&'a T),
     /// What gives it.
     Rows(Rows<'a, T, I>),
 }
 
-impl<T: Clone, I> Wide<'_, T, I> {
+impl<T: Clone, I> VocabMatrix<'_, T, I> {
     /// `m w`, `(n,D)`.
     pub(super) fn mix<B: Backend<Array = T, Index = I>>(&self, b: &B, w: &T) -> T {
         match *self {

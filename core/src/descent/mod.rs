@@ -5,7 +5,6 @@
 pub mod adjoint;
 pub mod balance;
 pub mod distribution;
-pub mod lyapunov;
 pub mod replay_buffer;
 pub mod rollout;
 pub mod update_rule;

@@ -157,6 +157,13 @@ pub struct Prediction<'a, L, I> {
     pub memory: &'a [L],
 }
 
+impl<L, I> Clone for Prediction<'_, L, I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<L, I> Copy for Prediction<'_, L, I> {}
+
 impl<'a, L, I> Prediction<'a, L, I> {
     fn block(&self, layer: usize) -> BlockContext<'a, L, I> {
         BlockContext {
