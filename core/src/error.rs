@@ -2,17 +2,14 @@
 
 use alloc::string::String;
 
+use crate::config_error::ConfigError;
+
 /// Why a computation, a configuration or a file was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A configuration that cannot describe a model or a run.
-    #[error("configuration field `{field}`: {message}")]
-    Config {
-        /// The field, dotted (`moe.top_k`).
-        field: &'static str,
-        /// What is wrong and what would be right.
-        message: String,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Arrays whose shapes do not fit together.
     #[error("shape of {what}: {message}")]
     Shape {

@@ -33,6 +33,7 @@ mod checksum;
 #[cfg(feature = "alloc")]
 pub mod compute;
 pub mod config;
+pub mod config_error;
 #[cfg(feature = "alloc")]
 pub mod descent;
 #[cfg(feature = "alloc")]
@@ -41,7 +42,6 @@ pub mod dual;
 pub mod energy;
 #[cfg(feature = "alloc")]
 pub mod error;
-pub mod fault;
 #[cfg(feature = "alloc")]
 pub mod fused;
 pub mod generate;

@@ -30,7 +30,7 @@ use crate::parameters::{ParameterInfo, ParameterLayout};
 pub const MAGIC: [u8; 8] = [0x89, b'E', b'B', b'T', b'\r', b'\n', 0x1a, b'\n'];
 
 /// Version written; no other is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Tensors begin at multiples of this, so that mapped weights suit any vector unit.
 pub const ALIGNMENT: usize = 64;

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::compute::{Adam, Backend, Treatment};
-use crate::error::{Error, Result};
+use crate::config_error::{not_negative, positive, require};
+use crate::error::Result;
 use crate::parameters::{ParameterLayout, Role};
 
 /// Settings of the optimiser.
@@ -38,26 +39,18 @@ impl OptimizerConfig {
     }
 
     /// Refuses impossible settings, naming the field.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Error::Config`].
     pub fn validate(&self) -> Result<()> {
         for (field, x) in [("optimizer.beta1", self.beta1), ("optimizer.beta2", self.beta2)] {
-            if !(0.0..1.0).contains(&x) {
-                return Err(Error::Config { field, message: alloc::format!("must be in [0, 1), got {x}") });
-            }
+            require(field, x, (0.0..1.0).contains(&x), "must be in [0, 1)")?;
         }
-        for (field, x) in [
-            ("optimizer.eps", self.eps),
-            ("optimizer.weight_decay", self.weight_decay),
-            ("optimizer.clip", self.clip),
-            ("optimizer.alpha_rate", self.alpha_rate),
-        ] {
-            if !x.is_finite() || x < 0.0 || (field == "optimizer.eps" && x == 0.0) {
-                return Err(Error::Config {
-                    field,
-                    message: alloc::format!("must be finite and not negative, got {x}"),
-                });
-            }
-        }
-        Ok(())
+        positive("optimizer.eps", self.eps)?;
+        not_negative("optimizer.weight_decay", self.weight_decay)?;
+        not_negative("optimizer.clip", self.clip)?;
+        Ok(not_negative("optimizer.alpha_rate", self.alpha_rate)?)
     }
 }
 

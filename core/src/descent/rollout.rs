@@ -4,7 +4,7 @@ use super::balance::{Balance, balance};
 use super::distribution::Distribution;
 use super::update_rule::{self, Origin, Rule};
 use crate::compute::{Backend, Scope};
-use crate::config::Conditioning;
+use crate::config::{Conditioning, SMALLEST_ALPHA};
 use crate::energy::{self, Observed, Prediction};
 use crate::layer::condition::{self, Condition, ConditionSaved};
 use crate::layer::{Geometry, Model};
@@ -12,9 +12,6 @@ use crate::loss_scale::Scaling;
 use crate::objective::{Checkpointing, Objective};
 use crate::random::{Purpose, Stream};
 use crate::record::{Record, Tape};
-
-/// Smallest step size: a learned `alpha` is limited from below (reference `rollout`).
-pub const SMALLEST_ALPHA: f64 = 1e-4;
 
 /// What a rollout is about: model, sequences, settings, randomness.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ pub mod term;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, Problem, not_negative, refuse};
+use crate::config_error::{ConfigError, not_negative, require};
 use crate::random::{Purpose, Stream};
 
 /// What flows through the states of a rollout.
@@ -140,25 +140,19 @@ impl Objective {
     /// # Errors
     ///
     /// The first field that cannot be used.
-    pub fn check(&self) -> Result<(), Fault> {
-        if self.min_steps == 0 || self.max_steps < self.min_steps || self.max_steps > 4096 {
-            let rule = "need 1 <= min_steps <= max_steps <= 4096";
-            let problem = Problem::Counts { rule, first: self.min_steps, second: self.max_steps };
-            return refuse("objective.min_steps", problem);
-        }
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let (least, most) = (self.min_steps, self.max_steps);
+        require("objective.min_steps", least as f64, (1..=most).contains(&least), "must be between 1 and max_steps")?;
+        require("objective.max_steps", most as f64, most <= 4096, "must be at most 4096")?;
         not_negative("objective.sigma0", self.sigma0)?;
         not_negative("objective.langevin", self.langevin)?;
         not_negative("objective.contrastive", self.contrastive)?;
         not_negative("objective.lyapunov", self.lyapunov)?;
         not_negative("objective.lyapunov_c", self.lyapunov_c)?;
-        let number = |field, rule, found| refuse(field, Problem::Number { rule, found });
-        if !self.alpha_jitter.is_finite() || self.alpha_jitter < 1.0 {
-            return number("objective.alpha_jitter", "must be at least 1", self.alpha_jitter);
-        }
-        if !(0.0..=1.0).contains(&self.replay_share) {
-            return number("objective.replay_share", "must be in [0, 1]", self.replay_share);
-        }
-        Ok(())
+        let jitter = self.alpha_jitter;
+        require("objective.alpha_jitter", jitter, jitter.is_finite() && jitter >= 1.0, "must be at least 1")?;
+        let share = self.replay_share;
+        require("objective.replay_share", share, (0.0..=1.0).contains(&share), "must be in [0, 1]")
     }
 
     /// Whether a step of the reverse sweep reads whole matrices `(n,V)` beside the states: unrolling pulls cotangents
