@@ -26,7 +26,7 @@ pub const SMALLEST_ALPHA: f64 = 1e-4;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Conditioning {
-    /// Both streams.
+    /// Both streams are modulated.
     #[default]
     All,
     /// The predicted stream only; the observed stream is then computed once for all steps and candidates.
@@ -37,18 +37,18 @@ pub enum Conditioning {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelKind {
-    /// Energy-based transformer.
+    /// The energy-based transformer: prediction is descent on an energy.
     #[default]
     Ebt,
     /// Transformer++ baseline: causal, the same blocks without AdaLN, cross-entropy head.
     Transformer,
 }
 
-/// Initial parameters.
+/// How parameters are drawn before training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Initialization {
-    /// Xavier-normal everywhere.
+    /// Every matrix is drawn from `N(0, 2 / (inputs + outputs))`.
     #[default]
     Xavier,
     /// AdaLN-zero: modulations and head zero, so blocks are the identity and `E = 0`.
@@ -71,7 +71,7 @@ pub struct MoeConfig {
     pub hidden: usize,
     /// Renormalise the kept gates to sum 1 (when `top_k > 1`).
     pub norm_topk: bool,
-    /// `routed_scaling_factor`.
+    /// Factor of the routed experts' output (`routed_scaling_factor` of the paper).
     pub scale: f64,
     /// Groups of experts.
     pub n_group: usize,
@@ -120,11 +120,11 @@ impl MoeConfig {
 pub struct Config {
     /// Energy-based model or baseline.
     pub kind: ModelKind,
-    /// Vocabulary `V`.
+    /// Number of tokens `V` of the vocabulary.
     pub vocab: usize,
-    /// Width `D`.
+    /// Width `D` of the hidden state.
     pub dim: usize,
-    /// Blocks.
+    /// Number of transformer blocks.
     pub layers: usize,
     /// Query heads `H`.
     pub heads: usize,
@@ -146,13 +146,13 @@ pub struct Config {
     pub landscapes: usize,
     /// Candidates are mixed with the embedding matrix instead of one of their own.
     pub tied: bool,
-    /// Update rule.
+    /// How a state moves against the energy's gradient.
     pub update: UpdateRule,
     /// Initial step size.
     pub alpha: f64,
     /// Which streams AdaLN modulates.
     pub condition: Conditioning,
-    /// Initial parameters.
+    /// How parameters are drawn before training.
     pub initialization: Initialization,
     /// Mixture of experts, or none for a dense feed-forward.
     pub moe: Option<MoeConfig>,
@@ -188,11 +188,11 @@ impl Default for Config {
 const LARGEST: usize = 1 << 28;
 
 impl Config {
-    /// Key/value heads.
+    /// Number of key/value heads `K`: `kv_heads`, or as many as query heads.
     pub fn key_heads(&self) -> usize {
         self.kv_heads.unwrap_or(self.heads)
     }
-    /// Head width.
+    /// Width `d` of a head: `head_dim`, or `dim / heads`.
     pub fn head_width(&self) -> usize {
         self.head_dim.unwrap_or(self.dim / self.heads.max(1))
     }

@@ -36,7 +36,7 @@ impl core::error::Error for ConfigError {}
 ///
 /// # Errors
 ///
-/// The refusal.
+/// The field does not fit its rule.
 pub fn require(field: &'static str, found: f64, fits: bool, rule: &'static str) -> Result<(), ConfigError> {
     if fits { Ok(()) } else { Err(ConfigError { field, rule, found: Some(found) }) }
 }
@@ -45,7 +45,7 @@ pub fn require(field: &'static str, found: f64, fits: bool, rule: &'static str) 
 ///
 /// # Errors
 ///
-/// The refusal.
+/// The field does not fit its rule.
 pub fn positive(field: &'static str, found: f64) -> Result<(), ConfigError> {
     require(field, found, found.is_finite() && found > 0.0, "must be positive")
 }
@@ -54,7 +54,7 @@ pub fn positive(field: &'static str, found: f64) -> Result<(), ConfigError> {
 ///
 /// # Errors
 ///
-/// The refusal.
+/// The field does not fit its rule.
 pub fn not_negative(field: &'static str, found: f64) -> Result<(), ConfigError> {
     require(field, found, found.is_finite() && found >= 0.0, "must be finite and not negative")
 }

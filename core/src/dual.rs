@@ -13,7 +13,7 @@ use crate::for_each_primitive;
 /// A value with its directional derivative; `None` is an exact zero.
 #[derive(Clone, Debug)]
 pub struct DualTensor<T> {
-    /// The value.
+    /// The value, as without differentiation.
     pub value: T,
     /// Derivative along the direction.
     pub tangent: Option<T>,

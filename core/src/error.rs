@@ -13,7 +13,7 @@ pub enum Error {
     /// Arrays whose shapes do not fit together.
     #[error("shape of {what}: {message}")]
     Shape {
-        /// The array.
+        /// Which array.
         what: String,
         /// Expected and found.
         message: String,
@@ -21,11 +21,11 @@ pub enum Error {
     /// A token id outside the vocabulary.
     #[error("token id {id} at position {position} is outside the vocabulary of {vocabulary}")]
     Token {
-        /// The id.
+        /// The id that was found.
         id: u32,
         /// Its index in the batch.
         position: usize,
-        /// Vocabulary size.
+        /// Number of tokens of the vocabulary.
         vocabulary: usize,
     },
     /// A fixed memory was too small.
@@ -39,9 +39,9 @@ pub enum Error {
     /// A value that is not finite where one must be.
     #[error("{tensor} is not finite at step {step}")]
     NonFinite {
-        /// Training step.
+        /// The training step, from 0.
         step: u64,
-        /// Which quantity.
+        /// Which quantity, as a noun phrase (`the loss`).
         tensor: String,
     },
     /// A file that is not what it should be.
@@ -63,5 +63,5 @@ pub enum Error {
     },
 }
 
-/// Shorthand.
+/// A result with the error of this crate.
 pub type Result<T> = core::result::Result<T, Error>;

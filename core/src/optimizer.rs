@@ -12,9 +12,9 @@ use crate::parameters::{ParameterLayout, Role};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// First-moment decay.
+    /// Share of the first moment kept at an update, in `[0, 1)`.
     pub beta1: f64,
-    /// Second-moment decay.
+    /// Share of the second moment kept at an update, in `[0, 1)`.
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub eps: f64,
@@ -59,14 +59,14 @@ impl OptimizerConfig {
 pub struct Optimizer<T> {
     /// First moments, in layout order.
     pub first: Vec<T>,
-    /// Second moments.
+    /// Second moments, in layout order.
     pub second: Vec<T>,
-    /// Updates done.
+    /// Number of updates done; numbers the bias corrections.
     pub updates: u64,
 }
 
 impl<T: Clone> Optimizer<T> {
-    /// Zero moments.
+    /// Moments of zero, in the shapes of the layout.
     pub fn new<B: Backend<Array = T>>(b: &B, layout: &ParameterLayout) -> Self {
         let zeros = || layout.entries.iter().map(|e| b.fill(e.rows, e.columns, 0.0)).collect();
         Self { first: zeros(), second: zeros(), updates: 0 }

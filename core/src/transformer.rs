@@ -48,9 +48,9 @@ pub fn forward<B: Backend>(
 /// Loss of one batch, its parts `(1,1)`.
 #[derive(Clone, Debug)]
 pub struct TransformerLoss<T> {
-    /// Cross entropy.
+    /// Cross entropy `(1,1)`, times the outer loss scale.
     pub reconstruction: T,
-    /// Balance loss.
+    /// Balance loss of the mixtures `(1,1)`, without it.
     pub balance: T,
     /// Tokens per expert `(1,E)`, by block.
     pub load: Vec<Option<T>>,
@@ -74,7 +74,7 @@ pub fn gradient<B: Backend>(
     drop(dlogits);
     b.enter(Scope::Observed);
     let mut out = TransformerLoss { reconstruction: b.sum_rows(&loss), balance: b.fill(1, 1, 0.0), load: Vec::new() };
-    let mut owed = Vec::new();
+    let mut on_gates = Vec::new();
     for (layer, block) in saved.blocks.iter().enumerate() {
         let found = model.config.mixture(layer).zip(block.feed_forward.gate()).map(|(moe, gate)| {
             let one = balance::one_stream(b, moe, geometry, gate);
@@ -83,7 +83,7 @@ pub fn gradient<B: Backend>(
             (rows, one.load)
         });
         let (rows, load) = found.unzip();
-        owed.push(rows);
+        on_gates.push(rows);
         out.load.push(load);
     }
     let mut d = saved.condition.map(|x| {
@@ -99,7 +99,7 @@ pub fn gradient<B: Backend>(
             grads: &mut *grads,
             condition: &mut d.blocks[layer],
             memory: None,
-            balance: owed[layer].as_ref(),
+            balance: on_gates[layer].as_ref(),
         };
         dh = block::backward(b, &x, activations, &dh, None, Some(sink));
     }

@@ -54,7 +54,7 @@ pub trait Compute: Sized {
     fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor;
     /// Rows `start .. start + len` of a leaf.
     fn slice_rows(&self, leaf: &Self::Leaf, start: usize, len: usize) -> Self::Leaf;
-    /// `(rows, columns)`.
+    /// `(rows, columns)` of a matrix.
     fn shape(&self, a: &Self::Tensor) -> (usize, usize);
     /// Attributes what follows to `scope` (profiles and budgets) and returns the scope left.
     fn enter(&self, _scope: Scope) -> Scope {
@@ -111,7 +111,7 @@ pub trait Compute: Sized {
     fn norm(&self, x: &Self::Tensor, w: &Self::Leaf, b: Option<&Self::Leaf>, eps: f64) -> (Self::Tensor, Self::Tensor) {
         fused::norm::forward(self, x, w, b, eps)
     }
-    /// `dx`.
+    /// `dx (n,m)` from `dy (n,m)`, with `r (n,1)` of the forward pass.
     fn norm_backward(&self, x: &Self::Tensor, w: &Self::Leaf, r: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor {
         fused::norm::backward(self, x, w, r, dy)
     }
@@ -137,11 +137,11 @@ pub trait Compute: Sized {
     }
 
     // ---- fused: SwiGLU on u = [u1 | u3] (n, 2F): silu(u1) * u3 ----
-    /// `(n,F)`.
+    /// `silu(u1) * u3 (n,F)`.
     fn swiglu(&self, u: &Self::Tensor) -> Self::Tensor {
         fused::swiglu::forward(self, u)
     }
-    /// `du (n,2F)`.
+    /// `du (n,2F)` from `dy (n,F)`.
     fn swiglu_backward(&self, u: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor {
         fused::swiglu::backward(self, u, dy)
     }

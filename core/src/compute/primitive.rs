@@ -26,9 +26,9 @@ macro_rules! for_each_primitive {
             linear scale(a)(factor: f64);
             /// `a + constant`.
             own offset(a)(constant: f64);
-            /// `e^a`.
+            /// `e^a`, by elements.
             own exp(a)();
-            /// Natural logarithm.
+            /// Natural logarithm, by elements.
             own ln(a)();
             /// `1 / a`.
             own recip(a)();
@@ -48,7 +48,7 @@ macro_rules! for_each_primitive {
             constant max_columns(a)();
 
             // ---- contraction
-            /// Matrix product.
+            /// Matrix product of `a` and `b`, either of which the layout may transpose.
             bilinear matmul(a, b)(layout: $crate::compute::Layout);
             /// Matrix product of each expert's rows with its own matrix. `NT`: `x (slots,k)`, `w (E n, k) -> (slots, n)`;
             /// `NN`: `x (slots,n)`, `w (E n, k) -> (slots,k)`; `TN`: `x (slots,n)`, `w (slots,k) -> (E n, k)`.
@@ -69,7 +69,7 @@ macro_rules! for_each_primitive {
             linear slice_columns(a)(start: usize, len: usize);
             /// `a` as columns `start ..` of a zero matrix `total` wide.
             linear pad_columns(a)(start: usize, total: usize);
-            /// Rows `a[index[i]]`.
+            /// Row `i` is `a[index[i]]`; as many rows as the index has entries.
             linear gather_rows(a)(index: &Self::Index);
             /// `out[index[i]] += a[i]`, `rows` rows.
             linear scatter_rows(a)(index: &Self::Index, rows: usize);

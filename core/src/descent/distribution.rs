@@ -5,11 +5,11 @@ use crate::compute::{Backend, Rows};
 /// The candidate distributions `P (n,V)` of all positions.
 #[derive(Clone, Debug)]
 pub enum Distribution<T> {
-    /// The matrix.
+    /// The matrix `P (n,V)` itself.
     Stored(T),
     /// Its logits `y (n,V)` and their log-sum-exp `(n,1)`.
     Logits {
-        /// Logits.
+        /// Logits `(n,V)`.
         y: T,
         /// Log-sum-exp of every row.
         lse: T,
@@ -22,7 +22,7 @@ impl<T: Clone> Distribution<T> {
         Self::Logits { lse: b.log_sum_exp(y), y: y.clone() }
     }
 
-    /// The whole matrix.
+    /// The whole matrix `P (n,V)`.
     pub fn dense<B: Backend<Array = T>>(&self, b: &B) -> T {
         match self {
             Self::Stored(p) => p.clone(),
@@ -42,7 +42,7 @@ impl<T: Clone> Distribution<T> {
 /// A matrix `m (n,V)` to be multiplied: a distribution, or a direction of the tangent pass.
 #[derive(Debug)]
 pub(super) enum VocabMatrix<'a, T, I> {
-    /// The matrix.
+    /// The matrix `m (n,V)` itself.
     Stored(&'a T),
     /// What gives it.
     Rows(Rows<'a, T, I>),

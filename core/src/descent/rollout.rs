@@ -16,15 +16,15 @@ use crate::record::{Record, Tape};
 /// What a rollout is about: model, sequences, settings, randomness.
 #[derive(Debug)]
 pub struct Scene<'a, B: Backend> {
-    /// Backend.
+    /// The backend that everything is computed on.
     pub b: &'a B,
-    /// Model.
+    /// The model whose energy is descended.
     pub model: Model<'a, B::Array>,
-    /// Sequences.
+    /// Sequences of the `n` rows.
     pub geometry: Geometry<'a, B::Index>,
     /// Observed tokens `(n)`.
     pub tokens: &'a B::Index,
-    /// Settings.
+    /// Settings of the rollout and the loss.
     pub objective: &'a Objective,
     /// Seed of the run.
     pub seed: u64,

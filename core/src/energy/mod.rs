@@ -304,7 +304,7 @@ pub fn zeros_like_condition<B: Backend>(b: &B, condition: &Condition<B::Array>) 
         shapes.push(b.shape(x));
         x.clone()
     });
-    // handed out in the order in which they were asked for
+    // in the order of the shapes
     let mut zeros = b.zeros(&shapes).into_iter();
     condition.map(|x| {
         let (rows, columns) = b.shape(x);

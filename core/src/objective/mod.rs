@@ -77,7 +77,7 @@ pub struct Objective {
     pub flow: Flow,
     /// Which steps count.
     pub loss: LossSteps,
-    /// Initial states.
+    /// What a rollout starts from.
     pub initial: InitialState,
     /// Standard deviation of noise starts.
     pub sigma0: f64,

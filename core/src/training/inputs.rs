@@ -8,15 +8,15 @@ use super::sequences::DeviceSequences;
 use crate::compute::Backend;
 use crate::loss_scale::Scaling;
 
-/// See the module text.
+/// What a step takes from the host; the arrays stay where they are from step to step.
 pub(super) struct Inputs<B: Backend> {
-    /// Micro-batches.
+    /// The sequences of every micro-batch.
     pub(super) sequences: Vec<DeviceSequences<B::Index>>,
     /// Numbers of the update `(1,5)`, see [`Backend::update`].
     pub(super) numbers: B::Array,
     /// Weight of a position in the loss `(1,1)`.
     pub(super) weight: B::Array,
-    /// Loss scales.
+    /// Loss scales, where the backend's numbers need them.
     pub(super) scaling: Option<Scaling<B::Array>>,
     /// Where the report is gathered `(1, columns)`.
     pub(super) report: B::Array,

@@ -37,17 +37,17 @@ pub struct Trainer<B: Backend> {
     pub config: Config,
     /// Objective of an energy-based model.
     pub objective: Objective,
-    /// Optimiser settings.
+    /// Settings of the optimiser.
     pub optimizer_config: OptimizerConfig,
-    /// Parameter order.
+    /// Names, shapes and order of the parameters.
     pub layout: ParameterLayout,
-    /// Weights.
+    /// The weights, in layout order.
     pub weights: Vec<B::Array>,
-    /// Moments.
+    /// The moments of the weights.
     pub optimizer: Optimizer<B::Array>,
-    /// Averaged weights.
+    /// The average of the weights over the updates.
     pub average: Average<B::Array>,
-    /// Remembered rollouts.
+    /// Sequences with the states that their rollouts ended in, to be continued.
     pub replay: ReplayBuffer,
     /// Loss scales, for backends whose numbers need them.
     pub loss_scale: LossScale,

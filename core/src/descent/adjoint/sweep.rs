@@ -88,9 +88,9 @@ pub(super) struct Sweep<'a, 'g, B: Backend> {
     pub(super) target: Target<'a, B::Array, B::Index>,
     /// Weight gradients in layout order.
     pub(super) grads: &'g mut [B::Array],
-    /// By landscape.
+    /// What the sweep has of every landscape; none where no step has asked for it.
     pub(super) landscapes: Vec<Option<LandscapeState<B::Array>>>,
-    /// By [`Scene::observed_key`].
+    /// The observed streams, by [`Scene::observed_key`]; none where no step has asked for it.
     pub(super) streams: Vec<Option<ObservedState<B::Array, B::Index>>>,
     /// Gradients of the gains `(1,D)` of an observed stream without condition vectors of its own.
     pub(super) observed_condition: Option<Condition<B::Array>>,
