@@ -166,7 +166,7 @@ pub struct Handle<'a, X> {
 }
 
 impl<'a, X: Copy> Handle<'a, X> {
-    /// The elements.
+    /// The elements that this handle covers; none if the block could not be had.
     pub fn cells(&self) -> &'a [Cell<X>] {
         self.store.memory.get(self.start..self.start + self.len).unwrap_or(&[])
     }

@@ -9,7 +9,7 @@ use crate::compute::Backend;
 pub struct Average<T> {
     /// Averages, in layout order.
     pub weights: Vec<T>,
-    /// Updates done.
+    /// Number of updates that the average has seen.
     pub updates: u64,
 }
 

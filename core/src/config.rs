@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "alloc")]
 use crate::compute::{Attention, RouteSpec};
-use crate::fault::{Fault, Problem, not_negative, positive, refuse, size};
+use crate::config_error::{ConfigError, not_negative, positive, require};
 
 /// How a state moves against the energy's gradient (guide/mathematics.md section 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,11 +19,14 @@ pub enum UpdateRule {
     Logit,
 }
 
+/// Smallest step size: a learned `alpha` is limited from below.
+pub const SMALLEST_ALPHA: f64 = 1e-4;
+
 /// Which streams AdaLN modulates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Conditioning {
-    /// Both streams.
+    /// Both streams are modulated.
     #[default]
     All,
     /// The predicted stream only; the observed stream is then computed once for all steps and candidates.
@@ -34,18 +37,18 @@ pub enum Conditioning {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelKind {
-    /// Energy-based transformer.
+    /// The energy-based transformer: prediction is descent on an energy.
     #[default]
     Ebt,
     /// Transformer++ baseline: causal, the same blocks without AdaLN, cross-entropy head.
     Transformer,
 }
 
-/// Initial parameters.
+/// How parameters are drawn before training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Initialization {
-    /// Xavier-normal everywhere.
+    /// Every matrix is drawn from `N(0, 2 / (inputs + outputs))`.
     #[default]
     Xavier,
     /// AdaLN-zero: modulations and head zero, so blocks are the identity and `E = 0`.
@@ -68,7 +71,7 @@ pub struct MoeConfig {
     pub hidden: usize,
     /// Renormalise the kept gates to sum 1 (when `top_k > 1`).
     pub norm_topk: bool,
-    /// `routed_scaling_factor`.
+    /// Factor of the routed experts' output (`routed_scaling_factor` of the paper).
     pub scale: f64,
     /// Groups of experts.
     pub n_group: usize,
@@ -117,11 +120,11 @@ impl MoeConfig {
 pub struct Config {
     /// Energy-based model or baseline.
     pub kind: ModelKind,
-    /// Vocabulary `V`.
+    /// Number of tokens `V` of the vocabulary.
     pub vocab: usize,
-    /// Width `D`.
+    /// Width `D` of the hidden state.
     pub dim: usize,
-    /// Blocks.
+    /// Number of transformer blocks.
     pub layers: usize,
     /// Query heads `H`.
     pub heads: usize,
@@ -143,13 +146,13 @@ pub struct Config {
     pub landscapes: usize,
     /// Candidates are mixed with the embedding matrix instead of one of their own.
     pub tied: bool,
-    /// Update rule.
+    /// How a state moves against the energy's gradient.
     pub update: UpdateRule,
     /// Initial step size.
     pub alpha: f64,
     /// Which streams AdaLN modulates.
     pub condition: Conditioning,
-    /// Initial parameters.
+    /// How parameters are drawn before training.
     pub initialization: Initialization,
     /// Mixture of experts, or none for a dense feed-forward.
     pub moe: Option<MoeConfig>,
@@ -185,11 +188,11 @@ impl Default for Config {
 const LARGEST: usize = 1 << 28;
 
 impl Config {
-    /// Key/value heads.
+    /// Number of key/value heads `K`: `kv_heads`, or as many as query heads.
     pub fn key_heads(&self) -> usize {
         self.kv_heads.unwrap_or(self.heads)
     }
-    /// Head width.
+    /// Width `d` of a head: `head_dim`, or `dim / heads`.
     pub fn head_width(&self) -> usize {
         self.head_dim.unwrap_or(self.dim / self.heads.max(1))
     }
@@ -229,34 +232,27 @@ impl Config {
     /// # Errors
     ///
     /// The first field that cannot be used.
-    pub fn check(&self) -> Result<(), Fault> {
+    pub fn check(&self) -> Result<(), ConfigError> {
         for (field, found) in [
             ("vocab", self.vocab),
             ("dim", self.dim),
-            ("layers", self.layers),
             ("heads", self.heads),
             ("kv_heads", self.key_heads()),
             ("ffn", self.ffn),
             ("context", self.context),
-            ("landscapes", self.landscapes),
             ("window", self.window.unwrap_or(1)),
         ] {
-            size(field, found, LARGEST)?;
+            require(field, found as f64, (1..=LARGEST).contains(&found), "must be between 1 and 2^28")?;
         }
-        if self.layers > 4096 || self.landscapes > 4096 {
-            return refuse("layers", Problem::Rule("layers and landscapes are limited to 4096"));
+        for (field, found) in [("layers", self.layers), ("landscapes", self.landscapes)] {
+            require(field, found as f64, (1..=4096).contains(&found), "must be between 1 and 4096")?;
         }
-        let (found, heads, keys) = (self.head_width(), self.heads, self.key_heads());
-        if found == 0 || found % 2 == 1 || found > LARGEST {
-            return refuse("head_dim", Problem::Count { rule: "rotary pairs need an even head width", found });
-        }
-        if !heads.is_multiple_of(keys) {
-            let after = "query heads";
-            return refuse(
-                "kv_heads",
-                Problem::Pair { first: keys, between: "key heads do not divide", second: heads, after },
-            );
-        }
+        let width = self.head_width();
+        let even = width != 0 && width.is_multiple_of(2) && width <= LARGEST;
+        require("head_dim", width as f64, even, "must be even for rotary pairs, and between 2 and 2^28")?;
+        let keys = self.key_heads();
+        let divides = self.heads.is_multiple_of(keys);
+        require("kv_heads", keys as f64, divides, "must divide the number of query heads")?;
         positive("rope_theta", self.rope_theta)?;
         positive("eps", self.eps)?;
         positive("alpha", self.alpha)?;
@@ -265,7 +261,7 @@ impl Config {
 }
 
 impl MoeConfig {
-    fn check(&self, layers: usize) -> Result<(), Fault> {
+    fn check(&self, layers: usize) -> Result<(), ConfigError> {
         for (field, found) in [
             ("moe.n_routed", self.n_routed),
             ("moe.top_k", self.top_k),
@@ -273,34 +269,25 @@ impl MoeConfig {
             ("moe.n_group", self.n_group),
             ("moe.topk_group", self.topk_group),
         ] {
-            size(field, found, 1 << 20)?;
+            require(field, found as f64, (1..=1 << 20).contains(&found), "must be between 1 and 2^20")?;
         }
-        if self.n_shared > 1 << 16 {
-            let rule = "at most 65536 shared experts are possible";
-            return refuse("moe.n_shared", Problem::Count { rule, found: self.n_shared });
-        }
-        let pair =
-            |field, first, between, second, after| refuse(field, Problem::Pair { first, between, second, after });
-        if self.top_k > self.n_routed {
-            return pair("moe.top_k", self.top_k, "of", self.n_routed, "experts cannot be chosen");
-        }
-        if !self.n_routed.is_multiple_of(self.n_group) {
-            return pair("moe.n_group", self.n_group, "groups do not divide", self.n_routed, "experts");
-        }
-        if self.topk_group > self.n_group {
-            return pair("moe.topk_group", self.topk_group, "of", self.n_group, "groups cannot be chosen");
-        }
+        let count = |field, found: usize, fits, rule| require(field, found as f64, fits, rule);
+        count("moe.n_shared", self.n_shared, self.n_shared <= 1 << 16, "must be at most 65536")?;
+        count("moe.top_k", self.top_k, self.top_k <= self.n_routed, "must be at most moe.n_routed")?;
+        let divides = self.n_routed.is_multiple_of(self.n_group);
+        count("moe.n_group", self.n_group, divides, "must divide moe.n_routed")?;
+        count("moe.topk_group", self.topk_group, self.topk_group <= self.n_group, "must be at most moe.n_group")?;
         // both factors are at most 2^20, and the groups at least one
         let reachable = self.n_routed.checked_div(self.n_group).map_or(0, |each| each.saturating_mul(self.topk_group));
-        if self.top_k > reachable {
-            return pair("moe.top_k", self.top_k, "experts asked of", reachable, "in the chosen groups");
-        }
+        count(
+            "moe.top_k",
+            self.top_k,
+            self.top_k <= reachable,
+            "must be at most the experts of moe.topk_group groups",
+        )?;
         not_negative("moe.scale", self.scale)?;
         not_negative("moe.aux_coeff", self.aux_coeff)?;
         not_negative("moe.bias_rate", self.bias_rate)?;
-        if self.first_dense > layers {
-            return pair("moe.first_dense", self.first_dense, "dense blocks are more than the", layers, "blocks");
-        }
-        Ok(())
+        count("moe.first_dense", self.first_dense, self.first_dense <= layers, "must be at most layers")
     }
 }

@@ -7,14 +7,13 @@
 //! Values and tangents may come from two providers: values from a replay of the primal pass ([`crate::record`]),
 //! tangents from the backend.
 
-use crate::compute::{
-    Attended, Attention, Band, Candidate, Compute, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope,
-};
+use crate::compute::{Attended, Attention, Candidate, Compute, Route, RouteSpec, Scope};
+use crate::for_each_primitive;
 
 /// A value with its directional derivative; `None` is an exact zero.
 #[derive(Clone, Debug)]
 pub struct DualTensor<T> {
-    /// The value.
+    /// The value, as without differentiation.
     pub value: T,
     /// Derivative along the direction.
     pub tangent: Option<T>,
@@ -97,6 +96,30 @@ where
     }
 }
 
+/// The primitives whose tangent follows from their kind; those with a rule of their own are written below.
+macro_rules! by_kind {
+    ($($(#[$doc:meta])* $kind:ident $name:ident($($t:ident),*)($($x:ident: $type:ty),*);)*) => {
+        $(by_kind! { @$kind $name($($t),*)($($x: $type),*) })*
+    };
+    (@own $($rest:tt)*) => {};
+    (@constant $name:ident($($t:ident),*)($($x:ident: $type:ty),*)) => {
+        fn $name(&self, $($t: &Self::Tensor,)* $($x: $type),*) -> Self::Tensor {
+            self.constant(self.values.$name($(&$t.value,)* $($x),*))
+        }
+    };
+    (@linear $name:ident($a:ident)($($x:ident: $type:ty),*)) => {
+        fn $name(&self, $a: &Self::Tensor, $($x: $type),*) -> Self::Tensor {
+            self.linear1($a, self.values.$name(&$a.value, $($x),*), |b, t| b.$name(t, $($x),*))
+        }
+    };
+    (@bilinear $name:ident($a:ident, $b:ident)($($x:ident: $type:ty),*)) => {
+        fn $name(&self, $a: &Self::Tensor, $b: &Self::Tensor, $($x: $type),*) -> Self::Tensor {
+            let value = self.values.$name(&$a.value, &$b.value, $($x),*);
+            self.bilinear($a, $b, value, |k, a, b| k.$name(a, b, $($x),*))
+        }
+    };
+}
+
 impl<B, P> Compute for Dual<'_, B, P>
 where
     B: Compute,
@@ -109,8 +132,8 @@ where
     fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor {
         self.constant(self.tangents.lift(leaf))
     }
-    fn primal(&self, a: &Self::Tensor) -> Self::Leaf {
-        self.tangents.primal(&a.value)
+    fn slice_rows(&self, leaf: &Self::Leaf, start: usize, len: usize) -> Self::Leaf {
+        self.tangents.slice_rows(leaf, start, len)
     }
     fn shape(&self, a: &Self::Tensor) -> (usize, usize) {
         self.tangents.shape(&a.value)
@@ -119,9 +142,8 @@ where
         self.tangents.enter(scope)
     }
 
-    fn fill(&self, rows: usize, columns: usize, value: f64) -> Self::Tensor {
-        self.constant(self.values.fill(rows, columns, value))
-    }
+    for_each_primitive!(by_kind);
+
     fn add(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor {
         let value = self.values.add(&a.value, &b.value);
         let tangent = match (&a.tangent, &b.tangent) {
@@ -131,12 +153,6 @@ where
             (None, None) => None,
         };
         DualTensor { value, tangent }
-    }
-    fn mul(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor {
-        self.bilinear(a, b, self.values.mul(&a.value, &b.value), B::mul)
-    }
-    fn scale(&self, a: &Self::Tensor, factor: f64) -> Self::Tensor {
-        self.linear1(a, self.values.scale(&a.value, factor), |b, t| b.scale(t, factor))
     }
     fn offset(&self, a: &Self::Tensor, constant: f64) -> Self::Tensor {
         DualTensor { value: self.values.offset(&a.value, constant), tangent: a.tangent.clone() }
@@ -171,65 +187,7 @@ where
         let tangent = a.tangent.as_ref().map(|t| b.mul(&b.mul(&y, &b.offset(&b.scale(&y, -1.0), 1.0)), t));
         DualTensor { value: y, tangent }
     }
-    fn step(&self, a: &Self::Tensor) -> Self::Tensor {
-        self.constant(self.values.step(&a.value))
-    }
 
-    fn sum_columns(&self, a: &Self::Tensor) -> Self::Tensor {
-        self.linear1(a, self.values.sum_columns(&a.value), B::sum_columns)
-    }
-    fn sum_rows(&self, a: &Self::Tensor) -> Self::Tensor {
-        self.linear1(a, self.values.sum_rows(&a.value), B::sum_rows)
-    }
-    fn max_columns(&self, a: &Self::Tensor) -> Self::Tensor {
-        self.constant(self.values.max_columns(&a.value))
-    }
-
-    fn matmul(&self, a: &Self::Tensor, b: &Self::Tensor, layout: Layout) -> Self::Tensor {
-        self.bilinear(a, b, self.values.matmul(&a.value, &b.value, layout), |k, a, b| k.matmul(a, b, layout))
-    }
-    fn grouped(&self, x: &Self::Tensor, w: &Self::Tensor, route: &Route<Self::Index>, layout: Layout) -> Self::Tensor {
-        let value = self.values.grouped(&x.value, &w.value, route, layout);
-        self.bilinear(x, w, value, |k, x, w| k.grouped(x, w, route, layout))
-    }
-    fn band(&self, q: &Self::Tensor, k: &Self::Tensor, band: Band) -> Self::Tensor {
-        self.bilinear(q, k, self.values.band(&q.value, &k.value, band), |c, q, k| c.band(q, k, band))
-    }
-    fn band_mix(&self, s: &Self::Tensor, v: &Self::Tensor, band: Band) -> Self::Tensor {
-        self.bilinear(s, v, self.values.band_mix(&s.value, &v.value, band), |c, s, v| c.band_mix(s, v, band))
-    }
-    fn band_scatter(&self, s: &Self::Tensor, q: &Self::Tensor, band: Band) -> Self::Tensor {
-        let value = self.values.band_scatter(&s.value, &q.value, band);
-        self.bilinear(s, q, value, |c, s, q| c.band_scatter(s, q, band))
-    }
-    fn band_mask(&self, band: Band, starts: Option<&Self::Index>) -> Self::Tensor {
-        self.constant(self.values.band_mask(band, starts))
-    }
-
-    fn reshape(&self, a: &Self::Tensor, rows: usize, columns: usize) -> Self::Tensor {
-        self.linear1(a, self.values.reshape(&a.value, rows, columns), |b, t| b.reshape(t, rows, columns))
-    }
-    fn slice_columns(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor {
-        self.linear1(a, self.values.slice_columns(&a.value, start, len), |b, t| b.slice_columns(t, start, len))
-    }
-    fn pad_columns(&self, a: &Self::Tensor, start: usize, total: usize) -> Self::Tensor {
-        self.linear1(a, self.values.pad_columns(&a.value, start, total), |b, t| b.pad_columns(t, start, total))
-    }
-    fn slice_rows(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor {
-        self.linear1(a, self.values.slice_rows(&a.value, start, len), |b, t| b.slice_rows(t, start, len))
-    }
-    fn gather_rows(&self, a: &Self::Tensor, index: &Self::Index) -> Self::Tensor {
-        self.linear1(a, self.values.gather_rows(&a.value, index), |b, t| b.gather_rows(t, index))
-    }
-    fn scatter_rows(&self, a: &Self::Tensor, index: &Self::Index, rows: usize) -> Self::Tensor {
-        self.linear1(a, self.values.scatter_rows(&a.value, index, rows), |b, t| b.scatter_rows(t, index, rows))
-    }
-    fn one_hot(&self, index: &Self::Index, columns: usize) -> Self::Tensor {
-        self.constant(self.values.one_hot(index, columns))
-    }
-    fn rotary(&self, a: &Self::Tensor, rotary: &Rotary, inverse: bool) -> Self::Tensor {
-        self.linear1(a, self.values.rotary(&a.value, rotary, inverse), |b, t| b.rotary(t, rotary, inverse))
-    }
     fn route(&self, gate: &Self::Tensor, bias: Option<&Self::Leaf>, spec: &RouteSpec) -> Route<Self::Index> {
         self.values.route(&gate.value, bias, spec)
     }
@@ -395,9 +353,8 @@ where
         y: &Self::Tensor,
         targets: &Self::Index,
         weight: &Self::Leaf,
-        spec: CrossEntropy,
     ) -> (Self::Tensor, Self::Tensor) {
-        let (loss, dy) = self.values.cross_entropy(&y.value, targets, weight, spec);
+        let (loss, dy) = self.values.cross_entropy(&y.value, targets, weight);
         let b = self.tangents;
         let (losst, dyt) = match &y.tangent {
             None => (None, None),

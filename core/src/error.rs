@@ -2,21 +2,18 @@
 
 use alloc::string::String;
 
+use crate::config_error::ConfigError;
+
 /// Why a computation, a configuration or a file was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A configuration that cannot describe a model or a run.
-    #[error("configuration field `{field}`: {message}")]
-    Config {
-        /// The field, dotted (`moe.top_k`).
-        field: &'static str,
-        /// What is wrong and what would be right.
-        message: String,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Arrays whose shapes do not fit together.
     #[error("shape of {what}: {message}")]
     Shape {
-        /// The array.
+        /// Which array.
         what: String,
         /// Expected and found.
         message: String,
@@ -24,11 +21,11 @@ pub enum Error {
     /// A token id outside the vocabulary.
     #[error("token id {id} at position {position} is outside the vocabulary of {vocabulary}")]
     Token {
-        /// The id.
+        /// The id that was found.
         id: u32,
         /// Its index in the batch.
         position: usize,
-        /// Vocabulary size.
+        /// Number of tokens of the vocabulary.
         vocabulary: usize,
     },
     /// A fixed memory was too small.
@@ -42,9 +39,9 @@ pub enum Error {
     /// A value that is not finite where one must be.
     #[error("{tensor} is not finite at step {step}")]
     NonFinite {
-        /// Training step.
+        /// The training step, from 0.
         step: u64,
-        /// Which quantity.
+        /// Which quantity, as a noun phrase (`the loss`).
         tensor: String,
     },
     /// A file that is not what it should be.
@@ -66,5 +63,5 @@ pub enum Error {
     },
 }
 
-/// Shorthand.
+/// A result with the error of this crate.
 pub type Result<T> = core::result::Result<T, Error>;

@@ -17,17 +17,18 @@
 //!
 //! Features: `std` (default) makes checksums at the speed of the CPU; `alloc` is the model and its training. Without both
 //! the crate holds what a trained model is described by and read with, for programs without a heap: [`config`],
-//! [`objective`], [`fault`], [`random`] and [`checksum`]. Inference itself is the crate `ebt`.
+//! [`objective`], [`config_error`], [`random`] and [`checksum`]. Inference itself is the crate `ebt`.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod checksum;
 pub mod config;
-pub mod fault;
+pub mod config_error;
 #[cfg(doc)]
 pub mod guide;
 pub mod objective;
+mod primitives;
 pub mod random;
 
 cfg_if::cfg_if! {

@@ -15,15 +15,15 @@ use crate::compute::Backend;
 
 /// Good steps after which a scale is doubled.
 const GROWTH_INTERVAL: u32 = 2000;
-/// Largest scale.
+/// No scale grows beyond this, 2^24.
 const LARGEST: f64 = 16_777_216.0;
-/// Smallest scale.
+/// No scale falls below this, 2^-24: an overflow there is a failure.
 const SMALLEST: f64 = 1.0 / 16_777_216.0;
 
 /// One dynamic scale, a power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
-    /// The factor.
+    /// The factor, a power of two.
     pub factor: f64,
     /// Steps since it last changed.
     pub good: u32,
@@ -46,7 +46,7 @@ impl Scale {
     }
 }
 
-/// Both scales.
+/// Both scales, adapted from step to step.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossScale {
     /// Of the loss.

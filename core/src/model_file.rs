@@ -30,7 +30,7 @@ use crate::parameters::{ParameterInfo, ParameterLayout};
 pub const MAGIC: [u8; 8] = [0x89, b'E', b'B', b'T', b'\r', b'\n', 0x1a, b'\n'];
 
 /// Version written; no other is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Tensors begin at multiples of this, so that mapped weights suit any vector unit.
 pub const ALIGNMENT: usize = 64;
@@ -59,7 +59,7 @@ impl Dtype {
         }
     }
 
-    /// Lower-case name.
+    /// The name of the format in reports, in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Dtype::F32 => "f32",
@@ -106,9 +106,9 @@ impl Dtype {
 pub struct TensorView<'a> {
     /// Storage of a value.
     pub dtype: Dtype,
-    /// Rows.
+    /// Number of rows, as the layout has it.
     pub rows: usize,
-    /// Columns.
+    /// Number of columns, as the layout has it.
     pub columns: usize,
     /// `rows * columns` values, row-major, little-endian.
     pub bytes: &'a [u8],
@@ -195,7 +195,7 @@ pub struct Contents<'a, W> {
     pub weights: &'a [W],
     /// Storage of the weights.
     pub dtype: Dtype,
-    /// `tokenizer.json`.
+    /// The bytes of `tokenizer.json`; empty if the file holds no tokenizer.
     pub tokenizer: Option<&'a [u8]>,
 }
 

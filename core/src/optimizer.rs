@@ -4,16 +4,17 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::compute::{Adam, Backend, Treatment};
-use crate::error::{Error, Result};
+use crate::config_error::{not_negative, positive, require};
+use crate::error::Result;
 use crate::parameters::{ParameterLayout, Role};
 
 /// Settings of the optimiser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerConfig {
-    /// First-moment decay.
+    /// Share of the first moment kept at an update, in `[0, 1)`.
     pub beta1: f64,
-    /// Second-moment decay.
+    /// Share of the second moment kept at an update, in `[0, 1)`.
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub eps: f64,
@@ -38,26 +39,18 @@ impl OptimizerConfig {
     }
 
     /// Refuses impossible settings, naming the field.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::Error::Config`].
     pub fn validate(&self) -> Result<()> {
         for (field, x) in [("optimizer.beta1", self.beta1), ("optimizer.beta2", self.beta2)] {
-            if !(0.0..1.0).contains(&x) {
-                return Err(Error::Config { field, message: alloc::format!("must be in [0, 1), got {x}") });
-            }
+            require(field, x, (0.0..1.0).contains(&x), "must be in [0, 1)")?;
         }
-        for (field, x) in [
-            ("optimizer.eps", self.eps),
-            ("optimizer.weight_decay", self.weight_decay),
-            ("optimizer.clip", self.clip),
-            ("optimizer.alpha_rate", self.alpha_rate),
-        ] {
-            if !x.is_finite() || x < 0.0 || (field == "optimizer.eps" && x == 0.0) {
-                return Err(Error::Config {
-                    field,
-                    message: alloc::format!("must be finite and not negative, got {x}"),
-                });
-            }
-        }
-        Ok(())
+        positive("optimizer.eps", self.eps)?;
+        not_negative("optimizer.weight_decay", self.weight_decay)?;
+        not_negative("optimizer.clip", self.clip)?;
+        Ok(not_negative("optimizer.alpha_rate", self.alpha_rate)?)
     }
 }
 
@@ -66,14 +59,14 @@ impl OptimizerConfig {
 pub struct Optimizer<T> {
     /// First moments, in layout order.
     pub first: Vec<T>,
-    /// Second moments.
+    /// Second moments, in layout order.
     pub second: Vec<T>,
-    /// Updates done.
+    /// Number of updates done; numbers the bias corrections.
     pub updates: u64,
 }
 
 impl<T: Clone> Optimizer<T> {
-    /// Zero moments.
+    /// Moments of zero, in the shapes of the layout.
     pub fn new<B: Backend<Array = T>>(b: &B, layout: &ParameterLayout) -> Self {
         let zeros = || layout.entries.iter().map(|e| b.fill(e.rows, e.columns, 0.0)).collect();
         Self { first: zeros(), second: zeros(), updates: 0 }

@@ -30,7 +30,7 @@ pub enum Role {
 /// One tensor of the interchange format inside a parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
-    /// Interchange name.
+    /// Its name in the interchange format.
     pub name: String,
     /// First row in the parameter.
     pub start: usize,
@@ -42,7 +42,7 @@ pub struct Part {
     pub transposed: bool,
 }
 
-/// Initial values.
+/// What a parameter holds before training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Start {
     /// The same value everywhere.
@@ -58,13 +58,13 @@ pub enum Start {
 pub struct ParameterInfo {
     /// Short name for reports.
     pub name: String,
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Columns.
+    /// Number of columns.
     pub columns: usize,
-    /// Optimiser treatment.
+    /// How the optimiser treats it.
     pub role: Role,
-    /// Initial values.
+    /// What it holds before training.
     pub start: Start,
     /// Interchange tensors in row order.
     pub parts: Vec<Part>,
@@ -94,36 +94,36 @@ impl ParameterInfo {
 /// Parameters of a SwiGLU: `[w1; w3]` and `w2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwigluIds {
-    /// `(2F, D)`.
+    /// `[w1; w3] (2F, D)`.
     pub w13: ParameterId,
-    /// `(D, F)`.
+    /// `w2 (D, F)`.
     pub w2: ParameterId,
 }
 
 /// Parameters of a feed-forward layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedForwardIds {
-    /// One SwiGLU.
+    /// A single SwiGLU.
     Dense(SwigluIds),
     /// Mixture of experts: stacked `[w1; w3]` of every expert `(E 2h, D)` and `w2` `(E D, h)`.
     Mixture {
-        /// `(E, D)`.
+        /// Gate `(E, D)`.
         gate: ParameterId,
         /// Routing bias `(1, E)`, a state.
         bias: ParameterId,
-        /// All experts.
+        /// All routed experts, stacked.
         experts: SwigluIds,
         /// Shared experts side by side.
         shared: Option<SwigluIds>,
     },
 }
 
-/// AdaLN projection.
+/// The AdaLN projection from a condition to shifts, scales and gates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModulationIds {
     /// `(6D, D)`, for the head `(2D, D)`.
     pub weight: ParameterId,
-    /// `(1, 6D)`.
+    /// `(1, 6D)`, for the head `(1, 2D)`.
     pub bias: ParameterId,
 }
 
@@ -134,13 +134,13 @@ pub struct BlockIds {
     pub qkv: ParameterId,
     /// `(D, H d)`.
     pub wo: ParameterId,
-    /// `(1, D)`.
+    /// Gain of the norm before attention `(1, D)`.
     pub attention_norm: ParameterId,
-    /// `(1, D)`.
+    /// Gain of the norm before the feed-forward `(1, D)`.
     pub ffn_norm: ParameterId,
     /// AdaLN, absent in the baseline.
     pub modulation: Option<ModulationIds>,
-    /// Feed-forward.
+    /// Parameters of the feed-forward.
     pub feed_forward: FeedForwardIds,
 }
 
@@ -166,7 +166,7 @@ pub struct ParameterLayout {
     pub embedding: ParameterId,
     /// Candidate mixing or output matrix `(V, D)`; the embedding itself when tied.
     pub vocabulary: ParameterId,
-    /// Blocks.
+    /// Parameters of every block, in order.
     pub blocks: Vec<BlockIds>,
     /// Final norm `(1, D)`.
     pub norm: ParameterId,

@@ -17,7 +17,7 @@ pub enum Purpose {
     Steps = 5,
     /// Order of the training data.
     Data = 6,
-    /// Replay-buffer choices.
+    /// Which sequences of the replay buffer are continued or overwritten.
     Replay = 7,
     /// Sampling of generated tokens.
     Sampling = 8,
@@ -36,7 +36,7 @@ pub struct Stream {
     pub seed: u64,
     /// Training step (or another coordinate of the run), 32 bits used.
     pub step: u32,
-    /// What for.
+    /// What the numbers are for.
     pub purpose: Purpose,
     /// A further coordinate of the purpose, e.g. which descent step.
     pub detail: u16,

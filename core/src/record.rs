@@ -10,10 +10,9 @@
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
-use crate::compute::{
-    Attended, Attention, Band, Candidate, Compute, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope,
-};
+use crate::compute::{Attended, Attention, Candidate, Compute, Route, RouteSpec, Scope};
 use crate::error::{Error, Result};
+use crate::{for_each_primitive, for_each_sink};
 
 /// The outputs of a recorded pass.
 #[derive(Clone, Debug)]
@@ -150,6 +149,20 @@ macro_rules! recorded {
         })*
     };
 }
+macro_rules! recorded_primitives {
+    ($($(#[$doc:meta])* $kind:ident $name:ident($($t:ident),*)($($x:ident: $type:ty),*);)*) => {
+        $(fn $name(&self, $($t: &Self::Tensor,)* $($x: $type),*) -> Self::Tensor {
+            self.out(|b| b.$name($($t,)* $($x),*))
+        })*
+    };
+}
+macro_rules! passed_on {
+    ($($(#[$doc:meta])* $name:ident($($x:ident: $type:ty),*);)*) => {
+        $(fn $name(&self, $($x: $type),*) {
+            self.inner.$name($($x),*);
+        })*
+    };
+}
 
 macro_rules! adapter {
     ($adapter:ident) => {
@@ -161,8 +174,8 @@ macro_rules! adapter {
             fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor {
                 self.inner.lift(leaf)
             }
-            fn primal(&self, a: &Self::Tensor) -> Self::Leaf {
-                self.inner.primal(a)
+            fn slice_rows(&self, leaf: &Self::Leaf, start: usize, len: usize) -> Self::Leaf {
+                self.inner.slice_rows(leaf, start, len)
             }
             fn shape(&self, a: &Self::Tensor) -> (usize, usize) {
                 self.inner.shape(a)
@@ -171,35 +184,10 @@ macro_rules! adapter {
                 self.inner.enter(scope)
             }
 
+            for_each_primitive!(recorded_primitives);
+            for_each_sink!(passed_on);
+
             recorded! {
-                fill(rows: usize, columns: usize, value: f64);
-                add(a: &Self::Tensor, b: &Self::Tensor);
-                mul(a: &Self::Tensor, b: &Self::Tensor);
-                scale(a: &Self::Tensor, factor: f64);
-                offset(a: &Self::Tensor, constant: f64);
-                exp(a: &Self::Tensor);
-                ln(a: &Self::Tensor);
-                recip(a: &Self::Tensor);
-                rsqrt(a: &Self::Tensor);
-                sigmoid(a: &Self::Tensor);
-                step(a: &Self::Tensor);
-                sum_columns(a: &Self::Tensor);
-                sum_rows(a: &Self::Tensor);
-                max_columns(a: &Self::Tensor);
-                matmul(a: &Self::Tensor, b: &Self::Tensor, layout: Layout);
-                grouped(x: &Self::Tensor, w: &Self::Tensor, route: &Route<Self::Index>, layout: Layout);
-                band(q: &Self::Tensor, k: &Self::Tensor, band: Band);
-                band_mix(s: &Self::Tensor, v: &Self::Tensor, band: Band);
-                band_scatter(s: &Self::Tensor, q: &Self::Tensor, band: Band);
-                band_mask(band: Band, starts: Option<&Self::Index>);
-                reshape(a: &Self::Tensor, rows: usize, columns: usize);
-                slice_columns(a: &Self::Tensor, start: usize, len: usize);
-                pad_columns(a: &Self::Tensor, start: usize, total: usize);
-                slice_rows(a: &Self::Tensor, start: usize, len: usize);
-                gather_rows(a: &Self::Tensor, index: &Self::Index);
-                scatter_rows(a: &Self::Tensor, index: &Self::Index, rows: usize);
-                one_hot(index: &Self::Index, columns: usize);
-                rotary(a: &Self::Tensor, rotary: &Rotary, inverse: bool);
                 linear(x: &Self::Tensor, w: &Self::Leaf);
                 scores(x: &Self::Tensor, w: &Self::Leaf);
                 linear_adjoint(dy: &Self::Tensor, w: &Self::Leaf);
@@ -262,9 +250,8 @@ macro_rules! adapter {
                 y: &Self::Tensor,
                 targets: &Self::Index,
                 weight: &Self::Leaf,
-                spec: CrossEntropy,
             ) -> (Self::Tensor, Self::Tensor) {
-                self.pair(|b| b.cross_entropy(y, targets, weight, spec))
+                self.pair(|b| b.cross_entropy(y, targets, weight))
             }
             fn causal_attention(
                 &self,
@@ -307,38 +294,6 @@ macro_rules! adapter {
                 spec: &RouteSpec,
             ) -> Route<Self::Index> {
                 self.choice(|b| b.route(gate, bias, spec))
-            }
-
-            fn collect(&self, slot: &mut Self::Leaf, a: &Self::Tensor) {
-                self.inner.collect(slot, a);
-            }
-            fn collect_product(&self, slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor) {
-                self.inner.collect_product(slot, start, dy, x);
-            }
-            fn collect_grouped(
-                &self,
-                slot: &mut Self::Leaf,
-                dy: &Self::Tensor,
-                x: &Self::Tensor,
-                route: &Route<Self::Index>,
-            ) {
-                self.inner.collect_grouped(slot, dy, x, route);
-            }
-            fn collect_dot(&self, slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor) {
-                self.inner.collect_dot(slot, x, y);
-            }
-            fn collect_scatter(&self, slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor) {
-                self.inner.collect_scatter(slot, index, a);
-            }
-            fn collect_norm(
-                &self,
-                dw: &mut Self::Leaf,
-                db: Option<&mut Self::Leaf>,
-                x: &Self::Tensor,
-                r: &Self::Tensor,
-                dy: &Self::Tensor,
-            ) {
-                self.inner.collect_norm(dw, db, x, r, dy);
             }
         }
     };

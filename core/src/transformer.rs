@@ -4,12 +4,12 @@
 
 use alloc::vec::Vec;
 
-use crate::compute::{Backend, CrossEntropy, Scope};
-use crate::descent::adjoint::Target;
+use crate::compute::{Backend, Scope};
 use crate::descent::balance;
 use crate::layer::block::{self, BlockContext, BlockSaved, BlockSink, Stream};
 use crate::layer::condition::{Condition, unconditioned, unconditioned_backward};
-use crate::layer::{Geometry, Model};
+use crate::layer::{Geometry, Model, linear};
+use crate::objective::target::Target;
 
 /// Activations of a forward pass.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ pub fn forward<B: Backend>(
     }
     let (n, r) = b.norm(&h, &condition.w, None, model.config.eps);
     b.enter(Scope::Vocabulary);
-    let logits = b.linear(&n, &model.weights[model.layout.vocabulary]);
+    let logits = linear::forward(b, model.weights, model.layout.vocabulary, &n);
     b.enter(left);
     (logits, TransformerSaved { condition, blocks, h, n, r })
 }
@@ -48,9 +48,9 @@ pub fn forward<B: Backend>(
 /// Loss of one batch, its parts `(1,1)`.
 #[derive(Clone, Debug)]
 pub struct TransformerLoss<T> {
-    /// Cross entropy.
+    /// Cross entropy `(1,1)`, times the outer loss scale.
     pub reconstruction: T,
-    /// Balance loss.
+    /// Balance loss of the mixtures `(1,1)`, without it.
     pub balance: T,
     /// Tokens per expert `(1,E)`, by block.
     pub load: Vec<Option<T>>,
@@ -68,15 +68,13 @@ pub fn gradient<B: Backend>(
     let (logits, saved) = forward(b, model, geometry, tokens);
     let left = b.enter(Scope::Vocabulary);
     let weight = b.mul(&b.fill(geometry.shape.rows(), 1, 1.0), target.weight);
-    let (loss, dlogits) = b.cross_entropy(&logits, target.targets, &weight, CrossEntropy { smoothing: 0.0 });
+    let (loss, dlogits) = b.cross_entropy(&logits, target.targets, &weight);
     drop(logits);
-    let id = model.layout.vocabulary;
-    b.collect_product(&mut grads[id], 0, &dlogits, &saved.n);
-    let dn = b.linear_adjoint(&dlogits, &model.weights[id]);
+    let dn = linear::backward(b, model.weights, model.layout.vocabulary, &saved.n, &dlogits, Some(&mut *grads));
     drop(dlogits);
     b.enter(Scope::Observed);
     let mut out = TransformerLoss { reconstruction: b.sum_rows(&loss), balance: b.fill(1, 1, 0.0), load: Vec::new() };
-    let mut owed = Vec::new();
+    let mut on_gates = Vec::new();
     for (layer, block) in saved.blocks.iter().enumerate() {
         let found = model.config.mixture(layer).zip(block.feed_forward.gate()).map(|(moe, gate)| {
             let one = balance::one_stream(b, moe, geometry, gate);
@@ -85,7 +83,7 @@ pub fn gradient<B: Backend>(
             (rows, one.load)
         });
         let (rows, load) = found.unzip();
-        owed.push(rows);
+        on_gates.push(rows);
         out.load.push(load);
     }
     let mut d = saved.condition.map(|x| {
@@ -101,7 +99,7 @@ pub fn gradient<B: Backend>(
             grads: &mut *grads,
             condition: &mut d.blocks[layer],
             memory: None,
-            balance: owed[layer].as_ref(),
+            balance: on_gates[layer].as_ref(),
         };
         dh = block::backward(b, &x, activations, &dh, None, Some(sink));
     }

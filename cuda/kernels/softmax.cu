@@ -118,42 +118,37 @@ KERNEL(512, softmax_backward_tangent)
     wide ? backward_tangent<8>(p, out, share, share_t, dp, dpt) : backward_tangent<1>(p, out, share, share_t, dp, dpt);
 }
 
-// With q = hot [j = target] + cold: loss = weight (lse(y) - <q, y>), dy = weight (softmax(y) - q); zero without a
-// target. Logits enter relative to the greatest: <q, y> - top = hot (y_target - top) + cold sum_j (y_j - top).
+// loss = weight (lse(y) - y_target), dy = weight (softmax(y) - [j = target]); zero without a target. Logits enter
+// relative to the greatest.
 template <int W>
 __device__ __forceinline__ void entropy(const Place& p, float* loss, S* dy, const S* y, const u32* targets,
-                                        const float* weight, float hot, float cold) {
+                                        const float* weight) {
     const Peak peak = peak_of<W>(p, y);
     const u32 target = p.live ? targets[p.row] : 0xffffffffu;
     const bool counts = target < p.columns;
     const float by = counts ? weight[p.row] : 0.0f, share = by / peak.sum;
-    float spread = 0.0f;
     sweep<0, W>(p, [&](int, u32 at) {
         float v[W];
         read(y + p.row * p.columns + at, v);
 #pragma unroll
         for (int i = 0; i < W; i++) {
-            spread += v[i] - peak.top;
-            v[i] = expf(v[i] - peak.top) * share - by * cold;
-            if (at + i == target) v[i] -= by * hot;
+            v[i] = expf(v[i] - peak.top) * share;
+            if (at + i == target) v[i] -= by;
             if (!counts) v[i] = 0.0f;
         }
         write(dy + p.row * p.columns + at, v);
     });
-    const float total = row_sum(spread, p);
     if (p.live && p.lane == 0) {
         float value = 0.0f;
         if (counts) {
             const float aim = to_float(y[p.row * p.columns + target]) - peak.top;
-            value = by * (logf(peak.sum) - hot * aim - (cold == 0.0f ? 0.0f : cold * total));
+            value = by * (logf(peak.sum) - aim);
         }
         loss[p.row] = value;
     }
 }
 KERNEL(512, cross_entropy)
-(float* loss, S* dy, const S* y, const u32* targets, const float* weight, float hot, float cold, u32 rows, u32 columns,
- u32 group, u32 wide) {
+(float* loss, S* dy, const S* y, const u32* targets, const float* weight, u32 rows, u32 columns, u32 group, u32 wide) {
     const Place p = place(rows, columns, group);
-    wide ? entropy<8>(p, loss, dy, y, targets, weight, hot, cold)
-         : entropy<1>(p, loss, dy, y, targets, weight, hot, cold);
+    wide ? entropy<8>(p, loss, dy, y, targets, weight) : entropy<1>(p, loss, dy, y, targets, weight);
 }

@@ -1,69 +1,48 @@
 // Rows of the matrix m (n,V) that is never stored whole:
-//   m_ij = scale_i (exp(y_ij - lse_i) - hot [j = target_i] - cold),
+//   m_ij = scale_i (exp(y_ij - lse_i) - [j = target_i]),
 // scale and targets optional; with targets a row without one is zero. Logits y are f32; S is the type of products.
 #include "pack.cuh"
 
 // out (rows, V; rows `stride` apart) = gain m of `rows` rows.
 template <int W>
 __device__ __forceinline__ void residual_row(const Place& p, S* out, const float* y, const float* lse,
-                                             const float* scale, const u32* targets, float hot, float cold, float gain,
-                                             u32 stride) {
+                                             const float* scale, const u32* targets, float gain, u32 stride) {
     const u32 target = targets && p.live ? targets[p.row] : 0xffffffffu;
     float by = scale && p.live ? scale[p.row] * gain : gain;
     const bool absent = targets && target >= p.columns;
-    if (!targets) hot = cold = 0.0f;
     const float base = p.live ? lse[p.row] : 0.0f;
     sweep<0, W>(p, [&](int, u32 at) {
         float v[W];
         read(y + p.row * p.columns + at, v);
 #pragma unroll
         for (int i = 0; i < W; i++) {
-            v[i] = expf(v[i] - base) - cold;
-            if (at + i == target) v[i] -= hot;
+            v[i] = expf(v[i] - base);
+            if (at + i == target) v[i] -= 1.0f;
             v[i] = absent ? 0.0f : by * v[i];
         }
         write(out + p.row * stride + at, v);
     });
 }
 KERNEL(256, residual)
-(S* out, const float* y, const float* lse, const float* scale, const u32* targets, float hot, float cold, float gain,
- u32 rows, u32 columns, u32 stride, u32 group, u32 wide) {
+(S* out, const float* y, const float* lse, const float* scale, const u32* targets, float gain, u32 rows, u32 columns,
+ u32 stride, u32 group, u32 wide) {
     const Place p = place(rows, columns, group);
-    wide ? residual_row<8>(p, out, y, lse, scale, targets, hot, cold, gain, stride)
-         : residual_row<1>(p, out, y, lse, scale, targets, hot, cold, gain, stride);
+    wide ? residual_row<8>(p, out, y, lse, scale, targets, gain, stride)
+         : residual_row<1>(p, out, y, lse, scale, targets, gain, stride);
 }
 
-// scale_i (hot (lse_i - y_i,target) + even mean_j (lse_i - y_ij)) with hot + even = 1: the cross entropy; 0 without a
-// target.
-template <int W> __device__ __forceinline__ float distance(const Place& p, const float* y, float base) {
-    float sum = 0.0f;
-    sweep<0, W>(p, [&](int, u32 at) {
-        float v[W];
-        read(y + p.row * p.columns + at, v);
-#pragma unroll
-        for (int i = 0; i < W; i++) sum += base - v[i];
-    });
-    return sum;
-}
+// scale_i (lse_i - y_i,target): the cross entropy; 0 without a target.
 KERNEL(256, token_loss)
-(float* out, const float* y, const float* lse, const float* scale, const u32* targets, float hot, float even, u32 rows,
- u32 columns, u32 group, u32 wide) {
-    const Place p = place(rows, columns, group);
-    const float base = p.live ? lse[p.row] : 0.0f;
-    float mean = 0.0f;
-    if (even != 0.0f) {
-        const float sum = wide ? distance<8>(p, y, base) : distance<1>(p, y, base);
-        mean = row_sum(sum, p) / (float)columns;
+(float* out, const float* y, const float* lse, const float* scale, const u32* targets, u32 rows, u32 columns) {
+    const u32 row = blockIdx.x * blockDim.x + threadIdx.x;
+    if (row >= rows) return;
+    const u32 target = targets[row];
+    float loss = 0.0f;
+    if (target < columns) {
+        loss = lse[row] - y[(u64)row * columns + target];
+        if (scale) loss *= scale[row];
     }
-    if (p.live && p.lane == 0) {
-        const u32 target = targets[p.row];
-        float loss = 0.0f;
-        if (target < columns) {
-            loss = hot * (base - y[p.row * columns + target]) + even * mean;
-            if (scale) loss *= scale[p.row];
-        }
-        out[p.row] = loss;
-    }
+    out[row] = loss;
 }
 
 // out = exp(y - lse); out may be y.

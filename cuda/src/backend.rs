@@ -23,8 +23,6 @@ impl Backend for Cuda {
         ) -> Matrix => op_uniform;
 
         fn axpy(acc: Matrix, factor: &Matrix, x: &Matrix) -> Matrix => op_axpy;
-        fn clamp(a: Matrix, bound: &Matrix) -> Matrix => op_clamp;
-        fn inside(a: &Matrix, bound: &Matrix) -> Matrix => op_inside;
         fn clear(a: &mut Matrix) => op_clear;
         fn write_index(a: &mut Index, data: &[u32]) => op_write_index;
 

@@ -1,8 +1,6 @@
 //! The compute trait on the device: every method is the operation of the same name in [`crate::op`].
 
-use ebt_core::compute::{
-    Attended, Attention, Band, Candidate, Compute, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope,
-};
+use ebt_core::compute::{Attended, Attention, Band, Candidate, Compute, Layout, Rotary, Route, RouteSpec, Scope};
 
 use crate::{Cuda, Index, Matrix};
 
@@ -23,9 +21,6 @@ impl Compute for Cuda {
 
     fn lift(&self, leaf: &Matrix) -> Matrix {
         leaf.clone()
-    }
-    fn primal(&self, a: &Matrix) -> Matrix {
-        a.clone()
     }
     fn shape(&self, a: &Matrix) -> (usize, usize) {
         (a.rows(), a.columns())
@@ -104,7 +99,7 @@ impl Compute for Cuda {
         fn softmax_backward(p: &Matrix, dp: &Matrix) -> Matrix => op_softmax_backward;
         fn softmax_backward_tangent(p: [&Matrix; 2], dp: [&Matrix; 2]) -> Matrix => op_softmax_backward_tangent;
         fn cross_entropy(
-            y: &Matrix, targets: &Index, weight: &Matrix, spec: CrossEntropy,
+            y: &Matrix, targets: &Index, weight: &Matrix,
         ) -> (Matrix, Matrix) => op_cross_entropy;
 
         fn causal_attention(

@@ -1,6 +1,7 @@
 //! A backend reduced to its primitives: every fused operation falls back to its composition.
 
-use ebt_core::compute::{Band, Compute, Layout, Rotary, Route, RouteSpec, Scope};
+use ebt_core::compute::{Compute, Route, RouteSpec, Scope};
+use ebt_core::{for_each_primitive, for_each_sink};
 
 /// Forwards primitives, hides every override of a fused operation. `planted` swaps one scale factor for another, which
 /// makes a derivative rule that uses it wrong and leaves the value right: what a derivative check must catch.
@@ -21,11 +22,29 @@ impl<'a, C: Compute> Composed<'a, C> {
     }
 }
 
+/// Every primitive as it is, but for `scale`, which may be planted.
 macro_rules! forward {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
-        $(fn $name(&self, $($arg: $type),*) -> $result {
-            self.inner.$name($($arg),*)
-        })*
+    ($($(#[$doc:meta])* $kind:ident $name:ident($($t:ident),*)($($x:ident: $type:ty),*);)*) => {
+        $(forward! { @$name($($t),*)($($x: $type),*) })*
+    };
+    (@scale $($rest:tt)*) => {};
+    (@$name:ident($($t:ident),*)($($x:ident: $type:ty),*)) => {
+        fn $name(&self, $($t: &Self::Tensor,)* $($x: $type),*) -> Self::Tensor {
+            self.inner.$name($($t,)* $($x),*)
+        }
+    };
+}
+
+/// Every sink as it is, but for that of the norm, which is put together from others.
+macro_rules! forward_sink {
+    ($($(#[$doc:meta])* $name:ident($($x:ident: $type:ty),*);)*) => {
+        $(forward_sink! { @$name($($x: $type),*) })*
+    };
+    (@collect_norm $($rest:tt)*) => {};
+    (@$name:ident($($x:ident: $type:ty),*)) => {
+        fn $name(&self, $($x: $type),*) {
+            self.inner.$name($($x),*);
+        }
     };
 }
 
@@ -34,52 +53,33 @@ impl<C: Compute> Compute for Composed<'_, C> {
     type Tensor = C::Tensor;
     type Index = C::Index;
 
+    for_each_primitive!(forward);
+    for_each_sink!(forward_sink);
+
+    fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor {
+        self.inner.lift(leaf)
+    }
+    fn slice_rows(&self, leaf: &Self::Leaf, start: usize, len: usize) -> Self::Leaf {
+        self.inner.slice_rows(leaf, start, len)
+    }
+    fn shape(&self, a: &Self::Tensor) -> (usize, usize) {
+        self.inner.shape(a)
+    }
+    fn enter(&self, scope: Scope) -> Scope {
+        self.inner.enter(scope)
+    }
+    fn route(&self, gate: &Self::Tensor, bias: Option<&Self::Leaf>, spec: &RouteSpec) -> Route<Self::Index> {
+        self.inner.route(gate, bias, spec)
+    }
+    fn inject(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor {
+        self.inner.inject(a, leaf)
+    }
+
     fn scale(&self, a: &Self::Tensor, factor: f64) -> Self::Tensor {
         match self.planted {
             Some((right, wrong)) if factor == right => self.inner.scale(a, wrong),
             _ => self.inner.scale(a, factor),
         }
-    }
-
-    forward! {
-        lift(leaf: &Self::Leaf) -> Self::Tensor;
-        primal(a: &Self::Tensor) -> Self::Leaf;
-        shape(a: &Self::Tensor) -> (usize, usize);
-        enter(scope: Scope) -> Scope;
-        fill(rows: usize, columns: usize, value: f64) -> Self::Tensor;
-        add(a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-        mul(a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-        offset(a: &Self::Tensor, constant: f64) -> Self::Tensor;
-        exp(a: &Self::Tensor) -> Self::Tensor;
-        ln(a: &Self::Tensor) -> Self::Tensor;
-        recip(a: &Self::Tensor) -> Self::Tensor;
-        rsqrt(a: &Self::Tensor) -> Self::Tensor;
-        sigmoid(a: &Self::Tensor) -> Self::Tensor;
-        step(a: &Self::Tensor) -> Self::Tensor;
-        sum_columns(a: &Self::Tensor) -> Self::Tensor;
-        sum_rows(a: &Self::Tensor) -> Self::Tensor;
-        max_columns(a: &Self::Tensor) -> Self::Tensor;
-        matmul(a: &Self::Tensor, b: &Self::Tensor, layout: Layout) -> Self::Tensor;
-        grouped(x: &Self::Tensor, w: &Self::Tensor, route: &Route<Self::Index>, layout: Layout) -> Self::Tensor;
-        band(q: &Self::Tensor, k: &Self::Tensor, band: Band) -> Self::Tensor;
-        band_mix(s: &Self::Tensor, v: &Self::Tensor, band: Band) -> Self::Tensor;
-        band_scatter(s: &Self::Tensor, q: &Self::Tensor, band: Band) -> Self::Tensor;
-        band_mask(band: Band, starts: Option<&Self::Index>) -> Self::Tensor;
-        reshape(a: &Self::Tensor, rows: usize, columns: usize) -> Self::Tensor;
-        slice_columns(a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor;
-        pad_columns(a: &Self::Tensor, start: usize, total: usize) -> Self::Tensor;
-        slice_rows(a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor;
-        gather_rows(a: &Self::Tensor, index: &Self::Index) -> Self::Tensor;
-        scatter_rows(a: &Self::Tensor, index: &Self::Index, rows: usize) -> Self::Tensor;
-        one_hot(index: &Self::Index, columns: usize) -> Self::Tensor;
-        rotary(a: &Self::Tensor, rotary: &Rotary, inverse: bool) -> Self::Tensor;
-        route(gate: &Self::Tensor, bias: Option<&Self::Leaf>, spec: &RouteSpec) -> Route<Self::Index>;
-        collect(slot: &mut Self::Leaf, a: &Self::Tensor) -> ();
-        collect_product(slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor) -> ();
-        collect_grouped(slot: &mut Self::Leaf, dy: &Self::Tensor, x: &Self::Tensor, route: &Route<Self::Index>) -> ();
-        collect_dot(slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor) -> ();
-        collect_scatter(slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor) -> ();
-        inject(a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor;
     }
 
     /// `dw += sum x r dy`, `db += sum dy`, from the primitive sinks.

@@ -7,7 +7,7 @@
 use ebt_core::compute::Backend;
 use ebt_core::config::UpdateRule;
 use ebt_core::descent::rollout::{self, Evaluated, Scene};
-use ebt_core::descent::update_rule::advance;
+use ebt_core::descent::update_rule;
 use ebt_core::energy::{self, Prediction};
 use ebt_core::layer::condition::Condition;
 use ebt_core::objective::{Flow, LossSteps, Objective};
@@ -59,14 +59,9 @@ fn softmax(y: &[f64]) -> Vec<f64> {
     e.iter().map(|x| x / sum).collect()
 }
 
-/// Mean over the positions with a target of the softened cross entropy.
-fn cross_entropy(y: &Mat, targets: &[u32], smoothing: f64, positions: f64) -> f64 {
-    let row = |(i, &t): (usize, &u32)| {
-        let p = softmax(y.row(i));
-        let even = smoothing / y.columns as f64;
-        let q = |j: usize| even + if j == t as usize { 1.0 - smoothing } else { 0.0 };
-        if t == NO_TARGET { 0.0 } else { -(0..y.columns).map(|j| q(j) * p[j].ln()).sum::<f64>() }
-    };
+/// Mean over the positions with a target of the cross entropy.
+fn cross_entropy(y: &Mat, targets: &[u32], positions: f64) -> f64 {
+    let row = |(i, &t): (usize, &u32)| if t == NO_TARGET { 0.0 } else { -softmax(y.row(i))[t as usize].ln() };
     targets.iter().enumerate().map(row).sum::<f64>() / positions
 }
 
@@ -133,8 +128,8 @@ pub fn loss<B: Backend>(scene: Scene<'_, B>, targets: &[u32], initial: &Mat, fro
         let counted = objective.loss == LossSteps::Mean || i + 1 == n;
         let next = match frozen {
             Some(f) if !counted => {
-                let (rule, limits) = (scene.model.config.update, objective.limits());
-                advance(b, rule, limits, (&noised, &at.p.dense(b)), &alphas, &f.directions[i].upload(b))
+                let rule = update_rule::of::<B>(scene.model.config.update);
+                rule.advance(b, (&noised, &at.p.dense(b)), &alphas, &f.directions[i].upload(b))
             }
             _ => next,
         };
@@ -142,7 +137,7 @@ pub fn loss<B: Backend>(scene: Scene<'_, B>, targets: &[u32], initial: &Mat, fro
         out.energies.push(Mat::download(b, &at.energy));
         out.trajectory.states.push(y);
         out.trajectory.directions.push(Mat::download(b, &direction));
-        let ce = cross_entropy(&next, targets, objective.smoothing(i, n), positions);
+        let ce = cross_entropy(&next, targets, positions);
         out.reconstruction += objective.step_weight(i, n) * ce;
         if counted {
             if let Some(balance) = &at.balance {

@@ -118,11 +118,10 @@ fn constants_have_no_tangent() {
         none(&a);
         none(&d.mul(&d.exp(&a), &d.softmax(&a)));
         none(&d.linear(&a, &leaf));
-        none(&d.norm(&a, &d.primal(&d.sum_rows(&a)), None, 1e-5).0);
+        none(&d.norm(&a, &d.slice_rows(&leaf, 0, 1), None, 1e-5).0);
         let with = DualTensor { value: x.upload(r), tangent: Some(x.upload(r)) };
         none(&d.step(&with));
         none(&d.max_columns(&with));
-        none(&d.lift(&d.primal(&with)));
     });
 }
 

@@ -65,30 +65,6 @@ fn jitter_and_langevin_noise() {
 }
 
 #[test]
-fn softened_labels_and_sharpened_states() {
-    objectives(Smoothness::Smooth, |_, o| {
-        o.soften = 0.3;
-        o.sharpen = 0.75;
-    });
-}
-
-#[test]
-fn limited_changes() {
-    objectives(Smoothness::Kinked, |draw, o| {
-        o.max_change = 0.05;
-        o.alpha_jitter = if draw.one_in(2) { 2.0 } else { 1.0 };
-    });
-}
-
-#[test]
-fn clamped_and_sharpened_states() {
-    objectives(Smoothness::Kinked, |draw, o| {
-        o.absolute_clamp = [0.3, 0.7, 1.0, 1.3][draw.below(4)];
-        o.sharpen = [1.0, 0.7, 1.1, 3.0, 7.0][draw.below(5)];
-    });
-}
-
-#[test]
 fn contrastive_terms() {
     let active = objectives(Smoothness::Smooth, |_, o| o.contrastive = 0.8);
     assert!(active >= DRAWS, "a contrastive term is never zero");
@@ -112,10 +88,6 @@ fn everything_at_once() {
         o.contrastive = 0.5;
         o.alpha_jitter = 1.5;
         o.langevin = 0.3;
-        o.soften = 0.2;
-        o.sharpen = 0.9;
-        o.absolute_clamp = 1.5;
-        o.max_change = 0.5;
     });
 }
 

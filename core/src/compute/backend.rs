@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Compute, CrossEntropy};
+use super::Compute;
 use crate::error::Result;
 use crate::fused::{modulation, vocabulary};
 use crate::random::Stream;
@@ -12,9 +12,9 @@ use crate::random::Stream;
 pub struct AdamW {
     /// Learning rate of this step.
     pub rate: f64,
-    /// First-moment decay.
+    /// Share of the first moment kept at an update, in `[0, 1)`.
     pub beta1: f64,
-    /// Second-moment decay.
+    /// Share of the second moment kept at an update, in `[0, 1)`.
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub eps: f64,
@@ -29,9 +29,9 @@ pub struct AdamW {
 /// The constants of AdamW.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
-    /// First-moment decay.
+    /// Share of the first moment kept at an update, in `[0, 1)`.
     pub beta1: f64,
-    /// Second-moment decay.
+    /// Share of the second moment kept at an update, in `[0, 1)`.
     pub beta2: f64,
     /// Added to the root of the second moment.
     pub eps: f64,
@@ -49,15 +49,15 @@ pub struct Treatment {
 /// Everything that an update of all parameters reads and writes; all lists are in layout order.
 #[derive(Debug)]
 pub struct Parameters<'a, A> {
-    /// Weights.
+    /// The weights that are updated, each `(rows, columns)` of its parameter.
     pub weights: &'a mut [A],
-    /// First moments.
+    /// Running means of the gradients, in the shapes of the weights.
     pub first: &'a mut [A],
-    /// Second moments.
+    /// Running means of the squared gradients, in the shapes of the weights.
     pub second: &'a mut [A],
-    /// Averaged weights.
+    /// Running means of the weights, in their shapes.
     pub average: &'a mut [A],
-    /// Gradients.
+    /// Gradients in the shapes of the weights; read only.
     pub gradients: &'a [A],
     /// Rates and decays.
     pub treatment: &'a [Treatment],
@@ -86,8 +86,8 @@ pub struct Modulated<A> {
 
 /// A matrix `m (n,V)` that is never stored: rows of distributions, less a target, times a number a row.
 ///
-/// `m[i,j] = scale[i] (exp(y[i,j] - lse[i]) - q[i,j])` where `q = (1 - eps) onehot(target) + eps / V` if targets are
-/// given, else 0. Where targets are given, a row without one (`u32::MAX`) is zero.
+/// `m[i,j] = scale[i] (exp(y[i,j] - lse[i]) - q[i,j])` where `q = onehot(target)` if targets are given, else 0. Where
+/// targets are given, a row without one (`u32::MAX`) is zero.
 #[derive(Debug)]
 pub struct Rows<'a, A, I> {
     /// Logits `y (n,V)`.
@@ -96,8 +96,8 @@ pub struct Rows<'a, A, I> {
     pub lse: &'a A,
     /// Factor of every row `(n,1)`; 1 if absent.
     pub scale: Option<&'a A>,
-    /// Token ids and label softening.
-    pub targets: Option<(&'a I, CrossEntropy)>,
+    /// Token ids `(n)`.
+    pub targets: Option<&'a I>,
 }
 
 impl<A, I> Clone for Rows<'_, A, I> {
@@ -129,10 +129,6 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
 
     /// `acc + factor (n,1) or (1,1) broadcast * x`, in place where `acc` is the only handle.
     fn axpy(&self, acc: Self::Array, factor: &Self::Array, x: &Self::Array) -> Self::Array;
-    /// Every element limited to `[-bound, bound]`, `bound` (n,1) or (1,1).
-    fn clamp(&self, a: Self::Array, bound: &Self::Array) -> Self::Array;
-    /// 1 where `|a| < bound`, else 0: the derivative of [`Backend::clamp`].
-    fn inside(&self, a: &Self::Array, bound: &Self::Array) -> Self::Array;
     /// Replaces every element by zero.
     fn clear(&self, a: &mut Self::Array);
     /// [`Backend::clear`] of a whole list.
@@ -262,11 +258,11 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
     }
     /// The training step that random numbers drawn inside [`Backend::repeat`] belong to.
     fn set_clock(&self, _step: u32) {}
-    /// What tells two arrays apart that live at different places.
+    /// A number that differs for arrays that live at different places in the device's memory.
     fn place(&self, _a: &Self::Array) -> u64 {
         0
     }
-    /// As [`Backend::place`].
+    /// [`Backend::place`] of an index.
     fn place_of_index(&self, _a: &Self::Index) -> u64 {
         0
     }

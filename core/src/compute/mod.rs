@@ -6,11 +6,16 @@
 //! * [`Compute::Tensor`]: values that may carry tangents ([`crate::dual::Dual`]).
 //! * [`Compute::Index`]: integer arrays, constants of differentiation.
 //!
-//! The primitives are closed under differentiation: the derivative of each is written with the others.
+//! The primitives are closed under differentiation: the derivative of each is written with the others. They are listed in
+//! one table, [`for_each_primitive!`](crate::for_each_primitive).
 //! A *fused operation* has a default that composes primitives (in [`crate::fused`]) and four entry points: forward,
 //! backward, and the tangent of each. `collect_*` methods are the gradient sink: they add a weight gradient to a
 //! leaf; under `Dual` they add *only its tangent*, so one backward pass serves the inner gradient (collect nothing),
 //! first-order training (plain) and the mixed second derivative (`Dual`).
+//!
+//! The modules `compute` (with [`Backend`]), [`crate::fused`] and [`crate::dual`] refer to each other in a circle, by design: the defaults of
+//! the trait call compositions, the compositions are generic over the trait and take their tangents from `Dual`, and `Dual`
+//! is an instance of the trait.
 //!
 //! Operations do not return `Result`: a backend keeps its first failure (a full arena, a lost device) and reports it
 //! from [`Backend::status`], as asynchronous devices do. After a failure results are unspecified but memory-safe.
@@ -19,9 +24,20 @@ mod backend;
 mod shape;
 
 pub use backend::{Adam, AdamW, Backend, Modulated, Modulation, Parameters, Rows, Treatment};
-pub use shape::{Attended, Attention, Band, Candidate, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope};
+pub use shape::{Attended, Attention, Band, Candidate, Layout, Rotary, Route, RouteSpec, Scope};
 
-use crate::fused;
+use crate::{for_each_primitive, for_each_sink, fused};
+
+macro_rules! declare {
+    ($($(#[$doc:meta])* $kind:ident $name:ident($($t:ident),*)($($x:ident: $type:ty),*);)*) => {
+        $($(#[$doc])* fn $name(&self, $($t: &Self::Tensor,)* $($x: $type),*) -> Self::Tensor;)*
+    };
+}
+macro_rules! declare_sink {
+    ($($(#[$doc:meta])* $name:ident($($x:ident: $type:ty),*);)*) => {
+        $($(#[$doc])* fn $name(&self, $($x: $type),*);)*
+    };
+}
 
 /// Primitives and fused operations. See the module text for the three kinds of value.
 pub trait Compute: Sized {
@@ -35,104 +51,22 @@ pub trait Compute: Sized {
     // ---- structure ----
     /// The leaf as a tensor with a zero tangent.
     fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor;
-    /// The innermost value of a tensor, its tangents dropped: a constant of differentiation from here on.
-    fn primal(&self, a: &Self::Tensor) -> Self::Leaf;
-    /// `(rows, columns)`.
+    /// Rows `start .. start + len` of a leaf.
+    fn slice_rows(&self, leaf: &Self::Leaf, start: usize, len: usize) -> Self::Leaf;
+    /// `(rows, columns)` of a matrix.
     fn shape(&self, a: &Self::Tensor) -> (usize, usize);
     /// Attributes what follows to `scope` (profiles and budgets) and returns the scope left.
     fn enter(&self, _scope: Scope) -> Scope {
         Scope::Other
     }
 
-    // ---- primitives: elementwise. `b` may be (n,m), (1,m), (n,1) or (1,1) against `a (n,m)` ----
-    /// A constant matrix.
-    fn fill(&self, rows: usize, columns: usize, value: f64) -> Self::Tensor;
-    /// `a + b`, `b` broadcast.
-    fn add(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-    /// `a * b`, `b` broadcast.
-    fn mul(&self, a: &Self::Tensor, b: &Self::Tensor) -> Self::Tensor;
-    /// `factor * a`.
-    fn scale(&self, a: &Self::Tensor, factor: f64) -> Self::Tensor;
-    /// `a + constant`.
-    fn offset(&self, a: &Self::Tensor, constant: f64) -> Self::Tensor;
-    /// `e^a`.
-    fn exp(&self, a: &Self::Tensor) -> Self::Tensor;
-    /// Natural logarithm.
-    fn ln(&self, a: &Self::Tensor) -> Self::Tensor;
-    /// `1 / a`.
-    fn recip(&self, a: &Self::Tensor) -> Self::Tensor;
-    /// `1 / sqrt(a)`.
-    fn rsqrt(&self, a: &Self::Tensor) -> Self::Tensor;
-    /// `1 / (1 + e^-a)`.
-    fn sigmoid(&self, a: &Self::Tensor) -> Self::Tensor;
-    /// 1 where `a > 0`, else 0; its derivative is zero.
-    fn step(&self, a: &Self::Tensor) -> Self::Tensor;
-
-    // ---- primitives: reductions ----
-    /// Row sums, `(n,m) -> (n,1)`.
-    fn sum_columns(&self, a: &Self::Tensor) -> Self::Tensor;
-    /// Column sums, `(n,m) -> (1,m)`.
-    fn sum_rows(&self, a: &Self::Tensor) -> Self::Tensor;
-    /// Row maxima, `(n,m) -> (n,1)`; a constant of differentiation (used to shift exponents only).
-    fn max_columns(&self, a: &Self::Tensor) -> Self::Tensor;
-
-    // ---- primitives: contraction ----
-    /// Matrix product.
-    fn matmul(&self, a: &Self::Tensor, b: &Self::Tensor, layout: Layout) -> Self::Tensor;
-    /// Matrix product of each expert's rows with its own matrix. `NT`: `x (slots,k)`, `w (E n, k) -> (slots, n)`;
-    /// `NN`: `x (slots,n)`, `w (E n, k) -> (slots,k)`; `TN`: `x (slots,n)`, `w (slots,k) -> (E n, k)`.
-    fn grouped(&self, x: &Self::Tensor, w: &Self::Tensor, route: &Route<Self::Index>, layout: Layout) -> Self::Tensor;
-    /// `s[t, h, j] = q[t, h] . k[t-j, h']`, zero where `t - j` leaves the sequence; `(n, H slots)`.
-    fn band(&self, q: &Self::Tensor, k: &Self::Tensor, band: Band) -> Self::Tensor;
-    /// `o[t, h] = sum_j s[t, h, j] v[t-j, h']`; `(n, H d)`.
-    fn band_mix(&self, s: &Self::Tensor, v: &Self::Tensor, band: Band) -> Self::Tensor;
-    /// `g[u, k] = sum over h of key head k, j of s[u+j, h, j] q[u+j, h]`; `(n, K d)`.
-    fn band_scatter(&self, s: &Self::Tensor, q: &Self::Tensor, band: Band) -> Self::Tensor;
-    /// 0 where slot `j` of row `t` exists and is not before `starts[t]`, else -1e30; `(n, H slots)`.
-    fn band_mask(&self, band: Band, starts: Option<&Self::Index>) -> Self::Tensor;
-
-    // ---- primitives: movement ----
-    /// The same elements in row-major order under another shape.
-    fn reshape(&self, a: &Self::Tensor, rows: usize, columns: usize) -> Self::Tensor;
-    /// Columns `start .. start + len`.
-    fn slice_columns(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor;
-    /// `a` as columns `start ..` of a zero matrix `total` wide.
-    fn pad_columns(&self, a: &Self::Tensor, start: usize, total: usize) -> Self::Tensor;
-    /// Rows `start .. start + len`.
-    fn slice_rows(&self, a: &Self::Tensor, start: usize, len: usize) -> Self::Tensor;
-    /// Rows `a[index[i]]`.
-    fn gather_rows(&self, a: &Self::Tensor, index: &Self::Index) -> Self::Tensor;
-    /// `out[index[i]] += a[i]`, `rows` rows.
-    fn scatter_rows(&self, a: &Self::Tensor, index: &Self::Index, rows: usize) -> Self::Tensor;
-    /// Rows of the identity: 1 at `index[i]`, a zero row where it is `u32::MAX`; a constant.
-    fn one_hot(&self, index: &Self::Index, columns: usize) -> Self::Tensor;
-    /// Rotary embedding, or its inverse (which is its adjoint).
-    fn rotary(&self, a: &Self::Tensor, rotary: &Rotary, inverse: bool) -> Self::Tensor;
+    for_each_primitive!(declare);
 
     // ---- decisions: constants of differentiation ----
     /// Chooses experts by `gate (n,E) (+ bias)`, see [`RouteSpec`]. Equal scores go to the lower index.
     fn route(&self, gate: &Self::Tensor, bias: Option<&Self::Leaf>, spec: &RouteSpec) -> Route<Self::Index>;
 
-    // ---- gradient sink. Under `Dual` only the tangent of what is named is added ----
-    /// `slot += a` (same shape).
-    fn collect(&self, slot: &mut Self::Leaf, a: &Self::Tensor);
-    /// Rows `start ..` of `slot` `+= dy^T x`: the gradient of `W (out,in)` in `y = x W^T`.
-    fn collect_product(&self, slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor);
-    /// `slot += grouped(dy, x, TN)`.
-    fn collect_grouped(&self, slot: &mut Self::Leaf, dy: &Self::Tensor, x: &Self::Tensor, route: &Route<Self::Index>);
-    /// `slot (1,m) += sum over rows of x * y`.
-    fn collect_dot(&self, slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor);
-    /// `slot[index[i]] += a[i]`.
-    fn collect_scatter(&self, slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor);
-    /// Weight gradients of [`Compute::norm`]: `dw += sum dy * x * r`, `db += sum dy`.
-    fn collect_norm(
-        &self,
-        dw: &mut Self::Leaf,
-        db: Option<&mut Self::Leaf>,
-        x: &Self::Tensor,
-        r: &Self::Tensor,
-        dy: &Self::Tensor,
-    );
+    for_each_sink!(declare_sink);
 
     /// `a + leaf` where the leaf is a cotangent of the outer objective; under `Dual` it enters the tangent only.
     fn inject(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor;
@@ -176,7 +110,7 @@ pub trait Compute: Sized {
     fn norm(&self, x: &Self::Tensor, w: &Self::Leaf, b: Option<&Self::Leaf>, eps: f64) -> (Self::Tensor, Self::Tensor) {
         fused::norm::forward(self, x, w, b, eps)
     }
-    /// `dx`.
+    /// `dx (n,m)` from `dy (n,m)`, with `r (n,1)` of the forward pass.
     fn norm_backward(&self, x: &Self::Tensor, w: &Self::Leaf, r: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor {
         fused::norm::backward(self, x, w, r, dy)
     }
@@ -202,11 +136,11 @@ pub trait Compute: Sized {
     }
 
     // ---- fused: SwiGLU on u = [u1 | u3] (n, 2F): silu(u1) * u3 ----
-    /// `(n,F)`.
+    /// `silu(u1) * u3 (n,F)`.
     fn swiglu(&self, u: &Self::Tensor) -> Self::Tensor {
         fused::swiglu::forward(self, u)
     }
-    /// `du (n,2F)`.
+    /// `du (n,2F)` from `dy (n,F)`.
     fn swiglu_backward(&self, u: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor {
         fused::swiglu::backward(self, u, dy)
     }
@@ -240,9 +174,8 @@ pub trait Compute: Sized {
         y: &Self::Tensor,
         targets: &Self::Index,
         weight: &Self::Leaf,
-        spec: CrossEntropy,
     ) -> (Self::Tensor, Self::Tensor) {
-        fused::cross_entropy::forward(self, y, targets, weight, spec)
+        fused::cross_entropy::forward(self, y, targets, weight)
     }
 
     // ---- fused: two-stream attention ----

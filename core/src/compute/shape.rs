@@ -1,4 +1,4 @@
-//! What operations are told beside their arrays: geometry, routing, targets; results of more than one array.
+//! Arguments of operations beside their arrays: geometry, routing; and results of more than one array.
 
 /// Which operand of a matrix product is transposed; the first letter is the left operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,13 +117,6 @@ pub struct Route<I> {
     pub experts: usize,
 }
 
-/// What a cross entropy is measured against.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CrossEntropy {
-    /// Share `eps` of the target mass spread evenly over the vocabulary (label softening).
-    pub smoothing: f64,
-}
-
 /// Inputs of candidate (predicted-stream) attention. `qkv (n, (H+2K) d)` is rotated; `memory (n, 2 K d)` holds the
 /// rotated keys and the values of the observed stream.
 #[derive(Debug)]
@@ -134,7 +127,7 @@ pub struct Candidate<'a, T, L, I> {
     pub memory: &'a L,
     /// First visible index inside its sequence for every row, or `None` for 0.
     pub starts: Option<&'a I>,
-    /// Geometry.
+    /// Sequences, positions, heads and window.
     pub shape: Attention,
 }
 
@@ -177,7 +170,7 @@ impl Scope {
     pub const ALL: [Scope; 6] =
         [Scope::Other, Scope::Observed, Scope::Predicted, Scope::Vocabulary, Scope::Condition, Scope::Optimizer];
 
-    /// Lower-case name.
+    /// The name of the scope in reports, in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Scope::Other => "other",

@@ -57,7 +57,7 @@ pub fn balance<B: Backend>(
 /// Balance of one block.
 #[derive(Clone, Debug)]
 pub struct BlockBalance<T> {
-    /// Loss `(1,1)`.
+    /// Weighted balance loss `(1,1)` of the block.
     pub loss: T,
     /// On a gate of each group `(groups, E)`.
     pub gradient: T,

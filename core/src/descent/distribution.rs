@@ -5,11 +5,11 @@ use crate::compute::{Backend, Rows};
 /// The candidate distributions `P (n,V)` of all positions.
 #[derive(Clone, Debug)]
 pub enum Distribution<T> {
-    /// The matrix.
+    /// The matrix `P (n,V)` itself.
     Stored(T),
     /// Its logits `y (n,V)` and their log-sum-exp `(n,1)`.
     Logits {
-        /// Logits.
+        /// Logits `(n,V)`.
         y: T,
         /// Log-sum-exp of every row.
         lse: T,
@@ -22,7 +22,7 @@ impl<T: Clone> Distribution<T> {
         Self::Logits { lse: b.log_sum_exp(y), y: y.clone() }
     }
 
-    /// The whole matrix.
+    /// The whole matrix `P (n,V)`.
     pub fn dense<B: Backend<Array = T>>(&self, b: &B) -> T {
         match self {
             Self::Stored(p) => p.clone(),
@@ -31,24 +31,24 @@ impl<T: Clone> Distribution<T> {
     }
 
     /// As what products take.
-    pub(super) fn view<I>(&self) -> Wide<'_, T, I> {
+    pub(super) fn view<I>(&self) -> VocabMatrix<'_, T, I> {
         match self {
-            Self::Stored(p) => Wide::Stored(p),
-            Self::Logits { y, lse } => Wide::Rows(Rows { logits: y, lse, scale: None, targets: None }),
+            Self::Stored(p) => VocabMatrix::Stored(p),
+            Self::Logits { y, lse } => VocabMatrix::Rows(Rows { logits: y, lse, scale: None, targets: None }),
         }
     }
 }
 
 /// A matrix `m (n,V)` to be multiplied: a distribution, or a direction of the tangent pass.
 #[derive(Debug)]
-pub(super) enum Wide<'a, T, I> {
-    /// The matrix.
+pub(super) enum VocabMatrix<'a, T, I> {
+    /// The matrix `m (n,V)` itself.
     Stored(&'a T),
     /// What gives it.
     Rows(Rows<'a, T, I>),
 }
 
-impl<T: Clone, I> Wide<'_, T, I> {
+impl<T: Clone, I> VocabMatrix<'_, T, I> {
     /// `m w`, `(n,D)`.
     pub(super) fn mix<B: Backend<Array = T, Index = I>>(&self, b: &B, w: &T) -> T {
         match *self {

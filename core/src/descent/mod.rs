@@ -1,11 +1,10 @@
 //! Descent on the energy, and differentiation through it. Each concern is an object of its own: how a state moves
 //! ([`update_rule`]), what it starts from and remembers ([`replay_buffer`]), how a rollout is run and pulled back
-//! ([`rollout`], [`adjoint`]), how matrices `(n,V)` are held ([`distribution`]), which balance loss its mixtures owe ([`balance`]).
+//! ([`rollout`], [`adjoint`]), how matrices `(n,V)` are held ([`distribution`]), the balance loss of its mixtures ([`balance`]).
 
 pub mod adjoint;
 pub mod balance;
 pub mod distribution;
-pub mod lyapunov;
 pub mod replay_buffer;
 pub mod rollout;
 pub mod update_rule;

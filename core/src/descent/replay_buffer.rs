@@ -13,7 +13,7 @@ use crate::random::{Purpose, Stream};
 pub struct Memory {
     /// Observed tokens `(T)`.
     pub tokens: Vec<u32>,
-    /// Targets `(T)`.
+    /// Next tokens `(T)`, `u32::MAX` where there is none.
     pub targets: Vec<u32>,
     /// First visible index of every position, empty if all is visible.
     pub starts: Vec<u32>,
@@ -34,7 +34,7 @@ impl ReplayBuffer {
         Self { capacity, slots: Vec::new() }
     }
 
-    /// Remembered sequences.
+    /// Number of remembered sequences.
     pub fn len(&self) -> usize {
         self.slots.len()
     }

@@ -2,32 +2,29 @@
 
 use super::balance::{Balance, balance};
 use super::distribution::Distribution;
-use super::update_rule::{advance, direction};
+use super::update_rule::{self, Origin, Rule};
 use crate::compute::{Backend, Scope};
-use crate::config::{Conditioning, UpdateRule};
+use crate::config::{Conditioning, SMALLEST_ALPHA};
 use crate::energy::{self, Observed, Prediction};
 use crate::layer::condition::{self, Condition, ConditionSaved};
 use crate::layer::{Geometry, Model};
 use crate::loss_scale::Scaling;
-use crate::objective::{Checkpointing, Flow, Objective};
+use crate::objective::{Checkpointing, Objective};
 use crate::random::{Purpose, Stream};
 use crate::record::{Record, Tape};
-
-/// Smallest step size: a learned `alpha` is limited from below (reference `rollout`).
-pub const SMALLEST_ALPHA: f64 = 1e-4;
 
 /// What a rollout is about: model, sequences, settings, randomness.
 #[derive(Debug)]
 pub struct Scene<'a, B: Backend> {
-    /// Backend.
+    /// The backend that everything is computed on.
     pub b: &'a B,
-    /// Model.
+    /// The model whose energy is descended.
     pub model: Model<'a, B::Array>,
-    /// Sequences.
+    /// Sequences of the `n` rows.
     pub geometry: Geometry<'a, B::Index>,
     /// Observed tokens `(n)`.
     pub tokens: &'a B::Index,
-    /// Settings.
+    /// Settings of the rollout and the loss.
     pub objective: &'a Objective,
     /// Seed of the run.
     pub seed: u64,
@@ -134,14 +131,14 @@ impl<B: Backend> Scene<'_, B> {
         self.b.axpy(noise, &self.b.fill(1, 1, 1.0), y)
     }
 
-    /// Whether states are met only through [`crate::compute::Rows`]: no matrix `(n,V)` lives beside the states. The logit
-    /// rule, limits on a move, unrolling and the Lyapunov loss need whole matrices.
+    /// The update rule.
+    pub fn rule(&self) -> &dyn Rule<B> {
+        update_rule::of(self.model.config.update)
+    }
+
+    /// Whether states are met only through [`crate::compute::Rows`]: no matrix `(n,V)` lives beside the states.
     pub fn streams(&self) -> bool {
-        self.b.streams_vocabulary()
-            && self.model.config.update != UpdateRule::Logit
-            && self.objective.limits() == super::update_rule::Limits::default()
-            && self.objective.flow == Flow::Detached
-            && self.objective.lyapunov == 0.0
+        self.b.streams_vocabulary() && self.rule().follows_gradient() && !self.objective.needs_matrices()
     }
 
     /// `softmax(y)`, accounted to the vocabulary.
@@ -176,17 +173,6 @@ impl<B: Backend> Scene<'_, B> {
             None => a,
         }
     }
-}
-
-/// Condition vectors and observed stream of one landscape.
-#[derive(Clone, Debug)]
-pub struct Landscape<T, I> {
-    /// Condition vectors of the predicted stream.
-    pub condition: Condition<T>,
-    /// For their backward pass.
-    pub saved: Option<ConditionSaved<T>>,
-    /// The observed stream.
-    pub observed: Observed<T, I>,
 }
 
 /// The condition vectors of landscape `s` for the predicted stream.
@@ -270,16 +256,16 @@ pub fn walk<B: Backend>(
     at: &Evaluated<B::Array, B::Index>,
     alpha: &B::Array,
 ) -> B::Array {
-    let (b, rule) = (scene.b, scene.model.config.update);
+    let (b, rule) = (scene.b, scene.rule());
     let left = b.enter(Scope::Vocabulary);
     let next = match &at.p {
         Distribution::Logits { lse, .. } => {
-            let lse = (rule == UpdateRule::Probability).then_some(lse);
+            let lse = (rule.origin() == Origin::Distribution).then_some(lse);
             b.descend(y, lse, alpha, &at.dp, scene.vocabulary())
         }
         Distribution::Stored(p) => {
-            let direction = direction(b, rule, p, scene.unmix(&at.dp));
-            advance(b, rule, scene.objective.limits(), (&y, p), alpha, &direction)
+            let direction = rule.direction(b, p, scene.unmix(&at.dp));
+            rule.advance(b, (&y, p), alpha, &direction)
         }
     };
     b.enter(left);
@@ -289,5 +275,5 @@ pub fn walk<B: Backend>(
 /// The direction `(n,V)` that [`walk`] follows.
 pub fn followed<B: Backend>(scene: &Scene<'_, B>, at: &Evaluated<B::Array, B::Index>) -> B::Array {
     let b = scene.b;
-    scene.unscaled(direction(b, scene.model.config.update, &at.p.dense(b), scene.unmix(&at.dp)))
+    scene.unscaled(scene.rule().direction(b, &at.p.dense(b), scene.unmix(&at.dp)))
 }

@@ -13,11 +13,12 @@ use crate::layer::mixture::GateSaved;
 pub struct LeanSaved<T, I> {
     /// Gates and routing of every block, where it has experts.
     pub gates: Vec<Option<GateSaved<T, I>>>,
+    /// Input `(n,D)` of every block.
     inputs: Vec<T>,
     head: HeadSaved<T>,
 }
 
-/// As [`super::forward`].
+/// Energies `(n,1)` of `p (n,D)`, as [`super::forward`].
 pub fn lean_forward<C: Compute>(
     c: &C,
     x: &Prediction<'_, C::Leaf, C::Index>,
@@ -37,7 +38,7 @@ pub fn lean_forward<C: Compute>(
     (energy, LeanSaved { gates, inputs, head })
 }
 
-/// As [`super::backward`].
+/// `dp (n,D)` from `de (n,1)`, as [`super::backward`].
 pub fn lean_backward<C: Compute>(
     c: &C,
     x: &Prediction<'_, C::Leaf, C::Index>,

@@ -16,7 +16,7 @@ use crate::compute::{Backend, Compute, Scope};
 use crate::layer::block::{self, BlockContext, BlockSaved, BlockSink, LastSaved, Stream};
 use crate::layer::condition::Condition;
 use crate::layer::mixture::GateSaved;
-use crate::layer::{Geometry, Model};
+use crate::layer::{Geometry, Model, linear};
 use crate::objective::Checkpointing;
 
 /// Keys and values of the observed stream, with what its backward pass needs.
@@ -28,12 +28,12 @@ pub struct Observed<T, I> {
     last: Option<LastSaved<T, I>>,
 }
 
-/// What is kept of an observed block.
+/// What is kept of an observed block for its backward pass.
 #[derive(Clone, Debug)]
 enum Kept<T, I> {
-    /// Everything.
+    /// All its activations.
     Whole(BlockSaved<T, I>),
-    /// Its input: the block runs again for its backward pass. Gates stay for the balance loss.
+    /// Its input `(n,D)`: the block runs again for its backward pass. Gates stay for the balance loss.
     Input { h: T, gate: Option<GateSaved<T, I>> },
 }
 
@@ -48,7 +48,7 @@ impl<T: Clone, I> Observed<T, I> {
     }
 }
 
-/// Runs the observed stream on `tokens`.
+/// Runs the observed stream on `tokens (n)` under condition vectors `(1,D)`, see [`Observed`].
 pub fn observe<B: Backend>(
     b: &B,
     model: Model<'_, B::Array>,
@@ -95,7 +95,7 @@ pub struct ObservedGradient<T> {
 }
 
 impl<T: Clone> ObservedGradient<T> {
-    /// Zeros.
+    /// Zero gradients on the keys and values of every block, none on the gates.
     pub fn zeros<B: Backend<Array = T>>(b: &B, model: Model<'_, T>, geometry: Geometry<'_, B::Index>) -> Self {
         let (n, columns) = (geometry.shape.rows(), 2 * geometry.shape.key_columns());
         let layers = model.config.layers;
@@ -103,7 +103,8 @@ impl<T: Clone> ObservedGradient<T> {
     }
 }
 
-/// Backward pass of [`observe`]: weight gradients to `grads`, condition vectors' to `dcondition`.
+/// Backward pass of [`observe`] from the gradient on its keys and values `(n, 2 K d)` and gates `(n,E)`: weight gradients
+/// are added to `grads` (layout order), those of the condition vectors `(1,D)` to `dcondition`.
 pub fn observe_backward<B: Backend>(
     b: &B,
     model: Model<'_, B::Array>,
@@ -146,15 +147,22 @@ pub fn observe_backward<B: Backend>(
 /// Everything the predicted stream's passes share.
 #[derive(Debug)]
 pub struct Prediction<'a, L, I> {
-    /// Model.
+    /// The model whose energy this is.
     pub model: Model<'a, L>,
-    /// Sequences.
+    /// Sequences of the `n` rows.
     pub geometry: Geometry<'a, I>,
-    /// Condition vectors of the landscape.
+    /// Condition vectors of the landscape, each `(1,D)`.
     pub condition: &'a Condition<L>,
-    /// Observed keys and values of every block.
+    /// Observed keys and values `(n, 2 K d)` of every block.
     pub memory: &'a [L],
 }
+
+impl<L, I> Clone for Prediction<'_, L, I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<L, I> Copy for Prediction<'_, L, I> {}
 
 impl<'a, L, I> Prediction<'a, L, I> {
     fn block(&self, layer: usize) -> BlockContext<'a, L, I> {
@@ -168,7 +176,8 @@ impl<'a, L, I> Prediction<'a, L, I> {
     }
 }
 
-/// Activations of the head: last hidden state, its norm and inverse norm.
+/// Activations of the head: last hidden state `h (n,D)`, itself normed `n (n,D)`, and its inverse root mean square
+/// `r (n,1)`.
 #[derive(Clone, Debug)]
 struct HeadSaved<T> {
     h: T,
@@ -176,7 +185,7 @@ struct HeadSaved<T> {
     r: T,
 }
 
-/// `e = w . norm(h)`, `(n,1)`.
+/// `e (n,1) = w . norm(h)` of `h (n,D)`.
 fn head_forward<C: Compute>(
     c: &C,
     x: &Prediction<'_, C::Leaf, C::Index>,
@@ -184,38 +193,37 @@ fn head_forward<C: Compute>(
 ) -> (C::Tensor, HeadSaved<C::Tensor>) {
     let (n, r) = c.norm(&h, &x.condition.w, x.condition.b.as_ref(), x.model.config.eps);
     let energy = match x.model.layout.energy {
-        Some(ids) => c.scores(&n, &x.model.weights[ids.head]),
+        Some(ids) => linear::wide_forward(c, x.model.weights, ids.head, &n),
         None => c.fill(x.geometry.shape.rows(), 1, 0.0),
     };
     (energy, HeadSaved { h, n, r })
 }
 
-/// `dh` of [`head_forward`].
+/// `dh (n,D)` of [`head_forward`] from `de (n,1)`.
 fn head_backward<C: Compute>(
     c: &C,
     x: &Prediction<'_, C::Leaf, C::Index>,
     saved: &HeadSaved<C::Tensor>,
     de: &C::Leaf,
-    sink: Option<&mut PredictionSink<'_, C::Leaf>>,
+    mut sink: Option<&mut PredictionSink<'_, C::Leaf>>,
 ) -> C::Tensor {
     let de = c.lift(de);
     let dn = match x.model.layout.energy {
-        Some(ids) => c.linear_adjoint(&de, &x.model.weights[ids.head]),
+        Some(ids) => {
+            let grads = sink.as_deref_mut().map(|s| &mut *s.grads);
+            linear::backward(c, x.model.weights, ids.head, &saved.n, &de, grads)
+        }
         None => c.scale(&saved.n, 0.0),
     };
     if let Some(s) = sink {
-        if let Some(ids) = x.model.layout.energy {
-            c.collect_product(&mut s.grads[ids.head], 0, &de, &saved.n);
-        }
         c.collect_norm(&mut s.condition.w, s.condition.b.as_mut(), &saved.h, &saved.r, &dn);
     }
     c.norm_backward(&saved.h, &x.condition.w, &saved.r, &dn)
 }
 
-/// Activations of the predicted stream.
+/// Activations of the predicted stream: what [`backward`] reads.
 #[derive(Clone, Debug)]
 pub struct PredictionSaved<T, I> {
-    /// Blocks in order.
     blocks: Vec<BlockSaved<T, I>>,
     head: HeadSaved<T>,
 }
@@ -251,16 +259,16 @@ pub fn forward<C: Compute>(
 pub struct PredictionSink<'a, L> {
     /// Weight gradients in layout order.
     pub grads: &'a mut [L],
-    /// Condition vectors.
+    /// Gradients of the condition vectors, each `(1,D)`.
     pub condition: &'a mut Condition<L>,
-    /// Observed keys and values, and the outer gradient on the gates of the *predicted* stream.
+    /// Gradients of the observed keys and values `(n, 2 K d)`, by block.
     pub memory: &'a mut [L],
-    /// Outer gradient on this stream's gates, by block.
+    /// Outer gradient on the gates `(n,E)` of the *predicted* stream, by block.
     pub balance: &'a [Option<L>],
 }
 
 impl<L> PredictionSink<'_, L> {
-    /// The slots of one block.
+    /// Where the gradients of one block go.
     fn block(&mut self, layer: usize) -> BlockSink<'_, L> {
         BlockSink {
             grads: &mut *self.grads,
@@ -296,7 +304,7 @@ pub fn zeros_like_condition<B: Backend>(b: &B, condition: &Condition<B::Array>) 
         shapes.push(b.shape(x));
         x.clone()
     });
-    // handed out in the order in which they were asked for
+    // in the order of the shapes
     let mut zeros = b.zeros(&shapes).into_iter();
     condition.map(|x| {
         let (rows, columns) = b.shape(x);

@@ -1,21 +1,14 @@
 //! Cross entropy of logits against token ids, with its derivative.
 
-use crate::compute::{Compute, CrossEntropy};
+use crate::compute::Compute;
 
 /// `(loss (n,1), dy (n,V))`, both times `weight (n,1)`; rows without a target give zero.
 ///
-/// With `q = (1 - eps) onehot + eps / V`: `loss = lse(y) - <q, y>` and `dy = softmax(y) - q`.
-pub fn forward<C: Compute>(
-    c: &C,
-    y: &C::Tensor,
-    targets: &C::Index,
-    weight: &C::Leaf,
-    spec: CrossEntropy,
-) -> (C::Tensor, C::Tensor) {
+/// With `q = onehot`: `loss = lse(y) - <q, y>` and `dy = softmax(y) - q`.
+pub fn forward<C: Compute>(c: &C, y: &C::Tensor, targets: &C::Index, weight: &C::Leaf) -> (C::Tensor, C::Tensor) {
     let (_, vocabulary) = c.shape(y);
-    let one_hot = c.one_hot(targets, vocabulary);
-    let weight = c.mul(&c.sum_columns(&one_hot), &c.lift(weight));
-    let q = c.offset(&c.scale(&one_hot, 1.0 - spec.smoothing), spec.smoothing / vocabulary as f64);
+    let q = c.one_hot(targets, vocabulary);
+    let weight = c.mul(&c.sum_columns(&q), &c.lift(weight));
     let top = c.max_columns(y);
     let e = c.exp(&c.add(y, &c.scale(&top, -1.0)));
     let sum = c.sum_columns(&e);

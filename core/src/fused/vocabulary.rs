@@ -9,13 +9,12 @@ pub fn log_sum_exp<B: Backend>(b: &B, y: &B::Array) -> B::Array {
     b.add(&b.ln(&b.sum_columns(&e)), &top)
 }
 
-/// `(q (n,V), present (n,1))`: softened targets, and 1 where there is one.
+/// `(q (n,V), present (n,1))`: the targets one-hot, and 1 where there is one.
 fn targets<B: Backend>(b: &B, m: Rows<'_, B::Array, B::Index>) -> Option<(B::Array, B::Array)> {
-    let (ids, spec) = m.targets?;
+    let ids = m.targets?;
     let (_, vocabulary) = b.shape(m.logits);
-    let one_hot = b.one_hot(ids, vocabulary);
-    let present = b.sum_columns(&one_hot);
-    let q = b.offset(&b.scale(&one_hot, 1.0 - spec.smoothing), spec.smoothing / vocabulary as f64);
+    let q = b.one_hot(ids, vocabulary);
+    let present = b.sum_columns(&q);
     Some((q, present))
 }
 

@@ -10,9 +10,9 @@
 
 use super::condition::BlockCondition;
 use super::feed_forward::{self, FeedForwardSaved};
-use super::{Geometry, Model, mixture};
+use super::{Geometry, Model, linear, mixture};
 use crate::compute::{Attended, Candidate, Compute};
-use crate::parameters::FeedForwardIds;
+use crate::parameters::{FeedForwardIds, ParameterId};
 
 /// Which stream runs, with what it attends to.
 #[derive(Debug)]
@@ -33,15 +33,15 @@ impl<L> Copy for Stream<'_, L> {}
 /// Everything a block's passes share.
 #[derive(Debug)]
 pub struct BlockContext<'a, L, I> {
-    /// Model.
+    /// The model whose block this is.
     pub model: Model<'a, L>,
-    /// Number of the block.
+    /// Number of the block, from 0.
     pub layer: usize,
-    /// Its condition vectors.
+    /// Its condition vectors, each `(1,D)`.
     pub condition: &'a BlockCondition<L>,
-    /// Sequences.
+    /// Sequences of the `n` rows.
     pub geometry: Geometry<'a, I>,
-    /// Stream.
+    /// The stream that runs, with what it attends to.
     pub stream: Stream<'a, L>,
 }
 
@@ -50,33 +50,38 @@ pub struct BlockContext<'a, L, I> {
 pub struct BlockSink<'a, L> {
     /// Weight gradients in layout order.
     pub grads: &'a mut [L],
-    /// Gradients of the condition vectors.
+    /// Gradients of the condition vectors, each `(1,D)`.
     pub condition: &'a mut BlockCondition<L>,
-    /// Gradient of the observed keys and values (predicted stream).
+    /// Gradient of the observed keys and values `(n, 2 K d)`; absent on the observed stream.
     pub memory: Option<&'a mut L>,
     /// Outer gradient with respect to the gates `(n,E)`.
     pub balance: Option<&'a L>,
 }
 
-/// Activations of a block.
+/// Activations of a block: what its backward pass reads.
 #[derive(Clone, Debug)]
 pub struct BlockSaved<T, I> {
+    /// Input `(n,D)`.
     h: T,
+    /// Inverse root mean square of `h (n,1)`, and `h` normed `(n,D)`.
     r1: T,
     n1: T,
     /// Rotated queries and keys, and values `(n, (H+2K) d)`.
     pub qkv: T,
     attended: Attended<T>,
+    /// Output of attention `(n,D)`, before its gate.
     o: T,
+    /// Hidden state between the halves `(n,D)`, its inverse root mean square `(n,1)`, and itself normed `(n,D)`.
     h1: T,
     r2: T,
     n2: T,
+    /// Output of the feed-forward `(n,D)`, before its gate.
     f: T,
-    /// Feed-forward.
+    /// Activations of the feed-forward.
     pub feed_forward: FeedForwardSaved<T, I>,
 }
 
-/// `h2` and what the backward pass needs.
+/// `h2 (n,D)` of `h (n,D)`, with what the backward pass needs.
 pub fn forward<C: Compute>(
     c: &C,
     x: &BlockContext<'_, C::Leaf, C::Index>,
@@ -86,13 +91,13 @@ pub fn forward<C: Compute>(
     let ids = &x.model.layout.blocks[x.layer];
     let k = x.condition;
     let (n1, r1) = c.norm(h, &k.w1, k.b1.as_ref(), config.eps);
-    let qkv = c.linear(&n1, &weights[ids.qkv]);
+    let qkv = linear::forward(c, weights, ids.qkv, &n1);
     let qkv = c.rotary(&qkv, &rotary(x), false);
     let attended = match x.stream {
         Stream::Observed => c.causal_attention(&qkv, x.geometry.starts, x.geometry.shape),
         Stream::Predicted(memory) => c.candidate_attention(candidate(x, &qkv, memory)),
     };
-    let o = c.linear(&attended.out, &weights[ids.wo]);
+    let o = linear::forward(c, weights, ids.wo, &attended.out);
     let h1 = c.gate_residual(h, k.a1.as_ref(), &o);
     let (n2, r2) = c.norm(&h1, &k.w2, k.b2.as_ref(), config.eps);
     let (f, feed_forward) = feed_forward::forward(c, weights, ids.feed_forward, config.mixture(x.layer), &n2);
@@ -100,7 +105,8 @@ pub fn forward<C: Compute>(
     (h2, BlockSaved { h: h.clone(), r1, n1, qkv, attended, o, h1, r2, n2, f, feed_forward })
 }
 
-/// `dh`. On the observed stream `dmemory (n, 2 K d)` is the gradient that the predictions left on its keys and values.
+/// `dh (n,D)` from `dh2 (n,D)`. On the observed stream `dmemory (n, 2 K d)` is the gradient that the predictions left on
+/// its keys and values.
 pub fn backward<C: Compute>(
     c: &C,
     x: &BlockContext<'_, C::Leaf, C::Index>,
@@ -131,7 +137,7 @@ pub fn backward<C: Compute>(
     attention_half_backward(c, x, saved, &dh1, dmemory, sink)
 }
 
-/// The part of [`backward`] from `dh1` down.
+/// The part of [`backward`] from `dh1 (n,D)` down.
 fn attention_half_backward<C: Compute>(
     c: &C,
     x: &BlockContext<'_, C::Leaf, C::Index>,
@@ -147,10 +153,8 @@ fn attention_half_backward<C: Compute>(
         c.collect_dot(da1, dh1, &saved.o);
     }
     let do_ = gated(c, dh1, k.a1.as_ref());
-    if let Some(s) = &mut sink {
-        c.collect_product(&mut s.grads[ids.wo], 0, &do_, &saved.attended.out);
-    }
-    let dout = c.linear_adjoint(&do_, &weights[ids.wo]);
+    let grads = sink.as_mut().map(|s| &mut *s.grads);
+    let dout = linear::backward(c, weights, ids.wo, &saved.attended.out, &do_, grads);
     let mut dqkv = match x.stream {
         Stream::Observed => {
             c.causal_attention_backward(&saved.qkv, geometry.starts, geometry.shape, &saved.attended, &dout)
@@ -176,10 +180,8 @@ fn attention_half_backward<C: Compute>(
         dqkv = c.add(&dqkv, &c.pad_columns(dmemory, columns, total));
     }
     let dqkv = c.rotary(&dqkv, &rotary(x), true);
-    if let Some(s) = &mut sink {
-        c.collect_product(&mut s.grads[ids.qkv], 0, &dqkv, &saved.n1);
-    }
-    let dn1 = c.linear_adjoint(&dqkv, &weights[ids.qkv]);
+    let grads = sink.as_mut().map(|s| &mut *s.grads);
+    let dn1 = linear::backward(c, weights, ids.qkv, &saved.n1, &dqkv, grads);
     // n1 = norm(h)
     if let Some(s) = &mut sink {
         c.collect_norm(&mut s.condition.w1, s.condition.b1.as_mut(), &saved.h, &saved.r1, &dn1);
@@ -197,6 +199,7 @@ fn candidate<'a, T, L, I>(x: &BlockContext<'a, L, I>, qkv: &'a T, memory: &'a L)
     Candidate { qkv, memory, starts: x.geometry.starts, shape: x.geometry.shape }
 }
 
+/// `a * dh (n,D)`, or `dh` where the block has no gate.
 fn gated<C: Compute>(c: &C, dh: &C::Tensor, gate: Option<&C::Leaf>) -> C::Tensor {
     match gate {
         Some(a) => c.modulate(dh, a),
@@ -210,11 +213,11 @@ fn gated<C: Compute>(c: &C, dh: &C::Tensor, gate: Option<&C::Leaf>) -> C::Tensor
 pub enum LastSaved<T, I> {
     /// Keys and values only.
     Memory {
-        /// Block input.
+        /// Block input `(n,D)`.
         h: T,
-        /// Inverse norm.
+        /// Inverse root mean square of `h (n,1)`.
         r1: T,
-        /// Normed input.
+        /// Normed input `(n,D)`.
         n1: T,
         /// Rotated keys and values `(n, 2 K d)`.
         memory: T,
@@ -224,7 +227,7 @@ pub enum LastSaved<T, I> {
 }
 
 impl<T: Clone, I> LastSaved<T, I> {
-    /// The routing decision, if it was computed.
+    /// Gates and routing decision, where they were computed.
     pub fn gate(&self) -> Option<&mixture::GateSaved<T, I>> {
         match self {
             Self::Memory { .. } => None,
@@ -233,7 +236,7 @@ impl<T: Clone, I> LastSaved<T, I> {
     }
 }
 
-/// Forward pass of the last observed block.
+/// The last observed block, from its input `h (n,D)`.
 pub fn last_forward<C: Compute>(
     c: &C,
     x: &BlockContext<'_, C::Leaf, C::Index>,
@@ -247,12 +250,12 @@ pub fn last_forward<C: Compute>(
     let shape = &x.geometry.shape;
     let k = x.condition;
     let (n1, r1) = c.norm(h, &k.w1, k.b1.as_ref(), config.eps);
-    let kv = c.linear(&n1, &key_value_rows(c, x));
+    let kv = linear::rows_forward(c, x.model.weights, key_value_rows(x), &n1);
     let memory = c.rotary(&kv, &x.geometry.rotary(config, shape.kv_heads, 0), false);
     LastSaved::Memory { h: h.clone(), r1, n1, memory }
 }
 
-/// `dh` of [`last_forward`] from the gradient on its keys and values.
+/// `dh (n,D)` of [`last_forward`] from the gradient `dmemory (n, 2 K d)` on its keys and values.
 pub fn last_backward<C: Compute>(
     c: &C,
     x: &BlockContext<'_, C::Leaf, C::Index>,
@@ -267,20 +270,16 @@ pub fn last_backward<C: Compute>(
             backward(c, x, saved, &c.fill(n, d, 0.0), Some(dmemory), Some(sink))
         }
         LastSaved::Memory { h, r1, n1, .. } => {
-            let ids = &x.model.layout.blocks[x.layer];
             let dkv = c.rotary(dmemory, &x.geometry.rotary(x.model.config, shape.kv_heads, 0), true);
-            c.collect_product(&mut sink.grads[ids.qkv], shape.query_columns(), &dkv, n1);
-            let dn1 = c.linear_adjoint(&dkv, &key_value_rows(c, x));
+            let dn1 = linear::rows_backward(c, x.model.weights, key_value_rows(x), n1, &dkv, sink.grads);
             c.collect_norm(&mut sink.condition.w1, sink.condition.b1.as_mut(), h, r1, &dn1);
             c.norm_backward(h, &x.condition.w1, r1, &dn1)
         }
     }
 }
 
-/// Rows `[wk; wv]` of the stacked projection.
-fn key_value_rows<C: Compute>(c: &C, x: &BlockContext<'_, C::Leaf, C::Index>) -> C::Leaf {
+/// The rows `[wk; wv]` of the stacked projection: its number, first row and `2 K d` rows.
+fn key_value_rows<L, I>(x: &BlockContext<'_, L, I>) -> (ParameterId, usize, usize) {
     let shape = &x.geometry.shape;
-    let ids = &x.model.layout.blocks[x.layer];
-    let all = c.lift(&x.model.weights[ids.qkv]);
-    c.primal(&c.slice_rows(&all, shape.query_columns(), 2 * shape.key_columns()))
+    (x.model.layout.blocks[x.layer].qkv, shape.query_columns(), 2 * shape.key_columns())
 }

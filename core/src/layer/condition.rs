@@ -28,11 +28,11 @@ pub struct BlockCondition<L> {
 /// Vectors of all blocks and of the final norm. The same type holds their gradients.
 #[derive(Clone, Debug)]
 pub struct Condition<L> {
-    /// One entry a block.
+    /// One entry for each block.
     pub blocks: Vec<BlockCondition<L>>,
-    /// `gain (1 + g)` of the final norm.
+    /// `gain (1 + g)` of the final norm `(1,D)`.
     pub w: L,
-    /// Shift of the final norm.
+    /// Shift of the final norm `(1,D)`.
     pub b: Option<L>,
 }
 
@@ -68,7 +68,7 @@ pub fn unconditioned<B: Backend>(model: Model<'_, B::Array>) -> Condition<B::Arr
     Condition { blocks: blocks.collect(), w: get(model.layout.norm), b: None }
 }
 
-/// Gradient of [`unconditioned`]: the vectors are the gains.
+/// Gradient of [`unconditioned`]: the vectors are the gains, so `d (1,D)` is added to the gradients of the gains.
 pub fn unconditioned_backward<B: Backend>(
     b: &B,
     model: Model<'_, B::Array>,
@@ -85,8 +85,10 @@ pub fn unconditioned_backward<B: Backend>(
 /// What the backward pass needs beside the condition itself.
 #[derive(Clone, Debug)]
 pub struct ConditionSaved<T> {
+    /// Step embedding `(1,D)`, and its silu `(1,D)`.
     z: T,
     c: T,
+    /// Modulations of the blocks, and of the final norm.
     blocks: Vec<Modulated<T>>,
     last: Modulated<T>,
 }
@@ -108,7 +110,7 @@ fn map(ids: ModulationIds, gains: &[(usize, usize)]) -> Modulation<'_> {
 /// Condition vectors with what their backward pass needs.
 pub type Conditioned<T> = (Condition<T>, ConditionSaved<T>);
 
-/// Condition vectors of landscape `s`; `None` if the model has no AdaLN.
+/// Condition vectors `(1,D)` of landscape `s`; `None` if the model has no AdaLN.
 pub fn conditioned<B: Backend>(b: &B, model: Model<'_, B::Array>, s: usize) -> Option<Conditioned<B::Array>> {
     let energy = model.layout.energy?;
     let left = b.enter(Scope::Condition);
@@ -135,7 +137,8 @@ pub fn conditioned<B: Backend>(b: &B, model: Model<'_, B::Array>, s: usize) -> O
     Some((condition, ConditionSaved { z, c, blocks: saved, last }))
 }
 
-/// Gradient of [`conditioned`] for landscape `s`: `d` holds the gradient of every vector.
+/// Gradient of [`conditioned`] for landscape `s`: `d` holds the gradient `(1,D)` of every vector; those of the weights
+/// are added to `grads` (layout order).
 pub fn conditioned_backward<B: Backend>(
     b: &B,
     model: Model<'_, B::Array>,

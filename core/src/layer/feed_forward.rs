@@ -1,30 +1,22 @@
-//! Feed-forward: SwiGLU `W2 (silu(W1 x) * (W3 x))`, dense or as a mixture of experts.
+//! Feed-forward: one SwiGLU ([`swiglu`]) or a mixture of experts ([`mixture`]), as the layout of the block has it.
 
 use super::mixture::{self, GateSaved, MixtureSaved};
+use super::swiglu::{self, SwigluSaved};
 use crate::compute::Compute;
 use crate::config::MoeConfig;
-use crate::parameters::{FeedForwardIds, SwigluIds};
-
-/// Activations of a SwiGLU.
-#[derive(Clone, Debug)]
-pub struct SwigluSaved<T> {
-    /// `[W1 x | W3 x] (n, 2F)`.
-    pub u: T,
-    /// `(n, F)`.
-    pub act: T,
-}
+use crate::parameters::FeedForwardIds;
 
 /// Activations of a feed-forward layer.
 #[derive(Clone, Debug)]
 pub enum FeedForwardSaved<T, I> {
-    /// One SwiGLU.
+    /// Of a single SwiGLU.
     Dense(SwigluSaved<T>),
-    /// Mixture of experts.
+    /// Of a mixture of experts.
     Mixture(MixtureSaved<T, I>),
 }
 
 impl<T, I> FeedForwardSaved<T, I> {
-    /// The routing decision, if any.
+    /// Gates and routing decision; none in a dense layer.
     pub fn gate(&self) -> Option<&GateSaved<T, I>> {
         match self {
             Self::Dense(_) => None,
@@ -33,39 +25,7 @@ impl<T, I> FeedForwardSaved<T, I> {
     }
 }
 
-/// Dense SwiGLU.
-pub fn swiglu<C: Compute>(
-    c: &C,
-    weights: &[C::Leaf],
-    ids: SwigluIds,
-    x: &C::Tensor,
-) -> (C::Tensor, SwigluSaved<C::Tensor>) {
-    let u = c.linear(x, &weights[ids.w13]);
-    let act = c.swiglu(&u);
-    let y = c.linear(&act, &weights[ids.w2]);
-    (y, SwigluSaved { u, act })
-}
-
-/// `dx` of [`swiglu`].
-pub fn swiglu_backward<C: Compute>(
-    c: &C,
-    weights: &[C::Leaf],
-    ids: SwigluIds,
-    x: &C::Tensor,
-    saved: &SwigluSaved<C::Tensor>,
-    dy: &C::Tensor,
-    grads: Option<&mut [C::Leaf]>,
-) -> C::Tensor {
-    let dact = c.linear_adjoint(dy, &weights[ids.w2]);
-    let du = c.swiglu_backward(&saved.u, &dact);
-    if let Some(grads) = grads {
-        c.collect_product(&mut grads[ids.w2], 0, dy, &saved.act);
-        c.collect_product(&mut grads[ids.w13], 0, &du, x);
-    }
-    c.linear_adjoint(&du, &weights[ids.w13])
-}
-
-/// Dense or mixture, as the block has it.
+/// `y (n,D)` of the normed hidden state `x (n,D)`, with what the backward pass needs.
 pub fn forward<C: Compute>(
     c: &C,
     weights: &[C::Leaf],
@@ -80,13 +40,14 @@ pub fn forward<C: Compute>(
             (y, FeedForwardSaved::Mixture(saved))
         }
         (FeedForwardIds::Dense(ids) | FeedForwardIds::Mixture { experts: ids, .. }, _) => {
-            let (y, saved) = swiglu(c, weights, ids, x);
+            let (y, saved) = swiglu::forward(c, weights, ids, x);
             (y, FeedForwardSaved::Dense(saved))
         }
     }
 }
 
-/// `dx`; `balance (n,E)` is the outer objective's gradient with respect to the gates.
+/// `dx (n,D)` from `dy (n,D)`; `balance (n,E)` is the outer objective's gradient with respect to the gates. With `grads`
+/// (layout order), weight gradients are added to theirs.
 pub fn backward<C: Compute>(
     c: &C,
     weights: &[C::Leaf],
@@ -107,7 +68,7 @@ pub fn backward<C: Compute>(
             FeedForwardIds::Dense(ids) | FeedForwardIds::Mixture { experts: ids, .. },
             _,
             FeedForwardSaved::Dense(saved),
-        ) => swiglu_backward(c, weights, ids, x, saved, dy, grads),
+        ) => swiglu::backward(c, weights, ids, x, saved, dy, grads),
         // the layer kind is fixed by the layout, so a saved mixture always meets its own ids
         (_, _, FeedForwardSaved::Mixture(_)) => dy.clone(),
     }

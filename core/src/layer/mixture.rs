@@ -5,7 +5,8 @@
 //! differentiation. The balance loss belongs to the outer objective: its gradient enters as `balance`, the gradient
 //! with respect to the gates, through [`Compute::inject`] and so never reaches the inner gradient.
 
-use super::feed_forward::{SwigluSaved, swiglu, swiglu_backward};
+use super::linear;
+use super::swiglu::{self, SwigluSaved};
 use crate::compute::{Compute, Route};
 use crate::config::MoeConfig;
 use crate::parameters::{ParameterId, SwigluIds};
@@ -20,9 +21,9 @@ pub struct MixtureIds {
     pub gate: ParameterId,
     /// Routing bias `(1,E)`.
     pub bias: ParameterId,
-    /// Experts.
+    /// Routed experts, stacked: `(E 2h, D)` and `(E D, h)`.
     pub experts: SwigluIds,
-    /// Shared experts.
+    /// Shared experts side by side, one SwiGLU of width `n_shared h`.
     pub shared: Option<SwigluIds>,
 }
 
@@ -31,7 +32,7 @@ pub struct MixtureIds {
 pub struct GateSaved<T, I> {
     /// `softmax(W_gate x) (n,E)`.
     pub gate: T,
-    /// Who goes where.
+    /// Which rows go to which expert: `n top_k` slots, sorted by expert.
     pub route: Route<I>,
 }
 
@@ -40,16 +41,21 @@ pub struct GateSaved<T, I> {
 pub struct MixtureSaved<T, I> {
     /// Gates and routing.
     pub gate: GateSaved<T, I>,
+    /// Gate of every slot `(slots,1)`.
     chosen: T,
+    /// One over the sum of a token's chosen gates `(n,1)`, where they are renormalised.
     inverse: Option<T>,
+    /// Weight of every slot in its token's output `(slots,1)`.
     weight: T,
+    /// Inputs of the slots `(slots,D)`.
     xs: T,
     experts: SwigluSaved<T>,
+    /// Outputs of the slots before weighting `(slots,D)`.
     ys: T,
     shared: Option<SwigluSaved<T>>,
 }
 
-/// Gates and routing alone.
+/// Gates `softmax(W_gate x) (n,E)` of `x (n,D)`, and the routing that they decide.
 pub fn gate<C: Compute>(
     c: &C,
     weights: &[C::Leaf],
@@ -57,13 +63,13 @@ pub fn gate<C: Compute>(
     moe: &MoeConfig,
     x: &C::Tensor,
 ) -> GateSaved<C::Tensor, C::Index> {
-    let gate = c.softmax(&c.scores(x, &weights[ids.gate]));
+    let gate = c.softmax(&linear::wide_forward(c, weights, ids.gate, x));
     let bias = (moe.bias_rate > 0.0).then(|| &weights[ids.bias]);
     let route = c.route(&gate, bias, &moe.route());
     GateSaved { gate, route }
 }
 
-/// `dx` through the gates from `dgate (n,E)`.
+/// `dx (n,D)` through the gates from `dgate (n,E)`; `balance (n,E)` is the outer objective's part of that gradient.
 pub fn gate_backward<C: Compute>(
     c: &C,
     weights: &[C::Leaf],
@@ -78,13 +84,10 @@ pub fn gate_backward<C: Compute>(
         Some(balance) => c.softmax_backward(&saved.gate, &c.inject(dgate, balance)),
         None => c.softmax_backward(&saved.gate, dgate),
     };
-    if let Some(grads) = grads {
-        c.collect_product(&mut grads[ids.gate], 0, &dlogits, x);
-    }
-    c.linear_adjoint(&dlogits, &weights[ids.gate])
+    linear::backward(c, weights, ids.gate, x, &dlogits, grads)
 }
 
-/// The whole mixture.
+/// `y (n,D)` of the normed hidden state `x (n,D)`, with what the backward pass needs.
 pub fn forward<C: Compute>(
     c: &C,
     weights: &[C::Leaf],
@@ -107,19 +110,20 @@ pub fn forward<C: Compute>(
     };
     let weight = c.scale(&kept, moe.scale);
     let xs = c.gather_rows(x, &route.tokens);
-    let u = c.grouped_linear(&xs, &weights[ids.experts.w13], route);
+    let u = linear::grouped_forward(c, weights, ids.experts.w13, &xs, route);
     let act = c.swiglu(&u);
-    let ys = c.grouped_linear(&act, &weights[ids.experts.w2], route);
+    let ys = linear::grouped_forward(c, weights, ids.experts.w2, &act, route);
     let mut y = c.scatter_rows(&c.mul(&ys, &weight), &route.tokens, n);
     let shared = ids.shared.map(|ids| {
-        let (z, saved) = swiglu(c, weights, ids, x);
+        let (z, saved) = swiglu::forward(c, weights, ids, x);
         y = c.add(&y, &z);
         saved
     });
     (y, MixtureSaved { gate, chosen, inverse, weight, xs, experts: SwigluSaved { u, act }, ys, shared })
 }
 
-/// `dx` of [`forward`].
+/// `dx (n,D)` of [`forward`] from `dy (n,D)`; `balance (n,E)` is the outer objective's gradient with respect to the gates.
+/// With `grads` (layout order), weight gradients are added to theirs.
 pub fn backward<C: Compute>(
     c: &C,
     weights: &[C::Leaf],
@@ -138,13 +142,10 @@ pub fn backward<C: Compute>(
     let dweight = c.sum_columns(&c.mul(&dslots, &saved.ys));
     let dys = c.mul(&dslots, &saved.weight);
     // experts
-    let dact = c.grouped_linear_adjoint(&dys, &weights[ids.experts.w2], route);
+    let (up, down) = (ids.experts.w13, ids.experts.w2);
+    let dact = linear::grouped_backward(c, weights, down, &saved.experts.act, &dys, route, grads.as_deref_mut());
     let du = c.swiglu_backward(&saved.experts.u, &dact);
-    if let Some(grads) = grads.as_deref_mut() {
-        c.collect_grouped(&mut grads[ids.experts.w2], &dys, &saved.experts.act, route);
-        c.collect_grouped(&mut grads[ids.experts.w13], &du, &saved.xs, route);
-    }
-    let dxs = c.grouped_linear_adjoint(&du, &weights[ids.experts.w13], route);
+    let dxs = linear::grouped_backward(c, weights, up, &saved.xs, &du, route, grads.as_deref_mut());
     let mut dx = c.scatter_rows(&dxs, &route.tokens, n);
     // weight = scale * chosen * inverse, inverse = 1 / (sum of chosen + eps)
     let dkept = c.scale(&dweight, moe.scale);
@@ -161,7 +162,7 @@ pub fn backward<C: Compute>(
     let through_gate = gate_backward(c, weights, ids, x, &saved.gate, &dgate, balance, grads.as_deref_mut());
     dx = c.add(&dx, &through_gate);
     if let (Some(ids), Some(saved)) = (ids.shared, &saved.shared) {
-        dx = c.add(&dx, &swiglu_backward(c, weights, ids, x, saved, dy, grads));
+        dx = c.add(&dx, &swiglu::backward(c, weights, ids, x, saved, dy, grads));
     }
     dx
 }

@@ -44,13 +44,6 @@ impl Backend for Plan {
         let _product = (!self.fused).then(|| self.take(x.rows, x.columns));
         self.reuse(acc)
     }
-    fn clamp(&self, a: Planned, _bound: &Planned) -> Planned {
-        self.work(Work::Elementwise, a.len());
-        if self.fused { self.reuse(a) } else { self.take(a.rows, a.columns) }
-    }
-    fn inside(&self, a: &Planned, _bound: &Planned) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
     fn clear(&self, _a: &mut Planned) {}
     fn sum_squares(&self, list: &[Planned]) -> Planned {
         self.work(Work::Elementwise, list.iter().map(|a| 2 * a.len()).sum());

@@ -1,9 +1,7 @@
 //! Shapes and costs of the primitives and fused operations.
 
 use super::{Plan, Planned, Work};
-use crate::compute::{
-    Attended, Attention, Band, Candidate, Compute, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope,
-};
+use crate::compute::{Attended, Attention, Band, Candidate, Compute, Layout, Rotary, Route, RouteSpec, Scope};
 use crate::fused;
 
 impl Compute for Plan {
@@ -14,9 +12,6 @@ impl Compute for Plan {
 
     fn lift(&self, leaf: &Planned) -> Planned {
         leaf.clone()
-    }
-    fn primal(&self, a: &Planned) -> Planned {
-        a.clone()
     }
     fn shape(&self, a: &Planned) -> (usize, usize) {
         (a.rows, a.columns)
@@ -252,9 +247,9 @@ impl Compute for Plan {
         }
         self.elementwise(p[0].rows, p[0].columns, 8)
     }
-    fn cross_entropy(&self, y: &Planned, targets: &usize, weight: &Planned, spec: CrossEntropy) -> (Planned, Planned) {
+    fn cross_entropy(&self, y: &Planned, targets: &usize, weight: &Planned) -> (Planned, Planned) {
         if !self.fused {
-            return fused::cross_entropy::forward(self, y, targets, weight, spec);
+            return fused::cross_entropy::forward(self, y, targets, weight);
         }
         (self.take(y.rows, 1), self.elementwise(y.rows, y.columns, 6))
     }

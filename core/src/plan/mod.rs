@@ -27,7 +27,7 @@ pub enum Work {
 }
 
 impl Work {
-    /// All kinds.
+    /// The kinds in the order in which they are counted.
     pub const ALL: [Work; 3] = [Work::Product, Work::Attention, Work::Elementwise];
 }
 

@@ -45,24 +45,6 @@ impl<'a, E: Real> Backend for Reference<'a, E> {
         self.collect(&mut acc, &product);
         acc
     }
-    fn clamp(&self, a: Self::Array, bound: &Self::Array) -> Self::Array {
-        self.zip(&a, bound, |x, bound| {
-            let low = bound.mul(E::from_f64(-1.0));
-            if x > bound {
-                bound
-            } else if x < low {
-                low
-            } else {
-                x
-            }
-        })
-    }
-    fn inside(&self, a: &Self::Array, bound: &Self::Array) -> Self::Array {
-        self.zip(a, bound, |x, bound| {
-            let inside = x < bound && x.mul(E::from_f64(-1.0)) < bound;
-            E::from_f64(f64::from(u8::from(inside)))
-        })
-    }
     fn clear(&self, a: &mut Self::Array) {
         self.own(a);
         for cell in a.handle.cells() {

@@ -20,19 +20,19 @@ pub trait Real: Copy + Default + PartialOrd + core::fmt::Debug + 'static {
     const NAME: &'static str;
     /// Rounds from double precision.
     fn from_f64(x: f64) -> Self;
-    /// Widens.
+    /// The same number in double precision.
     fn to_f64(self) -> f64;
-    /// Sum.
+    /// `self + o`, rounded once.
     fn add(self, o: Self) -> Self;
-    /// Product.
+    /// `self * o`, rounded once.
     fn mul(self, o: Self) -> Self;
-    /// Exponential.
+    /// `e^self` of libm.
     fn exp(self) -> Self;
-    /// Natural logarithm.
+    /// Natural logarithm of libm.
     fn ln(self) -> Self;
-    /// Square root.
+    /// Square root, rounded once.
     fn sqrt(self) -> Self;
-    /// Quotient.
+    /// `self / o`, rounded once.
     fn div(self, o: Self) -> Self;
 }
 
@@ -133,7 +133,7 @@ impl Indices<'_> {
     }
 }
 
-/// Which habits of other devices the reference backend takes on, so that the paths they need are tested in double
+/// Which capabilities of other devices the reference backend claims, so that the paths they need are tested in double
 /// precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Habits {
@@ -158,7 +158,7 @@ impl<'a, E: Real> Reference<'a, E> {
         Self::with_habits(arena, Habits::default())
     }
 
-    /// A backend with the habits of other devices.
+    /// A backend that claims capabilities of other devices.
     pub fn with_habits(arena: &'a Arena<E>, habits: Habits) -> Self {
         Self { arena, habits, failure: RefCell::new(None), name: alloc::format!("reference {}", E::NAME) }
     }

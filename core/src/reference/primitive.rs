@@ -11,9 +11,6 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
     fn lift(&self, leaf: &Self::Leaf) -> Self::Tensor {
         leaf.clone()
     }
-    fn primal(&self, a: &Self::Tensor) -> Self::Leaf {
-        a.clone()
-    }
     fn shape(&self, a: &Self::Tensor) -> (usize, usize) {
         (a.rows, a.columns)
     }

@@ -12,13 +12,13 @@ use crate::transformer::TransformerLoss;
 /// What a step reports. Counts of steps and tokens are not written out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct StepReport {
-    /// Whole loss.
+    /// The whole loss: the sum of its three parts.
     pub loss: f64,
-    /// Cross entropy part.
+    /// Its cross entropy, weighted over the descent steps.
     pub reconstruction: f64,
-    /// Balance part.
+    /// Its balance loss of the mixtures, weighted.
     pub balance: f64,
-    /// Contrastive and Lyapunov parts.
+    /// Its contrastive and Lyapunov terms, weighted.
     pub extra: f64,
     /// Cross entropy after every descent step.
     pub step_losses: Vec<f64>,

@@ -15,9 +15,9 @@ pub const NO_TARGET: u32 = u32::MAX;
 /// Sequences of equal length on the caller's side.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sequences {
-    /// Sequences.
+    /// Number of sequences `B`.
     pub batch: usize,
-    /// Positions of each.
+    /// Number of positions `T` of each.
     pub context: usize,
     /// Observed tokens `(batch * context)`.
     pub tokens: Vec<u32>,
@@ -138,12 +138,12 @@ impl<I: Clone> DeviceSequences<I> {
         }
     }
 
-    /// Observed tokens.
+    /// Observed tokens `(n)`.
     pub fn tokens(&self) -> &I {
         &self.tokens
     }
 
-    /// Next tokens.
+    /// Next tokens `(n)`, [`NO_TARGET`] where there is none.
     pub fn targets(&self) -> &I {
         &self.targets
     }

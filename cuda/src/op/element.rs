@@ -26,8 +26,6 @@ enum Unary {
 enum Binary {
     Add,
     Mul,
-    Clamp,
-    Inside,
 }
 
 /// How a right operand meets an `(n,m)` left one, as the kernels number it.
@@ -101,12 +99,6 @@ impl Cuda {
     }
     pub(crate) fn op_inject(&self, a: &Matrix, leaf: &Matrix) -> Matrix {
         self.op_add(a, leaf)
-    }
-    pub(crate) fn op_inside(&self, a: &Matrix, bound: &Matrix) -> Matrix {
-        self.binary("a bound", self.fresh(a), a, bound, Binary::Inside)
-    }
-    pub(crate) fn op_clamp(&self, a: Matrix, bound: &Matrix) -> Matrix {
-        self.binary("a bound", self.in_place(&a), &a, bound, Binary::Clamp)
     }
     pub(crate) fn op_scale(&self, a: &Matrix, factor: f64) -> Matrix {
         self.unary(a, Unary::Scale, factor)

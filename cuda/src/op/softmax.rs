@@ -1,8 +1,6 @@
 //! Softmax over columns, its Jacobian, cross entropy. Logits, shares and gates keep their storage type (which is single
 //! precision wherever the model makes them), statistics are single precision.
 
-use ebt_core::compute::CrossEntropy;
-
 use super::support::{kernel, lanes, wide};
 use crate::launch::args;
 use crate::{Cuda, Index, Kind, Matrix};
@@ -59,33 +57,14 @@ impl Cuda {
     }
 
     /// Loss `(n,1)` and its derivative `(n,V)`, both times `weight (n,1)`.
-    pub(crate) fn op_cross_entropy(
-        &self,
-        y: &Matrix,
-        targets: &Index,
-        weight: &Matrix,
-        spec: CrossEntropy,
-    ) -> (Matrix, Matrix) {
+    pub(crate) fn op_cross_entropy(&self, y: &Matrix, targets: &Index, weight: &Matrix) -> (Matrix, Matrix) {
         let (loss, dy) = (self.take(y.rows, 1, Kind::F32), self.take(y.rows, y.columns, y.kind));
         let weight = self.float(weight);
         if self.require_shape("the weights of a loss", &weight, y.rows, 1) && self.targets_fit(targets, y.rows) {
             let l = lanes(y.rows, y.columns, MOST);
             let (rows, columns) = (self.size(y.rows), self.size(y.columns));
-            let (hot, cold) = (1.0 - spec.smoothing, spec.smoothing / y.columns as f64);
             let wide = wide(y.columns, &[y, &dy]);
-            let args = args![
-                &loss,
-                &dy,
-                y,
-                targets,
-                &weight,
-                hot as f32,
-                cold as f32,
-                rows,
-                columns,
-                l.group,
-                u32::from(wide)
-            ];
+            let args = args![&loss, &dy, y, targets, &weight, rows, columns, l.group, u32::from(wide)];
             self.launch(kernel("softmax", "cross_entropy", y.kind), l.blocks, l.threads, 0, args);
         }
         (loss, dy)

@@ -56,8 +56,7 @@ impl Cuda {
         let y = rows.logits.shaped(start * rows.logits.columns, count, rows.logits.columns);
         let lse = rows.lse.shaped(start, count, 1);
         let scale = rows.scale.map(|s| s.shaped(start, count, 1));
-        let smoothing = rows.targets.map_or(0.0, |(_, spec)| spec.smoothing);
-        let targets = rows.targets.map_or(0, |(t, _)| t.address() + 4 * start as u64);
+        let targets = rows.targets.map_or(0, |t| t.address() + 4 * start as u64);
         let l = lanes(count, y.columns, THREADS);
         let args = args![
             &chunk.memory,
@@ -65,8 +64,6 @@ impl Cuda {
             &lse,
             scale.as_ref(),
             targets,
-            (1.0 - smoothing) as f32,
-            (smoothing / y.columns as f64) as f32,
             gain,
             self.size(count),
             self.size(y.columns),
@@ -82,7 +79,7 @@ impl Cuda {
         let n = rows.logits.rows;
         let fits = self.require_shape("a log-sum-exp", rows.lse, n, 1)
             && rows.scale.is_none_or(|s| self.require_shape("the scale of rows", s, n, 1))
-            && rows.targets.is_none_or(|(t, _)| self.targets_fit(t, n));
+            && rows.targets.is_none_or(|t| self.targets_fit(t, n));
         let float = |m: &Matrix| Some(self.float(m));
         fits.then(|| [float(rows.logits), float(rows.lse), rows.scale.and_then(float)])
     }
@@ -163,33 +160,21 @@ impl Cuda {
         }
     }
 
-    /// `scale_i (lse_i - (1 - eps) y_i,target - eps mean_j y_ij)`, 0 without a target.
+    /// `scale_i (lse_i - y_i,target)`, 0 without a target.
     pub(crate) fn op_cross_entropy_rows(&self, rows: &Rows<'_, Matrix, Index>) -> Matrix {
         let y = rows.logits;
         let out = self.take(y.rows, 1, Kind::F32);
         let Some([Some(logits), Some(lse), scale]) = self.vocabulary(rows) else { return out };
-        let Some((targets, spec)) = rows.targets else {
+        let Some(targets) = rows.targets else {
             self.fail(ebt_core::error::Error::Shape {
                 what: "a cross entropy".to_owned(),
                 message: "there are no targets".to_owned(),
             });
             return out;
         };
-        let l = lanes(y.rows, y.columns, THREADS);
-        let args = args![
-            &out,
-            &logits,
-            &lse,
-            scale.as_ref(),
-            targets,
-            (1.0 - spec.smoothing) as f32,
-            spec.smoothing as f32,
-            self.size(y.rows),
-            self.size(y.columns),
-            l.group,
-            u32::from(wide(y.columns, &[&logits]))
-        ];
-        self.launch(kernel("vocabulary", "token_loss", Kind::F32), l.blocks, l.threads, 0, args);
+        let args = args![&out, &logits, &lse, scale.as_ref(), targets, self.size(y.rows), self.size(y.columns)];
+        let blocks = y.rows.div_ceil(THREADS as usize);
+        self.launch(kernel("vocabulary", "token_loss", Kind::F32), blocks, THREADS, 0, args);
         out
     }
 

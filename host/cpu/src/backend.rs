@@ -59,27 +59,6 @@ impl<E: Element> Backend for Cpu<E> {
         self.update("axpy", &mut acc, |acc| blend::axpy(m, factors, x, acc));
         acc
     }
-    fn clamp(&self, a: Matrix<E>, bound: &Matrix<E>) -> Matrix<E> {
-        self.binary(
-            "clamp",
-            &a,
-            bound,
-            #[inline(always)]
-            |x: E, b: E| {
-                let low = if x < -b { -b } else { x };
-                if low > b { b } else { low }
-            },
-        )
-    }
-    fn inside(&self, a: &Matrix<E>, bound: &Matrix<E>) -> Matrix<E> {
-        self.binary(
-            "inside",
-            a,
-            bound,
-            #[inline(always)]
-            |x: E, b: E| if x.abs() < b { E::ONE } else { E::ZERO },
-        )
-    }
     fn clear(&self, a: &mut Matrix<E>) {
         self.update("fill", a, |out| elementwise::fill(out, E::ZERO));
     }

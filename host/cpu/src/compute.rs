@@ -2,9 +2,7 @@
 
 use std::rc::Rc;
 
-use ebt_core::compute::{
-    Attended, Attention, Band, Candidate, Compute, CrossEntropy, Layout, Rotary, Route, RouteSpec, Scope,
-};
+use ebt_core::compute::{Attended, Attention, Band, Candidate, Compute, Layout, Rotary, Route, RouteSpec, Scope};
 use ebt_core::error::Error;
 
 use super::kernel::element::Element;
@@ -125,9 +123,6 @@ impl<E: Element> Compute for Cpu<E> {
 
     fn lift(&self, leaf: &Matrix<E>) -> Matrix<E> {
         leaf.clone()
-    }
-    fn primal(&self, a: &Matrix<E>) -> Matrix<E> {
-        a.clone()
     }
     fn shape(&self, a: &Matrix<E>) -> (usize, usize) {
         (a.rows, a.columns)
@@ -503,16 +498,10 @@ impl<E: Element> Compute for Cpu<E> {
         let (ps, dps, m) = (p.slice(), dp.slice(), p.columns);
         self.write("softmax", p.rows, m, |out| softmax::softmax_backward(m, ps, dps, out))
     }
-    fn cross_entropy(
-        &self,
-        y: &Matrix<E>,
-        targets: &Rc<[u32]>,
-        weight: &Matrix<E>,
-        spec: CrossEntropy,
-    ) -> (Matrix<E>, Matrix<E>) {
+    fn cross_entropy(&self, y: &Matrix<E>, targets: &Rc<[u32]>, weight: &Matrix<E>) -> (Matrix<E>, Matrix<E>) {
         let (x, m, ids, w) = (y.slice(), y.columns, &**targets, weight.slice());
         let (loss, dy) = self.write_two("cross_entropy", (y.rows, 1), (y.rows, m), |loss, dy| {
-            softmax::cross_entropy(m, x, ids, w, E::from_f64(spec.smoothing), loss, dy);
+            softmax::cross_entropy(m, x, ids, w, loss, dy);
         });
         (self.mul(&loss, weight), dy)
     }

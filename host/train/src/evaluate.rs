@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use ebt_core::compute::{Backend, CrossEntropy};
+use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
 use ebt_core::objective::Objective;
 use ebt_core::training::{NO_TARGET, Sequences};
@@ -304,7 +304,7 @@ fn measure<B: Backend>(
     let mut values = vec![0.0; rows];
     let steps = losses.iter().map(|l| l.nats.len()).max().unwrap_or(0);
     predictor.run(&sequences, group.first_row, steps, |step| {
-        let (loss, _) = b.cross_entropy(step.logits, &targets, &weight, CrossEntropy { smoothing: 0.0 });
+        let (loss, _) = b.cross_entropy(step.logits, &targets, &weight);
         b.download_f64(&loss, &mut values);
         b.status()?;
         for (window, row) in group.windows.iter().zip(values.chunks_exact(context)) {

@@ -48,7 +48,7 @@ impl Operation for Elementwise {
             Self::SumColumns => c.sum_columns(&t[0]),
             Self::SumRows => c.sum_rows(&t[0]),
             Self::MaxColumns => c.max_columns(&t[0]),
-            Self::Lift => c.lift(&c.primal(&c.lift(&x.l[0]))),
+            Self::Lift => c.lift(&x.l[0]),
         }]
     }
     fn constant(&self) -> bool {

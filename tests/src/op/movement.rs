@@ -17,7 +17,7 @@ pub enum Movement {
     ScatterRows(usize),
     OneHot(usize),
     Turn(Rotary, bool),
-    /// A product with a slice of rows: the slice may be a view.
+    /// A product with a slice of a leaf's rows: the slice may be a view.
     ViewThenSquare(usize, usize),
 }
 
@@ -28,13 +28,13 @@ impl Operation for Movement {
             &Self::Reshape(rows, columns) => c.reshape(&t[0], rows, columns),
             &Self::SliceColumns(start, len) => c.slice_columns(&t[0], start, len),
             &Self::PadColumns(start, total) => c.pad_columns(&t[0], start, total),
-            &Self::SliceRows(start, len) => c.slice_rows(&t[0], start, len),
+            &Self::SliceRows(start, len) => c.lift(&c.slice_rows(&x.l[0], start, len)),
             Self::GatherRows => c.gather_rows(&t[0], &x.i[0]),
             &Self::ScatterRows(rows) => c.scatter_rows(&t[0], &x.i[0], rows),
             &Self::OneHot(columns) => c.one_hot(&x.i[0], columns),
             Self::Turn(rotary, inverse) => c.rotary(&t[0], rotary, *inverse),
             &Self::ViewThenSquare(start, len) => {
-                let part = c.slice_rows(&t[0], start, len);
+                let part = c.lift(&c.slice_rows(&x.l[0], start, len));
                 c.mul(&part, &part)
             }
         }]
@@ -45,6 +45,7 @@ impl Operation for Movement {
 pub fn cases(draw: &Draw, rows: usize, columns: usize) -> Vec<Case<Movement>> {
     use Movement::*;
     let one = |op: Movement| Case::new(op, vec![draw.matrix(rows, columns)]);
+    let of_leaf = |op: Movement| Case::new(op, vec![]).leaves(vec![draw.matrix(rows, columns)]);
     let start = draw.below(columns);
     let len = 1 + draw.below(columns - start);
     let first = draw.below(rows);
@@ -60,8 +61,8 @@ pub fn cases(draw: &Draw, rows: usize, columns: usize) -> Vec<Case<Movement>> {
         one(Reshape(rows * columns, 1)),
         one(SliceColumns(start, len)),
         one(PadColumns(start, total)),
-        one(SliceRows(first, count)),
-        one(ViewThenSquare(first, count)),
+        of_leaf(SliceRows(first, count)),
+        of_leaf(ViewThenSquare(first, count)),
         one(GatherRows).indices(vec![picks]),
         one(ScatterRows(target)).indices(vec![draw.indices(rows, target)]),
         Case::new(OneHot(columns), vec![]).indices(vec![hot]),

@@ -35,7 +35,6 @@ pub fn micro_batches_add_up_to_the_batch<F: Factory>() {
                 lyapunov: 0.5,
                 lyapunov_c: 2.0,
                 contrastive: 0.5,
-                soften: 0.25,
                 ..Objective::default()
             };
             let weights = model::weights(&draw, &config);

@@ -4,7 +4,7 @@ use ebt_core::compute::{AdamW, Backend, Compute};
 use ebt_core::random::{Purpose, Stream};
 use proptest::prelude::*;
 
-use crate::compare::{close_number, ensure};
+use crate::compare::ensure;
 use crate::factory::Reference64;
 use crate::{Draw, Factory, Mat, close, for_all, same_bits};
 
@@ -43,19 +43,13 @@ pub fn noise_is_the_reference_noise<F: Factory>() {
     });
 }
 
-/// `axpy`, `clamp`, `inside`, `clear`, `sum_squares` against the reference, for row factors and for one factor.
+/// `axpy`, `clear`, `sum_squares` against the reference, for row factors and for one factor.
 pub fn in_place_operations<F: Factory>() {
-    fn run<B: Backend>(b: &B, x: &[Mat], bound: &Mat) -> Vec<Mat> {
+    fn run<B: Backend>(b: &B, x: &[Mat]) -> Vec<Mat> {
         let up = |i: usize| x[i].upload(b);
         let mut zero = up(0);
         b.clear(&mut zero);
-        let results = [
-            b.axpy(up(0), &x[2].upload(b), &up(1)),
-            b.clamp(up(0), &bound.upload(b)),
-            b.inside(&up(0), &bound.upload(b)),
-            zero,
-            b.sum_squares(&[up(0), up(1), up(2)]),
-        ];
+        let results = [b.axpy(up(0), &x[2].upload(b), &up(1)), zero, b.sum_squares(&[up(0), up(1), up(2)])];
         results.iter().map(|a| Mat::download(b, a)).collect()
     }
     F::with(|b| {
@@ -63,17 +57,13 @@ pub fn in_place_operations<F: Factory>() {
             for_all(48, (1..=40usize, 1..=40usize, any::<bool>(), any::<u64>()), |(rows, columns, by_row, seed)| {
                 let draw = Draw::new(seed);
                 let r = if by_row { rows } else { 1 };
-                // coarse values meet the bound exactly: at the bound a value is clamped and no longer inside
-                let x = [draw.coarse(rows, columns, 2), draw.matrix(rows, columns), draw.matrix(r, 1)];
-                let bound = Mat::zeros(r, 1).plus(0.5, &Mat::new(r, 1, vec![2.0; r]));
-                let want = run(reference, &x, &bound);
-                let names = ["axpy", "clamp", "inside", "clear", "sum of squares"];
-                for ((name, got), want) in names.iter().zip(run(b, &x, &bound)).zip(want) {
+                let x = [draw.matrix(rows, columns), draw.matrix(rows, columns), draw.matrix(r, 1)];
+                let want = run(reference, &x);
+                let names = ["axpy", "clear", "sum of squares"];
+                for ((name, got), want) in names.iter().zip(run(b, &x)).zip(want) {
                     close(name, &got, &want, 3.0 * F::TOLERANCE.value)?;
                 }
-                let inside = (0..rows * columns).filter(|&i| x[0].data[i].abs() < 1.0).count() as f64;
-                let sum = b.sum_rows(&b.sum_columns(&b.inside(&x[0].upload(b), &bound.upload(b))));
-                close_number("values inside", Mat::download(b, &sum).data[0], inside, 0.0)
+                Ok(())
             });
         })
     });

@@ -1,6 +1,6 @@
 //! Matrices `(n,V)` that are never stored, and updates of all parameters at once, against their definitions.
 
-use ebt_core::compute::{Adam, Backend, CrossEntropy, Parameters, Rows, Treatment};
+use ebt_core::compute::{Adam, Backend, Parameters, Rows, Treatment};
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::NO_TARGET;
 use proptest::prelude::*;
@@ -16,7 +16,6 @@ struct Case {
     alpha: Mat,
     slot: Mat,
     ids: Vec<u32>,
-    smoothing: f64,
     targets: bool,
     scaled: bool,
 }
@@ -26,12 +25,10 @@ fn run<B: Backend>(b: &B, c: &Case) -> Vec<Mat> {
     let (y, w, x) = (c.y.upload(b), c.w.upload(b), c.x.upload(b));
     let (scale, alpha, ids) = (c.scale.upload(b), c.alpha.upload(b), b.index(&c.ids));
     let lse = b.log_sum_exp(&y);
-    let spec = CrossEntropy { smoothing: c.smoothing };
-    let rows =
-        Rows { logits: &y, lse: &lse, scale: c.scaled.then_some(&scale), targets: c.targets.then_some((&ids, spec)) };
+    let rows = Rows { logits: &y, lse: &lse, scale: c.scaled.then_some(&scale), targets: c.targets.then_some(&ids) };
     let mut slot = c.slot.upload(b);
     b.collect_rows(&mut slot, rows, &x);
-    let losses = b.cross_entropy_rows(Rows { targets: Some((&ids, spec)), ..rows });
+    let losses = b.cross_entropy_rows(Rows { targets: Some(&ids), ..rows });
     let kept = b.descend(y.clone(), Some(&lse), &alpha, &x, &w);
     let mixed = b.mix_rows(rows, &w);
     // the only handle now: in place where the backend can
@@ -61,7 +58,6 @@ pub fn rows_of_distributions_equal_their_definition<F: Factory>() {
                     alpha: draw.positive(n, 1),
                     slot: draw.matrix(vocabulary, d),
                     ids,
-                    smoothing: if draw.one_in(2) { 0.0 } else { 0.25 },
                     targets,
                     scaled,
                 };

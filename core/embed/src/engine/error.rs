@@ -1,13 +1,13 @@
 //! The one error type of inference; it owns no memory.
 
-use ebt_core::fault::Fault;
+use ebt_core::config_error::ConfigError;
 
 /// Why a session, an option or a computation was refused.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A model that cannot be built.
-    #[error("configuration field `{}`: {}", .0.field, .0.problem)]
-    Config(Fault),
+    #[error("{0}")]
+    Config(ConfigError),
     /// An option that cannot be run.
     #[error("option `{field}`: {requirement}")]
     Option {

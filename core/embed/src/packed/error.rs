@@ -3,7 +3,7 @@
 use core::fmt;
 
 use super::VERSION;
-use ebt_core::fault::Fault;
+use ebt_core::config_error::ConfigError;
 
 /// Why bytes were refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +35,7 @@ pub enum ReadError {
         field: &'static str,
     },
     /// The configuration cannot describe a model.
-    Config(Fault),
+    Config(ConfigError),
     /// The sections do not have the length that the configuration asks for.
     Sections,
 }
@@ -55,9 +55,9 @@ impl fmt::Display for ReadError {
             ReadError::TooLong { extra } => write!(f, "{extra} bytes follow the end of the packed model"),
             ReadError::Checksum => f.write_str("the checksum does not match: the packed model is damaged"),
             ReadError::Header { field } => write!(f, "{field} in the header of the packed model cannot be read"),
-            ReadError::Config(fault) => {
+            ReadError::Config(error) => {
                 // no number is printed: floating-point formatting is much code
-                write!(f, "configuration field `{}` of the packed model: {}", fault.field, fault.problem.rule())
+                write!(f, "configuration field `{}` of the packed model: {}", error.field, error.rule)
             }
             ReadError::Sections => {
                 f.write_str("the packed model does not hold as many bytes as its configuration asks for")
@@ -68,9 +68,9 @@ impl fmt::Display for ReadError {
 
 impl core::error::Error for ReadError {}
 
-impl From<Fault> for ReadError {
-    fn from(fault: Fault) -> Self {
-        ReadError::Config(fault)
+impl From<ConfigError> for ReadError {
+    fn from(error: ConfigError) -> Self {
+        ReadError::Config(error)
     }
 }
 

@@ -48,7 +48,7 @@ pub use storage::{GROUP, Storage};
 use serde::{Deserialize, Serialize};
 
 use ebt_core::config::Config;
-use ebt_core::fault::{Fault, Problem, refuse, size};
+use ebt_core::config_error::{ConfigError, not_negative, positive, require};
 use ebt_core::objective::InitialState;
 use layout::{Places, Sections, View, aligned};
 
@@ -84,18 +84,14 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    fn check(&self) -> Result<(), Fault> {
-        size("steps", self.steps, 4096)?;
+    fn check(&self) -> Result<(), ConfigError> {
+        require("steps", self.steps as f64, (1..=4096).contains(&self.steps), "must be between 1 and 4096")?;
         let numbers = [("sigma0", self.sigma0), ("max_change", self.max_change), ("absolute", self.absolute)];
         for (field, x) in numbers {
-            if !(x.is_finite() && x >= 0.0) {
-                return refuse(field, Problem::Rule("must be finite and not negative"));
-            }
+            not_negative(field, f64::from(x))?;
         }
         for (field, x) in [("sharpen", self.sharpen), ("alpha", self.alpha)] {
-            if !(x.is_finite() && x > 0.0) {
-                return refuse(field, Problem::Rule("must be positive"));
-            }
+            positive(field, f64::from(x))?;
         }
         Ok(())
     }

@@ -129,7 +129,7 @@ fn huge_sizes_are_refused_without_looking_for_them() {
 fn a_bad_field_is_named() {
     let config = Config { heads: 4, kv_heads: Some(3), ..Config::default() };
     let error = Model::read(&file(&header(&config), 64)).expect_err("refused");
-    assert!(matches!(error, ReadError::Config(fault) if fault.field == "kv_heads"));
+    assert!(matches!(error, ReadError::Config(error) if error.field == "kv_heads"));
     assert!(error.to_string().contains("`kv_heads`"), "{error}");
 }
 

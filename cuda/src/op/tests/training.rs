@@ -1,6 +1,6 @@
 //! The vocabulary, the optimiser, noise.
 
-use ebt_core::compute::{Adam, AdamW, Backend, CrossEntropy, Parameters, Rows, Treatment};
+use ebt_core::compute::{Adam, AdamW, Backend, Parameters, Rows, Treatment};
 use ebt_core::random::{Purpose, Stream};
 
 use super::{Bench, Twin, in_all_precisions};
@@ -39,9 +39,9 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
     let y = b.draw(n, v, Kind::F32, [-3.0, 3.0]);
     let (w, x, scale) = (b.float(v, d), b.stream(n, d), b.float(n, 1));
     let lse = c.op_log_sum_exp(&y.device);
-    let (ids, spec) = (b.targets(n, v), CrossEntropy { smoothing: [0.0, 0.1][round % 2] });
+    let ids = b.targets(n, v);
     let ids_on_device = b.index(&ids);
-    let targets = (!round.is_multiple_of(3)).then_some((&ids_on_device, spec));
+    let targets = (!round.is_multiple_of(3)).then_some(&ids_on_device);
     let scaled = round % 4 < 2;
     let rows = Rows { logits: &y.device, lse: &lse, scale: scaled.then_some(&scale.device), targets };
     let (ys, ls, ws, xs) = (Plain::of(b, &y.device), b.values(&lse), Plain::of(b, &w.device), Plain::of(b, &x.device));
@@ -50,7 +50,7 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
     let m = |i: usize, j: usize| {
         let target = ids[i] as usize;
         let share = (ys.at(i, j) - ls[i]).exp();
-        let aim = (1.0 - spec.smoothing) * f64::from(u8::from(j == target)) + spec.smoothing / v as f64;
+        let aim = f64::from(u8::from(j == target));
         match targets {
             None => by(i) * share,
             Some(_) if ids[i] == u32::MAX => 0.0,
@@ -68,13 +68,12 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
     c.op_collect_rows(&mut slot.device, &rows, &x.device);
     let want = each(v, d, &|j, k| old.at(j, k) + (0..n).map(|i| m(i, j) * xs.at(i, k)).sum::<f64>());
     b.near("collected", &slot.device, &want, 2.0 * b.rounding);
-    let rows = Rows { targets: Some((&ids_on_device, spec)), ..rows };
+    let rows = Rows { targets: Some(&ids_on_device), ..rows };
     let want = each(n, 1, &|i, _| {
         if ids[i] == u32::MAX {
             return 0.0;
         }
-        let mean = (0..v).map(|j| ys.at(i, j)).sum::<f64>() / v as f64;
-        by(i) * (ls[i] - (1.0 - spec.smoothing) * ys.at(i, ids[i] as usize) - spec.smoothing * mean)
+        by(i) * (ls[i] - ys.at(i, ids[i] as usize))
     });
     b.near("loss", &c.op_cross_entropy_rows(&rows), &want, 4e-6);
     for (alone, softmax) in [(false, false), (true, false), (false, true), (true, true)] {

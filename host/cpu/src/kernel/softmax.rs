@@ -1,7 +1,7 @@
 //! Softmax of rows and the cross-entropy of logits.
 
 use super::element::Element;
-use super::lanes::{self, fold};
+use super::lanes;
 use super::par::{rows_per_chunk, simd};
 use rayon::prelude::*;
 
@@ -88,11 +88,10 @@ pub fn softmax_backward<E: Element>(m: usize, p: &[E], dp: &[E], dy: &mut [E]) {
     });
 }
 
-/// Cross-entropy of logits against smoothed one-hot targets.
+/// Cross-entropy of logits against target ids.
 ///
-/// With `target = (1 - epsilon) * onehot + epsilon / m` of row `i`:
-/// * `loss[i] = -sum_j target[j] * log softmax(y)[i, j]` (nats, unweighted),
-/// * `v[i, :] = weight[i] * (softmax(y)[i, :] - target)`, the gradient of
+/// * `loss[i] = -log softmax(y)[i, targets[i]]` (nats, unweighted),
+/// * `v[i, :] = weight[i] * (softmax(y)[i, :] - onehot(targets[i]))`, the gradient of
 ///   `sum_i weight[i] * loss[i]`.
 ///
 /// Rows whose target is [`PADDING`] get zeros. `y`, `v`: `(n, m)`; `targets`,
@@ -100,19 +99,10 @@ pub fn softmax_backward<E: Element>(m: usize, p: &[E], dp: &[E], dy: &mut [E]) {
 ///
 /// # Panics
 /// If a target is neither below `m` nor [`PADDING`], or shapes differ.
-pub fn cross_entropy<E: Element>(
-    m: usize,
-    y: &[E],
-    targets: &[u32],
-    weight: &[E],
-    epsilon: E,
-    loss: &mut [E],
-    v: &mut [E],
-) {
+pub fn cross_entropy<E: Element>(m: usize, y: &[E], targets: &[u32], weight: &[E], loss: &mut [E], v: &mut [E]) {
     let n = loss.len();
     check(m, n, &[y.len(), v.len()]);
     assert!(targets.len() == n && weight.len() == n, "cross-entropy: shapes differ");
-    let part = epsilon / E::from_f64(m as f64);
     let chunk = rows_per_chunk(n, m);
     let outs = v.par_chunks_mut(chunk * m).zip(loss.par_chunks_mut(chunk));
     let rows = targets.par_chunks(chunk).zip(weight.par_chunks(chunk));
@@ -128,7 +118,7 @@ pub fn cross_entropy<E: Element>(
                         *loss = E::ZERO;
                         continue;
                     }
-                    *loss = row(y, target as usize, weight, (epsilon, part), v);
+                    *loss = row(y, target as usize, weight, v);
                 }
             },
         );
@@ -137,21 +127,15 @@ pub fn cross_entropy<E: Element>(
 
 /// One row of [`cross_entropy`]; returns the loss.
 #[inline(always)]
-fn row<E: Element>(y: &[E], target: usize, weight: E, (eps, part): (E, E), v: &mut [E]) -> E {
+fn row<E: Element>(y: &[E], target: usize, weight: E, v: &mut [E]) -> E {
     let top = lanes::max(y);
     for (v, &y) in v.iter_mut().zip(y) {
         *v = (y - top).exp();
     }
-    // Logits relative to the greatest keep the differences accurate.
-    let spread = lanes::total(fold!(acc, E::ZERO; y in y => acc + (y - top)));
     let log_sum = normalize(v, weight);
-    if eps != E::ZERO {
-        for v in v.iter_mut() {
-            *v -= weight * part;
-        }
-    }
-    v[target] -= weight * (E::ONE - eps);
-    log_sum - (E::ONE - eps) * (y[target] - top) - part * spread
+    v[target] -= weight;
+    // logits relative to the greatest keep the difference accurate
+    log_sum - (y[target] - top)
 }
 
 fn check(m: usize, n: usize, lens: &[usize]) {

@@ -181,7 +181,9 @@ impl RunConfig {
     /// Refuses what cannot be run, naming the field.
     pub fn validate(&self) -> Result<()> {
         self.model.validate().map_err(|error| match error {
-            Error::Config { field, message } => anyhow::anyhow!("configuration field `model.{field}`: {message}"),
+            Error::Config(error) => {
+                anyhow::anyhow!("configuration field `model.{}`: {}", error.field, error.reason())
+            }
             other => anyhow::Error::new(other),
         })?;
         self.objective.validate()?;

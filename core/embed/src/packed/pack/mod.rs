@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::layout::{Places, aligned};
 use super::storage::Storage;
 use super::{CHECKSUM_BYTES, Defaults, HEADER_START, MAGIC, VERSION};
+use ebt_core::config::SMALLEST_ALPHA;
 use ebt_core::config::{Conditioning, Config, ModelKind};
-use ebt_core::descent::rollout::SMALLEST_ALPHA;
 use ebt_core::error::{Error, Result};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::{FeedForwardIds, ParameterId, ParameterLayout, SwigluIds};
@@ -101,9 +101,9 @@ fn header<W: AsRef<[f32]>>(contents: &Contents<'_, W>, layout: &ParameterLayout)
         steps: objective.max_steps,
         initial: objective.initial,
         sigma0: objective.sigma0 as f32,
-        max_change: objective.max_change as f32,
-        absolute: objective.absolute_clamp as f32,
-        sharpen: objective.sharpen as f32,
+        max_change: 0.0,
+        absolute: 0.0,
+        sharpen: 1.0,
         alpha: alpha.unwrap_or(contents.config.alpha as f32).max(SMALLEST_ALPHA as f32),
     };
     descent.check()?;

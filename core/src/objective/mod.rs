@@ -1,10 +1,19 @@
 //! What training minimises: settings of the rollout and of the loss (guide/mathematics.md sections 4 and 6).
 
+#[cfg(feature = "alloc")]
+pub mod contrastive;
+#[cfg(feature = "alloc")]
+pub mod cross_entropy;
+#[cfg(feature = "alloc")]
+pub mod lyapunov;
+#[cfg(feature = "alloc")]
+pub mod target;
+#[cfg(feature = "alloc")]
+pub mod term;
+
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "alloc")]
-use crate::descent::update_rule::Limits;
-use crate::fault::{Fault, Problem, not_negative, positive, refuse};
+use crate::config_error::{ConfigError, not_negative, require};
 use crate::random::{Purpose, Stream};
 
 /// What flows through the states of a rollout.
@@ -68,7 +77,7 @@ pub struct Objective {
     pub flow: Flow,
     /// Which steps count.
     pub loss: LossSteps,
-    /// Initial states.
+    /// What a rollout starts from.
     pub initial: InitialState,
     /// Standard deviation of noise starts.
     pub sigma0: f64,
@@ -78,14 +87,6 @@ pub struct Objective {
     pub alpha_jitter: f64,
     /// Whether the step size is trained.
     pub learn_alpha: bool,
-    /// Limit of `|alpha G|`.
-    pub max_change: f64,
-    /// Limit of `|Y'|`.
-    pub absolute_clamp: f64,
-    /// Temperature dividing every new state; 1 = off.
-    pub sharpen: f64,
-    /// Label softening at the first step, falling linearly to none at the last.
-    pub soften: f64,
     /// Weight of the contrastive term `softplus(E(target) - E(prediction))`.
     pub contrastive: f64,
     /// Weight of the Lyapunov loss.
@@ -113,10 +114,6 @@ impl Default for Objective {
             langevin: 0.0,
             alpha_jitter: 1.0,
             learn_alpha: true,
-            max_change: 0.0,
-            absolute_clamp: 0.0,
-            sharpen: 1.0,
-            soften: 0.0,
             contrastive: 0.0,
             lyapunov: 0.0,
             lyapunov_c: 1e-4,
@@ -143,37 +140,25 @@ impl Objective {
     /// # Errors
     ///
     /// The first field that cannot be used.
-    pub fn check(&self) -> Result<(), Fault> {
-        if self.min_steps == 0 || self.max_steps < self.min_steps || self.max_steps > 4096 {
-            let rule = "need 1 <= min_steps <= max_steps <= 4096";
-            let problem = Problem::Counts { rule, first: self.min_steps, second: self.max_steps };
-            return refuse("objective.min_steps", problem);
-        }
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let (least, most) = (self.min_steps, self.max_steps);
+        require("objective.min_steps", least as f64, (1..=most).contains(&least), "must be between 1 and max_steps")?;
+        require("objective.max_steps", most as f64, most <= 4096, "must be at most 4096")?;
         not_negative("objective.sigma0", self.sigma0)?;
         not_negative("objective.langevin", self.langevin)?;
-        not_negative("objective.max_change", self.max_change)?;
-        not_negative("objective.absolute_clamp", self.absolute_clamp)?;
         not_negative("objective.contrastive", self.contrastive)?;
         not_negative("objective.lyapunov", self.lyapunov)?;
         not_negative("objective.lyapunov_c", self.lyapunov_c)?;
-        let number = |field, rule, found| refuse(field, Problem::Number { rule, found });
-        if !self.alpha_jitter.is_finite() || self.alpha_jitter < 1.0 {
-            return number("objective.alpha_jitter", "must be at least 1", self.alpha_jitter);
-        }
-        positive("objective.sharpen", self.sharpen)?;
-        if !(0.0..1.0).contains(&self.soften) {
-            return number("objective.soften", "must be in [0, 1)", self.soften);
-        }
-        if !(0.0..=1.0).contains(&self.replay_share) {
-            return number("objective.replay_share", "must be in [0, 1]", self.replay_share);
-        }
-        Ok(())
+        let jitter = self.alpha_jitter;
+        require("objective.alpha_jitter", jitter, jitter.is_finite() && jitter >= 1.0, "must be at least 1")?;
+        let share = self.replay_share;
+        require("objective.replay_share", share, (0.0..=1.0).contains(&share), "must be in [0, 1]")
     }
 
-    /// Limits on a move.
-    #[cfg(feature = "alloc")]
-    pub fn limits(&self) -> Limits {
-        Limits { max_change: self.max_change, absolute: self.absolute_clamp, sharpen: self.sharpen }
+    /// Whether a step of the reverse sweep reads whole matrices `(n,V)` beside the states: unrolling pulls cotangents
+    /// through them, and the Lyapunov loss reads the gradient of the energy.
+    pub fn needs_matrices(&self) -> bool {
+        self.flow == Flow::Unrolled || self.lyapunov != 0.0
     }
 
     /// Number of descent steps of training step `step`.
@@ -200,11 +185,6 @@ impl Objective {
             LossSteps::Mean => 1.0 / n as f64,
             LossSteps::Last => f64::from(u8::from(i + 1 == n)),
         }
-    }
-
-    /// Label softening after step `i` of `n`.
-    pub fn smoothing(&self, i: usize, n: usize) -> f64 {
-        if n <= 1 { 0.0 } else { self.soften * (n - 1 - i) as f64 / (n - 1) as f64 }
     }
 }
 

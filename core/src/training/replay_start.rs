@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::sequences::Sequences;
-use super::{StepSettings, Trainer};
+use super::trainer::{StepSettings, Trainer};
 use crate::compute::Backend;
 use crate::descent::adjoint::Trace;
 use crate::descent::replay_buffer::Memory;
@@ -70,24 +70,25 @@ impl<B: Backend> Trainer<B> {
 
 /// What one micro-batch leaves behind.
 pub(super) struct Part<T> {
+    /// Its first sequence in the batch.
     pub(super) first: usize,
+    /// Last state `(n,V)`, where the replay buffer wants it.
     pub(super) last: Option<T>,
     pub(super) trace: Option<Trace<T>>,
 }
 
 /// Where initial states come from.
 pub(super) enum Initial<'a> {
+    /// Drawn from the noise of the step.
     Drawn,
+    /// These values, `(n,V)` of the whole batch.
     Given(&'a [f64]),
     /// Sequences `from ..` continue these states.
-    Recalled {
-        from: usize,
-        states: &'a [Vec<f32>],
-    },
+    Recalled { from: usize, states: &'a [Vec<f32>] },
 }
 
 impl Initial<'_> {
-    /// State of sequences `first .. first + count`.
+    /// State `(count T, V)` of sequences `first .. first + count`.
     pub(super) fn build<B: Backend>(
         &self,
         scene: &Scene<'_, B>,

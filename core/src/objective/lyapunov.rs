@@ -1,0 +1,61 @@
+//! Lyapunov loss on the training trajectory: `mean relu(E_{i+1} - E_i + c alpha D_i)^2`, both energies on the landscape of
+//! step `i`, the next one at `softmax(Y_{i+1})` without noise, and `alpha D_i` what the update rule promises (see
+//! [`Dissipation`](crate::descent::update_rule::Dissipation)).
+//!
+//! With `q = 2 weight relu(.) / positions`, the gradient has four parts: `q dE_{i+1}` (weights, and the next state through
+//! `J`), `-q dE_i` (weights, and `P_i`), and through `D` a direction `w = q c d(alpha D)/dG` for the second-order pass, with
+//! `q c d(alpha D)/dP` on the state and `q c D` on alpha.
+
+use super::Objective;
+use super::term::{EnergyWithSink, Step, StepGradient, StepTerm};
+use crate::compute::Backend;
+use crate::descent::rollout::Scene;
+use crate::descent::update_rule::Speed;
+use crate::energy;
+
+/// See the module text.
+#[derive(Debug)]
+pub struct Lyapunov;
+
+impl<B: Backend> StepTerm<B> for Lyapunov {
+    fn weight(&self, objective: &Objective) -> f64 {
+        objective.lyapunov
+    }
+
+    fn pull(
+        &self,
+        scene: &Scene<'_, B>,
+        step: &Step<'_, B>,
+        energy: &mut EnergyWithSink<'_, B>,
+    ) -> StepGradient<B::Array> {
+        let b = scene.b;
+        let (weight, c) = (scene.objective.lyapunov / scene.steps as f64, scene.objective.lyapunov_c);
+        let p = &step.at.p.dense(b);
+        let p_next = b.softmax(step.next);
+        let g = scene.unscaled(scene.unmix(&step.at.dp));
+        let promised = scene.rule().dissipation(b, Speed { p, g: &g, next: &p_next, alpha: step.alphas });
+        let (after, saved_after) = energy::forward(b, &energy.x, &scene.mix(&p_next));
+        let rise = b.add(&b.add(&after, &b.scale(&step.at.energy, -1.0)), &b.scale(&promised.fall, c));
+        let present = b.sum_columns(&b.one_hot(step.target.targets, scene.model.config.vocab));
+        let hinge = b.mul(&b.mul(&rise, &b.step(&rise)), &present);
+        let loss = b.mul(&b.scale(&b.sum_rows(&b.mul(&hinge, &hinge)), weight), step.target.weight);
+        let q = b.mul(&b.scale(&hinge, 2.0 * weight), step.target.weight);
+        let minus_q = b.scale(&q, -1.0);
+        let on_next = scene.unmix(&energy.pull(b, &saved_after, &p_next, &q));
+        drop(saved_after);
+        let (_, saved) = energy::forward(b, &energy.x, &step.at.mixed);
+        let on_p = scene.unmix(&energy.pull(b, &saved, p, &minus_q));
+        let qc = b.scale(&q, c);
+        let (on_next, alpha) = match &promised.by_next {
+            Some(by_next) => (b.add(&on_next, &b.mul(by_next, &qc)), b.scale(&qc, 0.0)),
+            None => (on_next, b.mul(&b.mul(&promised.fall, &qc), &b.recip(step.alphas))),
+        };
+        StepGradient {
+            loss,
+            next: b.softmax_backward(&p_next, &on_next),
+            p: b.add(&on_p, &b.mul(&promised.by_p, &qc)),
+            direction: b.mul(&promised.by_g, &qc),
+            alpha,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A term of the loss beside the cross entropy: what it is given, and what it gives back.
+
+use core::fmt::Debug;
+
+use super::Objective;
+use super::target::Target;
+use crate::compute::Backend;
+use crate::descent::rollout::{Evaluated, Scene};
+use crate::energy::{self, Prediction, PredictionSaved, PredictionSink};
+use crate::layer::condition::Condition;
+
+/// The energy on one landscape, with where the gradients of what is evaluated there go.
+#[derive(Debug)]
+pub struct EnergyWithSink<'a, B: Backend> {
+    /// The energy.
+    pub x: Prediction<'a, B::Array, B::Index>,
+    /// Weight gradients in layout order.
+    pub grads: &'a mut [B::Array],
+    /// Gradients of the landscape's condition vectors, each `(1,D)`.
+    pub condition: &'a mut Condition<B::Array>,
+    /// Gradients of the observed keys and values `(n, 2 K d)`, by block.
+    pub memory: &'a mut [B::Array],
+}
+
+impl<B: Backend> EnergyWithSink<'_, B> {
+    /// The sink of one backward pass; `balance` holds the outer gradients on the gates `(n,E)`, by block.
+    pub fn sink<'s>(&'s mut self, balance: &'s [Option<B::Array>]) -> PredictionSink<'s, B::Array> {
+        PredictionSink { grads: self.grads, condition: self.condition, memory: self.memory, balance }
+    }
+
+    /// Pulls `de (n,1)` back from the energies of `point (n,V)`: all weight gradients are added, that of the vocabulary
+    /// matrix `W_v` (in `p = point W_v`) included. Returns `dp (n,D)`.
+    pub fn pull(
+        &mut self,
+        b: &B,
+        saved: &PredictionSaved<B::Array, B::Index>,
+        point: &B::Array,
+        de: &B::Array,
+    ) -> B::Array {
+        let x = self.x;
+        let dp = energy::backward(b, &x, saved, de, Some(self.sink(&[])));
+        b.collect_product(&mut self.grads[x.model.layout.vocabulary], 0, point, &dp);
+        dp
+    }
+}
+
+/// One step of a rollout.
+#[derive(Debug)]
+pub struct Step<'a, B: Backend> {
+    /// The evaluation of the energy that the step followed.
+    pub at: &'a Evaluated<B::Array, B::Index>,
+    /// Next state `(n,V)`.
+    pub next: &'a B::Array,
+    /// Step sizes `(n,1)`.
+    pub alphas: &'a B::Array,
+    /// Targets: positions without one do not count.
+    pub target: Target<'a, B::Array, B::Index>,
+}
+
+/// Value and derivatives of a term of one step; weight gradients have gone to the sink.
+#[derive(Clone, Debug)]
+pub struct StepGradient<T> {
+    /// Weighted loss `(1,1)`.
+    pub loss: T,
+    /// On the next state `Y_{i+1} (n,V)`.
+    pub next: T,
+    /// On `P_i (n,V)`, beside what the second-order pass gives.
+    pub p: T,
+    /// Direction `w (n,V)` to add to that of the second-order pass: the derivative by `G_i`.
+    pub direction: T,
+    /// On every position's step size `(n,1)`.
+    pub alpha: T,
+}
+
+/// A term of every step that is differentiated.
+pub trait StepTerm<B: Backend>: Debug {
+    /// Its weight; at 0 it is not asked for.
+    fn weight(&self, objective: &Objective) -> f64;
+
+    /// The term of one step on its landscape's energy.
+    fn pull(
+        &self,
+        scene: &Scene<'_, B>,
+        step: &Step<'_, B>,
+        energy: &mut EnergyWithSink<'_, B>,
+    ) -> StepGradient<B::Array>;
+}
+
+/// A term of the last state, which it takes as a constant.
+pub trait EndTerm<B: Backend>: Debug {
+    /// Its weight; at 0 it is not asked for.
+    fn weight(&self, objective: &Objective) -> f64;
+
+    /// The weighted loss `(1,1)` of the last state `(n,V)` on the last step's energy.
+    fn pull(
+        &self,
+        scene: &Scene<'_, B>,
+        last: &B::Array,
+        target: Target<'_, B::Array, B::Index>,
+        energy: &mut EnergyWithSink<'_, B>,
+    ) -> B::Array;
+}

@@ -1,0 +1,94 @@
+//! Brings what a training step takes from the host to the device.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::inputs::Inputs;
+use super::report::Places;
+use super::sequences::{DeviceSequences, Sequences};
+use super::trainer::{StepSettings, Trainer};
+use crate::average::Average;
+use crate::compute::Backend;
+use crate::config::ModelKind;
+use crate::error::{Error, Result};
+use crate::loss_scale::Scaling;
+
+/// `(first sequence, sequences)` of every micro-batch.
+fn micro_batches(batch: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let most = most.max(1);
+    (0..batch).step_by(most).map(move |first| (first, most.min(batch - first)))
+}
+
+impl<B: Backend> Trainer<B> {
+    /// Brings a step's sequences and numbers to the device; returns the number of descent steps.
+    pub(super) fn prepare(&mut self, b: &B, sequences: &Sequences, settings: &StepSettings) -> Result<usize> {
+        sequences.validate(&self.config)?;
+        let positions = sequences.positions();
+        if positions == 0 {
+            let message = String::from("no position has a target");
+            return Err(Error::Shape { what: String::from("batch"), message });
+        }
+        let (steps, most) = match self.config.kind {
+            ModelKind::Ebt => (self.objective.steps(settings.seed, settings.step), self.objective.max_steps),
+            ModelKind::Transformer => (1, 1),
+        };
+        let experts = (0..self.config.layers).filter_map(|l| self.config.mixture(l)).map(|m| m.n_routed).collect();
+        let places = Places::new(most, experts);
+        let parts: Vec<Sequences> =
+            micro_batches(sequences.batch, settings.micro_batch).map(|(first, n)| sequences.slice(first, n)).collect();
+        let mut inputs = match self.inputs.take() {
+            Some(inputs) => inputs,
+            None => Inputs {
+                sequences: Vec::new(),
+                numbers: b.fill(1, 5, 0.0),
+                weight: b.fill(1, 1, 0.0),
+                scaling: b.needs_loss_scale().then(|| Scaling::new(b)),
+                report: b.fill(1, places.columns(), 0.0),
+                places: places.clone(),
+            },
+        };
+        if inputs.places != places {
+            inputs.report = b.fill(1, places.columns(), 0.0);
+            inputs.places = places;
+        }
+        let fits = inputs.sequences.len() == parts.len() && inputs.sequences.iter().zip(&parts).all(|(d, s)| d.fits(s));
+        if fits {
+            for (device, part) in inputs.sequences.iter_mut().zip(&parts) {
+                device.write(b, part);
+            }
+        } else {
+            let upload = |part| DeviceSequences::upload(b, &self.config, part);
+            inputs.sequences = parts.iter().map(upload).collect::<Result<_>>()?;
+        }
+        let keep = Average::<B::Array>::keep(settings.ema_decay, self.average.updates);
+        b.write(&mut inputs.numbers, &self.optimizer.numbers(&self.optimizer_config, settings.rate, keep));
+        let outer = match &mut inputs.scaling {
+            Some(scaling) => {
+                scaling.write(b, &self.loss_scale);
+                self.loss_scale.outer.factor
+            }
+            None => 1.0,
+        };
+        b.write(&mut inputs.weight, &[outer / positions as f64]);
+        b.set_clock(settings.step);
+        self.inputs = Some(inputs);
+        Ok(steps)
+    }
+
+    /// What a recorded step depends on beside the values in its arrays: where they live, and how many descent steps.
+    pub(super) fn key(&self, b: &B, settings: &StepSettings, steps: usize) -> Vec<u64> {
+        let mut key = alloc::vec![settings.seed, steps as u64];
+        let lists = [&self.weights, &self.optimizer.first, &self.optimizer.second, &self.average.weights, &self.grads];
+        key.extend(lists.iter().flat_map(|list| list.iter()).map(|a| b.place(a)));
+        if let Some(inputs) = &self.inputs {
+            key.extend([&inputs.numbers, &inputs.weight, &inputs.report].map(|a| b.place(a)));
+            key.extend(inputs.scaling.iter().flat_map(|s| s.places(b)));
+            for device in &inputs.sequences {
+                let shape = device.geometry(&self.config).shape;
+                key.extend([shape.batch as u64, shape.context as u64]);
+                key.extend(device.places(b));
+            }
+        }
+        key
+    }
+}

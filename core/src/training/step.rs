@@ -1,0 +1,225 @@
+//! The training step: gradient of all micro-batches, clip, update, average, routing bias, report.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::replay_start::{Initial, Part};
+use super::report::StepReport;
+use super::sequences::Sequences;
+use super::trainer::{StepSettings, Trainer};
+use crate::compute::{Backend, Parameters, Scope};
+use crate::config::{Config, ModelKind};
+use crate::descent::adjoint::{self, Trace};
+use crate::descent::rollout::Scene;
+use crate::error::{Error, Result};
+use crate::layer::Model;
+use crate::objective::target::Target;
+use crate::optimizer::{self, Optimizer};
+use crate::parameters::{FeedForwardIds, ParameterLayout};
+use crate::transformer;
+
+impl<B: Backend> Trainer<B> {
+    /// Gradient of the loss over `sequences` without an update, from a given initial state `(n,V)` if there is one.
+    /// The replay buffer is left alone. Micro-batches add up to the gradient of the whole.
+    ///
+    /// # Errors
+    ///
+    /// Sequences that do not fit the model, a device failure.
+    pub fn gradient(
+        &mut self,
+        b: &B,
+        sequences: &Sequences,
+        settings: &StepSettings,
+        initial: Option<&[f64]>,
+        trace: bool,
+    ) -> Result<(StepReport, Vec<Trace<B::Array>>)> {
+        let steps = self.prepare(b, sequences, settings)?;
+        let initial = initial.map_or(Initial::Drawn, Initial::Given);
+        let parts = self.accumulate(b, sequences, settings, steps, &initial, trace)?;
+        if let Some(scaling) = self.inputs.as_ref().and_then(|i| i.scaling.as_ref()) {
+            for g in &mut self.grads {
+                *g = b.mul(g, &scaling.inverse_outer);
+            }
+        }
+        let (report, _) = self.read(b, steps);
+        b.status()?;
+        Ok((report, parts.into_iter().filter_map(|p| p.trace).collect()))
+    }
+
+    /// One whole training step: gradient, clip, update, average, routing bias, replay buffer.
+    ///
+    /// # Errors
+    ///
+    /// Sequences that do not fit the model, a device failure, a loss or gradient that is not finite: then the weights
+    /// are those of before the step. With loss scales an overflow is no error but a skipped step, until no smaller scale
+    /// is left.
+    pub fn step(&mut self, b: &B, sequences: &Sequences, settings: &StepSettings) -> Result<StepReport> {
+        let slots = self.recalled(sequences, settings);
+        let sequences = &self.with_recalled(sequences, &slots);
+        let states: Vec<Vec<f32>> = slots.iter().filter_map(|&s| self.replay.get(s)).map(|m| m.state.clone()).collect();
+        let steps = self.prepare(b, sequences, settings)?;
+        let mut parts = Vec::new();
+        if self.objective.replay == 0 {
+            let key = self.key(b, settings, steps);
+            b.repeat(&key, &mut || {
+                self.accumulate(b, sequences, settings, steps, &Initial::Drawn, false)?;
+                self.update(b);
+                Ok(())
+            })?;
+        } else {
+            let from = sequences.batch - states.len();
+            let initial = if states.is_empty() { Initial::Drawn } else { Initial::Recalled { from, states: &states } };
+            parts = self.accumulate(b, sequences, settings, steps, &initial, false)?;
+            self.update(b);
+        }
+        let (mut report, inner_finite) = self.read(b, steps);
+        b.status()?;
+        let finite = report.loss.is_finite() && report.gradient_norm.is_finite();
+        if b.needs_loss_scale() {
+            report.loss_scale = Some(self.loss_scale);
+            self.loss_scale.adapt(inner_finite, finite);
+            report.skipped = !finite;
+        }
+        if !finite && (!report.skipped || self.loss_scale.exhausted()) {
+            let tensor = if report.loss.is_finite() { self.culprit(b) } else { String::from("the loss") };
+            return Err(Error::NonFinite { step: u64::from(settings.step), tensor });
+        }
+        if finite {
+            self.optimizer.updates += 1;
+            self.average.updates += 1;
+            self.remember(b, sequences, &slots, settings, &parts);
+        }
+        b.status()?;
+        Ok(report)
+    }
+
+    /// Adds up the gradients of all micro-batches and gathers the report.
+    fn accumulate(
+        &mut self,
+        b: &B,
+        sequences: &Sequences,
+        settings: &StepSettings,
+        steps: usize,
+        initial: &Initial<'_>,
+        trace: bool,
+    ) -> Result<Vec<Part<B::Array>>> {
+        let Some(inputs) = &mut self.inputs else { return Ok(Vec::new()) };
+        b.clear_all(&mut self.grads);
+        b.clear(&mut inputs.report);
+        let mut parts = Vec::new();
+        let mut first = 0;
+        for device in &inputs.sequences {
+            let geometry = device.geometry(&self.config);
+            let count = geometry.shape.batch;
+            let share = count as f64 / sequences.batch as f64;
+            let outer = inputs.scaling.as_ref().map(|s| &s.outer);
+            let target = Target { targets: device.targets(), weight: &inputs.weight, outer, share };
+            let model = Model { config: &self.config, layout: &self.layout, weights: &self.weights };
+            if self.config.kind == ModelKind::Transformer {
+                let loss = transformer::gradient(b, model, geometry, device.tokens(), target, &mut self.grads);
+                inputs.places.add_baseline(b, &mut inputs.report, &loss);
+            } else {
+                let scene = Scene {
+                    b,
+                    model,
+                    geometry,
+                    tokens: device.tokens(),
+                    objective: &self.objective,
+                    seed: settings.seed,
+                    step: settings.step,
+                    first_row: (first * sequences.context) as u64,
+                    steps,
+                    scaling: inputs.scaling.as_ref(),
+                };
+                let y = initial.build(&scene, first, count, sequences.context);
+                let mut outcome = adjoint::gradient(scene, target, y, &mut self.grads, trace)?;
+                inputs.places.add(b, &mut inputs.report, &outcome, share);
+                let last = (self.objective.replay > 0).then_some(outcome.last);
+                parts.push(Part { first, last, trace: outcome.trace.take() });
+            }
+            first += count;
+        }
+        Ok(parts)
+    }
+
+    /// Clips, updates and averages on the device; nothing changes where the loss or the gradient is not finite.
+    fn update(&mut self, b: &B) {
+        let Some(inputs) = &mut self.inputs else { return };
+        let left = b.enter(Scope::Optimizer);
+        let squares = b.sum_squares(&self.grads);
+        let loss = inputs.places.loss(b, &inputs.report);
+        let unscale = inputs.scaling.as_ref().map(|s| &s.inverse_outer);
+        let (norm, factor) = optimizer::clip(b, self.optimizer_config.clip, &squares, &loss, unscale);
+        let loads = inputs.places.loads(b, &inputs.report);
+        nudge_routing(b, &self.config, &self.layout, &mut self.weights, &loads, &factor);
+        let numbers = b.add(&inputs.numbers, &b.pad_columns(&factor, 3, 5));
+        let treatment =
+            Optimizer::<B::Array>::treatment(&self.layout, &self.optimizer_config, self.objective.learn_alpha);
+        let parameters = Parameters {
+            weights: &mut self.weights,
+            first: &mut self.optimizer.first,
+            second: &mut self.optimizer.second,
+            average: &mut self.average.weights,
+            gradients: &self.grads,
+            treatment: &treatment,
+        };
+        b.update(parameters, self.optimizer_config.adam(), &numbers);
+        let alpha = self.layout.energy.map(|ids| &self.weights[ids.alpha]);
+        inputs.places.add_update(b, &mut inputs.report, &norm, alpha);
+        b.enter(left);
+    }
+
+    /// The report on the host, and whether energy gradients were finite.
+    fn read(&self, b: &B, steps: usize) -> (StepReport, bool) {
+        let Some(inputs) = &self.inputs else { return (StepReport::default(), true) };
+        let scale = if inputs.scaling.is_some() { self.loss_scale.outer.factor } else { 1.0 };
+        let (mut report, inner_finite) = inputs.places.read(b, &inputs.report, scale, steps);
+        if self.config.kind == ModelKind::Transformer {
+            report.energies.clear();
+        }
+        (report, inner_finite)
+    }
+
+    /// The first parameter whose gradient is not finite.
+    fn culprit(&self, b: &B) -> String {
+        let bad = self
+            .layout
+            .entries
+            .iter()
+            .zip(&self.grads)
+            .find(|(_, g)| !scalar(b, &b.sum_squares(core::slice::from_ref(*g))).is_finite());
+        bad.map_or_else(|| String::from("the gradient"), |(e, _)| format!("the gradient of {}", e.name))
+    }
+}
+
+/// Auxiliary-loss-free balancing (arXiv 2408.15664): every routing bias moves by `bias_rate` against the sign of its
+/// expert's load error, unless the step is skipped (`factor` is NaN).
+fn nudge_routing<B: Backend>(
+    b: &B,
+    config: &Config,
+    layout: &ParameterLayout,
+    weights: &mut [B::Array],
+    loads: &[B::Array],
+    factor: &B::Array,
+) {
+    let Some(moe) = config.moe.as_ref().filter(|m| m.bias_rate > 0.0) else { return };
+    let biases = layout.blocks.iter().filter_map(|block| match block.feed_forward {
+        FeedForwardIds::Mixture { bias, .. } => Some(bias),
+        FeedForwardIds::Dense(_) => None,
+    });
+    let applied = b.step(&b.offset(&b.scale(factor, 0.0), 1.0));
+    for (bias, load) in biases.zip(loads) {
+        let mean = b.scale(&b.sum_columns(load), 1.0 / moe.n_routed as f64);
+        let over = b.add(load, &b.scale(&mean, -1.0));
+        let sign = b.add(&b.step(&b.scale(&over, -1.0)), &b.scale(&b.step(&over), -1.0));
+        b.collect(&mut weights[bias], &b.mul(&b.scale(&sign, moe.bias_rate), &applied));
+    }
+}
+
+/// Reads a `(1,1)` matrix.
+fn scalar<B: Backend>(b: &B, a: &B::Array) -> f64 {
+    let mut out = [f64::NAN];
+    b.download_f64(a, &mut out);
+    out[0]
+}

@@ -1,0 +1,126 @@
+//! A model in training: weights, moments, averages, and what they were made from.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::inputs::Inputs;
+use crate::average::Average;
+use crate::compute::Backend;
+use crate::config::Config;
+use crate::descent::replay_buffer::ReplayBuffer;
+use crate::error::{Error, Result};
+use crate::layer::Model;
+use crate::loss_scale::LossScale;
+use crate::objective::Objective;
+use crate::optimizer::{Optimizer, OptimizerConfig};
+use crate::parameters::ParameterLayout;
+
+/// Settings of a training step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepSettings {
+    /// Seed of the run.
+    pub seed: u64,
+    /// Training step: keys all randomness.
+    pub step: u32,
+    /// Learning rate of this step.
+    pub rate: f64,
+    /// Sequences of a micro-batch.
+    pub micro_batch: usize,
+    /// Decay of the average of the weights.
+    pub ema_decay: f64,
+}
+
+/// A model in training.
+#[derive(Debug)]
+pub struct Trainer<B: Backend> {
+    /// Sizes and semantics.
+    pub config: Config,
+    /// Objective of an energy-based model.
+    pub objective: Objective,
+    /// Settings of the optimiser.
+    pub optimizer_config: OptimizerConfig,
+    /// Names, shapes and order of the parameters.
+    pub layout: ParameterLayout,
+    /// The weights, in layout order.
+    pub weights: Vec<B::Array>,
+    /// The moments of the weights.
+    pub optimizer: Optimizer<B::Array>,
+    /// The average of the weights over the updates.
+    pub average: Average<B::Array>,
+    /// Sequences with the states that their rollouts ended in, to be continued.
+    pub replay: ReplayBuffer,
+    /// Loss scales, for backends whose numbers need them.
+    pub loss_scale: LossScale,
+    /// Gradients of the last step, in layout order.
+    pub(super) grads: Vec<B::Array>,
+    /// What the step takes from the host; none before the first.
+    pub(super) inputs: Option<Inputs<B>>,
+}
+
+impl<B: Backend> Trainer<B> {
+    /// A fresh model: parameters drawn from `seed`.
+    pub fn new(b: &B, config: Config, objective: Objective, optimizer: OptimizerConfig, seed: u64) -> Result<Self> {
+        config.validate()?;
+        let layout = ParameterLayout::new(&config);
+        let weights = layout
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(id, e)| {
+                let draw = e.initial(id, seed);
+                let values: Vec<f64> = (0..e.len()).map(draw).collect();
+                b.upload_f64(e.rows, e.columns, &values)
+            })
+            .collect();
+        Self::with_weights(b, config, objective, optimizer, weights)
+    }
+
+    /// A model with given weights in layout order, fresh moments and average.
+    pub fn with_weights(
+        b: &B,
+        config: Config,
+        objective: Objective,
+        optimizer_config: OptimizerConfig,
+        weights: Vec<B::Array>,
+    ) -> Result<Self> {
+        config.validate()?;
+        objective.validate()?;
+        optimizer_config.validate()?;
+        let layout = ParameterLayout::new(&config);
+        for (e, w) in layout.entries.iter().zip(&weights) {
+            if b.shape(w) != (e.rows, e.columns) {
+                let message = format!("expected {} x {}, found {:?}", e.rows, e.columns, b.shape(w));
+                return Err(Error::Shape { what: e.name.clone(), message });
+            }
+        }
+        let optimizer = Optimizer::new(b, &layout);
+        let average = Average::new(b, &weights);
+        let grads = layout.entries.iter().map(|e| b.fill(e.rows, e.columns, 0.0)).collect();
+        let replay = ReplayBuffer::new(objective.replay);
+        b.status()?;
+        Ok(Self {
+            config,
+            objective,
+            optimizer_config,
+            layout,
+            weights,
+            optimizer,
+            average,
+            replay,
+            loss_scale: LossScale::default(),
+            grads,
+            inputs: None,
+        })
+    }
+
+    /// The model with its current weights.
+    pub fn model(&self) -> Model<'_, B::Array> {
+        Model { config: &self.config, layout: &self.layout, weights: &self.weights }
+    }
+
+    /// The gradients of the last step, in layout order. Backends with loss scales leave them scaled by the outer one
+    /// after [`Trainer::step`], and at their true size after [`Trainer::gradient`].
+    pub fn gradients(&self) -> &[B::Array] {
+        &self.grads
+    }
+}
