@@ -182,7 +182,7 @@ struct Record<'a> {
     offset: u64,
 }
 
-/// What [`write`] puts into a file.
+/// What [`write()`] puts into a file.
 #[derive(Debug)]
 pub struct Contents<'a, W> {
     /// Sizes and semantics.

@@ -1,8 +1,8 @@
 //! One training step, for either kind of model on any backend: micro-batches, accumulation, clip, update, average,
 //! routing bias, replay buffer. The caller brings tokens and keeps time.
 //!
-//! Everything of a step that happens on the device reads its numbers from the device ([`inputs`]) and leaves its
-//! results there ([`report`]), so that a backend may record a step and replay it.
+//! Everything of a step that happens on the device reads its numbers from the device (`inputs.rs`) and leaves its
+//! results there (`report.rs`), so that a backend may record a step and replay it.
 
 mod inputs;
 mod prepare;

@@ -27,7 +27,7 @@ pub struct Outcome<T> {
     pub step_losses: Vec<T>,
     /// Weighted cross entropy `(1,1)`.
     pub reconstruction: T,
-    /// Balance loss of all steps `(1,1)`; with [`LossSteps::Last`] only the last step's part is differentiated.
+    /// Balance loss of all steps `(1,1)`; with [`LossSteps::Last`](crate::objective::LossSteps::Last) only the last step's part is differentiated.
     pub balance: T,
     /// Contrastive and Lyapunov terms, weighted `(1,1)`.
     pub extra: T,
