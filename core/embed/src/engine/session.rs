@@ -4,7 +4,7 @@ use super::arena::Carver;
 use super::cache::{Cache, Seen};
 use super::candidates::{Candidates, Points};
 use super::descent::{
-    Certificate, Continue, Descent, Drawn, Dynamics, Limits, Outcome, Potential, Sampler, Sampling, StepReport, Think,
+    Certificate, Continue, Descent, Drawn, Dynamics, Outcome, Potential, Sampler, Sampling, StepReport, Think,
 };
 use super::error::Error;
 use super::layer::norm;
@@ -103,7 +103,6 @@ impl<'m, 'a> Session<'m, 'a> {
             alpha: d.alpha,
             zero_start: d.initial == InitialState::Zeros,
             sigma0: d.sigma0,
-            limits: Limits { max_change: d.max_change, absolute: d.absolute, sharpen: d.sharpen },
         };
         Ok(Self { model, dynamics, sizes, kernel: Kernel::detect(), parts, outcome: Outcome::default(), last_block: 0 })
     }
@@ -119,7 +118,7 @@ impl<'m, 'a> Session<'m, 'a> {
         &self.model
     }
 
-    /// What the model says about its own descent. It may be changed: the update rule, the start, the limits.
+    /// What the model says about its own descent. It may be changed: the update rule, the start.
     pub fn dynamics_mut(&mut self) -> &mut Dynamics {
         &mut self.dynamics
     }

@@ -56,7 +56,7 @@ use layout::{Places, Sections, View, aligned};
 pub const MAGIC: [u8; 8] = [0x89, b'E', b'B', b'P', b'\r', b'\n', 0x1a, b'\n'];
 
 /// Version written; no other is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Sections begin at multiples of this, so that mapped weights suit any vector unit.
 pub const ALIGNMENT: usize = 64;
@@ -73,12 +73,6 @@ pub struct Defaults {
     pub initial: InitialState,
     /// Standard deviation of noise starts.
     pub sigma0: f32,
-    /// Limit of `|alpha G|`, elementwise; 0 = off.
-    pub max_change: f32,
-    /// Limit of `|Y'|`, elementwise; 0 = off.
-    pub absolute: f32,
-    /// Temperature dividing every new state; 1 = off.
-    pub sharpen: f32,
     /// Step size.
     pub alpha: f32,
 }
@@ -86,14 +80,8 @@ pub struct Defaults {
 impl Defaults {
     fn check(&self) -> Result<(), ConfigError> {
         require("steps", self.steps as f64, (1..=4096).contains(&self.steps), "must be between 1 and 4096")?;
-        let numbers = [("sigma0", self.sigma0), ("max_change", self.max_change), ("absolute", self.absolute)];
-        for (field, x) in numbers {
-            not_negative(field, f64::from(x))?;
-        }
-        for (field, x) in [("sharpen", self.sharpen), ("alpha", self.alpha)] {
-            positive(field, f64::from(x))?;
-        }
-        Ok(())
+        not_negative("sigma0", f64::from(self.sigma0))?;
+        positive("alpha", f64::from(self.alpha))
     }
 }
 

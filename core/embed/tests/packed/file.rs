@@ -33,15 +33,7 @@ fn file(header: &[u8], body: usize) -> Vec<u8> {
 }
 
 fn header(config: &Config) -> Vec<u8> {
-    let descent = packed::Defaults {
-        steps: 1,
-        initial: Default::default(),
-        sigma0: 1.0,
-        max_change: 0.0,
-        absolute: 0.0,
-        sharpen: 1.0,
-        alpha: 1.0,
-    };
+    let descent = packed::Defaults { steps: 1, initial: Default::default(), sigma0: 1.0, alpha: 1.0 };
     postcard::to_allocvec(&(config, descent, Storage::F32, 0u32, None::<u64>)).expect("encodes")
 }
 

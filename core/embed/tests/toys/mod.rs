@@ -2,7 +2,7 @@
 #![allow(dead_code)]
 
 use ebt::engine::arena::Carver;
-use ebt::engine::descent::{Certificate, Continue, Descent, Dynamics, Limits, Outcome, Potential, StepReport, Think};
+use ebt::engine::descent::{Certificate, Continue, Descent, Dynamics, Outcome, Potential, StepReport, Think};
 use ebt::engine::{Error, Options};
 use ebt_core::config::UpdateRule;
 
@@ -132,8 +132,7 @@ pub const RULES: [UpdateRule; 3] = [UpdateRule::Probability, UpdateRule::Mirror,
 
 /// A model of one landscape that starts at zero.
 pub fn dynamics(update: UpdateRule, alpha: f32) -> Dynamics {
-    let limits = Limits::default();
-    Dynamics { update, landscapes: 1, steps: 2, alpha, zero_start: true, sigma0: 0.0, limits }
+    Dynamics { update, landscapes: 1, steps: 2, alpha, zero_start: true, sigma0: 0.0 }
 }
 
 /// Runs on memory of exactly the measured size and shows the finished descent.

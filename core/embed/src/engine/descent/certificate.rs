@@ -42,7 +42,7 @@ impl Stop {
 ///
 /// Step `i` decreased the energy sufficiently where `energies_after[i] <= energies[i] - sufficient * (step_sizes[i] *
 /// dissipations[i])`; `alpha D` is what the energy loses to first order along the move: `alpha Var_P(G)` (mirror),
-/// `alpha |J G|^2` (logit), `<J G, Y - Y'>` for both where limits on a move are set, and `max(0, <G, P - P'>)`
+/// `alpha |J G|^2` (logit), and `max(0, <G, P - P'>)`
 /// (probability, where the move does not vanish with `alpha`). With noise the promise is in expectation only.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Certificate<'a> {

@@ -45,7 +45,7 @@ impl<P: Potential> Run<'_, '_, P> {
             softmax(trial_y, trial_p);
             row.dissipation = match self.dynamics.update {
                 UpdateRule::Probability => by.dissipation_between(p, trial_p, g),
-                _ => by.dissipation(y, p, g).unwrap_or(0.0),
+                _ => by.dissipation(p, g).unwrap_or(0.0),
             };
             *stored = row.store();
         }

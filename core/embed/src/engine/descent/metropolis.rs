@@ -1,9 +1,8 @@
 //! Metropolis-adjusted Langevin steps (Roberts and Tweedie, Bernoulli 2, 1996).
 //!
-//! The target density lives on logits: `pi(Y) ~ exp(-E(softmax(Y)) / tau)`, on `|Y| <= absolute` where that limit is
-//! set; it does not depend on the common shift of all logits, and is a distribution of `P` where `exp(-E / tau)` is
+//! The target density lives on logits: `pi(Y) ~ exp(-E(softmax(Y)) / tau)`; it does not depend on the common shift of all logits, and is a distribution of `P` where `exp(-E / tau)` is
 //! integrable over logits modulo that shift. A proposal is `Y' = m(Y) + sigma xi`, `sigma^2 = 2 alpha tau`, with
-//! `m(Y)` the move of the model's update rule (with `max_change` and `sharpen`; `mirror` along `G - mean(G)`), accepted with probability
+//! `m(Y)` the move of the model's update rule (`mirror` along `G - mean(G)`), accepted with probability
 //!
 //! ```text
 //! min(1, exp(-(E' - E) / tau + (|Y' - m(Y)|^2 - |Y - m(Y')|^2) / (2 sigma^2)))
@@ -12,8 +11,8 @@
 //! That leaves `pi` invariant for every rule, as `m` is a function of the state alone. Only for `logit` is `m` the
 //! Langevin drift `Y - alpha grad_Y E`, the exact pairing; `mirror` proposes along another descent direction, and
 //! `probability` jumps to the neighbourhood of `P - alpha G` rather than of `Y`: its acceptance does not tend to 1 as
-//! `alpha` falls, the adaptation may not reach its target, and as its proposals do not follow the common shift it has a
-//! stationary distribution only where `absolute` bounds that too.
+//! `alpha` falls, the adaptation may not reach its target, and as its proposals do not follow the common shift, which the
+//! target leaves free, it has no stationary distribution.
 
 use super::moves::Move;
 use super::potential::Potential;
@@ -35,7 +34,7 @@ impl<P: Potential> Run<'_, '_, P> {
         self.test(i, tau, warm_up);
     }
 
-    /// Proposals of all rows; those within the bound are marked to be evaluated.
+    /// Proposals of all rows, which are marked to be evaluated.
     fn propose_noisy(&mut self, i: usize, tau: f32) {
         let (v, capacity) = (self.d.vocab, self.d.capacity);
         for r in 0..self.n {
@@ -45,20 +44,19 @@ impl<P: Potential> Run<'_, '_, P> {
             if !row.runs() {
                 continue;
             }
-            let limited = Move::new(self.dynamics, row.alpha, row.mean);
             let (y, p, g) = (row_of(self.d.y, r, v), row_of(self.d.p, r, v), row_of(self.d.g, r, v));
-            let by = limited.proposal(g);
+            let by = Move::new(self.dynamics, row.alpha, row.mean).proposal(g);
             let (trial_y, trial_p) = (row_mut(self.d.trial_y, r, v), row_mut(self.d.trial_p, r, v));
             let noise = stream(self.think.seed, Purpose::Langevin, candidate, i);
             fill_normal(&noise, first(position, v), sqrt(2.0 * row.alpha * tau), trial_y);
             for (((x, &y), &p), &g) in trial_y.iter_mut().zip(y).zip(p).zip(g) {
                 *x += by.next(y, p, g);
             }
-            row.searching = trial_y.iter().all(|x| x.abs() <= limited.bound());
+            row.searching = true;
             softmax(trial_y, trial_p);
             row.dissipation = match self.dynamics.update {
                 UpdateRule::Probability => by.dissipation_between(p, trial_p, g),
-                _ => by.dissipation(y, p, g).unwrap_or(0.0),
+                _ => by.dissipation(p, g).unwrap_or(0.0),
             };
             let at = r.saturating_mul(capacity).saturating_add(i);
             put(self.d.trajectories.sizes, at, row.alpha);

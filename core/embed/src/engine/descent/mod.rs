@@ -24,7 +24,7 @@ mod think;
 mod tridiagonal;
 
 pub use certificate::{Certificate, Stop};
-pub use dynamics::{Dynamics, Limits};
+pub use dynamics::Dynamics;
 pub use outcome::{Continue, Outcome, StepReport};
 pub use potential::Potential;
 pub use sampling::{Drawn, Sampler, Sampling};

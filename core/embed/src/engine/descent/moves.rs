@@ -1,18 +1,11 @@
 //! How a row moves (guide/mathematics.md section 2) and what its energy loses by it to first order.
 //!
 //! With `m = <P, G>`: direction `d = G` (probability, mirror) or `J G = P (G - m)` (logit), and
-//! `Y' = clamp(from - clamp(alpha d, max_change), absolute) / sharpen` with `from = P` (probability) or `Y`.
+//! `Y' = from - alpha d` with `from = P` (probability) or `Y`.
 
-use super::dynamics::{Dynamics, Limits};
+use super::dynamics::Dynamics;
 use crate::engine::math::{exp, maximum, softmax, sum1, sum2, sum3};
 use ebt_core::config::UpdateRule;
-
-/// `x` limited to `|x| <= bound`; NaN stays NaN.
-#[inline(always)]
-fn bounded(x: f32, bound: f32) -> f32 {
-    let x = if x > bound { bound } else { x };
-    if x < -bound { -bound } else { x }
-}
 
 /// One row's move from `(Y, P)` with gradient `G`.
 #[derive(Clone, Copy, Debug)]
@@ -21,38 +14,18 @@ pub(super) struct Move {
     alpha: f32,
     mean: f32,
     centre: f32,
-    max_change: f32,
-    absolute: f32,
-    inverse_sharpen: f32,
-    limited: bool,
 }
 
 impl Move {
     /// The move of size `alpha`; `mean = <P, G>`.
     pub fn new(dynamics: &Dynamics, alpha: f32, mean: f32) -> Self {
-        let off = |x: f32| if x > 0.0 { x } else { f32::INFINITY };
-        let l = dynamics.limits;
-        Self {
-            rule: dynamics.update,
-            alpha,
-            mean,
-            centre: 0.0,
-            max_change: off(l.max_change),
-            absolute: off(l.absolute),
-            inverse_sharpen: 1.0 / l.sharpen,
-            limited: l != Limits::default(),
-        }
+        Self { rule: dynamics.update, alpha, mean, centre: 0.0 }
     }
 
-    /// The mean of a Metropolis proposal: the same move without the bound on `|Y'|`, which proposals are tested against,
-    /// and for `mirror` along `G - mean(G)`: the same distribution, but no common shift that cannot be undone.
+    /// The mean of a Metropolis proposal: the same move, for `mirror` along `G - mean(G)`, which leads to the same
+    /// distribution without a common shift that cannot be undone.
     pub fn proposal(self, g: &[f32]) -> Self {
-        Self { absolute: f32::INFINITY, centre: sum1(g, |g| g) / g.len().max(1) as f32, ..self }
-    }
-
-    /// The bound on `|Y'|`; infinite where there is none.
-    pub fn bound(&self) -> f32 {
-        self.absolute
+        Self { centre: sum1(g, |g| g) / g.len().max(1) as f32, ..self }
     }
 
     /// One element of the next state.
@@ -63,7 +36,7 @@ impl Move {
             UpdateRule::Mirror => (y, g - self.centre),
             UpdateRule::Logit => (y, p * (g - self.mean)),
         };
-        bounded(from - bounded(d * self.alpha, self.max_change), self.absolute) * self.inverse_sharpen
+        from - d * self.alpha
     }
 
     /// `Y <- Y'`, elementwise.
@@ -71,18 +44,11 @@ impl Move {
         y.iter_mut().zip(p).zip(g).for_each(|((y, &p), &g)| *y = self.next(*y, p, g));
     }
 
-    /// `D` of the move for mirror and logit, given the state before it; none for probability.
-    ///
-    /// Without limits `Var_P(G)` and `|J G|^2`; with limits `<J G, Y - Y'> / alpha`, which is the same where no limit is
-    /// met, and not below 0.
-    pub fn dissipation(&self, y: &[f32], p: &[f32], g: &[f32]) -> Option<f32> {
+    /// `D` of the move from `P`: `Var_P(G)` for mirror, `|J G|^2` for logit; none for probability.
+    pub fn dissipation(&self, p: &[f32], g: &[f32]) -> Option<f32> {
         let m = self.mean;
         match self.rule {
             UpdateRule::Probability => None,
-            _ if self.limited => {
-                let drop = sum3(y, p, g, |y, p, g| p * (g - m) * (y - self.next(y, p, g)));
-                Some(if drop < 0.0 { 0.0 } else { drop / self.alpha })
-            }
             UpdateRule::Mirror => Some(sum2(p, g, |p, g| p * (g - m) * (g - m))),
             UpdateRule::Logit => Some(sum2(p, g, |p, g| (p * (g - m)) * (p * (g - m)))),
         }
@@ -96,7 +62,7 @@ impl Move {
 
     /// Moves `(Y, P)` in place; gives `(D, log-sum-exp of Y')`.
     pub fn make(&self, y: &mut [f32], p: &mut [f32], g: &[f32]) -> (f32, f32) {
-        let before = self.dissipation(y, p, g);
+        let before = self.dissipation(p, g);
         self.advance(y, p, g);
         let dissipation = before.unwrap_or_else(|| {
             // P' a first time, against P

@@ -101,9 +101,6 @@ fn header<W: AsRef<[f32]>>(contents: &Contents<'_, W>, layout: &ParameterLayout)
         steps: objective.max_steps,
         initial: objective.initial,
         sigma0: objective.sigma0 as f32,
-        max_change: 0.0,
-        absolute: 0.0,
-        sharpen: 1.0,
         alpha: alpha.unwrap_or(contents.config.alpha as f32).max(SMALLEST_ALPHA as f32),
     };
     descent.check()?;
