@@ -7,7 +7,7 @@ use crate::memory::NarrowCopyLog;
 #[derive(Debug, Default)]
 pub(crate) struct Graphs {
     pub(super) entries: Vec<Entry>,
-    /// Whether work of [`crate::Cuda::repeat`] runs now.
+    /// Whether work of [`crate::Cuda::run_captured`] runs now.
     pub(super) running: bool,
 }
 
@@ -34,7 +34,7 @@ pub(super) enum State {
 /// A kept step, for reports.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct StepReport {
-    /// The key that [`crate::Cuda::repeat`] was called with.
+    /// The key that [`crate::Cuda::run_captured`] was called with.
     pub key: Vec<u64>,
     /// Whether the step is recorded, so that a call replays it.
     pub recorded: bool,

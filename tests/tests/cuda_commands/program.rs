@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use ebt_tests::program::root;
+pub use ebt_tests::program::root;
 use ebt_tests::{program, stand_in};
 use serde_json::Value;
 
