@@ -9,7 +9,7 @@ use ebt_core::compute::Scope;
 
 /// One thing that a device was asked to do.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Work {
+pub struct Launch {
     /// Part of the step that asked for it.
     pub scope: Scope,
     /// Kernel as `family/name`, or `product`, its layout and `m x n x k` (and `+` if it adds to its result), `copy`,
@@ -37,7 +37,7 @@ impl Rates {
     pub const H200_BF16: Self = Self { operations: 780e12, bytes: 4.3e12, start: 2e-6 };
 
     /// Seconds that the work takes at least.
-    pub fn seconds(&self, work: &Work) -> f64 {
+    pub fn seconds(&self, work: &Launch) -> f64 {
         (work.operations / self.operations).max(work.bytes as f64 / self.bytes) + self.start
     }
 }
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn a_product_is_bound_by_operations_or_by_bytes() {
         let rates = Rates { operations: 100.0, bytes: 10.0, start: 1.0 };
-        let work = |operations, bytes| Work { scope: Scope::Other, name: String::new(), operations, bytes };
+        let work = |operations, bytes| Launch { scope: Scope::Other, name: String::new(), operations, bytes };
         assert_eq!(rates.seconds(&work(500.0, 20)), 6.0);
         assert_eq!(rates.seconds(&work(100.0, 20)), 3.0);
     }

@@ -27,7 +27,7 @@ use ebt_core::compute::Scope;
 use ebt_core::error::Error;
 
 use driver::Driver;
-pub use estimate::{Rates, Work};
+pub use estimate::{Launch, Rates};
 use graph::Graphs;
 pub use graph::StepReport;
 pub use kind::Kind;
@@ -152,7 +152,7 @@ impl Cuda {
 
     /// What a backend without a device was asked to do since this was last called, replays of recorded steps included;
     /// empty on a device.
-    pub fn work(&self) -> Vec<Work> {
+    pub fn work(&self) -> Vec<Launch> {
         self.driver.work()
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ebt::engine::descent::{self, Think};
+use ebt::engine::descent::{self, DescentOptions};
 use serde::{Deserialize, Serialize};
 
 use ebt_data::file;
@@ -21,7 +21,7 @@ pub struct CertificateFile {
     /// Update rule of the descent.
     pub rule: ebt_core::config::UpdateRule,
     /// How every token was thought about.
-    pub think: Think,
+    pub think: DescentOptions,
     /// What was continued.
     pub prompt: String,
     /// What was generated.

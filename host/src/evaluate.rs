@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use ebt::engine::descent::{Choose, StepSize, Think};
+use ebt::engine::descent::{DescentOptions, Selection, StepSize};
 use ebt::engine::{Options, Session};
-use ebt::packed::{Kernel, Model};
+use ebt::packed::{Isa, Model};
 use ebt_core::config::ModelKind;
 use ebt_core::random::{Purpose, Stream};
 use ebt_data::Tokens;
@@ -16,7 +16,7 @@ use ebt_tokenizer::Tokenizer;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, Window, chosen_windows, no_losses};
 use ebt_train::model::check_vocabulary;
 
-use crate::inference::{Memory, extents};
+use crate::inference::{SessionMemory, extents};
 
 /// What evaluation with a cache can do besides [`EvaluateOptions`], whose `batch` is the number of positions that are
 /// computed together here (the result depends on it only by rounding).
@@ -25,11 +25,11 @@ pub struct CachedEvaluation {
     /// Starts of every token; one is kept.
     pub candidates: usize,
     /// Which.
-    pub choose: Choose,
+    pub choose: Selection,
     /// How far a step goes.
     pub step_size: StepSize,
     /// Instructions; the result does not depend on them.
-    pub kernel: Kernel,
+    pub kernel: Isa,
     /// Sessions at work; the result does not depend on their number.
     pub threads: usize,
 }
@@ -59,10 +59,10 @@ pub fn evaluate_cached(
     let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
     let block = options.batch.max(1);
     let CachedEvaluation { candidates, choose, step_size, .. } = *with;
-    let think = Think { steps, candidates, choose, step_size, ..Think::default() };
+    let think = DescentOptions { steps, candidates, choose, step_size, ..DescentOptions::default() };
     let extents = Options { block, rows: block.max(candidates), ..extents(&think, usual) };
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
-    let work = Work { model, text, windows: &windows, seed: options.seed, think, extents, with };
+    let work = WindowedEvaluation { model, text, windows: &windows, seed: options.seed, think, extents, with };
     let results = work.all(&progress)?;
     let mut losses = no_losses(text, steps);
     for (window, nats) in windows.iter().zip(results) {
@@ -73,23 +73,23 @@ pub fn evaluate_cached(
 }
 
 /// Everything that a thread needs.
-struct Work<'w, 'm> {
+struct WindowedEvaluation<'w, 'm> {
     model: &'w Model<'m>,
     text: &'w Tokens,
     windows: &'w [Window],
     seed: u64,
-    think: Think,
+    think: DescentOptions,
     extents: Options,
     with: &'w CachedEvaluation,
 }
 
-impl Work<'_, '_> {
+impl WindowedEvaluation<'_, '_> {
     /// Summed losses of every window after every step, in the order of the windows.
     fn all(&self, progress: &Counter) -> Result<Vec<Vec<f64>>> {
         let next = AtomicUsize::new(0);
         let results = Mutex::new(vec![Vec::new(); self.windows.len()]);
         let take = || -> Result<()> {
-            let mut memory = Memory::of(&self.model.config, &self.extents)?;
+            let mut memory = SessionMemory::of(&self.model.config, &self.extents)?;
             let mut session = memory.session(self.model.clone(), &self.extents, self.with.kernel)?;
             let mut ids = Vec::new();
             loop {
@@ -115,16 +115,16 @@ impl Work<'_, '_> {
     fn window(&self, session: &mut Session<'_, '_>, number: usize, ids: &[u32]) -> Result<Vec<f64>> {
         let Some((first, targets)) = ids.split_first() else { return Ok(vec![0.0; self.think.steps]) };
         let [low, high, ..] = Stream::new(self.seed, 0, Purpose::InitialState).detail(u16::MAX).block(number as u64);
-        let think = Think { seed: u64::from(low) | u64::from(high) << 32, ..self.think };
+        let think = DescentOptions { seed: u64::from(low) | u64::from(high) << 32, ..self.think };
         let mut nats = vec![0.0; self.think.steps];
-        let mut score = |think: &Think, each: &mut dyn FnMut(usize, usize, f64)| -> Result<()> {
+        let mut score = |think: &DescentOptions, each: &mut dyn FnMut(usize, usize, f64)| -> Result<()> {
             session.reset();
             session.observe(&[*first])?;
             Ok(session.score(targets, think, &mut |index, step, loss| each(index, step, f64::from(loss)))?)
         };
         if think.candidates > 1 && self.model.config.kind == ModelKind::Ebt {
             for (steps, sum) in (1..).zip(&mut nats) {
-                score(&Think { steps, ..think }, &mut |_, _, loss| *sum += loss)?;
+                score(&DescentOptions { steps, ..think }, &mut |_, _, loss| *sum += loss)?;
             }
             return Ok(nats);
         }

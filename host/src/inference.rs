@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use ebt::Delimiters;
-use ebt::engine::descent::{Noise, StepSize, Think};
+use ebt::engine::descent::{DescentOptions, Noise, StepSize};
 use ebt::engine::{Options, Session};
-use ebt::packed::{self, Kernel, Model, Storage};
+use ebt::packed::{self, Isa, Model, Storage};
 use ebt_core::config::Config;
 use ebt_data::file::{self, Mapped};
 use ebt_tokenizer::{Special, Tokenizer};
@@ -130,7 +130,7 @@ pub fn spells(tokenizer: &Tokenizer, id: u32) -> bool {
 const BLOCK: usize = 64;
 
 /// Extents of a session that thinks so.
-pub fn extents(think: &Think, usual_steps: usize) -> Options {
+pub fn extents(think: &DescentOptions, usual_steps: usize) -> Options {
     Options {
         block: BLOCK,
         rows: think.candidates,
@@ -140,11 +140,11 @@ pub fn extents(think: &Think, usual_steps: usize) -> Options {
     }
 }
 
-/// Memory for a session: words, because an arena starts at a multiple of four.
+/// SessionMemory for a session: words, because an arena starts at a multiple of four.
 #[derive(Debug)]
-pub struct Memory(Vec<u32>);
+pub struct SessionMemory(Vec<u32>);
 
-impl Memory {
+impl SessionMemory {
     /// As much as a session takes.
     ///
     /// # Errors
@@ -170,7 +170,7 @@ impl Memory {
     /// # Errors
     ///
     /// As [`Session::new`].
-    pub fn session<'m>(&mut self, model: Model<'m>, options: &Options, kernel: Kernel) -> Result<Session<'m, '_>> {
-        Ok(Session::new(model, options, bytemuck::cast_slice_mut(&mut self.0))?.with_kernel(kernel))
+    pub fn session<'m>(&mut self, model: Model<'m>, options: &Options, kernel: Isa) -> Result<Session<'m, '_>> {
+        Ok(Session::new(model, options, bytemuck::cast_slice_mut(&mut self.0))?.with_isa(kernel))
     }
 }

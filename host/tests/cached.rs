@@ -3,12 +3,13 @@
 
 mod support;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use ebt::engine::arena::Carver;
+use ebt::engine::arena::Arena;
 use ebt::engine::descent::Sampler;
-use ebt::packed::{Kernel, Storage};
-use ebt::{Continue, Sampling, Settings, Think, TokenGenerator};
+use ebt::packed::{Isa, Storage};
+use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
 use ebt_core::compute::{Backend, Compute};
 use ebt_core::config::{Config, UpdateRule};
 use ebt_core::layer::Model;
@@ -17,7 +18,7 @@ use ebt_core::objective::InitialState;
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{NO_TARGET, Sequences};
 use ebt_cpu::Cpu;
-use ebt_host::inference::{InferenceModel, Memory, delimiters, extents, spells};
+use ebt_host::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 use ebt_train::model::LoadedModel;
 use ebt_train::rollout::{Predictor, usual_steps};
 use serde_json::Value;
@@ -69,8 +70,8 @@ fn uncached(loaded: &LoadedModel, sampling: &Sampling, seed: u64, count: usize) 
         });
         visit.unwrap();
         let mut memory = vec![0u32; config.vocab];
-        let mut carver = Carver::over(bytemuck::cast_slice_mut(&mut memory)).unwrap();
-        let mut sampler = Sampler::carve(&mut carver, config.vocab).unwrap();
+        let mut arena = Arena::over(bytemuck::cast_slice_mut(&mut memory)).unwrap();
+        let mut sampler = Sampler::alloc(&mut arena, config.vocab).unwrap();
         let banned = |id: u32| !(spells(tokenizer, id) || delimiters.ends(id));
         let drawn = sampler.draw(&logits, sampling, draws.uniform(ids.len() as u64), banned).unwrap();
         if delimiters.ends(drawn.id) {
@@ -82,19 +83,19 @@ fn uncached(loaded: &LoadedModel, sampling: &Sampling, seed: u64, count: usize) 
     all
 }
 
-fn with_cache(loaded: &LoadedModel, sampling: &Sampling, seed: u64, count: usize, kernel: Kernel) -> Vec<Generated> {
+fn with_cache(loaded: &LoadedModel, sampling: &Sampling, seed: u64, count: usize, kernel: Isa) -> Vec<Generated> {
     let loaded = InferenceModel::of("test", loaded.clone()).unwrap();
     let model = loaded.model().unwrap();
     let tokenizer = loaded.tokenizer(&model).unwrap();
-    let settings = Settings { think: Think { seed, ..Think::default() }, sampling: *sampling };
+    let settings = Settings { think: DescentOptions { seed, ..DescentOptions::default() }, sampling: *sampling };
     let extents = extents(&settings.think, model.descent.steps);
-    let mut memory = Memory::of(&model.config, &extents).unwrap();
+    let mut memory = SessionMemory::of(&model.config, &extents).unwrap();
     let session = memory.session(model, &extents, kernel).unwrap();
     let mut generator = TokenGenerator::new(session, delimiters(&tokenizer).unwrap());
     generator.accept(&tokenizer.encode("köy").unwrap()).unwrap();
     let mut all = Vec::new();
     while all.len() < count {
-        let drawn = generator.next(&settings, |id| spells(&tokenizer, id), &mut |_| Continue::Go).unwrap();
+        let drawn = generator.next(&settings, |id| spells(&tokenizer, id), &mut |_| ControlFlow::Continue(())).unwrap();
         let Some(drawn) = drawn else { break };
         let energies = generator.certificate().unwrap().energies.iter().map(|&e| f64::from(e)).collect();
         all.push((drawn.id, f64::from(drawn.probability), energies));
@@ -112,8 +113,8 @@ fn the_text_is_that_of_the_uncached_model() {
         for (seed, temperature) in [(1, 0.0), (2, 1.5)] {
             let sampling = Sampling { temperature, ..Sampling::default() };
             let theirs = uncached(&loaded, &sampling, seed, count);
-            let ours = with_cache(&loaded, &sampling, seed, count, Kernel::detect());
-            assert_eq!(ours, with_cache(&loaded, &sampling, seed, count, Kernel::Portable), "kernels differ");
+            let ours = with_cache(&loaded, &sampling, seed, count, Isa::detect());
+            assert_eq!(ours, with_cache(&loaded, &sampling, seed, count, Isa::Portable), "kernels differ");
             let ids = |all: &[Generated]| all.iter().map(|t| t.0).collect::<Vec<_>>();
             assert_eq!(ids(&ours), ids(&theirs), "configuration {number}");
             let tokenizer = loaded.tokenizer().unwrap();

@@ -1,5 +1,7 @@
 //! The program `host` of this build.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

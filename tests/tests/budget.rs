@@ -7,7 +7,7 @@ use ebt_core::config::Config;
 use ebt_core::objective::{Checkpointing, Flow, Objective};
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::parameters::ParameterLayout;
-use ebt_core::plan::{Plan, Work};
+use ebt_core::plan::{FlopKind, Plan};
 use ebt_core::reference::{Arena, Reference};
 use ebt_core::training::Trainer;
 use ebt_tests::model::{self, Sizes};
@@ -44,7 +44,7 @@ fn a_system_1_step_costs_what_the_guide_says() {
     let d = config.dim;
     let block = config.qkv_rows() * d + d * config.heads * config.head_width() + 3 * config.ffn * d;
     let unit = |weights: usize| (2 * batch * config.context * steps * weights) as f64;
-    let spent = |scope| plan.flops().get(scope, Work::Product) as f64;
+    let spent = |scope| plan.flops().get(scope, FlopKind::Product) as f64;
     let predicted = spent(Scope::Predicted) / unit(config.layers * block);
     let observed = spent(Scope::Observed) / unit(config.layers * block);
     let vocabulary = spent(Scope::Vocabulary) / unit(config.vocab * d);
@@ -67,7 +67,7 @@ fn recomputing_an_unrolled_run_costs_one_more_inner_gradient() {
             Objective { min_steps: 3, max_steps: 3, flow: Flow::Unrolled, checkpointing, ..Objective::default() };
         let plan = Plan::new(4);
         plan_step(&plan, &config, &objective, 2, || plan.reset_flops());
-        [Scope::Predicted, Scope::Observed, Scope::Vocabulary].map(|s| plan.flops().get(s, Work::Product) as f64)
+        [Scope::Predicted, Scope::Observed, Scope::Vocabulary].map(|s| plan.flops().get(s, FlopKind::Product) as f64)
     };
     let (kept, recomputed) = (spent(Checkpointing::None), spent(Checkpointing::Step));
     let d = config.dim;

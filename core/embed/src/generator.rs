@@ -1,9 +1,10 @@
 //! Model, tokenizer and session as one: a text is continued token by token.
 
+use core::ops::ControlFlow;
 use ebt_tokenizer::Special;
 use ebt_tokenizer::compact::{CompactError, CompactTokenizer, Streaming, Utf8Chunk};
 
-use crate::engine::descent::{Certificate, Continue, Potential as _, StepReport};
+use crate::engine::descent::{Certificate, Potential as _, StepReport};
 use crate::engine::{self, Session};
 use crate::error::Error;
 use crate::packed::Model;
@@ -166,7 +167,7 @@ impl<'m, 'a> Generator<'m, 'a> {
     pub fn next(
         &mut self,
         settings: &Settings,
-        on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
+        on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<Option<Token<'_>>, Error> {
         let tokenizer = self.tokenizer;
         let spells = |id| tokenizer.token_bytes(id).is_some_and(|bytes| !bytes.is_empty());

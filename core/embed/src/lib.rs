@@ -5,7 +5,8 @@
 //! is no heap, no operating system, no panic, and the same bits on every machine.
 //!
 //! ```no_run
-//! use ebt::{Continue, Generator, Options, Settings};
+//! use core::ops::ControlFlow;
+//! use ebt::{Generator, Options, Settings};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let file = std::fs::read("model.packed")?; // or include_bytes!, or a memory map
@@ -17,7 +18,7 @@
 //! for _ in 0..32 {
 //!     let step = &mut |step: &ebt::StepReport<'_>| {
 //!         eprint!(" {:.3}", step.energy); // the energy falls
-//!         Continue::Go
+//!         ControlFlow::Continue(())
 //!     };
 //!     let Some(token) = generator.next(&settings, step)? else { break };
 //!     print!("{}", token.text); // whole characters only
@@ -62,7 +63,7 @@ pub use token_generator::{Delimiters, Settings, TokenGenerator};
 
 pub use ebt_tokenizer::compact::Utf8Chunk;
 pub use engine::descent::{
-    Certificate, Choose, Continue, Noise, Sampling, StepReport, StepSize, Stop, Think, Tolerance,
+    Certificate, DescentOptions, Noise, Sampling, Selection, StepReport, StepSize, Stop, Tolerance,
 };
 pub use engine::{Error as EngineError, Options as SessionOptions};
 pub use packed::ReadError;

@@ -1,15 +1,16 @@
 //! A text continued token by token, as ids: the one rule by which every program draws.
 
+use core::ops::ControlFlow;
 use ebt_core::random::{Purpose, Stream};
 
-use crate::engine::descent::{Certificate, Continue, Drawn, Sampling, StepReport, Think};
+use crate::engine::descent::{Certificate, DescentOptions, Drawn, Sampling, StepReport};
 use crate::engine::{Error, Session};
 
 /// How tokens are thought of and drawn. The seed of both is `think.seed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Settings {
     /// The descent.
-    pub think: Think,
+    pub think: DescentOptions,
     /// The draw.
     pub sampling: Sampling,
 }
@@ -81,7 +82,7 @@ impl<'m, 'a> TokenGenerator<'m, 'a> {
         &mut self,
         settings: &Settings,
         spells: impl Fn(u32) -> bool,
-        on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
+        on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<Option<Drawn>, Error> {
         if self.ended {
             return Ok(None);

@@ -5,9 +5,10 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::ops::ControlFlow;
 
 use ebt::{
-    Choose, Continue, EngineError, Error, Generator, Noise, Options, SessionOptions, Settings, StepSize, Think,
+    DescentOptions, EngineError, Error, Generator, Noise, Options, Selection, SessionOptions, Settings, StepSize,
     Tolerance,
 };
 
@@ -56,18 +57,18 @@ fn nothing_is_allocated() {
     assert_eq!(count, 0, "opening");
     let mut generator = generator.unwrap();
 
-    let think = Think { seed: 5, certify: true, ..Think::default() };
-    let fixed = Think { step_size: StepSize::Fixed(0.3), steps: 6, ..think };
+    let think = DescentOptions { seed: 5, certify: true, ..DescentOptions::default() };
+    let fixed = DescentOptions { step_size: StepSize::Fixed(0.3), steps: 6, ..think };
     let tolerance = Tolerance { energy: 1e-5, dissipation: 1e-9, min_steps: 1 };
     let ways = [
         think,
-        Think { certify: false, ..think },
-        Think { steps: 8, step_size: StepSize::ARMIJO, tolerance, ..think },
-        Think { steps: 3, step_size: StepSize::Curvature { c: 1.0, iterations: 4 }, ..think },
-        Think { noise: Noise::Langevin { sigma: 0.1 }, ..fixed },
-        Think { noise: Noise::Temperature { tau: 0.01 }, ..fixed },
-        Think { noise: Noise::Metropolis { tau: 0.01, warm_up: 2 }, ..fixed },
-        Think { candidates: 4, choose: Choose::Drop, curvature: 2, ..think },
+        DescentOptions { certify: false, ..think },
+        DescentOptions { steps: 8, step_size: StepSize::ARMIJO, tolerance, ..think },
+        DescentOptions { steps: 3, step_size: StepSize::Curvature { c: 1.0, iterations: 4 }, ..think },
+        DescentOptions { noise: Noise::Langevin { sigma: 0.1 }, ..fixed },
+        DescentOptions { noise: Noise::Temperature { tau: 0.01 }, ..fixed },
+        DescentOptions { noise: Noise::Metropolis { tau: 0.01, warm_up: 2 }, ..fixed },
+        DescentOptions { candidates: 4, choose: Selection::Drop, curvature: 2, ..think },
     ];
     let prompt = "Türkiye'nin 81 ilinde yaşayanlar, İstanbul'da buluştu. ".repeat(8);
     for think in ways {
@@ -77,7 +78,7 @@ fn nothing_is_allocated() {
             generator.prompt(&prompt)?;
             let mut drawn = 0;
             for _ in 0..3 {
-                if let Some(token) = generator.next(&settings, &mut |_| Continue::Go)? {
+                if let Some(token) = generator.next(&settings, &mut |_| ControlFlow::Continue(()))? {
                     drawn += usize::from(token.probability > 0.0);
                 }
             }
@@ -88,8 +89,8 @@ fn nothing_is_allocated() {
     }
 
     // refusals do not allocate either
-    let wrong = Settings { think: Think { candidates: 99, ..think }, ..Settings::default() };
-    let (count, refused) = allocations(|| generator.next(&wrong, &mut |_| Continue::Go).err());
+    let wrong = Settings { think: DescentOptions { candidates: 99, ..think }, ..Settings::default() };
+    let (count, refused) = allocations(|| generator.next(&wrong, &mut |_| ControlFlow::Continue(())).err());
     assert_eq!(count, 0);
     assert!(matches!(refused, Some(Error::Engine(EngineError::Option { .. }))));
 }

@@ -4,10 +4,11 @@
 
 mod support;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ebt::{Continue, Generator, Options, Settings};
+use ebt::{Generator, Options, Settings};
 
 const PROMPT: &str = "Türkiye'nin";
 const TOKENS: usize = 12;
@@ -52,7 +53,7 @@ fn expected(model: &[u8]) -> String {
     (settings.think.seed, settings.think.certify) = (7, true);
     let mut text = String::new();
     for _ in 0..TOKENS {
-        match generator.next(&settings, &mut |_| Continue::Go).unwrap() {
+        match generator.next(&settings, &mut |_| ControlFlow::Continue(())).unwrap() {
             Some(token) => text.extend(token.text.pieces()),
             None => break,
         }

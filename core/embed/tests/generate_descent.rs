@@ -4,11 +4,12 @@ mod toys;
 
 use ebt::engine::Error;
 use ebt::engine::Options;
-use ebt::engine::arena::Carver;
-use ebt::engine::descent::{Choose, Continue, Descent, Dynamics, Noise, StepSize, Stop, Think, Tolerance};
+use ebt::engine::arena::Arena;
+use ebt::engine::descent::{Descent, DescentOptions, Dynamics, Noise, Selection, StepSize, Stop, Tolerance};
 use ebt_core::config::UpdateRule;
 use ebt_core::random::{Purpose, Stream};
 use proptest::prelude::*;
+use std::ops::ControlFlow;
 use toys::{Energy, RULES, Toy, certified, dynamics, run};
 
 /// `M = B + B^T` (indefinite), or `B^T B`.
@@ -35,7 +36,7 @@ proptest! {
         energy in quadratic(7, false), rule in rule(), start in 0.1f32..200.0, landscapes in 1usize..4, seed: u64,
     ) {
         let size = StepSize::Armijo { start, decrease: 1e-4, shrink: 0.5, grow: 1.5, most_halvings: 12 };
-        let think = Think { steps: 12, step_size: size, seed, ..Think::default() };
+        let think = DescentOptions { steps: 12, step_size: size, seed, ..DescentOptions::default() };
         let model = Dynamics { landscapes, zero_start: false, sigma0: 1.0, ..dynamics(rule, 1.0) };
         certified(&energy, &think, &model, |c, logits| {
             let n = c.steps;
@@ -72,7 +73,7 @@ proptest! {
         let step_size = if matches!(noise, Noise::Metropolis { .. }) { StepSize::Model } else { size };
         let energy = if noise == Noise::None { 1e-4 } else { 0.0 };
         let tolerance = Tolerance { energy, ..Tolerance::default() };
-        let think = Think { steps: 9, step_size, noise, seed, candidates: 2, tolerance, ..Think::default() };
+        let think = DescentOptions { steps: 9, step_size, noise, seed, candidates: 2, tolerance, ..DescentOptions::default() };
         let model = Dynamics { landscapes: 2, ..dynamics(rule, 0.7) };
         let positions = [4usize, 90, 17];
         let bits = |d: &Descent<'_>, k: usize| {
@@ -81,10 +82,10 @@ proptest! {
             (c.candidate, c.stop, all.concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>())
         };
         let mut toy = Toy::new(energies.iter().flat_map(|e| [e.clone(), e.clone()]).collect());
-        let together = run(&mut toy, (&think, &model, &positions), &mut |_| Continue::Go, |d, _| [bits(d, 0), bits(d, 1), bits(d, 2)]);
+        let together = run(&mut toy, (&think, &model, &positions), &mut |_| ControlFlow::Continue(()), |d, _| [bits(d, 0), bits(d, 1), bits(d, 2)]);
         for (k, together) in together.expect("a run").into_iter().enumerate() {
             let mut toy = Toy::new(vec![energies[k].clone(); 2]);
-            let alone = run(&mut toy, (&think, &model, &positions[k..=k]), &mut |_| Continue::Go, |d, _| bits(d, 0)).expect("a run");
+            let alone = run(&mut toy, (&think, &model, &positions[k..=k]), &mut |_| ControlFlow::Continue(()), |d, _| bits(d, 0)).expect("a run");
             prop_assert_eq!(together, alone);
         }
     }
@@ -94,7 +95,7 @@ proptest! {
         // E is max|M|-smooth relative to the entropy (Pinsker): alpha <= 1 / max|M| decreases E
         let Energy::Quadratic { m, .. } = &energy else { unreachable!() };
         let smooth = m.iter().fold(0.0f64, |a, m| a.max(m.abs()));
-        let think = Think { steps: 20, certify: true, curvature: 6, ..Think::default() };
+        let think = DescentOptions { steps: 20, certify: true, curvature: 6, ..DescentOptions::default() };
         let model = dynamics(UpdateRule::Mirror, share / smooth as f32);
         certified(&energy, &think, &model, |c, _| {
             for (before, after) in c.energies.iter().zip(c.energies_after) {
@@ -109,14 +110,14 @@ proptest! {
     fn the_candidate_kept_is_the_best_and_its_neighbours_are_reported(
         energy in quadratic(5, false), rule in rule(), seed: u64, candidates in 2usize..6, by_drop: bool,
     ) {
-        let choose = if by_drop { Choose::Drop } else { Choose::Energy };
-        let think = Think { steps: 4, candidates, choose, seed, ..Think::default() };
+        let choose = if by_drop { Selection::Drop } else { Selection::Energy };
+        let think = DescentOptions { steps: 4, candidates, choose, seed, ..DescentOptions::default() };
         let model = Dynamics { landscapes: 3, ..dynamics(rule, 0.5) };
         let mut states = vec![Vec::new(); candidates];
         let mut toy = Toy::new(vec![energy.clone(); candidates]);
         let kept = run(&mut toy, (&think, &model, &[3]), &mut |r| {
             states[r.candidate] = r.probabilities.to_vec();
-            Continue::Go
+            ControlFlow::Continue(())
         }, |d, _| {
             let c = d.certificate(0).expect("finished");
             (c.candidate, c.candidate_energies.to_vec(), d.probabilities(0).to_vec())
@@ -159,12 +160,12 @@ proptest! {
         langevin in prop_oneof![Just(0.0f32), Just(0.3f32)], seed: u64, position in 0usize..1000,
     ) {
         let noise = if langevin > 0.0 { Noise::Langevin { sigma: langevin } } else { Noise::None };
-        let think = Think { steps: 4, noise, seed, ..Think::default() };
+        let think = DescentOptions { steps: 4, noise, seed, ..DescentOptions::default() };
         let model = Dynamics { landscapes: 2, zero_start: false, sigma0, ..dynamics(rule, 0.9) };
         let mut seen = Vec::new();
         run(&mut Toy::new(vec![energy.clone()]), (&think, &model, &[position]), &mut |r| {
             seen.push((r.energy, r.logits.to_vec(), r.log_sum_exp));
-            Continue::Go
+            ControlFlow::Continue(())
         }, |_, outcome| assert_eq!([outcome.energies, outcome.gradients], [4, 4])).expect("a run");
         let at = |stream: Stream, k: u64| stream.normal(position as u64 * 9 + k);
         let start = Stream::new(seed, 0, Purpose::InitialState);
@@ -214,7 +215,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn lambda_max_is_that_of_the_linearised_step(energy in quadratic(6, false), seed: u64, rule in rule()) {
-        let think = Think { steps: 1, curvature: 12, seed, ..Think::default() };
+        let think = DescentOptions { steps: 1, curvature: 12, seed, ..DescentOptions::default() };
         let model = Dynamics { zero_start: false, sigma0: 1.0, ..dynamics(rule, 1.0) };
         let stream = Stream::new(seed, 0, Purpose::InitialState);
         let y: Vec<f64> = (0..6).map(|k| stream.normal(5 * 6 + k)).collect();
@@ -247,7 +248,7 @@ fn the_product_of_step_size_and_curvature_tells_stability() {
     for rule in [UpdateRule::Mirror, UpdateRule::Logit] {
         for (c, stable) in [(1.0, true), (1.9, true), (2.1, false)] {
             let step_size = StepSize::Curvature { c, iterations: 4 };
-            let think = Think { steps: 150, step_size, certify: true, ..Think::default() };
+            let think = DescentOptions { steps: 150, step_size, certify: true, ..DescentOptions::default() };
             certified(&shallow(), &think, &dynamics(rule, 1.0), |c_, _| {
                 assert!(c_.alpha_lambda.iter().all(|x| (x - c).abs() < 1e-4), "{c_:?}");
                 let (first, last) = (c_.energies[0], c_.energies_after[149]);
@@ -261,7 +262,8 @@ fn the_product_of_step_size_and_curvature_tells_stability() {
 fn a_concave_energy_falls_back_to_the_step_size_of_the_model() {
     let m = (0..16).map(|k| if k % 5 == 0 { -1.0 } else { 0.0 }).collect();
     let energy = Energy::Quadratic { a: vec![0.1, 0.2, 0.3, 0.4], m, b: vec![0.0; 4] };
-    let think = Think { step_size: StepSize::Curvature { c: 1.0, iterations: 8 }, ..Think::default() };
+    let think =
+        DescentOptions { step_size: StepSize::Curvature { c: 1.0, iterations: 8 }, ..DescentOptions::default() };
     certified(&energy, &think, &dynamics(UpdateRule::Mirror, 0.75), |c, _| {
         assert_eq!(c.step_sizes, [0.75; 2]);
         assert!(c.largest_alpha_lambda.is_some_and(|x| x < 0.0));
@@ -272,7 +274,7 @@ fn a_concave_energy_falls_back_to_the_step_size_of_the_model() {
 fn rows_stop_where_their_tolerance_is_met_and_not_before_they_may() {
     let model = Dynamics { landscapes: 3, ..dynamics(UpdateRule::Mirror, 0.4) };
     let stops = |tolerance| {
-        let think = Think { steps: 200, tolerance, ..Think::default() };
+        let think = DescentOptions { steps: 200, tolerance, ..DescentOptions::default() };
         certified(&shallow(), &think, &model, |c, _| {
             let moved = c.energies_after.last().map(|after| (after - c.energies[c.steps - 1]).abs());
             (c.steps, c.stop, moved, c.dissipations.to_vec())
@@ -290,7 +292,7 @@ fn rows_stop_where_their_tolerance_is_met_and_not_before_they_may() {
 
 #[test]
 fn a_state_that_no_step_improves_is_kept_and_called_stationary() {
-    let think = Think { steps: 5, step_size: StepSize::ARMIJO, ..Think::default() };
+    let think = DescentOptions { steps: 5, step_size: StepSize::ARMIJO, ..DescentOptions::default() };
     // the rule of probabilities leads near the uniform distribution, away from the likeliest element, which is the best
     let start = Stream::new(0, 0, Purpose::InitialState);
     let y = [15, 16, 17].map(|k| 3.0 * start.normal(k));
@@ -311,80 +313,84 @@ fn a_state_that_no_step_improves_is_kept_and_called_stationary() {
 fn an_accepted_trial_is_not_evaluated_again() {
     // steps so small that every first trial holds: an energy and a gradient a step, and the first energy
     let size = StepSize::Armijo { start: 0.01, decrease: 1e-4, shrink: 0.5, grow: 1.0, most_halvings: 3 };
-    let think = Think { steps: 6, step_size: size, ..Think::default() };
+    let think = DescentOptions { steps: 6, step_size: size, ..DescentOptions::default() };
     let energy = Energy::Dirichlet(vec![1.0, 2.0, 3.0]);
-    let count = |think: &Think| {
+    let count = |think: &DescentOptions| {
         let model = dynamics(UpdateRule::Logit, 0.01);
-        run(&mut Toy::new(vec![energy.clone()]), (think, &model, &[0]), &mut |_| Continue::Go, |_, o| {
+        run(&mut Toy::new(vec![energy.clone()]), (think, &model, &[0]), &mut |_| ControlFlow::Continue(()), |_, o| {
             (o.energies, o.gradients)
         })
         .expect("ran")
     };
     assert_eq!(count(&think), (7, 6));
-    assert_eq!(count(&Think { steps: 6, certify: true, ..Think::default() }), (7, 6));
-    assert_eq!(count(&Think { steps: 6, ..Think::default() }), (6, 6));
+    assert_eq!(count(&DescentOptions { steps: 6, certify: true, ..DescentOptions::default() }), (7, 6));
+    assert_eq!(count(&DescentOptions { steps: 6, ..DescentOptions::default() }), (6, 6));
     let noise = Noise::Metropolis { tau: 1.0, warm_up: 0 };
-    assert_eq!(count(&Think { steps: 6, noise, ..Think::default() }), (7, 7));
+    assert_eq!(count(&DescentOptions { steps: 6, noise, ..DescentOptions::default() }), (7, 7));
 }
 
 #[test]
 fn cancelling_leaves_nothing_half_done_and_the_descent_usable() {
     let options = Options { rows: 1, steps: 8, ..Options::default() };
     let mut memory = vec![0u32; 4096];
-    let mut carver = Carver::over(bytemuck::cast_slice_mut(&mut memory)).expect("aligned");
-    let mut descent = Descent::carve(&mut carver, 1, 4, &options).expect("enough");
+    let mut arena = Arena::over(bytemuck::cast_slice_mut(&mut memory)).expect("aligned");
+    let mut descent = Descent::alloc(&mut arena, 1, 4, &options).expect("enough");
     let mut toy = Toy::new(vec![shallow()]);
-    let think = Think { steps: 8, ..Think::default() };
+    let think = DescentOptions { steps: 8, ..DescentOptions::default() };
     let model = dynamics(UpdateRule::Mirror, 0.4);
     let mut whole = Vec::new();
-    descent.run(&mut toy, &think, &model, 0..1, &mut |_| Continue::Go).expect("a run");
+    descent.run(&mut toy, &think, &model, 0..1, &mut |_| ControlFlow::Continue(())).expect("a run");
     whole.extend_from_slice(descent.logits(0));
     let mut steps = 0;
     let cancelled = descent.run(&mut toy, &think, &model, 0..1, &mut |r| {
         steps = r.step + 1;
-        if steps == 3 { Continue::Stop } else { Continue::Go }
+        if steps == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     assert_eq!((cancelled, steps), (Err(Error::Cancelled), 3));
     assert!(descent.certificate(0).is_none() && descent.logits(0).is_empty());
-    descent.run(&mut toy, &think, &model, 0..1, &mut |_| Continue::Go).expect("a run");
+    descent.run(&mut toy, &think, &model, 0..1, &mut |_| ControlFlow::Continue(())).expect("a run");
     assert_eq!(descent.logits(0), whole);
 }
 
 #[test]
 fn what_cannot_be_run_is_refused_with_its_field() {
-    let field = |think: Think, model: Dynamics| {
-        let refused = run(&mut Toy::new(vec![shallow()]), (&think, &model, &[0]), &mut |_| Continue::Go, |_, _| ());
+    let field = |think: DescentOptions, model: Dynamics| {
+        let refused =
+            run(&mut Toy::new(vec![shallow()]), (&think, &model, &[0]), &mut |_| ControlFlow::Continue(()), |_, _| ());
         match refused {
             Err(Error::Option { field, .. }) => field,
             other => panic!("{other:?}"),
         }
     };
-    let (t, m) = (Think::default(), dynamics(UpdateRule::Mirror, 1.0));
-    assert_eq!(field(Think { step_size: StepSize::Fixed(0.0), ..t }, m), "step_size.fixed");
-    assert_eq!(field(Think { candidates: 0, ..t }, m), "candidates");
-    assert_eq!(field(Think { candidates: 2, ..t }, m), "candidates");
-    assert_eq!(field(Think { curvature: 33, ..t }, m), "curvature");
-    assert_eq!(field(Think { noise: Noise::Temperature { tau: 0.0 }, ..t }, m), "noise.temperature.tau");
+    let (t, m) = (DescentOptions::default(), dynamics(UpdateRule::Mirror, 1.0));
+    assert_eq!(field(DescentOptions { step_size: StepSize::Fixed(0.0), ..t }, m), "step_size.fixed");
+    assert_eq!(field(DescentOptions { candidates: 0, ..t }, m), "candidates");
+    assert_eq!(field(DescentOptions { candidates: 2, ..t }, m), "candidates");
+    assert_eq!(field(DescentOptions { curvature: 33, ..t }, m), "curvature");
+    assert_eq!(field(DescentOptions { noise: Noise::Temperature { tau: 0.0 }, ..t }, m), "noise.temperature.tau");
     let tau = Noise::Temperature { tau: 1.0 };
-    assert_eq!(field(Think { noise: tau, step_size: StepSize::ARMIJO, ..t }, m), "step_size");
+    assert_eq!(field(DescentOptions { noise: tau, step_size: StepSize::ARMIJO, ..t }, m), "step_size");
     assert_eq!(field(t, Dynamics { landscapes: 0, ..m }), "dynamics.landscapes");
     assert_eq!(field(t, Dynamics { alpha: f32::NAN, ..m }), "dynamics.alpha");
-    let error = run(&mut Toy::new(vec![shallow()]), (&t, &m, &[0, 1]), &mut |_| Continue::Go, |_, _| ())
+    let error = run(&mut Toy::new(vec![shallow()]), (&t, &m, &[0, 1]), &mut |_| ControlFlow::Continue(()), |_, _| ())
         .expect_err("two positions, one row");
     assert!(error.to_string().contains("candidates"), "{error}");
     let broken = Energy::Dirichlet(vec![f64::NAN; 3]);
-    let error =
-        run(&mut Toy::new(vec![broken]), (&t, &m, &[7]), &mut |_| Continue::Go, |_, _| ()).expect_err("not a number");
+    let error = run(&mut Toy::new(vec![broken]), (&t, &m, &[7]), &mut |_| ControlFlow::Continue(()), |_, _| ())
+        .expect_err("not a number");
     assert_eq!(error, Error::NotFinite { what: "the energy", position: 7, step: 0 });
 }
 
 #[test]
 fn certificates_and_requests_are_data() {
-    let think: Think =
+    let think: DescentOptions =
         serde_json::from_str(r#"{"steps": 3, "certify": true, "step_size": {"fixed": 0.25}}"#).expect("a request");
-    assert_eq!(think, Think { steps: 3, certify: true, step_size: StepSize::Fixed(0.25), ..Think::default() });
-    let text = serde_json::to_string(&Think { step_size: StepSize::ARMIJO, ..think }).expect("text");
-    assert_eq!(serde_json::from_str::<Think>(&text).expect("a request").step_size, StepSize::ARMIJO);
+    assert_eq!(
+        think,
+        DescentOptions { steps: 3, certify: true, step_size: StepSize::Fixed(0.25), ..DescentOptions::default() }
+    );
+    let text = serde_json::to_string(&DescentOptions { step_size: StepSize::ARMIJO, ..think }).expect("text");
+    assert_eq!(serde_json::from_str::<DescentOptions>(&text).expect("a request").step_size, StepSize::ARMIJO);
     certified(&shallow(), &think, &dynamics(UpdateRule::Mirror, 1.0), |c, _| {
         let json = serde_json::to_value(c).expect("a value");
         assert_eq!(

@@ -2,8 +2,9 @@
 
 mod toys;
 
-use ebt::engine::descent::{Continue, Dynamics, Noise, Think};
+use ebt::engine::descent::{DescentOptions, Dynamics, Noise};
 use ebt_core::config::UpdateRule;
+use std::ops::ControlFlow;
 use toys::{Energy, Toy, dynamics, run};
 
 const CHAINS: usize = 200;
@@ -19,7 +20,7 @@ fn averages(
     let mut sums = vec![0.0; CHAINS];
     let positions: Vec<usize> = (0..CHAINS).collect();
     let burn_in = steps / 4;
-    let think = Think { steps, noise, seed: 11, ..Think::default() };
+    let think = DescentOptions { steps, noise, seed: 11, ..DescentOptions::default() };
     let mut toy = Toy::new(vec![energy.clone(); CHAINS]);
     let rate = run(
         &mut toy,
@@ -28,7 +29,7 @@ fn averages(
             if r.step >= burn_in {
                 sums[r.index] += f(r.probabilities) / (steps - burn_in) as f64;
             }
-            Continue::Go
+            ControlFlow::Continue(())
         },
         |d, _| {
             let rates = (0..CHAINS).filter_map(|k| d.certificate(k).and_then(|c| c.acceptance));

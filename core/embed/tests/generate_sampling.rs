@@ -1,7 +1,7 @@
 //! Drawing in fixed memory: against the same filters written plainly, with sorting and f64.
 
 use ebt::engine::Error;
-use ebt::engine::arena::Carver;
+use ebt::engine::arena::Arena;
 use ebt::engine::descent::{Drawn, Sampler, Sampling};
 use proptest::prelude::*;
 
@@ -48,8 +48,8 @@ fn plainly(logits: &[f32], s: &Sampling, banned: &[bool]) -> Option<Vec<(u32, f6
 
 fn draw(logits: &[f32], s: &Sampling, uniform: f64, banned: impl FnMut(u32) -> bool) -> Result<Drawn, Error> {
     let mut memory = vec![0u32; logits.len()];
-    let mut carver = Carver::over(bytemuck::cast_slice_mut(&mut memory))?;
-    Sampler::carve(&mut carver, logits.len())?.draw(logits, s, uniform, banned)
+    let mut arena = Arena::over(bytemuck::cast_slice_mut(&mut memory))?;
+    Sampler::alloc(&mut arena, logits.len())?.draw(logits, s, uniform, banned)
 }
 
 fn settings() -> impl Strategy<Value = Sampling> {

@@ -4,12 +4,13 @@
 mod support;
 
 use ebt::packed::Storage;
-use ebt::{Continue, EngineError, Error, Generator, Options, Sampling, Settings, StepSize, Think};
+use ebt::{DescentOptions, EngineError, Error, Generator, Options, Sampling, Settings, StepSize};
 use ebt_tokenizer::compact::CompactTokenizer;
 use proptest::prelude::*;
+use std::ops::ControlFlow;
 
-fn go(_: &ebt::StepReport<'_>) -> Continue {
-    Continue::Go
+fn go(_: &ebt::StepReport<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 fn memory(model: &[u8], options: &Options) -> Vec<u32> {
@@ -51,7 +52,7 @@ fn a_text_is_a_function_of_prompt_and_settings() {
     let mut first = memory(&model, &options);
     let length = first.len();
     let mut generator = Generator::new(&model, &options, bytemuck::cast_slice_mut(&mut first)).unwrap();
-    let think = Think { seed: 3, certify: true, ..Think::default() };
+    let think = DescentOptions { seed: 3, certify: true, ..DescentOptions::default() };
     let settings = Settings { think, sampling: Sampling { temperature: 0.9, ..Sampling::default() } };
     generator.prompt("Ankara'da ").unwrap();
     generator.prompt("yağmur").unwrap();
@@ -71,7 +72,7 @@ fn a_text_is_a_function_of_prompt_and_settings() {
     assert_eq!(generate(&mut other, &settings, 7).0, whole.0[2..]);
     assert_eq!(other.position(), generator.position());
 
-    let other_seed = Settings { think: Think { seed: 4, ..think }, ..settings };
+    let other_seed = Settings { think: DescentOptions { seed: 4, ..think }, ..settings };
     generator.reset();
     generator.prompt("Ankara'da yağmur").unwrap();
     assert_ne!(generate(&mut generator, &other_seed, 9).0, whole.0);
@@ -86,7 +87,7 @@ fn pieces_join_to_the_text_of_the_tokens() {
     let tokenizer = CompactTokenizer::from_bytes(support::TOKENIZER).unwrap();
     for seed in 0..6 {
         generator.reset();
-        let settings = Settings { think: Think { seed, ..Think::default() }, ..Settings::default() };
+        let settings = Settings { think: DescentOptions { seed, ..DescentOptions::default() }, ..Settings::default() };
         let (ids, text, _) = generate(&mut generator, &settings, 40);
         let mut bytes = vec![0; 64 * ids.len()];
         let length = tokenizer.decode(&ids, &mut bytes).unwrap();
@@ -108,10 +109,13 @@ fn a_cancelled_or_refused_token_changes_nothing() {
     let mut seen = 0;
     let cancelled = generator.next(&settings, &mut |_| {
         seen += 1;
-        Continue::Stop
+        ControlFlow::Break(())
     });
     assert!(matches!(cancelled, Err(Error::Engine(EngineError::Cancelled))) && seen == 1);
-    let wrong = Settings { think: Think { step_size: StepSize::Fixed(f32::NAN), ..Think::default() }, ..settings };
+    let wrong = Settings {
+        think: DescentOptions { step_size: StepSize::Fixed(f32::NAN), ..DescentOptions::default() },
+        ..settings
+    };
     assert!(matches!(generator.next(&wrong, &mut go), Err(Error::Engine(EngineError::Option { .. }))));
     assert!(matches!(generator.accept(&[1, u32::MAX]), Err(Error::Tokenizer(_))));
     let long = "a".repeat(options.prompt + 1);
@@ -127,12 +131,12 @@ fn energies_are_those_of_the_descent() {
     let mut memory = memory(&model, &options);
     let mut generator = Generator::new(&model, &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
     generator.prompt("Bugün").unwrap();
-    let think = Think { certify: true, steps: 4, ..Think::default() };
+    let think = DescentOptions { certify: true, steps: 4, ..DescentOptions::default() };
     let mut states = Vec::new();
     let token = generator
         .next(&Settings { think, ..Settings::default() }, &mut |step| {
             states.extend_from_slice(step.probabilities);
-            Continue::Go
+            ControlFlow::Continue(())
         })
         .unwrap()
         .unwrap();
@@ -172,7 +176,8 @@ fn larger_vocabularies_and_the_baseline_generate() {
         let mut generator = Generator::new(&model, &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
         for seed in 0..20 {
             generator.reset();
-            let settings = Settings { think: Think { seed, ..Think::default() }, ..Settings::default() };
+            let settings =
+                Settings { think: DescentOptions { seed, ..DescentOptions::default() }, ..Settings::default() };
             if let Some(token) = generator.next(&settings, &mut go).unwrap() {
                 assert!(token.id < 4096);
                 assert_eq!(token.certificate.steps, steps);

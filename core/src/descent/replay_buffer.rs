@@ -10,7 +10,7 @@ use crate::random::{Purpose, Stream};
 
 /// One remembered sequence.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct ReplayEntry {
     /// Observed tokens `(T)`.
     pub tokens: Vec<u32>,
     /// Next tokens `(T)`, `u32::MAX` where there is none.
@@ -25,7 +25,7 @@ pub struct Memory {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReplayBuffer {
     capacity: usize,
-    slots: Vec<Memory>,
+    slots: Vec<ReplayEntry>,
 }
 
 impl ReplayBuffer {
@@ -64,19 +64,19 @@ impl ReplayBuffer {
     }
 
     /// A remembered sequence.
-    pub fn get(&self, slot: usize) -> Option<&Memory> {
+    pub fn get(&self, slot: usize) -> Option<&ReplayEntry> {
         self.slots.get(slot)
     }
 
     /// Puts a sequence back into the slot it came from.
-    pub fn put(&mut self, slot: usize, memory: Memory) {
+    pub fn put(&mut self, slot: usize, memory: ReplayEntry) {
         if let Some(old) = self.slots.get_mut(slot) {
             *old = memory;
         }
     }
 
     /// Remembers a new sequence: in a free slot, or over a random one. `draw` numbers the insertions of a step.
-    pub fn insert(&mut self, seed: u64, step: u32, draw: u64, memory: Memory) {
+    pub fn insert(&mut self, seed: u64, step: u32, draw: u64, memory: ReplayEntry) {
         if self.slots.len() < self.capacity {
             self.slots.push(memory);
         } else if self.capacity > 0 {

@@ -67,7 +67,7 @@ pub fn observe<B: Backend>(
         if layer + 1 == layers {
             let saved = block::last_forward(b, &x, &h);
             observed.memory.push(match &saved {
-                LastSaved::Memory { memory, .. } => memory.clone(),
+                LastSaved::KeysAndValues { memory, .. } => memory.clone(),
                 LastSaved::Gates(saved) => b.slice_columns(&saved.qkv, q, 2 * k),
             });
             observed.last = Some(saved);

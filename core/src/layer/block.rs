@@ -212,7 +212,7 @@ fn gated<C: Compute>(c: &C, dh: &C::Tensor, gate: Option<&C::Leaf>) -> C::Tensor
 #[derive(Clone, Debug)]
 pub enum LastSaved<T, I> {
     /// Keys and values only.
-    Memory {
+    KeysAndValues {
         /// Block input `(n,D)`.
         h: T,
         /// Inverse root mean square of `h (n,1)`.
@@ -230,7 +230,7 @@ impl<T: Clone, I> LastSaved<T, I> {
     /// Gates and routing decision, where they were computed.
     pub fn gate(&self) -> Option<&mixture::GateSaved<T, I>> {
         match self {
-            Self::Memory { .. } => None,
+            Self::KeysAndValues { .. } => None,
             Self::Gates(saved) => saved.feed_forward.gate(),
         }
     }
@@ -252,7 +252,7 @@ pub fn last_forward<C: Compute>(
     let (n1, r1) = c.norm(h, &k.w1, k.b1.as_ref(), config.eps);
     let kv = linear::rows_forward(c, x.model.weights, key_value_rows(x), &n1);
     let memory = c.rotary(&kv, &x.geometry.rotary(config, shape.kv_heads, 0), false);
-    LastSaved::Memory { h: h.clone(), r1, n1, memory }
+    LastSaved::KeysAndValues { h: h.clone(), r1, n1, memory }
 }
 
 /// `dh (n,D)` of [`last_forward`] from the gradient `dmemory (n, 2 K d)` on its keys and values.
@@ -269,7 +269,7 @@ pub fn last_backward<C: Compute>(
             let (n, d) = c.shape(&saved.h);
             backward(c, x, saved, &c.fill(n, d, 0.0), Some(dmemory), Some(sink))
         }
-        LastSaved::Memory { h, r1, n1, .. } => {
+        LastSaved::KeysAndValues { h, r1, n1, .. } => {
             let dkv = c.rotary(dmemory, &x.geometry.rotary(x.model.config, shape.kv_heads, 0), true);
             let dn1 = linear::rows_backward(c, x.model.weights, key_value_rows(x), n1, &dkv, sink.grads);
             c.accumulate_norm(&mut sink.condition.w1, sink.condition.b1.as_mut(), h, r1, &dn1);

@@ -1,6 +1,6 @@
 //! Storage and optimiser on shapes: memory and work are counted, values are zero.
 
-use super::{Plan, Planned, Work};
+use super::{FlopKind, Plan, Planned};
 use crate::compute::{AdamW, Backend, Compute};
 use crate::error::Error;
 use crate::random::Stream;
@@ -39,14 +39,14 @@ impl Backend for Plan {
     }
 
     fn axpy(&self, acc: Planned, _factor: &Planned, x: &Planned) -> Planned {
-        self.work(Work::Elementwise, 2 * x.len());
+        self.work(FlopKind::Elementwise, 2 * x.len());
         // the reference backend makes the product first and holds it while it adds
         let _product = (!self.fused).then(|| self.take(x.rows, x.columns));
         self.reuse(acc)
     }
     fn clear(&self, _a: &mut Planned) {}
     fn sum_squares(&self, list: &[Planned]) -> Planned {
-        self.work(Work::Elementwise, list.iter().map(|a| 2 * a.len()).sum());
+        self.work(FlopKind::Elementwise, list.iter().map(|a| 2 * a.len()).sum());
         self.take(1, 1)
     }
     fn adamw(
@@ -57,10 +57,10 @@ impl Backend for Plan {
         _factor: &Planned,
         _settings: AdamW,
     ) {
-        self.work(Work::Elementwise, 12 * parameter.len());
+        self.work(FlopKind::Elementwise, 12 * parameter.len());
     }
     fn average(&self, average: &mut Planned, _a: &Planned, _keep: f64) {
-        self.work(Work::Elementwise, 2 * average.len());
+        self.work(FlopKind::Elementwise, 2 * average.len());
     }
 
     fn status(&self) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! Shapes and costs of the primitives and fused operations.
 
-use super::{Plan, Planned, Work};
+use super::{FlopKind, Plan, Planned};
 use crate::compute::{
     Attention, AttentionOutput, Band, Compute, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope,
 };
@@ -56,15 +56,15 @@ impl Compute for Plan {
         self.elementwise(a.rows, a.columns, 1)
     }
     fn sum_columns(&self, a: &Planned) -> Planned {
-        self.work(Work::Elementwise, a.len());
+        self.work(FlopKind::Elementwise, a.len());
         self.take(a.rows, 1)
     }
     fn sum_rows(&self, a: &Planned) -> Planned {
-        self.work(Work::Elementwise, a.len());
+        self.work(FlopKind::Elementwise, a.len());
         self.take(1, a.columns)
     }
     fn max_columns(&self, a: &Planned) -> Planned {
-        self.work(Work::Elementwise, a.len());
+        self.work(FlopKind::Elementwise, a.len());
         self.take(a.rows, 1)
     }
 
@@ -74,7 +74,7 @@ impl Compute for Plan {
             Layout::NT => (a.rows, a.columns, b.rows),
             Layout::TN => (a.columns, a.rows, b.columns),
         };
-        self.work(Work::Product, 2 * m * k * n);
+        self.work(FlopKind::Product, 2 * m * k * n);
         self.take(m, n)
     }
     fn grouped(&self, x: &Planned, w: &Planned, route: &Route<usize>, layout: Layout) -> Planned {
@@ -84,19 +84,19 @@ impl Compute for Plan {
             Layout::TN => (route.experts * x.columns, w.columns, 0),
         };
         let flops = if layout == Layout::TN { 2 * x.rows * x.columns * w.columns } else { 2 * rows * columns * inner };
-        self.work(Work::Product, flops);
+        self.work(FlopKind::Product, flops);
         self.take(rows, columns)
     }
     fn window_scores(&self, q: &Planned, _k: &Planned, band: Band) -> Planned {
-        self.work(Work::Attention, 2 * q.rows * band.heads * band.slots * band.head_dim);
+        self.work(FlopKind::Attention, 2 * q.rows * band.heads * band.slots * band.head_dim);
         self.take(q.rows, band.heads * band.slots)
     }
     fn window_mix(&self, s: &Planned, _v: &Planned, band: Band) -> Planned {
-        self.work(Work::Attention, 2 * s.len() * band.head_dim);
+        self.work(FlopKind::Attention, 2 * s.len() * band.head_dim);
         self.take(s.rows, band.heads * band.head_dim)
     }
     fn window_scatter(&self, s: &Planned, _q: &Planned, band: Band) -> Planned {
-        self.work(Work::Attention, 2 * s.len() * band.head_dim);
+        self.work(FlopKind::Attention, 2 * s.len() * band.head_dim);
         self.take(s.rows, band.kv_heads * band.head_dim)
     }
     fn window_mask(&self, band: Band, _starts: Option<&usize>) -> Planned {
@@ -119,7 +119,7 @@ impl Compute for Plan {
         self.elementwise(*index, a.columns, 0)
     }
     fn scatter_rows(&self, a: &Planned, _index: &usize, rows: usize) -> Planned {
-        self.work(Work::Elementwise, a.len());
+        self.work(FlopKind::Elementwise, a.len());
         self.take(rows, a.columns)
     }
     fn one_hot(&self, index: &usize, columns: usize) -> Planned {
@@ -129,38 +129,38 @@ impl Compute for Plan {
         self.elementwise(a.rows, a.columns, 3)
     }
     fn route(&self, gate: &Planned, _bias: Option<&Planned>, spec: &RouteSpec) -> Route<usize> {
-        self.work(Work::Elementwise, gate.len());
+        self.work(FlopKind::Elementwise, gate.len());
         let slots = gate.rows * spec.top_k;
         Route { tokens: slots, gates: slots, offsets: spec.experts + 1, slots, experts: spec.experts }
     }
 
     fn accumulate(&self, _slot: &mut Planned, a: &Planned) {
-        self.work(Work::Elementwise, a.len());
+        self.work(FlopKind::Elementwise, a.len());
     }
     fn accumulate_product(&self, _slot: &mut Planned, _start: usize, dy: &Planned, x: &Planned) {
-        self.work(Work::Product, 2 * dy.rows * dy.columns * x.columns);
+        self.work(FlopKind::Product, 2 * dy.rows * dy.columns * x.columns);
         if !self.fused {
             drop(self.take(dy.columns, x.columns));
         }
     }
     fn accumulate_grouped(&self, slot: &mut Planned, dy: &Planned, x: &Planned, _route: &Route<usize>) {
-        self.work(Work::Product, 2 * dy.rows * dy.columns * x.columns);
+        self.work(FlopKind::Product, 2 * dy.rows * dy.columns * x.columns);
         if !self.fused {
             drop(self.take(slot.rows, slot.columns));
         }
     }
     fn accumulate_dot(&self, _slot: &mut Planned, x: &Planned, y: &Planned) {
-        self.work(Work::Elementwise, 2 * x.len());
+        self.work(FlopKind::Elementwise, 2 * x.len());
         if !self.fused {
             drop(self.sum_rows(&self.mul(x, y)));
         }
     }
     fn accumulate_scatter(&self, _slot: &mut Planned, _index: &usize, a: &Planned) {
-        self.work(Work::Elementwise, a.len());
+        self.work(FlopKind::Elementwise, a.len());
     }
     fn accumulate_norm(&self, dw: &mut Planned, db: Option<&mut Planned>, x: &Planned, r: &Planned, dy: &Planned) {
         if self.fused {
-            self.work(Work::Elementwise, 4 * x.len());
+            self.work(FlopKind::Elementwise, 4 * x.len());
             return;
         }
         let unit = self.mul(x, r);

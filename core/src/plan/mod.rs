@@ -17,7 +17,7 @@ use crate::error::Error;
 /// Kinds of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
-pub enum Work {
+pub enum FlopKind {
     /// Products with a weight or vocabulary matrix (experts included).
     Product,
     /// Scores and mixtures of attention.
@@ -26,9 +26,9 @@ pub enum Work {
     Elementwise,
 }
 
-impl Work {
+impl FlopKind {
     /// The kinds in the order in which they are counted.
-    pub const ALL: [Work; 3] = [Work::Product, Work::Attention, Work::Elementwise];
+    pub const ALL: [FlopKind; 3] = [FlopKind::Product, FlopKind::Attention, FlopKind::Elementwise];
 }
 
 /// Floating-point operations by scope and kind.
@@ -37,7 +37,7 @@ pub struct Flops([[u64; 3]; 6]);
 
 impl Flops {
     /// Operations of one kind in one scope.
-    pub fn get(&self, scope: Scope, work: Work) -> u64 {
+    pub fn get(&self, scope: Scope, work: FlopKind) -> u64 {
         self.0[scope as usize][work as usize]
     }
     /// All operations of one scope.
@@ -150,13 +150,13 @@ impl Plan {
         Planned { rows, columns, block }
     }
 
-    fn work(&self, kind: Work, flops: usize) {
+    fn work(&self, kind: FlopKind, flops: usize) {
         self.state.flops.borrow_mut().0[self.state.scope.get() as usize][kind as usize] += flops as u64;
     }
 
     /// A new matrix written by `per_element` operations an element.
     fn elementwise(&self, rows: usize, columns: usize, per_element: usize) -> Planned {
-        self.work(Work::Elementwise, rows * columns * per_element);
+        self.work(FlopKind::Elementwise, rows * columns * per_element);
         self.take(rows, columns)
     }
 
@@ -169,6 +169,6 @@ impl Plan {
 
     /// `products` contractions over the visible pairs.
     fn attend(&self, shape: &Attention, slots: usize, products: usize) {
-        self.work(Work::Attention, 2 * products * shape.head_dim * Self::pairs(shape, slots));
+        self.work(FlopKind::Attention, 2 * products * shape.head_dim * Self::pairs(shape, slots));
     }
 }

@@ -6,7 +6,7 @@ use super::sequences::Sequences;
 use super::trainer::{StepSettings, Trainer};
 use crate::compute::Backend;
 use crate::descent::adjoint::Trace;
-use crate::descent::replay_buffer::Memory;
+use crate::descent::replay_buffer::ReplayEntry;
 use crate::descent::rollout::Rollout;
 
 impl<B: Backend> Trainer<B> {
@@ -58,7 +58,7 @@ impl<B: Backend> Trainer<B> {
                 let row = part.first + i;
                 let one = sequences.slice(row, 1);
                 let memory =
-                    Memory { tokens: one.tokens, targets: one.targets, starts: one.starts, state: state.to_vec() };
+                    ReplayEntry { tokens: one.tokens, targets: one.targets, starts: one.starts, state: state.to_vec() };
                 match row.checked_sub(from).and_then(|k| slots.get(k)) {
                     Some(&slot) => self.replay.put(slot, memory),
                     None => self.replay.insert(settings.seed, settings.step, row as u64, memory),

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use ebt_core::compute::Scope;
 
 use super::{Driver, GraphId, Product, product_workspace};
-use crate::estimate::Work;
+use crate::estimate::Launch;
 use crate::launch::{Arg, Kernel};
 
 /// See the module text.
@@ -15,10 +15,10 @@ use crate::launch::{Arg, Kernel};
 pub(crate) struct Dry {
     next: Cell<u64>,
     scope: Cell<Scope>,
-    work: RefCell<Vec<Work>>,
+    work: RefCell<Vec<Launch>>,
     /// What came before a recording that goes on, put aside.
-    aside: RefCell<Vec<Work>>,
-    graphs: RefCell<Vec<Vec<Work>>>,
+    aside: RefCell<Vec<Launch>>,
+    graphs: RefCell<Vec<Vec<Launch>>>,
 }
 
 impl Dry {
@@ -33,7 +33,7 @@ impl Dry {
     }
 
     fn book(&self, name: String, operations: f64, bytes: usize) {
-        self.work.borrow_mut().push(Work { scope: self.scope.get(), name, operations, bytes });
+        self.work.borrow_mut().push(Launch { scope: self.scope.get(), name, operations, bytes });
     }
 }
 
@@ -103,7 +103,7 @@ impl Driver for Dry {
     fn enter(&self, scope: Scope) {
         self.scope.set(scope);
     }
-    fn work(&self) -> Vec<Work> {
+    fn work(&self) -> Vec<Launch> {
         self.work.take()
     }
     fn name(&self) -> &str {

@@ -8,7 +8,7 @@ use super::{Driver, GraphId, Product};
 use crate::launch::{Arg, Kernel};
 
 #[derive(Clone, Debug)]
-enum Work {
+enum Operation {
     Copy(u64, u64, usize),
     Fill(u64, usize, u8),
     Add(u64, usize, u64),
@@ -16,17 +16,17 @@ enum Work {
 
 /// See the module text.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct HostMemory {
     blocks: RefCell<BTreeMap<u64, Vec<u8>>>,
-    recording: RefCell<Option<Vec<Work>>>,
-    graphs: RefCell<Vec<Option<Vec<Work>>>>,
+    recording: RefCell<Option<Vec<Operation>>>,
+    graphs: RefCell<Vec<Option<Vec<Operation>>>>,
     /// Kernels and copies done, replayed ones too.
     pub(crate) done: Cell<usize>,
     /// Recordings are refused at their end.
     pub(crate) breaks_recordings: Cell<bool>,
 }
 
-impl Memory {
+impl HostMemory {
     /// Recordings that are not forgotten.
     pub(crate) fn kept(&self) -> usize {
         self.graphs.borrow().iter().flatten().count()
@@ -59,7 +59,7 @@ impl Memory {
         Ok(f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
-    fn submit(&self, work: Work) -> Result<(), String> {
+    fn submit(&self, work: Operation) -> Result<(), String> {
         if let Some(list) = self.recording.borrow_mut().as_mut() {
             list.push(work);
             return Ok(());
@@ -67,14 +67,14 @@ impl Memory {
         self.perform(&work)
     }
 
-    fn perform(&self, work: &Work) -> Result<(), String> {
+    fn perform(&self, work: &Operation) -> Result<(), String> {
         match work {
-            Work::Copy(from, to, bytes) => {
+            Operation::Copy(from, to, bytes) => {
                 self.done.set(self.done.get() + 1);
                 self.write(*to, &self.bytes(*from, *bytes)?)
             }
-            Work::Fill(at, bytes, value) => self.write(*at, &vec![*value; *bytes]),
-            Work::Add(x, count, y) => {
+            Operation::Fill(at, bytes, value) => self.write(*at, &vec![*value; *bytes]),
+            Operation::Add(x, count, y) => {
                 self.done.set(self.done.get() + 1);
                 let y = self.float(*y)?;
                 for i in 0..*count as u64 {
@@ -86,7 +86,7 @@ impl Memory {
     }
 }
 
-impl Driver for Memory {
+impl Driver for HostMemory {
     fn allocate(&self, bytes: usize) -> Result<u64, String> {
         self.outside()?;
         let mut blocks = self.blocks.borrow_mut();
@@ -109,15 +109,15 @@ impl Driver for Memory {
         Ok(())
     }
     fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<(), String> {
-        self.submit(Work::Copy(from, to, bytes))
+        self.submit(Operation::Copy(from, to, bytes))
     }
     fn fill(&self, at: u64, bytes: usize, value: u8) -> Result<(), String> {
-        self.submit(Work::Fill(at, bytes, value))
+        self.submit(Operation::Fill(at, bytes, value))
     }
     fn launch(&self, kernel: &Kernel, _: [u32; 3], _: u32, _: usize, args: &[Arg<'_>]) -> Result<(), String> {
         match (kernel.name, args) {
             ("add", &[Arg::Matrix(x, _), Arg::Word(count), Arg::Matrix(y, _)]) => {
-                self.submit(Work::Add(x, count as usize, y))
+                self.submit(Operation::Add(x, count as usize, y))
             }
             // what operations start by themselves is of no interest here
             _ if kernel.family != "test" => Ok(()),

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use ebt_core::compute::{Layout, Scope};
 
-use crate::estimate::Work;
+use crate::estimate::Launch;
 use crate::kind::Kind;
 use crate::launch::{Arg, Kernel};
 
@@ -90,7 +90,7 @@ pub(crate) trait Driver: Debug {
     /// What follows belongs to this part of a step.
     fn enter(&self, _scope: Scope) {}
     /// What was asked of a driver that keeps books, since it was last asked.
-    fn work(&self) -> Vec<Work> {
+    fn work(&self) -> Vec<Launch> {
         Vec::new()
     }
     /// Name of the device for reports.

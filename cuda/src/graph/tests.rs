@@ -2,12 +2,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::*;
-use crate::driver::memory::Memory;
+use crate::driver::memory::HostMemory;
 use crate::launch::{Kernel, args};
 use crate::{Kind, Matrix, Options, Precision};
 
-fn backend(precision: Precision, graphs: bool) -> (Rc<Memory>, Cuda) {
-    let memory = Rc::new(Memory::default());
+fn backend(precision: Precision, graphs: bool) -> (Rc<HostMemory>, Cuda) {
+    let memory = Rc::new(HostMemory::default());
     let options = Options { precision, graphs, ..Options::default() };
     (memory.clone(), Cuda::with_driver(memory, &options).unwrap())
 }

@@ -173,12 +173,12 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::driver::memory::Memory;
+    use crate::driver::memory::HostMemory;
     use crate::{Options, Precision};
 
     fn backend() -> Cuda {
         let options = Options { precision: Precision::Bf16, ..Options::default() };
-        Cuda::with_driver(Rc::new(Memory::default()), &options).unwrap()
+        Cuda::with_driver(Rc::new(HostMemory::default()), &options).unwrap()
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn poisoned_memory_is_no_number() {
         let options = Options { precision: Precision::F32, poison: true, ..Options::default() };
-        let cuda = Cuda::with_driver(Rc::new(Memory::default()), &options).unwrap();
+        let cuda = Cuda::with_driver(Rc::new(HostMemory::default()), &options).unwrap();
         let m = cuda.take(1, 3, Kind::F32);
         let mut out = [0.0; 3];
         cuda.op_download(&m, &mut out);

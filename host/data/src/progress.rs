@@ -99,7 +99,7 @@ impl Progress for Terminal {
     fn note(&mut self, text: &str) {
         match self.bar() {
             Some(bar) => bar.println(text),
-            None => tell(text),
+            None => eprint_line(text),
         }
     }
 
@@ -109,7 +109,7 @@ impl Progress for Terminal {
             return;
         }
         if !stretch.title.is_empty() {
-            tell(&stretch.title);
+            eprint_line(&stretch.title);
         }
         let bar = stderr().is_terminal().then(|| bar(&stretch));
         let last = if bar.is_some() || stretch.prompt { None } else { Some(Instant::now()) };
@@ -128,7 +128,7 @@ impl Progress for Terminal {
                 bar.set_position(position.min(stretch.total.unwrap_or(u64::MAX)));
             }
             (None, Some(line)) if due(PAUSE) => {
-                tell(line(stretch, position, &message()));
+                eprint_line(line(stretch, position, &message()));
                 *last = Some(Instant::now());
             }
             (None, _) => {}
@@ -147,7 +147,7 @@ impl Progress for Terminal {
         let (position, message) = (bar.position(), bar.message());
         bar.finish_and_clear();
         if let (true, Some(line)) = (stretch.lasting, stretch.line) {
-            tell(line(&stretch, position, &message));
+            eprint_line(line(&stretch, position, &message));
         }
     }
 }
@@ -196,7 +196,7 @@ impl Counter {
 }
 
 /// Writes a line to standard error, or nowhere when that is closed or full: telling must never stop the work.
-pub fn tell(text: impl std::fmt::Display) {
+pub fn eprint_line(text: impl std::fmt::Display) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -18,7 +18,7 @@ pub enum Device {
 }
 
 /// What a command does once it has a device.
-pub trait Work {
+pub trait BackendTask {
     /// What it gives back.
     type Output;
     /// Does it.
@@ -35,7 +35,7 @@ impl Device {
     /// # Errors
     ///
     /// A device that cannot be opened, and those of `work`.
-    pub fn lend<W: Work>(&self, work: W) -> Result<W::Output> {
+    pub fn run<W: BackendTask>(&self, work: W) -> Result<W::Output> {
         match self {
             Device::Cpu { threads } => work.run(&Cpu::<f32>::new(*threads)),
             #[cfg(feature = "cuda")]

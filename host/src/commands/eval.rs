@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use ebt::engine::descent;
-use ebt::packed::Kernel;
+use ebt::packed::Isa;
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
-use ebt_data::progress::tell;
+use ebt_data::progress::eprint_line;
 use ebt_data::shard::manifest::Split;
 use ebt_data::{Input, Tokens};
 use ebt_tokenizer::Tokenizer;
@@ -19,8 +19,8 @@ use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, Choice, Choose, DeviceArgs, KernelName, PRECISIONS, StepSize, Work, by_flag, candidates, one_of,
-    steps, thread_count, write_json,
+    Backend as Asked, BackendTask, Choice, DeviceArgs, IsaName, PRECISIONS, Selection, StepSize, by_flag, candidates,
+    one_of, steps, thread_count, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
 use crate::inference::{InferenceModel, is_packed};
@@ -57,8 +57,8 @@ pub struct Args {
     #[arg(long, value_name = "M", default_value = "1")]
     candidates: NonZeroUsize,
     /// Which candidate is kept: that of least energy, or of the largest drop of energy
-    #[arg(long, value_enum, default_value_t = Choose::Energy, value_name = "BY")]
-    choose: Choose,
+    #[arg(long, value_enum, default_value_t = Selection::Energy, value_name = "BY")]
+    choose: Selection,
     /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
     /// (C over the largest curvature)
     #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, allow_negative_numbers = true)]
@@ -80,8 +80,8 @@ pub struct Args {
     #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS")]
     precision: Precision,
     /// Instructions of the processor with a cache; the result does not depend on them
-    #[arg(long, value_enum, default_value_t = KernelName::Auto, value_name = "KERNEL")]
-    kernel: KernelName,
+    #[arg(long, value_enum, default_value_t = IsaName::Auto, value_name = "KERNEL")]
+    kernel: IsaName,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -162,10 +162,10 @@ fn on_device(args: &Args, options: &EvaluateOptions) -> Result<(Evaluation, Stri
     let model = model::load(&args.model)?;
     let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
     let text = input.tokens("validation", Split::Validation, tokenizer)?;
-    device.lend(Measuring { model: &model, tokenizer, text: &text, options, why: &why })
+    device.run(Measuring { model: &model, tokenizer, text: &text, options, why: &why })
 }
 
-fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Kernel) -> Result<(Evaluation, String)> {
+fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(Evaluation, String)> {
     let threads = thread_count(args.device.threads)?;
     let input = input(&args.paths)?;
     let loaded = InferenceModel::load(Some(&args.model))?;
@@ -174,7 +174,7 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Kernel) -> Resul
     let text = input.tokens("validation", Split::Validation, &tokenizer)?;
     let name = format!("cpu {} ({})", model.storage.name(), kernel.name());
     if options.progress {
-        tell(format_args!("device: {name}, {threads} threads, with a cache"));
+        eprint_line(format_args!("device: {name}, {threads} threads, with a cache"));
     }
     let (candidates, choose) = (args.candidates.get(), args.choose.core());
     let step_size = args.step_size.core(0);
@@ -195,12 +195,12 @@ struct Measuring<'a> {
     why: &'a str,
 }
 
-impl Work for Measuring<'_> {
+impl BackendTask for Measuring<'_> {
     type Output = (Evaluation, String);
 
     fn run<B: Backend>(self, b: &B) -> Result<Self::Output> {
         if self.options.progress {
-            tell(format_args!("device: {} ({})", b.name(), self.why));
+            eprint_line(format_args!("device: {} ({})", b.name(), self.why));
         }
         let LoadedModel { config, layout, objective, .. } = self.model;
         let weights = self.model.upload(b)?;

@@ -1,20 +1,21 @@
 //! `host generate`: continues a prompt.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use ebt::{Continue, Sampling, Settings, Think, TokenGenerator};
+use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
 use ebt_data::file;
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::certificate::{Certificate, CertificateFile, Certified, VERSION};
-use crate::cli::{KernelName, ThinkArgs, by_flag, write_json};
+use crate::cli::{DescentArgs, IsaName, by_flag, write_json};
 
-use crate::inference::{InferenceModel, Memory, delimiters, extents, spells};
+use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 
 /// Continue a prompt.
 ///
@@ -49,12 +50,12 @@ pub struct Args {
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
-    think: ThinkArgs,
+    think: DescentArgs,
     #[command(flatten)]
     output: OutputArgs,
     /// Instructions of the processor; the text does not depend on them
-    #[arg(long, value_enum, default_value_t = KernelName::Auto, value_name = "KERNEL")]
-    kernel: KernelName,
+    #[arg(long, value_enum, default_value_t = IsaName::Auto, value_name = "KERNEL")]
+    kernel: IsaName,
 }
 
 #[derive(Debug, clap::Args)]
@@ -117,13 +118,13 @@ pub fn run(args: Args) -> Result<()> {
     }
     let kernel = args.kernel.kernel()?;
     let certified = args.output.certificate.is_some();
-    let think = Think { certify: think.certify || certified, ..think };
+    let think = DescentOptions { certify: think.certify || certified, ..think };
     let loaded = InferenceModel::load(args.model.as_deref())?;
     let model = loaded.model()?;
     let tokenizer = loaded.tokenizer(&model)?;
     let backend = format!("cpu {} ({})", model.storage.name(), kernel.name());
     let extents = extents(&think, model.descent.steps);
-    let mut memory = Memory::of(&model.config, &extents)?;
+    let mut memory = SessionMemory::of(&model.config, &extents)?;
     let mut session = memory.session(model, &extents, kernel)?;
     if let Some(rule) = args.think.update() {
         session.dynamics_mut().update = rule;
@@ -135,7 +136,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut out = Output::new(&args, &tokenizer)?;
     let mut stop = Stop::Length;
     for _ in 0..args.tokens {
-        let drawn = generator.next(&settings, |id| spells(&tokenizer, id), &mut |_| Continue::Go);
+        let drawn = generator.next(&settings, |id| spells(&tokenizer, id), &mut |_| ControlFlow::Continue(()));
         let (Some(drawn), Some(certificate)) = (drawn.map_err(by_flag)?, generator.certificate()) else {
             stop = Stop::End;
             break;

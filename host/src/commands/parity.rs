@@ -9,7 +9,7 @@ use ebt_cpu::Cpu;
 use ebt_train::run_config::Precision;
 use serde::Serialize;
 
-use crate::cli::{Backend as Asked, DeviceArgs, Names, Work, one_of, thread_count, write_json};
+use crate::cli::{Backend as Asked, BackendTask, DeviceArgs, Names, one_of, thread_count, write_json};
 use crate::parity::{self, Case, Quantity, Tolerance};
 
 /// Compare this program with golden cases of the reference implementation.
@@ -88,7 +88,7 @@ pub fn run(args: Args) -> Result<()> {
         Precision::Tf32 | Precision::F16 => Tolerance::ELEVEN_BITS,
         Precision::Bf16 => Tolerance::EIGHT_BITS,
     };
-    args.device.choose(numbers)?.device.lend(Comparing { args: &args, tolerance })
+    args.device.choose(numbers)?.device.run(Comparing { args: &args, tolerance })
 }
 
 /// A comparison that waits for its device.
@@ -97,7 +97,7 @@ struct Comparing<'a> {
     tolerance: Tolerance,
 }
 
-impl Work for Comparing<'_> {
+impl BackendTask for Comparing<'_> {
     type Output = ();
 
     fn run<B: Backend>(self, b: &B) -> Result<()> {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use ebt_core::compute::{Backend, Scope};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
-use ebt_core::plan::{Flops, Plan, Work};
+use ebt_core::plan::{FlopKind, Flops, Plan};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
 use ebt_data::dataset;
 use ebt_data::progress::{count, size};
@@ -66,7 +66,7 @@ pub struct Part {
     pub elementwise: u64,
 }
 
-/// Memory in bytes and work in floating-point operations of a training step.
+/// SessionMemory in bytes and work in floating-point operations of a training step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// Device whose memory is meant, `cpu` or `cuda`.
@@ -187,9 +187,9 @@ fn gpu_peak(_config: &RunConfig, _precision: Precision) -> Result<usize> {
 fn part(flops: &Flops, scope: Scope) -> Part {
     Part {
         scope: scope.name(),
-        product: flops.get(scope, Work::Product),
-        attention: flops.get(scope, Work::Attention),
-        elementwise: flops.get(scope, Work::Elementwise),
+        product: flops.get(scope, FlopKind::Product),
+        attention: flops.get(scope, FlopKind::Attention),
+        elementwise: flops.get(scope, FlopKind::Elementwise),
     }
 }
 

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use ebt::engine::Options;
-use ebt::packed::Kernel;
-use ebt::{Sampling, Settings, Think, TokenGenerator};
+use ebt::packed::Isa;
+use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
 use ebt_tokenizer::Tokenizer;
 
 use crate::certificate::CertificateFile;
-use crate::cli::{RULES, ThinkArgs, by_flag, name_of};
-use crate::inference::{InferenceModel, Memory, delimiters, extents, spells};
+use crate::cli::{DescentArgs, RULES, by_flag, name_of};
+use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 use crate::plot::landscape::Landscape;
 use crate::plot::trajectory::{Recorder, Trajectory};
 use crate::plot::{Figure, Format};
@@ -56,7 +56,7 @@ pub struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
-    think: ThinkArgs,
+    think: DescentArgs,
 }
 
 /// Kinds of pictures.
@@ -116,7 +116,7 @@ fn title(prompt: &str, rule: &str) -> String {
 fn think(args: &Args) -> Result<Figure> {
     let asked = args.think.request(args.seed)?;
     // energies after every step are what is drawn
-    let think = Think { certify: true, ..asked };
+    let think = DescentOptions { certify: true, ..asked };
     let model = InferenceModel::load(args.model.as_deref())?;
     let packed = model.model()?;
     let tokenizer = model.tokenizer(&packed)?;
@@ -128,8 +128,8 @@ fn think(args: &Args) -> Result<Figure> {
         Kind::Trajectory => extents,
         Kind::Landscape => Options { rows: extents.rows.max(ROWS), ..extents },
     };
-    let mut memory = Memory::of(&packed.config, &extents)?;
-    let mut session = memory.session(packed, &extents, Kernel::detect())?;
+    let mut memory = SessionMemory::of(&packed.config, &extents)?;
+    let mut session = memory.session(packed, &extents, Isa::detect())?;
     if let Some(rule) = args.think.update() {
         session.dynamics_mut().update = rule;
     }
@@ -156,7 +156,7 @@ fn think(args: &Args) -> Result<Figure> {
 /// The next tokens, each the most probable one, until the model ends the text.
 fn trajectories(
     generator: &mut TokenGenerator<'_, '_>,
-    think: &Think,
+    think: &DescentOptions,
     count: u64,
     tokenizer: &Tokenizer,
 ) -> Result<Vec<Trajectory>> {

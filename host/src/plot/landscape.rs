@@ -6,7 +6,7 @@
 
 use anyhow::{Result, bail};
 use ebt::engine::Session;
-use ebt::engine::descent::{Dynamics, Potential, Think};
+use ebt::engine::descent::{DescentOptions, Dynamics, Potential};
 use ebt_core::config::ModelKind;
 use ebt_core::random::{Purpose, Stream};
 
@@ -77,7 +77,12 @@ impl Landscape {
     /// # Errors
     ///
     /// The baseline, which has no energy, and those of the session.
-    pub fn around(session: &mut Session<'_, '_>, think: &Think, resolution: usize, rows: usize) -> Result<Self> {
+    pub fn around(
+        session: &mut Session<'_, '_>,
+        think: &DescentOptions,
+        resolution: usize,
+        rows: usize,
+    ) -> Result<Self> {
         if session.model().config.kind == ModelKind::Transformer {
             bail!("the model is a baseline transformer: it has no energy to draw");
         }

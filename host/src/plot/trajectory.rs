@@ -1,6 +1,7 @@
 //! Energies of a token's candidates, step by step.
 
-use ebt::{Continue, StepReport};
+use ebt::StepReport;
+use std::ops::ControlFlow;
 
 use crate::certificate::Certified;
 
@@ -56,7 +57,7 @@ impl Recorder {
     }
 
     /// Records a step; the descent goes on.
-    pub fn record(&mut self, step: &StepReport<'_>) -> Continue {
+    pub fn record(&mut self, step: &StepReport<'_>) -> ControlFlow<()> {
         if let Some(steps) = self.candidates.get_mut(step.candidate) {
             steps.push(Step {
                 landscape: step.landscape as u32,
@@ -67,6 +68,6 @@ impl Recorder {
         if let Some(of) = self.states.as_mut().and_then(|states| states.get_mut(step.candidate)) {
             of.push(step.logits.to_vec());
         }
-        Continue::Go
+        ControlFlow::Continue(())
     }
 }

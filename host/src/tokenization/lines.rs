@@ -5,7 +5,7 @@
 //! empty line; a last line without `\n` becomes a last line without `\n`. So decoding is the exact inverse of encoding,
 //! byte for byte.
 //!
-//! Memory is a few blocks of [`BLOCK`] bytes, or the longest line.
+//! SessionMemory is a few blocks of [`BLOCK`] bytes, or the longest line.
 
 use std::io::{self, Read, Write};
 use std::sync::mpsc::{self, Receiver};

@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::Path;
 
-use ebt_core::descent::replay_buffer::{Memory, ReplayBuffer};
+use ebt_core::descent::replay_buffer::{ReplayBuffer, ReplayEntry};
 use ebt_train::checkpoint::{Header, State, Store, Validation};
 
 fn state(step: u64) -> State {
     let mut replay = ReplayBuffer::new(3);
-    let memory = Memory { tokens: vec![1, 2], targets: vec![2, u32::MAX], starts: vec![0, 1], state: vec![0.5; 8] };
+    let memory =
+        ReplayEntry { tokens: vec![1, 2], targets: vec![2, u32::MAX], starts: vec![0, 1], state: vec![0.5; 8] };
     replay.insert(0, 0, 0, memory);
     let validation = Validation { step, bits_per_byte: 2.5, per_step: vec![2.6, 2.5], tokens: 100 };
     State {

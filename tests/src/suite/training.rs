@@ -196,7 +196,7 @@ pub fn rollouts_continue_from_the_replay_buffer<F: Factory>() {
                 }
                 for slot in 0..batch {
                     let (a, o) = (trainer.replay.get(slot), whole.replay.get(slot));
-                    let state = |m: Option<&ebt_core::descent::replay_buffer::Memory>| {
+                    let state = |m: Option<&ebt_core::descent::replay_buffer::ReplayEntry>| {
                         let m = m.expect("a full buffer");
                         Mat::new(1, m.state.len(), m.state.iter().map(|&x| f64::from(x)).collect())
                     };

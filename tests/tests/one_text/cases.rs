@@ -1,6 +1,6 @@
 //! What is generated: drawn from a fixed seed, so that every run and every language has the same cases.
 
-use ebt::{Choose, Noise, Sampling, StepSize, Think, Tolerance};
+use ebt::{DescentOptions, Noise, Sampling, Selection, StepSize, Tolerance};
 use ebt_core::random::{Purpose, Stream};
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 pub struct Case {
     pub prompt: String,
     pub tokens: usize,
-    pub think: Think,
+    pub think: DescentOptions,
     pub sampling: Sampling,
 }
 
@@ -82,13 +82,13 @@ fn case(d: &mut Draws) -> Case {
         _ => curvature,
     };
     let tolerance = if sampled { 0.0 } else { d.of(&[0.0, 0.0, 1e-3]) };
-    let think = Think {
+    let think = DescentOptions {
         steps: d.of(&[0, 1, 4, 8]),
         step_size,
         noise,
         tolerance: Tolerance { energy: tolerance, dissipation: tolerance * 1e-3, min_steps: d.below(3) },
         candidates: d.of(&[1, 1, 2, 4]),
-        choose: d.of(&[Choose::Energy, Choose::Drop]),
+        choose: d.of(&[Selection::Energy, Selection::Drop]),
         certify: true,
         curvature,
         seed: d.of(&[0, 7, u64::MAX, 1 << 40]) ^ d.below(1000) as u64,
@@ -112,7 +112,7 @@ impl Case {
             Noise::Temperature { tau } => format!("temperature:{tau}"),
             Noise::Metropolis { tau, warm_up } => format!("mala:{tau}:{warm_up}"),
         };
-        let choose = if t.choose == Choose::Drop { "drop" } else { "energy" };
+        let choose = if t.choose == Selection::Drop { "drop" } else { "energy" };
         let mut flags = vec![
             format!("--prompt={}", self.prompt),
             format!("--tokens={}", self.tokens),
@@ -163,7 +163,7 @@ impl Case {
             &t.seed,
             &t.steps,
             &t.candidates,
-            &u8::from(t.choose == Choose::Drop),
+            &u8::from(t.choose == Selection::Drop),
             &t.curvature,
             &size,
             &value,
@@ -191,7 +191,7 @@ impl Case {
             "seed": t.seed.to_string(),
             "steps": t.steps,
             "candidates": t.candidates,
-            "choose": if t.choose == Choose::Drop { "drop" } else { "energy" },
+            "choose": if t.choose == Selection::Drop { "drop" } else { "energy" },
             "certify": t.certify,
             "curvature": t.curvature,
             "stepSize": size,

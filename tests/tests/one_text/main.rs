@@ -7,11 +7,12 @@
 
 mod cases;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cases::{Case, Hex as _, cases};
-use ebt::{Continue, Generator, Options, SessionOptions, Settings};
+use ebt::{Generator, Options, SessionOptions, Settings};
 use ebt_tests::program::{self, root};
 use serde_json::{Value, json};
 
@@ -46,7 +47,7 @@ fn in_rust(model: &[u8], case: &Case) -> String {
     let settings = Settings { think: case.think, sampling: case.sampling };
     let (mut lines, mut text) = (String::new(), String::new());
     for _ in 0..case.tokens {
-        let Some(token) = generator.next(&settings, &mut |_| Continue::Go).unwrap() else { break };
+        let Some(token) = generator.next(&settings, &mut |_| ControlFlow::Continue(())).unwrap() else { break };
         text.extend(token.text.pieces());
         let c = token.certificate;
         lines += &format!("{} {} {} {}", token.id, token.probability.hex(), c.candidate, c.steps);

@@ -3,13 +3,14 @@
 use core::cell::{Cell, RefCell, RefMut};
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::MaybeUninit;
+use core::ops::ControlFlow;
 
 use ebt_tokenizer::compact::CompactTokenizer;
 
 use super::pointer::{read, slice, slice_mut, writable, write};
 use super::types::{CCertificate, COptions, CSettings, CStep, CToken, StepFunction};
 use super::{Status, status};
-use crate::{Continue, Generator, Options, Settings, StepReport};
+use crate::{Generator, Options, Settings, StepReport};
 
 /// A generator; lives in the memory that `ebt_open` was given.
 pub struct GeneratorHandle {
@@ -281,8 +282,8 @@ pub unsafe extern "C" fn ebt_next(
         };
         let mut tell = |step: &StepReport<'_>| match on_step {
             // SAFETY: the caller's promise: the function may be called, and the report lives as long as the call.
-            Some(function) if unsafe { function(user, &CStep::from(step)) } != 0 => Continue::Stop,
-            _ => Continue::Go,
+            Some(function) if unsafe { function(user, &CStep::from(step)) } != 0 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
         };
         match generator.next(&settings, &mut tell).map_err(status::of_use)? {
             Some(drawn) => {

@@ -3,7 +3,7 @@
 use core::ffi::{c_int, c_void};
 
 use crate::engine;
-use crate::engine::descent::{Certificate, Choose, Noise, StepReport, StepSize, Stop, Think, Tolerance};
+use crate::engine::descent::{Certificate, DescentOptions, Noise, Selection, StepReport, StepSize, Stop, Tolerance};
 use crate::{Options, Sampling, Settings};
 
 /// Extents; they fix the memory that a generator needs. `ebt_options_default` fills in the usual ones.
@@ -198,7 +198,7 @@ impl From<Options> for COptions {
 impl CSettings {
     /// The usual values.
     pub(super) fn usual() -> Self {
-        let (think, sampling) = (Think::default(), Sampling::default());
+        let (think, sampling) = (DescentOptions::default(), Sampling::default());
         Self {
             seed: 0,
             steps: 0,
@@ -240,8 +240,8 @@ impl CSettings {
             _ => return None,
         };
         let choose = match self.choose {
-            0 => Choose::Energy,
-            1 => Choose::Drop,
+            0 => Selection::Energy,
+            1 => Selection::Drop,
             _ => return None,
         };
         let tolerance = Tolerance {
@@ -249,7 +249,7 @@ impl CSettings {
             dissipation: self.tolerance_dissipation,
             min_steps: self.min_steps as usize,
         };
-        let think = Think {
+        let think = DescentOptions {
             steps: self.steps as usize,
             step_size,
             noise,

@@ -1,6 +1,6 @@
-//! Carving typed buffers out of one lent block of memory.
+//! Allocating typed buffers out of one lent block of memory.
 //!
-//! One function carves all buffers of a session. Run on [`Carver::measure`] it counts bytes; run on [`Carver::over`] it
+//! One function allocates all buffers of a session. Run on [`Arena::measure`] it counts bytes; run on [`Arena::over`] it
 //! hands the buffers out: the count is exact by construction.
 
 use super::error::Error;
@@ -10,14 +10,14 @@ const ALIGNMENT: usize = 4;
 
 /// Hands out disjoint buffers from front to back, or counts them.
 #[derive(Debug)]
-pub struct Carver<'a> {
+pub struct Arena<'a> {
     /// What is left; nothing when measuring.
     rest: Option<&'a mut [u8]>,
     used: usize,
     given: usize,
 }
 
-impl<'a> Carver<'a> {
+impl<'a> Arena<'a> {
     /// Counts only: every buffer handed out is empty, so constructors must not read them.
     pub fn measure() -> Self {
         Self { rest: None, used: 0, given: 0 }
@@ -105,19 +105,19 @@ mod tests {
 
     type Pieces<'a> = (&'a mut [f32], &'a mut [bool], &'a mut [u32]);
 
-    fn carve<'a>(c: &mut Carver<'a>) -> Result<Pieces<'a>, Error> {
+    fn alloc<'a>(c: &mut Arena<'a>) -> Result<Pieces<'a>, Error> {
         Ok((c.matrix(3, 5)?, c.flags(7)?, c.words(2)?))
     }
 
     #[test]
     fn what_was_measured_is_what_is_used_and_all_that_is_needed() {
-        let mut counting = Carver::measure();
-        assert!(carve(&mut counting).is_ok_and(|(a, b, c)| a.is_empty() && b.is_empty() && c.is_empty()));
+        let mut counting = Arena::measure();
+        assert!(alloc(&mut counting).is_ok_and(|(a, b, c)| a.is_empty() && b.is_empty() && c.is_empty()));
         let needed = counting.used();
         let mut words = [u32::MAX; 64];
         let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        let mut over = Carver::over(&mut memory[..needed]).expect("aligned");
-        let (a, b, c) = carve(&mut over).expect("enough");
+        let mut over = Arena::over(&mut memory[..needed]).expect("aligned");
+        let (a, b, c) = alloc(&mut over).expect("enough");
         assert_eq!((a.len(), b.len(), c.len(), over.used()), (15, 7, 2, needed));
         assert!(a.iter().all(|x| *x == 0.0) && b.iter().all(|x| !x) && c.iter().all(|x| *x == 0));
     }
@@ -126,9 +126,9 @@ mod tests {
     fn too_little_and_crooked_memory_is_refused_with_a_reason() {
         let mut words = [0u32; 8];
         let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
-        assert!(matches!(Carver::over(&mut memory[1..]), Err(Error::Alignment)));
-        let mut over = Carver::over(memory).expect("aligned");
-        assert_eq!(carve(&mut over).err(), Some(Error::Arena { needed: 60, given: 32 }));
-        assert_eq!(Carver::measure().matrix(usize::MAX, 2).err(), Some(Error::Size { what: "a buffer" }));
+        assert!(matches!(Arena::over(&mut memory[1..]), Err(Error::Alignment)));
+        let mut over = Arena::over(memory).expect("aligned");
+        assert_eq!(alloc(&mut over).err(), Some(Error::Arena { needed: 60, given: 32 }));
+        assert_eq!(Arena::measure().matrix(usize::MAX, 2).err(), Some(Error::Size { what: "a buffer" }));
     }
 }

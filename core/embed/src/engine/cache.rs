@@ -7,7 +7,7 @@
 
 use core::ops::Range;
 
-use super::arena::Carver;
+use super::arena::Arena;
 use super::error::Error;
 use super::sizes::Sizes;
 
@@ -29,7 +29,7 @@ pub struct Cache<'a> {
 
 /// Where rows of queries stand.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'s> {
+pub struct Visibility<'s> {
     /// Position of the first row.
     pub first: u64,
     /// Rows of one position: the candidates of a token.
@@ -40,7 +40,7 @@ pub struct Seen<'s> {
     pub predicted: bool,
 }
 
-impl Seen<'_> {
+impl Visibility<'_> {
     /// Position of row `row`.
     pub fn position(&self, row: usize) -> u64 {
         let number = self.members.get(row).map_or(row, |&member| member as usize);
@@ -72,12 +72,12 @@ pub struct Ring<'a> {
 
 impl<'a> Cache<'a> {
     /// Rings for `sizes`.
-    pub fn carve(carver: &mut Carver<'a>, sizes: &Sizes) -> Result<Self, Error> {
+    pub fn alloc(arena: &mut Arena<'a>, sizes: &Sizes) -> Result<Self, Error> {
         let ring = sizes.slots.saturating_mul(sizes.head_width);
         let rings = sizes.streams.saturating_mul(sizes.layers).saturating_mul(sizes.key_heads);
         Ok(Self {
-            keys: carver.floats(ring.saturating_mul(rings))?,
-            values: carver.floats(ring.saturating_mul(rings))?,
+            keys: arena.floats(ring.saturating_mul(rings))?,
+            values: arena.floats(ring.saturating_mul(rings))?,
             slots: sizes.slots,
             window: sizes.window as u64,
             ring,
@@ -104,9 +104,9 @@ impl<'a> Cache<'a> {
     }
 
     /// The positions that row `row` sees.
-    pub fn span(&self, seen: Seen<'_>, row: usize) -> Span {
-        let position = seen.position(row);
-        let to = if seen.predicted { position } else { position.saturating_add(1) };
+    pub fn span(&self, visible: Visibility<'_>, row: usize) -> Span {
+        let position = visible.position(row);
+        let to = if visible.predicted { position } else { position.saturating_add(1) };
         Span { from: position.saturating_add(1).saturating_sub(self.window), to }
     }
 

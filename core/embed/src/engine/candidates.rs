@@ -2,14 +2,14 @@
 //!
 //! `p = P W_v`, `E = E(x, p, s)`, `G = W_v dE/dp`, `H u = W_v (d^2E/dp^2) W_v^T u`: all curvature lives in the width `D`.
 
-use super::cache::{Cache, Seen};
+use super::cache::{Cache, Visibility};
 use super::descent::Potential;
 use super::number::{Dual, Number};
 use super::pass::Pass;
+use super::scratch::{Activations, Scratch};
 use super::sizes::Sizes;
 use super::slices::{copy, front};
-use super::work::{Saved, Work};
-use crate::packed::{Kernel, Model};
+use crate::packed::{Isa, Model};
 
 /// Points that rows were last evaluated at.
 #[derive(Debug)]
@@ -32,13 +32,13 @@ pub struct Candidates<'s, 'm, 'a> {
     /// Sizes.
     pub sizes: &'s Sizes,
     /// How products are computed.
-    pub kernel: Kernel,
+    pub kernel: Isa,
     /// Observed keys and values.
     pub cache: &'s mut Cache<'a>,
     /// Activations.
-    pub saved: &'s mut Saved<'a>,
+    pub saved: &'s mut Activations<'a>,
     /// Scratch.
-    pub work: &'s mut Work<'a>,
+    pub work: &'s mut Scratch<'a>,
     /// Points.
     pub points: &'s mut Points<'a>,
     /// Position of the first row.
@@ -73,7 +73,7 @@ impl Candidates<'_, '_, '_> {
     fn pass<R>(
         &mut self,
         landscape: usize,
-        body: impl FnOnce(&Pass<'_, '_>, &mut Cache<'_>, &mut Saved<'_>, &mut Work<'_>) -> R,
+        body: impl FnOnce(&Pass<'_, '_>, &mut Cache<'_>, &mut Activations<'_>, &mut Scratch<'_>) -> R,
     ) -> R {
         let members = self.points.members.get(..self.points.held).unwrap_or(&[]);
         let pass = Pass {
@@ -81,7 +81,7 @@ impl Candidates<'_, '_, '_> {
             sizes: self.sizes,
             kernel: self.kernel,
             n: members.len(),
-            seen: Seen { first: self.first, every: self.every, members, predicted: true },
+            visible: Visibility { first: self.first, every: self.every, members, predicted: true },
             stream: landscape.min(self.sizes.streams.saturating_sub(1)),
         };
         body(&pass, self.cache, self.saved, self.work)
@@ -91,7 +91,7 @@ impl Candidates<'_, '_, '_> {
     fn forward<N: Number>(&mut self, landscape: usize, mut each: impl FnMut(usize, f32)) {
         self.pass(landscape, |pass, cache, saved, work| {
             pass.energies::<N>(landscape, cache, saved, work, |row, energy| {
-                each(pass.seen.members.get(row).map_or(row, |&member| member as usize), energy);
+                each(pass.visible.members.get(row).map_or(row, |&member| member as usize), energy);
             });
         });
     }

@@ -1,6 +1,6 @@
 //! Inference on fixed memory: no allocation, no panic, the same bits on every target.
 //!
-//! The caller lends one block of memory; everything is carved out of it once ([`arena`]). Nothing here allocates, calls
+//! The caller lends one block of memory; everything is allocated out of it once ([`arena`]). Nothing here allocates, calls
 //! a transcendental function of the platform ([`math`] has its own) or holds a branch that could panic.
 
 pub mod arena;
@@ -13,10 +13,10 @@ pub mod math;
 mod number;
 pub mod options;
 mod pass;
+mod scratch;
 mod session;
 mod sizes;
 mod slices;
-mod work;
 
 pub use error::Error;
 pub use options::Options;

@@ -6,14 +6,14 @@
 //! e  = w . (rms(h; w) + b)
 //! ```
 
-use super::cache::{Cache, Seen};
-use super::layer::attention::{self, Memory, Shape, Weights};
+use super::cache::{Cache, Visibility};
+use super::layer::attention::{self, KeysAndValues, Shape, Weights};
 use super::layer::{feed_forward, norm, rotary};
 use super::number::Number;
+use super::scratch::{Activations, LayerActivations, Scratch};
 use super::sizes::Sizes;
 use super::slices::{copy, front};
-use super::work::{Saved, SavedLayer, Work};
-use crate::packed::{Block, BlockCondition, Floats, HeadCondition, Kernel, Model};
+use crate::packed::{Block, BlockCondition, Floats, HeadCondition, Isa, Model};
 
 /// What rows pass through.
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +23,11 @@ pub struct Pass<'p, 'm> {
     /// Sizes.
     pub sizes: &'p Sizes,
     /// How products are computed.
-    pub kernel: Kernel,
+    pub kernel: Isa,
     /// Rows.
     pub n: usize,
     /// Where they stand.
-    pub seen: Seen<'p>,
+    pub visible: Visibility<'p>,
     /// Observed stream whose keys they see.
     pub stream: usize,
 }
@@ -66,7 +66,7 @@ impl<'p, 'm> Pass<'p, 'm> {
 
     fn shape(&self) -> Shape {
         let s = self.sizes;
-        let own = self.seen.predicted;
+        let own = self.visible.predicted;
         Shape { n: self.n, group: s.group, key_heads: s.key_heads, width: s.head_width, own }
     }
 
@@ -80,19 +80,19 @@ impl<'p, 'm> Pass<'p, 'm> {
     }
 
     /// Cosines and sines of every row's position.
-    pub fn prepare(&self, work: &mut Work<'_>) {
+    pub fn prepare(&self, work: &mut Scratch<'_>) {
         let width = self.sizes.head_width;
         for (row, turns) in work.turns.chunks_exact_mut(width.max(1)).take(self.n).enumerate() {
-            rotary::turns(work.frequencies, self.seen.position(row), turns);
+            rotary::turns(work.frequencies, self.visible.position(row), turns);
         }
     }
 
     /// Turns queries and keys, or their gradients back.
-    fn turn(&self, array: &mut [f32], columns: usize, turned: usize, turns: &[f32], back: bool) {
+    fn rotate(&self, array: &mut [f32], columns: usize, turned: usize, turns: &[f32], back: bool) {
         let width = self.sizes.head_width;
         for part in array.chunks_exact_mut(self.n.saturating_mul(columns).max(1)) {
             for (row, turns) in part.chunks_exact_mut(columns.max(1)).zip(turns.chunks_exact(width.max(1))) {
-                rotary::turn(front(row, turned), width, turns, back);
+                rotary::rotate(front(row, turned), width, turns, back);
             }
         }
     }
@@ -101,7 +101,7 @@ impl<'p, 'm> Pass<'p, 'm> {
     fn store(&self, layer: usize, cache: &mut Cache<'_>, array: &[f32], columns: usize, from: usize) {
         let keys = self.sizes.keys();
         for (row, values) in array.chunks_exact(columns.max(1)).take(self.n).enumerate() {
-            let position = self.seen.position(row);
+            let position = self.visible.position(row);
             let Some((key, value)) = values.get(from..).and_then(|kv| kv.split_at_checked(keys)) else { continue };
             cache.store(self.stream, layer, position, key, value);
         }
@@ -113,8 +113,8 @@ impl<'p, 'm> Pass<'p, 'm> {
         layer: usize,
         condition: &BlockCondition<'m>,
         cache: &mut Cache<'_>,
-        saved: &mut SavedLayer<'_>,
-        work: &mut Work<'_>,
+        saved: &mut LayerActivations<'_>,
+        work: &mut Scratch<'_>,
     ) {
         let Some(block) = self.model.block(layer) else { return };
         let (s, spec, shape) = (self.sizes, self.norm(), self.shape());
@@ -124,12 +124,13 @@ impl<'p, 'm> Pass<'p, 'm> {
         norm::forward::<N>(spec, h, (condition.w1, condition.b1), x, saved.r1);
         let qkv = front(saved.qkv, columns);
         block.qkv.product(self.kernel, x, qkv);
-        self.turn(qkv, s.columns(), s.queries().saturating_add(s.keys()), work.turns, false);
-        if !self.seen.predicted {
+        self.rotate(qkv, s.columns(), s.queries().saturating_add(s.keys()), work.turns, false);
+        if !self.visible.predicted {
             self.store(layer, cache, qkv, s.columns(), s.queries());
         }
         let out = front(work.attended, self.flat::<N>(s.queries()));
-        let memory = Memory { cache: &*cache, stream: self.stream, layer, seen: self.seen, kernel: self.kernel };
+        let memory =
+            KeysAndValues { cache: &*cache, stream: self.stream, layer, visible: self.visible, kernel: self.kernel };
         let mut weights = Weights { cached: saved.cached, own: saved.own };
         attention::forward::<N>(shape, memory, qkv, &mut weights, &mut work.attention.scratch(), out);
         block.wo.product(self.kernel, out, x);
@@ -143,7 +144,13 @@ impl<'p, 'm> Pass<'p, 'm> {
     }
 
     /// Keys and values of block `layer` alone: all that the last block of the observed stream is for.
-    pub fn last_block(&self, layer: usize, condition: &BlockCondition<'m>, cache: &mut Cache<'_>, work: &mut Work<'_>) {
+    pub fn last_block(
+        &self,
+        layer: usize,
+        condition: &BlockCondition<'m>,
+        cache: &mut Cache<'_>,
+        work: &mut Scratch<'_>,
+    ) {
         let Some(block) = self.model.block(layer) else { return };
         let s = self.sizes;
         let (h, x) = (front(work.h, self.flat::<f32>(s.dim)), front(work.x, self.flat::<f32>(s.dim)));
@@ -151,7 +158,7 @@ impl<'p, 'm> Pass<'p, 'm> {
         let wide = s.keys().saturating_mul(2);
         let kv = front(work.dqkv, self.flat::<f32>(wide));
         block.qkv.slice_rows(s.queries(), wide).product(self.kernel, x, kv);
-        self.turn(kv, wide, s.keys(), work.turns, false);
+        self.rotate(kv, wide, s.keys(), work.turns, false);
         self.store(layer, cache, kv, wide, 0);
     }
 
@@ -161,8 +168,8 @@ impl<'p, 'm> Pass<'p, 'm> {
         layer: usize,
         condition: &BlockCondition<'m>,
         cache: &Cache<'_>,
-        saved: &mut SavedLayer<'_>,
-        work: &mut Work<'_>,
+        saved: &mut LayerActivations<'_>,
+        work: &mut Scratch<'_>,
     ) {
         let Some(block) = self.model.block(layer) else { return };
         let (s, spec, shape) = (self.sizes, self.norm(), self.shape());
@@ -178,10 +185,10 @@ impl<'p, 'm> Pass<'p, 'm> {
         let dout = front(work.attended, self.flat::<N>(s.queries()));
         block.wo.adjoint(self.kernel, x, dout);
         let dqkv = front(work.dqkv, self.flat::<N>(s.columns()));
-        let memory = Memory { cache, stream: self.stream, layer, seen: self.seen, kernel: self.kernel };
+        let memory = KeysAndValues { cache, stream: self.stream, layer, visible: self.visible, kernel: self.kernel };
         let mut weights = Weights { cached: saved.cached, own: saved.own };
         attention::backward::<N>(shape, memory, saved.qkv, &mut weights, dout, &mut work.attention.scratch(), dqkv);
-        self.turn(dqkv, s.columns(), s.queries().saturating_add(s.keys()), work.turns, true);
+        self.rotate(dqkv, s.columns(), s.queries().saturating_add(s.keys()), work.turns, true);
         block.qkv.adjoint(self.kernel, dqkv, x);
         norm::backward::<N>(spec, saved.h, condition.w1, saved.r1, x, dh);
     }
@@ -191,8 +198,8 @@ impl<'p, 'm> Pass<'p, 'm> {
         &self,
         landscape: usize,
         cache: &mut Cache<'_>,
-        saved: &mut Saved<'_>,
-        work: &mut Work<'_>,
+        saved: &mut Activations<'_>,
+        work: &mut Scratch<'_>,
         mut each: impl FnMut(usize, f32),
     ) {
         let of = crate::packed::ConditionOf::Landscape(landscape);
@@ -218,7 +225,13 @@ impl<'p, 'm> Pass<'p, 'm> {
 
     /// `dE/dp (n,D)` of the candidates last given to [`Self::energies`], left in `work.h`; with tangents, `H` times the
     /// candidates' tangents behind it.
-    pub fn gradient<N: Number>(&self, landscape: usize, cache: &Cache<'_>, saved: &mut Saved<'_>, work: &mut Work<'_>) {
+    pub fn gradient<N: Number>(
+        &self,
+        landscape: usize,
+        cache: &Cache<'_>,
+        saved: &mut Activations<'_>,
+        work: &mut Scratch<'_>,
+    ) {
         let of = crate::packed::ConditionOf::Landscape(landscape);
         let (Some(HeadCondition { w, .. }), Some(head)) = (self.model.head_condition(of), self.model.head()) else {
             return;

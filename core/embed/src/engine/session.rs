@@ -1,20 +1,21 @@
 //! A session: a model, a cache of what was observed, and the memory to think in.
 
-use super::arena::Carver;
-use super::cache::{Cache, Seen};
+use super::arena::Arena;
+use super::cache::{Cache, Visibility};
 use super::candidates::{Candidates, Points};
 use super::descent::{
-    Certificate, Continue, Descent, Drawn, Dynamics, Outcome, Potential, Sampler, Sampling, StepReport, Think,
+    Certificate, Descent, DescentOptions, Drawn, Dynamics, Outcome, Potential, Sampler, Sampling, StepReport,
 };
 use super::error::Error;
 use super::layer::norm;
 use super::math;
 use super::options::Options;
 use super::pass::Pass;
+use super::scratch::{Activations, Scratch};
 use super::sizes::Sizes;
 use super::slices::front;
-use super::work::{Saved, Work};
-use crate::packed::{ConditionOf, Kernel, Model};
+use crate::packed::{ConditionOf, Isa, Model};
+use core::ops::ControlFlow;
 use ebt_core::config::{Conditioning, Config, ModelKind};
 use ebt_core::objective::InitialState;
 
@@ -27,7 +28,7 @@ pub struct Session<'m, 'a> {
     model: Model<'m>,
     dynamics: Dynamics,
     sizes: Sizes,
-    kernel: Kernel,
+    kernel: Isa,
     parts: Parts<'a>,
     outcome: Outcome,
     /// Tokens of the block that was read last.
@@ -38,9 +39,9 @@ pub struct Session<'m, 'a> {
 #[derive(Debug)]
 struct Parts<'a> {
     cache: Cache<'a>,
-    observed: Saved<'a>,
-    saved: Saved<'a>,
-    work: Work<'a>,
+    observed: Activations<'a>,
+    saved: Activations<'a>,
+    work: Scratch<'a>,
     points: Points<'a>,
     descent: Descent<'a>,
     sampler: Sampler<'a>,
@@ -50,25 +51,25 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn carve(carver: &mut Carver<'a>, config: &Config, sizes: &Sizes, options: &Options) -> Result<Self, Error> {
+    fn alloc(arena: &mut Arena<'a>, config: &Config, sizes: &Sizes, options: &Options) -> Result<Self, Error> {
         let ebt = config.kind == ModelKind::Ebt;
         let rows = if ebt { sizes.rows.saturating_mul(sizes.parts) } else { 0 };
         let (baseline, candidates) = if ebt { (0, sizes.rows) } else { (1, 0) };
         Ok(Self {
-            cache: Cache::carve(carver, sizes)?,
-            observed: Saved::carve(carver, sizes, sizes.block, 1)?,
-            saved: Saved::carve(carver, sizes, rows, sizes.layers)?,
-            work: Work::carve(carver, sizes, config.rope_theta)?,
+            cache: Cache::alloc(arena, sizes)?,
+            observed: Activations::alloc(arena, sizes, sizes.block, 1)?,
+            saved: Activations::alloc(arena, sizes, rows, sizes.layers)?,
+            work: Scratch::alloc(arena, sizes, config.rope_theta)?,
             points: Points {
-                mixed: carver.matrix(candidates, sizes.dim)?,
-                landscapes: carver.words(candidates)?,
-                members: carver.words(candidates)?,
+                mixed: arena.matrix(candidates, sizes.dim)?,
+                landscapes: arena.words(candidates)?,
+                members: arena.words(candidates)?,
                 held: 0,
             },
-            descent: Descent::carve(carver, candidates, sizes.vocab, options)?,
-            sampler: Sampler::carve(carver, sizes.vocab)?,
-            hidden: carver.matrix(sizes.block.saturating_mul(baseline), sizes.dim)?,
-            logits: carver.matrix(baseline, sizes.vocab)?,
+            descent: Descent::alloc(arena, candidates, sizes.vocab, options)?,
+            sampler: Sampler::alloc(arena, sizes.vocab)?,
+            hidden: arena.matrix(sizes.block.saturating_mul(baseline), sizes.dim)?,
+            logits: arena.matrix(baseline, sizes.vocab)?,
         })
     }
 }
@@ -81,9 +82,9 @@ impl<'m, 'a> Session<'m, 'a> {
     /// A configuration that cannot be built, options out of their range, and sizes beyond the address space.
     pub fn bytes_needed(config: &Config, options: &Options) -> Result<usize, Error> {
         config.check().map_err(Error::Config)?;
-        let mut carver = Carver::measure();
-        Parts::carve(&mut carver, config, &Sizes::of(config, options)?, options)?;
-        Ok(carver.used())
+        let mut arena = Arena::measure();
+        Parts::alloc(&mut arena, config, &Sizes::of(config, options)?, options)?;
+        Ok(arena.used())
     }
 
     /// A session in `arena`, which must start at a multiple of 4 and hold [`Session::bytes_needed`] bytes.
@@ -94,7 +95,7 @@ impl<'m, 'a> Session<'m, 'a> {
     pub fn new(model: Model<'m>, options: &Options, arena: &'a mut [u8]) -> Result<Self, Error> {
         model.config.check().map_err(Error::Config)?;
         let sizes = Sizes::of(&model.config, options)?;
-        let parts = Parts::carve(&mut Carver::over(arena)?, &model.config, &sizes, options)?;
+        let parts = Parts::alloc(&mut Arena::over(arena)?, &model.config, &sizes, options)?;
         let d = &model.descent;
         let dynamics = Dynamics {
             update: model.config.update,
@@ -104,12 +105,12 @@ impl<'m, 'a> Session<'m, 'a> {
             zero_start: d.initial == InitialState::Zeros,
             sigma0: d.sigma0,
         };
-        Ok(Self { model, dynamics, sizes, kernel: Kernel::detect(), parts, outcome: Outcome::default(), last_block: 0 })
+        Ok(Self { model, dynamics, sizes, kernel: Isa::detect(), parts, outcome: Outcome::default(), last_block: 0 })
     }
 
     /// The same session with its products computed by `kernel`; results have the same bits.
     #[must_use]
-    pub fn with_kernel(self, kernel: Kernel) -> Self {
+    pub fn with_isa(self, kernel: Isa) -> Self {
         Self { kernel, ..self }
     }
 
@@ -173,7 +174,7 @@ impl<'m, 'a> Session<'m, 'a> {
                 sizes: &self.sizes,
                 kernel: self.kernel,
                 n: tokens.len(),
-                seen: Seen { first, every: 1, members: &[], predicted: false },
+                visible: Visibility { first, every: 1, members: &[], predicted: false },
                 stream,
             };
             pass.prepare(work);
@@ -213,8 +214,8 @@ impl<'m, 'a> Session<'m, 'a> {
     /// [`Error::Cancelled`]. The session stays as it was: the next call starts afresh.
     pub fn think(
         &mut self,
-        think: &Think,
-        on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
+        think: &DescentOptions,
+        on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<Certificate<'_>, Error> {
         self.require_tokens()?;
         match self.model.config.kind {
@@ -229,8 +230,8 @@ impl<'m, 'a> Session<'m, 'a> {
         &mut self,
         position: usize,
         count: usize,
-        think: &Think,
-        on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
+        think: &DescentOptions,
+        on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let Parts { cache, saved, work, points, descent, .. } = &mut self.parts;
         points.held = 0;
@@ -330,7 +331,7 @@ impl<'m, 'a> Session<'m, 'a> {
     pub fn score(
         &mut self,
         tokens: &[u32],
-        think: &Think,
+        think: &DescentOptions,
         each: &mut dyn FnMut(usize, usize, f32),
     ) -> Result<(), Error> {
         self.check(tokens)?;
@@ -349,7 +350,7 @@ impl<'m, 'a> Session<'m, 'a> {
                         let logit = report.logits.get(token as usize).copied().unwrap_or(f32::NAN);
                         each(from.saturating_add(report.index), report.step, report.log_sum_exp - logit);
                     }
-                    Continue::Go
+                    ControlFlow::Continue(())
                 })?;
                 for (index, &token) in block.iter().enumerate().filter(|_| !alone) {
                     let logit = self.parts.descent.logits(index).get(token as usize).copied().unwrap_or(f32::NAN);
@@ -367,7 +368,7 @@ impl<'m, 'a> Session<'m, 'a> {
     /// The baseline's losses of a block: the first token is predicted by the last row of the block before.
     fn score_baseline(&mut self, from: usize, block: &[u32], each: &mut dyn FnMut(usize, usize, f32)) {
         let mut loss =
-            |parts: &mut Parts<'_>, model: &Model<'_>, (kernel, dim): (Kernel, usize), row: usize, at: usize| {
+            |parts: &mut Parts<'_>, model: &Model<'_>, (kernel, dim): (Isa, usize), row: usize, at: usize| {
                 let Some(&token) = block.get(at) else { return };
                 let hidden = parts.hidden.chunks_exact(dim.max(1)).nth(row).unwrap_or(&[]);
                 model.vocabulary().product(kernel, hidden, parts.logits);

@@ -5,7 +5,7 @@
 //! 8    version       u32
 //! 12   header bytes  u32
 //! 16   file bytes    u64
-//! 24   header        postcard: Config, Defaults, Storage, number of provenance pairs, the pairs, tokenizer bytes
+//! 24   header        postcard: Config, DescentDefaults, Storage, number of provenance pairs, the pairs, tokenizer bytes
 //! ...  sections      each at a multiple of 64, zeros between:
 //!        token embedding (V, D); candidate mixing or output matrix (V, D) unless tied
 //!        of every block: qkv, wo, then w13 and w2, or gate, routing bias, experts' w13 and w2, shared w13 and w2
@@ -23,7 +23,7 @@
 //!
 //! [`Model::read`] takes any bytes of any alignment: it checks every size against the file before it believes it, never
 //! panics, allocates nothing, and its time is linear in the length of the file. [`VERSION`] changes whenever
-//! [`Config`] or [`Defaults`] do, because postcard stores fields by position.
+//! [`Config`] or [`DescentDefaults`] do, because postcard stores fields by position.
 
 mod error;
 mod kernel;
@@ -35,7 +35,7 @@ mod parts;
 mod storage;
 
 pub use error::ReadError;
-pub use kernel::{Avx2, Avx512, Kernel};
+pub use kernel::{Avx2, Avx512, Isa};
 pub use matrix::{Floats, Matrix};
 #[cfg(feature = "pack")]
 pub use pack::{Contents, pack};
@@ -66,7 +66,7 @@ const CHECKSUM_BYTES: usize = 4;
 
 /// How the model descends unless it is told otherwise: what it was trained with.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Defaults {
+pub struct DescentDefaults {
     /// Descent steps.
     pub steps: usize,
     /// Initial state.
@@ -77,7 +77,7 @@ pub struct Defaults {
     pub alpha: f32,
 }
 
-impl Defaults {
+impl DescentDefaults {
     fn check(&self) -> Result<(), ConfigError> {
         require("steps", self.steps as f64, (1..=4096).contains(&self.steps), "must be between 1 and 4096")?;
         not_negative("sigma0", f64::from(self.sigma0))?;
@@ -91,7 +91,7 @@ pub struct Model<'m> {
     /// Sizes and semantics.
     pub config: Config,
     /// How it descends.
-    pub descent: Defaults,
+    pub descent: DescentDefaults,
     /// Storage of its matrices.
     pub storage: Storage,
     sections: &'m [u8],
@@ -179,7 +179,7 @@ impl<'m> Model<'m> {
         let mut header = Header(header);
         let config: Config = header.take("the configuration")?;
         config.check()?;
-        let descent: Defaults = header.take("the descent")?;
+        let descent: DescentDefaults = header.take("the descent")?;
         descent.check()?;
         let storage: Storage = header.take("the storage")?;
         let left: u32 = header.take("the provenance")?;

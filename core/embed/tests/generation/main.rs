@@ -4,12 +4,13 @@
 mod model;
 mod uncached;
 
-use ebt::engine::descent::{Continue, Potential, StepSize, Think};
+use ebt::engine::descent::{DescentOptions, Potential, StepSize};
 use ebt::engine::{Options, Session};
-use ebt::packed::{Kernel, Model};
+use ebt::packed::{Isa, Model};
 use ebt_core::config::ModelKind;
 use model::{Case, cases};
 use proptest::prelude::*;
+use std::ops::ControlFlow;
 use uncached::{Uncached, curvature};
 
 /// Largest difference over the largest magnitude.
@@ -50,7 +51,7 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases: 48, ..ProptestConfig::default() }
 }
 
-const GO: fn(&ebt::engine::descent::StepReport<'_>) -> Continue = |_| Continue::Go;
+const GO: fn(&ebt::engine::descent::StepReport<'_>) -> ControlFlow<()> = |_| ControlFlow::Continue(());
 
 proptest! {
     #![proptest_config(config())]
@@ -63,7 +64,7 @@ proptest! {
         let options = Options { block, rows: 1, steps: case.steps, ..Options::default() };
         let mut memory = arena(&case, &options);
         let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
-        let think = Think { steps: case.steps, seed, ..Think::default() };
+        let think = DescentOptions { steps: case.steps, seed, ..DescentOptions::default() };
         let mut position = 0;
         while position < case.tokens.len() {
             let count = (1 + position % block).min(case.tokens.len() - position);
@@ -83,7 +84,7 @@ proptest! {
         let options = Options { block, rows, steps: case.steps, ..Options::default() };
         let mut memory = arena(&case, &options);
         let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
-        let think = Think { steps: case.steps, seed, ..Think::default() };
+        let think = DescentOptions { steps: case.steps, seed, ..DescentOptions::default() };
         session.observe(&case.tokens[..1]).unwrap();
         let mut losses = vec![f32::NAN; case.tokens.len() - 1];
         session.score(&case.tokens[1..], &think, &mut |index, step, loss| {
@@ -98,18 +99,18 @@ proptest! {
     #[test]
     fn kernels_give_the_same_bits(case in cases(), seed in any::<u64>()) {
         let packed = case.pack();
-        let run = |kernel: Kernel, block: usize| {
+        let run = |kernel: Isa, block: usize| {
             let options = Options { block, rows: 1, steps: case.steps, ..Options::default() };
             let mut memory = arena(&case, &options);
             let session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
-            let mut session = session.with_kernel(kernel);
+            let mut session = session.with_isa(kernel);
             session.observe(&case.tokens).unwrap();
-            let think = Think { steps: case.steps, seed, ..Think::default() };
+            let think = DescentOptions { steps: case.steps, seed, ..DescentOptions::default() };
             session.think(&think, &mut { GO }).unwrap();
             session.logits().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
         };
-        let expected = run(Kernel::Portable, 4);
-        for kernel in Kernel::all() {
+        let expected = run(Isa::Portable, 4);
+        for kernel in Isa::all() {
             prop_assert_eq!(&run(kernel, 4), &expected, "{}", kernel.name());
         }
     }
@@ -124,12 +125,12 @@ proptest! {
         let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
         session.observe(&case.tokens).unwrap();
         let step_size = StepSize::Armijo { start: alpha, decrease: 1e-4, shrink: 0.5, grow: 1.5, most_halvings: 30 };
-        let think = Think { steps: 8, step_size, candidates: 3, seed, ..Think::default() };
+        let think = DescentOptions { steps: 8, step_size, candidates: 3, seed, ..DescentOptions::default() };
         let mut rises = Vec::new();
         session.think(&think, &mut |report| {
             let after = report.energy_after.unwrap_or(f32::NAN);
             rises.push((report.landscape, report.energy, after, report.step_size));
-            Continue::Go
+            ControlFlow::Continue(())
         }).unwrap();
         prop_assert!(rises.iter().all(|&(_, before, after, size)| if size > 0.0 { after <= before } else { after == before }), "{rises:?}");
         let certificate = session.think(&think, &mut { GO }).unwrap();
@@ -148,7 +149,7 @@ proptest! {
         let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
         session.observe(&case.tokens).unwrap();
         let mut measured = |size: f32| {
-            let think = Think { steps: 1, step_size: StepSize::Fixed(size), curvature: 4, seed, ..Think::default() };
+            let think = DescentOptions { steps: 1, step_size: StepSize::Fixed(size), curvature: 4, seed, ..DescentOptions::default() };
             session.think(&think, &mut { GO }).unwrap().alpha_lambda[0]
         };
         let (one, two) = (measured(0.25), measured(0.5));
@@ -209,11 +210,14 @@ fn what_cannot_be_is_refused_with_a_sentence() {
     let mut memory = arena(&case, &options);
     let mut session =
         Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
-    let refused = session.think(&Think::default(), &mut { GO }).unwrap_err().to_string();
+    let refused = session.think(&DescentOptions::default(), &mut { GO }).unwrap_err().to_string();
     assert!(refused.contains("observe at least one token"), "{refused}");
     let beyond = session.observe(&[0, 9_999]).unwrap_err().to_string();
     assert!(beyond.contains("9999") && session.position() == 0, "{beyond}");
     session.observe(&case.tokens).unwrap();
-    let too_long = session.think(&Think { steps: 1000, ..Think::default() }, &mut { GO }).unwrap_err().to_string();
+    let too_long = session
+        .think(&DescentOptions { steps: 1000, ..DescentOptions::default() }, &mut { GO })
+        .unwrap_err()
+        .to_string();
     assert!(too_long.contains("steps"), "{too_long}");
 }

@@ -1,6 +1,6 @@
 //! Any bytes are either a sound packed model or refused.
 
-use ebt::packed::{self, ConditionOf, Contents, FeedForward, Kernel, Matrix, Model, ReadError, Storage};
+use ebt::packed::{self, ConditionOf, Contents, FeedForward, Isa, Matrix, Model, ReadError, Storage};
 use ebt_core::config::{Config, MoeConfig};
 use ebt_core::error::Error;
 use ebt_core::objective::Objective;
@@ -33,7 +33,7 @@ fn file(header: &[u8], body: usize) -> Vec<u8> {
 }
 
 fn header(config: &Config) -> Vec<u8> {
-    let descent = packed::Defaults { steps: 1, initial: Default::default(), sigma0: 1.0, alpha: 1.0 };
+    let descent = packed::DescentDefaults { steps: 1, initial: Default::default(), sigma0: 1.0, alpha: 1.0 };
     postcard::to_allocvec(&(config, descent, Storage::F32, 0u32, None::<u64>)).expect("encodes")
 }
 
@@ -41,7 +41,7 @@ fn header(config: &Config) -> Vec<u8> {
 fn walk(model: &Model<'_>) {
     let touch = |w: Matrix<'_>| {
         let mut y = vec![0.0; w.rows];
-        w.product(Kernel::detect(), &vec![1.0; w.columns], &mut y);
+        w.product(Isa::detect(), &vec![1.0; w.columns], &mut y);
     };
     touch(model.embedding());
     touch(model.vocabulary());

@@ -1,6 +1,6 @@
 //! Products of stored matrices.
 
-use ebt::packed::{Kernel, Matrix, Storage};
+use ebt::packed::{Isa, Matrix, Storage};
 use proptest::prelude::*;
 
 use crate::support::{normals, storages};
@@ -109,7 +109,7 @@ proptest! {
         let expected: Vec<f32> = x.chunks(w.columns).flat_map(along).collect();
         let scaled = |u: &[f32]| -> Vec<f32> { u.iter().zip(&factors).map(|(u, f)| u * f).collect() };
         let transposed: Vec<f32> = u.chunks(w.rows).flat_map(|u| adjoint(&weights, w.columns, &scaled(u))).collect();
-        for kernel in Kernel::all() {
+        for kernel in Isa::all() {
             let mut y = vec![f32::NAN; n * w.rows];
             w.product(kernel, &x, &mut y);
             prop_assert_eq!(bits(&y), bits(&expected), "{} product", kernel.name());
@@ -134,7 +134,7 @@ proptest! {
         let (w, decoded) = (stored.matrix(), stored.decoded());
         let x = normals(seed, w.columns);
         let mut y = vec![0.0; w.rows];
-        w.product(Kernel::detect(), &x, &mut y);
+        w.product(Isa::detect(), &x, &mut y);
         for (y, row) in y.iter().zip(decoded.chunks(w.columns)) {
             let terms = row.iter().zip(&x).map(|(&w, &x)| f64::from(w) * f64::from(x));
             let (exact, size) = terms.fold((0.0, 0.0), |(sum, size), t| (sum + t, size + t.abs()));
@@ -164,7 +164,7 @@ proptest! {
         let w = stored.matrix();
         let (x, mut y) = (vec![1.0; n], vec![1.0; m]);
         let fits = |from, to| n % from == 0 && m % to == 0 && n / from == m / to;
-        for kernel in Kernel::all() {
+        for kernel in Isa::all() {
             w.product(kernel, &x, &mut y);
             prop_assert!(fits(w.columns, w.rows) || y.iter().all(|y| y.is_nan()));
             w.adjoint(kernel, &x, &mut y);
@@ -175,8 +175,8 @@ proptest! {
 
 #[test]
 fn kernels_go_by_their_names() {
-    for kernel in Kernel::all() {
-        assert_eq!(Kernel::named(kernel.name()), Some(kernel));
+    for kernel in Isa::all() {
+        assert_eq!(Isa::named(kernel.name()), Some(kernel));
     }
-    assert_eq!(Kernel::named("AVX2"), None);
+    assert_eq!(Isa::named("AVX2"), None);
 }

@@ -1,10 +1,11 @@
 //! Small potentials with known energies, and a descent in lent memory.
 #![allow(dead_code)]
 
-use ebt::engine::arena::Carver;
-use ebt::engine::descent::{Certificate, Continue, Descent, Dynamics, Outcome, Potential, StepReport, Think};
+use ebt::engine::arena::Arena;
+use ebt::engine::descent::{Certificate, Descent, DescentOptions, Dynamics, Outcome, Potential, StepReport};
 use ebt::engine::{Error, Options};
 use ebt_core::config::UpdateRule;
+use std::ops::ControlFlow;
 
 /// An energy of one distribution, in f64.
 #[derive(Clone, Debug)]
@@ -138,17 +139,17 @@ pub fn dynamics(update: UpdateRule, alpha: f32) -> Dynamics {
 /// Runs on memory of exactly the measured size and shows the finished descent.
 pub fn run<T>(
     toy: &mut Toy,
-    (think, dynamics, positions): (&Think, &Dynamics, &[usize]),
-    on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
+    (think, dynamics, positions): (&DescentOptions, &Dynamics, &[usize]),
+    on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     look: impl FnOnce(&Descent<'_>, Outcome) -> T,
 ) -> Result<T, Error> {
     let steps = if think.steps == 0 { dynamics.steps } else { think.steps };
     let options = Options { block: 1, rows: toy.rows(), steps, trials: true, curvature: true };
-    let mut counting = Carver::measure();
-    Descent::carve(&mut counting, toy.rows(), toy.vocab(), &options)?;
+    let mut counting = Arena::measure();
+    Descent::alloc(&mut counting, toy.rows(), toy.vocab(), &options)?;
     let mut memory = vec![0u32; counting.used() / 4];
-    let mut carver = Carver::over(bytemuck::cast_slice_mut(&mut memory))?;
-    let mut descent = Descent::carve(&mut carver, toy.rows(), toy.vocab(), &options)?;
+    let mut arena = Arena::over(bytemuck::cast_slice_mut(&mut memory))?;
+    let mut descent = Descent::alloc(&mut arena, toy.rows(), toy.vocab(), &options)?;
     let outcome = descent.run(toy, think, dynamics, positions.iter().copied(), on_step)?;
     assert_eq!(toy.counted, [outcome.energies, outcome.gradients, outcome.curvatures]);
     Ok(look(&descent, outcome))
@@ -157,12 +158,12 @@ pub fn run<T>(
 /// As [`run`], for one position and its certificate and logits.
 pub fn certified<T>(
     energy: &Energy,
-    think: &Think,
+    think: &DescentOptions,
     dynamics: &Dynamics,
     look: impl FnOnce(Certificate<'_>, &[f32]) -> T,
 ) -> T {
     let mut toy = Toy::new(vec![energy.clone(); think.candidates]);
-    let seen = run(&mut toy, (think, dynamics, &[5]), &mut |_| Continue::Go, |d, _| {
+    let seen = run(&mut toy, (think, dynamics, &[5]), &mut |_| ControlFlow::Continue(()), |d, _| {
         look(d.certificate(0).expect("finished"), d.logits(0))
     });
     seen.expect("a run")

@@ -74,7 +74,7 @@ pub fn prepare(job: &Job, progress: &mut dyn Progress) -> Result<Summary> {
 }
 
 /// What both passes found.
-struct Work {
+struct Prepared {
     survey: Survey,
     survey_seconds: Option<f64>,
     encode_seconds: f64,
@@ -87,7 +87,7 @@ fn shards(
     pool: &rayon::ThreadPool,
     folder: &mut Folder,
     progress: &mut dyn Progress,
-) -> Result<Work> {
+) -> Result<Prepared> {
     check_shards(folder, progress)?;
     let scratch = folder.work.clone();
     let (content, tokenizer) = (&job.content, &job.tokenizer);
@@ -115,7 +115,7 @@ fn shards(
     let reading = Reading { position: Position::default(), ..reading };
     let files = &survey.files;
     let encode_seconds = encode::encode(reading, content, tokenizer, sources, files, &dropped, folder, pool, progress)?;
-    Ok(Work { survey, survey_seconds, encode_seconds })
+    Ok(Prepared { survey, survey_seconds, encode_seconds })
 }
 
 /// Makes data of finished shards.
@@ -123,7 +123,7 @@ fn finish(
     job: &Job,
     fingerprint: String,
     sources: Vec<SourceSummary>,
-    work: Work,
+    work: Prepared,
     folder: Folder,
     progress: &mut dyn Progress,
 ) -> Result<Summary> {

@@ -2,10 +2,11 @@
 
 use std::hint::black_box;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use ebt::engine::descent::{Continue, Sampling, Think};
+use ebt::engine::descent::{DescentOptions, Sampling};
 use ebt::engine::{Options, Session};
 use ebt::packed::{self, FeedForward, Model, Storage, Swiglu};
 use ebt_core::compute::{Backend, Compute, Layout};
@@ -17,8 +18,8 @@ use ebt_cpu::Cpu;
 use serde::Serialize;
 
 use super::weights::random_weights;
-use crate::cli::{KernelName, RULES, STORAGES, one_of};
-use crate::inference::Memory;
+use crate::cli::{IsaName, RULES, STORAGES, one_of};
+use crate::inference::SessionMemory;
 
 /// Sizes of the model and of the measurement.
 ///
@@ -81,9 +82,9 @@ pub struct Args {
     #[arg(long, default_value = "probability", value_parser = one_of(RULES))]
     update: UpdateRule,
     /// Instructions of the processor
-    #[arg(long, value_enum, default_value_t = KernelName::Auto)]
+    #[arg(long, value_enum, default_value_t = IsaName::Auto)]
     #[serde(skip)]
-    kernel: KernelName,
+    kernel: IsaName,
 }
 
 /// Tokens before the first and before the second measurement.
@@ -178,7 +179,7 @@ pub fn run(args: &Args) -> Result<()> {
     let model = Model::read(&bytes)?;
     let options =
         Options { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false };
-    let mut memory = Memory::of(&model.config, &options)?;
+    let mut memory = SessionMemory::of(&model.config, &options)?;
     let session_bytes = memory.bytes();
     let mut session = memory.session(model.clone(), &options, kernel)?;
 
@@ -244,13 +245,13 @@ fn prompt(session: &mut Session<'_, '_>, args: &Args) -> Result<f64> {
 fn token(session: &mut Session<'_, '_>, args: &Args, place: usize) -> Result<f64> {
     session.reset();
     session.observe(&tokens(args.vocab, place))?;
-    let think = Think { steps: args.steps, candidates: args.candidates, ..Think::default() };
+    let think = DescentOptions { steps: args.steps, candidates: args.candidates, ..DescentOptions::default() };
     let draws = Stream::new(0, 0, Purpose::Sampling);
     let mut times = Vec::new();
     // the first is not counted
     for count in 0..=args.tokens {
         let start = Instant::now();
-        session.think(&think, &mut |_| Continue::Go)?;
+        session.think(&think, &mut |_| ControlFlow::Continue(()))?;
         let drawn = session.sample(&Sampling::default(), draws.uniform(count as u64), |_| false)?;
         session.observe(&[drawn.id])?;
         times.push(1e3 * start.elapsed().as_secs_f64());

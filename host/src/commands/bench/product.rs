@@ -9,7 +9,7 @@ use ebt_core::random::{Purpose, Stream};
 use ebt_train::run_config::Precision;
 use serde::Serialize;
 
-use crate::cli::{DeviceArgs, PRECISIONS, Work, one_of};
+use crate::cli::{BackendTask, DeviceArgs, PRECISIONS, one_of};
 
 /// Size of the product.
 #[derive(Clone, Debug, clap::Args)]
@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.size == 0 || args.size > 1 << 15 || args.repeat == 0 || args.repeat > 1 << 16 {
         bail!("--size must be from 1 to {} and --repeat from 1 to {}", 1 << 15, 1 << 16);
     }
-    let line = args.device.choose(args.precision)?.device.lend(Measuring(args))?;
+    let line = args.device.choose(args.precision)?.device.run(Measuring(args))?;
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &line)?;
     writeln!(out)?;
@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 struct Measuring<'a>(&'a Args);
 
-impl Work for Measuring<'_> {
+impl BackendTask for Measuring<'_> {
     type Output = Line;
 
     fn run<B: Backend>(self, b: &B) -> Result<Line> {

@@ -241,7 +241,7 @@ fn on_processor(args: &Args, model: Config) -> Result<Measured> {
     Ok(Measured { times, loss, peak_bytes: peak_bytes(), planned_bytes: None, name: b.name().to_owned() })
 }
 
-/// Memory is what was taken from the device, workspaces included.
+/// SessionMemory is what was taken from the device, workspaces included.
 #[cfg(feature = "cuda")]
 fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
     use crate::cli::{Backend, Device, DeviceArgs};

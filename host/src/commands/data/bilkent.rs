@@ -11,7 +11,7 @@ use ebt_corpus::hub::{self, HubOptions};
 use ebt_corpus::inputs::Input;
 use ebt_corpus::licence::Licence;
 use ebt_corpus::read::{ReadOptions, columns_and_rows};
-use ebt_data::progress::{Terminal, tell};
+use ebt_data::progress::{Terminal, eprint_line};
 
 use super::making::Making;
 
@@ -89,14 +89,14 @@ pub fn run(args: &Args) -> Result<()> {
     drop(progress);
     let documents = documents(&fetched.path)?;
     if documents != DOCUMENTS {
-        tell(format!(
+        eprint_line(format!(
             "warning: the set holds {documents} documents at commit {}, and not {DOCUMENTS} as when this program was written",
             fetched.commit
         ));
     }
     if !args.making.quiet {
         let how = if fetched.downloaded { "downloaded and verified" } else { "in the cache already" };
-        tell(format!("{documents} documents, commit {}, {how}", fetched.commit));
+        eprint_line(format!("{documents} documents, commit {}, {how}", fetched.commit));
     }
     let Some(folder) = args.out.as_ref().filter(|_| !args.download_only) else {
         let mut out = io::stdout().lock();
@@ -124,7 +124,7 @@ impl Args {
 
 /// Shows the licence, and asks on a terminal unless it was accepted already.
 fn accept_licence(accepted: bool) -> Result<()> {
-    tell(NOTICE);
+    eprint_line(NOTICE);
     let accepted = accepted || {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             bail!("the licence has to be accepted: read the above and give --accept-licence");

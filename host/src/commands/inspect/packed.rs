@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
-use ebt::packed::{BlockCondition, ConditionOf, Defaults, FeedForward, Floats, Model, Swiglu, VERSION};
+use ebt::packed::{BlockCondition, ConditionOf, DescentDefaults, FeedForward, Floats, Model, Swiglu, VERSION};
 use ebt_core::config::Config;
 use ebt_tokenizer::compact::CompactTokenizer;
 use serde::Serialize;
@@ -19,7 +19,7 @@ struct Report {
     format_version: u32,
     bytes: usize,
     config: Config,
-    descent: Defaults,
+    descent: DescentDefaults,
     storage: &'static str,
     weight_bytes: usize,
     parts: Vec<Part>,

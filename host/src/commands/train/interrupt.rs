@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 
-use ebt_data::progress::tell;
+use ebt_data::progress::eprint_line;
 
 /// Exit status of a program stopped by an interrupt.
 pub const STATUS: i32 = 130;
@@ -17,7 +17,7 @@ pub fn watch() -> Result<&'static AtomicBool> {
         if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(STATUS);
         }
-        tell("\nstopping after this step and saving; interrupt again to stop at once");
+        eprint_line("\nstopping after this step and saving; interrupt again to stop at once");
     };
     ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
     Ok(&ASKED)

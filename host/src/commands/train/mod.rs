@@ -18,7 +18,7 @@ use ebt_train::run_config::presets;
 use ebt_train::run_config::{Layers, Precision, RunConfig};
 use ebt_train::session::{Ending, METRICS_FILE, Session, Summary, resume, resume_command, train};
 
-use crate::cli::{DeviceArgs, PRECISIONS, Work, one_of};
+use crate::cli::{BackendTask, DeviceArgs, PRECISIONS, one_of};
 
 /// Trains a model, or goes on with a run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -182,7 +182,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut progress = of_command(args.quiet);
     let (config, data, out) = (&config, &data, out.as_path());
     let training = Training { config, data, out, state, stop, started, why: &choice.why, progress: progress.as_mut() };
-    let summary = choice.device.lend(training).map_err(with_less_memory)?;
+    let summary = choice.device.run(training).map_err(with_less_memory)?;
     let mut to = io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut to, &summary).context("cannot print the result")?;
@@ -209,7 +209,7 @@ struct Training<'a> {
     progress: &'a mut dyn Progress,
 }
 
-impl Work for Training<'_> {
+impl BackendTask for Training<'_> {
     type Output = Summary;
 
     fn run<B: Backend>(self, backend: &B) -> Result<Summary> {

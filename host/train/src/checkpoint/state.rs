@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 use ebt_core::compute::Backend;
-use ebt_core::descent::replay_buffer::{Memory, ReplayBuffer};
+use ebt_core::descent::replay_buffer::{ReplayBuffer, ReplayEntry};
 use ebt_core::loss_scale::LossScale;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::training::Trainer;
@@ -228,7 +228,7 @@ fn read_replay(input: &mut Reader<'_>, capacity: usize) -> Result<ReplayBuffer> 
     let mut replay = ReplayBuffer::new(capacity);
     for _ in 0..len {
         let (tokens, targets, starts) = (input.words()?, input.words()?, input.words()?);
-        replay.insert(0, 0, 0, Memory { tokens, targets, starts, state: input.floats()? });
+        replay.insert(0, 0, 0, ReplayEntry { tokens, targets, starts, state: input.floats()? });
     }
     Ok(replay)
 }

@@ -6,9 +6,10 @@
 
 #![no_std]
 
+use core::ops::ControlFlow;
 use ebt::{
-    Choose, Continue, Error, Generator, Noise, Options, Sampling, SessionOptions, Settings, StepReport, StepSize,
-    Think, Tolerance,
+    Selection, Error, Generator, Noise, Options, Sampling, SessionOptions, Settings, StepReport, StepSize,
+    DescentOptions, Tolerance,
 };
 
 /// What is generated from.
@@ -35,26 +36,26 @@ pub fn small_options() -> Options {
 
 /// Every setting that leads to code of its own.
 fn ways() -> [Way; 8] {
-    let think = Think { seed: 7, certify: true, ..Think::default() };
+    let think = DescentOptions { seed: 7, certify: true, ..DescentOptions::default() };
     let sampling = Sampling { temperature: 0.7, top_k: 40, top_p: 0.95, min_p: 0.01 };
     let way = |name, tokens, think| Way { name, settings: Settings { think, sampling }, tokens };
     let drawn = Sampling { temperature: 0.0, ..sampling };
     let greedy = Way {
         name: "greedy",
-        settings: Settings { think: Think { certify: false, ..think }, sampling: drawn },
+        settings: Settings { think: DescentOptions { certify: false, ..think }, sampling: drawn },
         tokens: 4,
     };
     let tolerance = Tolerance { energy: 1e-4, dissipation: 1e-9, min_steps: 1 };
-    let fixed = Think { step_size: StepSize::Fixed(0.5), ..think };
+    let fixed = DescentOptions { step_size: StepSize::Fixed(0.5), ..think };
     [
         way("model", 12, think),
         greedy,
-        way("armijo", 3, Think { steps: 6, step_size: StepSize::ARMIJO, tolerance, ..think }),
-        way("curvature", 2, Think { steps: 3, step_size: StepSize::Curvature { c: 1.0, iterations: 4 }, ..think }),
-        way("langevin", 2, Think { steps: 4, noise: Noise::Langevin { sigma: 0.1 }, ..fixed }),
-        way("temperature", 2, Think { steps: 4, noise: Noise::Temperature { tau: 0.01 }, ..fixed }),
-        way("metropolis", 2, Think { steps: 8, noise: Noise::Metropolis { tau: 0.01, warm_up: 2 }, ..fixed }),
-        way("two starts", 2, Think { steps: 4, candidates: 2, choose: Choose::Drop, curvature: 2, ..think }),
+        way("armijo", 3, DescentOptions { steps: 6, step_size: StepSize::ARMIJO, tolerance, ..think }),
+        way("curvature", 2, DescentOptions { steps: 3, step_size: StepSize::Curvature { c: 1.0, iterations: 4 }, ..think }),
+        way("langevin", 2, DescentOptions { steps: 4, noise: Noise::Langevin { sigma: 0.1 }, ..fixed }),
+        way("temperature", 2, DescentOptions { steps: 4, noise: Noise::Temperature { tau: 0.01 }, ..fixed }),
+        way("metropolis", 2, DescentOptions { steps: 8, noise: Noise::Metropolis { tau: 0.01, warm_up: 2 }, ..fixed }),
+        way("two starts", 2, DescentOptions { steps: 4, candidates: 2, choose: Selection::Drop, curvature: 2, ..think }),
     ]
 }
 
@@ -97,7 +98,7 @@ fn generate(generator: &mut Generator<'_, '_>, way: &Way, out: &mut dyn FnMut(&[
         let watch = &mut |step: &StepReport<'_>| {
             // all of the state takes part
             states = step.probabilities.iter().fold(states, |sum, p| sum.rotate_left(5) ^ p.to_bits());
-            Continue::Go
+            ControlFlow::Continue(())
         };
         let Some(token) = generator.next(&way.settings, watch)? else {
             out(b"  end\n");

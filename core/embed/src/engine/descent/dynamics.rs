@@ -10,7 +10,7 @@ pub struct Dynamics {
     pub update: UpdateRule,
     /// Number of landscapes `S`.
     pub landscapes: usize,
-    /// Steps where [`super::Think::steps`] is 0.
+    /// Steps where [`super::DescentOptions::steps`] is 0.
     pub steps: usize,
     /// Step size.
     pub alpha: f32,

@@ -17,11 +17,11 @@
 //! magnitude whatever its sign (Saad, *Numerical Methods for Large Eigenvalue Problems*, section 6.6). Vectors are not
 //! reorthogonalised: lost orthogonality repeats extreme Ritz values, it does not move them.
 
+use super::descent_options::StepSize;
 use super::potential::Potential;
 use super::row::{Row, WORDS};
 use super::run::Run;
 use super::start::{first, stream};
-use super::think::StepSize;
 use super::tridiagonal::largest;
 use crate::engine::Error;
 use crate::engine::math::{dot, fill_normal, sqrt, sum1, sum2, sum3};

@@ -3,11 +3,11 @@
 //! A trial is accepted where `E' <= E - c alpha D`, with `D >= 0`: the energy never rises. All rows that still search
 //! are tried together; the gradient of the next step is taken at the accepted trial without another forward pass.
 
+use super::descent_options::Noise;
 use super::moves::Move;
 use super::potential::Potential;
 use super::row::{Row, WORDS};
 use super::run::Run;
-use super::think::Noise;
 use crate::engine::math::softmax;
 use crate::engine::slices::{copy, put, row_mut, row_of};
 use ebt_core::config::UpdateRule;

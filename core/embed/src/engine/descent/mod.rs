@@ -3,10 +3,11 @@
 //! Rows are candidate distributions; every decision (step size, acceptance, stopping) is a row's own, so a row gives
 //! the same bits alone and in company. Step `i` is taken on landscape `min(i, S - 1)`.
 //!
-//! Reading order: [`Potential`], [`Think`] (what is asked for), [`Dynamics`] (what the model was trained with),
+//! Reading order: [`Potential`], [`DescentOptions`] (what is asked for), [`Dynamics`] (what the model was trained with),
 //! `moves` (the update rules), [`Descent::run`], then line search, curvature and Metropolis steps, [`Certificate`].
 
 mod certificate;
+mod descent_options;
 mod dual_averaging;
 mod dynamics;
 mod lanczos;
@@ -20,13 +21,12 @@ mod run;
 mod sampling;
 mod start;
 mod state;
-mod think;
 mod tridiagonal;
 
 pub use certificate::{Certificate, Stop};
+pub use descent_options::{DescentOptions, Noise, Selection, StepSize, Tolerance};
 pub use dynamics::Dynamics;
-pub use outcome::{Continue, Outcome, StepReport};
+pub use outcome::{Outcome, StepReport};
 pub use potential::Potential;
 pub use sampling::{Drawn, Sampler, Sampling};
 pub use state::Descent;
-pub use think::{Choose, Noise, StepSize, Think, Tolerance};

@@ -2,15 +2,6 @@
 
 use serde::Serialize;
 
-/// Whether to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Continue {
-    /// Take the next step.
-    Go,
-    /// Cancel the run.
-    Stop,
-}
-
 /// One row after one step, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepReport<'a> {

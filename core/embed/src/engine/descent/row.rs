@@ -15,7 +15,7 @@ pub(super) struct Row {
     pub alpha: f32,
     /// Energy at the current state, if `energy_known`.
     pub energy: f32,
-    /// Energy of the initial state on the last landscape reached, for [`super::Choose::Drop`].
+    /// Energy of the initial state on the last landscape reached, for [`super::Selection::Drop`].
     pub first: f32,
     /// `<P, G>`.
     pub mean: f32,

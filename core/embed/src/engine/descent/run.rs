@@ -4,25 +4,26 @@
 //! step is the energy before the next one where landscape and state are the same.
 
 use super::certificate::Stop;
+use super::descent_options::{DescentOptions, Noise, Selection, StepSize};
 use super::dual_averaging::DualAveraging;
 use super::dynamics::Dynamics;
 use super::moves::Move;
-use super::outcome::{Continue, Outcome, StepReport};
+use super::outcome::{Outcome, StepReport};
 use super::potential::Potential;
 use super::row::{Row, WORDS};
 use super::start::{first, initial, stream};
 use super::state::{Descent, Finished};
-use super::think::{Choose, Noise, StepSize, Think};
 use crate::engine::Error;
 use crate::engine::math::{add_normal, dot, softmax, sqrt};
 use crate::engine::slices::{front, put, row_mut, row_of};
+use core::ops::ControlFlow;
 use ebt_core::random::Purpose;
 
 /// A run in progress.
 pub(super) struct Run<'r, 'a, P> {
     pub d: &'r mut Descent<'a>,
     pub potential: &'r mut P,
-    pub think: &'r Think,
+    pub think: &'r DescentOptions,
     pub dynamics: &'r Dynamics,
     /// Rows: position `r / candidates`, candidate `r % candidates`.
     pub n: usize,
@@ -32,7 +33,7 @@ pub(super) struct Run<'r, 'a, P> {
 }
 
 impl Descent<'_> {
-    /// Descends from the initial states of `positions` (times [`Think::candidates`] rows each, row `index * candidates +
+    /// Descends from the initial states of `positions` (times [`DescentOptions::candidates`] rows each, row `index * candidates +
     /// candidate`); `potential` must have exactly these rows. Results are read by [`Self::logits`] and
     /// [`Self::certificate`].
     ///
@@ -43,10 +44,10 @@ impl Descent<'_> {
     pub fn run<P: Potential>(
         &mut self,
         potential: &mut P,
-        think: &Think,
+        think: &DescentOptions,
         dynamics: &Dynamics,
         positions: impl ExactSizeIterator<Item = usize> + Clone,
-        on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
+        on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<Outcome, Error> {
         self.finished = None;
         think.validate()?;
@@ -164,7 +165,7 @@ impl<P: Potential> Run<'_, '_, P> {
             let row = Row { alpha, lse, adapt: DualAveraging::new(alpha), ..Row::default() };
             put(self.d.rows.as_chunks_mut::<WORDS>().0, r, row.store());
         }
-        if self.think.choose == Choose::Drop && self.candidates > 1 {
+        if self.think.choose == Selection::Drop && self.candidates > 1 {
             let last = self.dynamics.landscape(self.steps.saturating_sub(1));
             let count = self.select(|_| true);
             self.energies(last, false, count);
@@ -194,7 +195,7 @@ impl<P: Potential> Run<'_, '_, P> {
     }
 
     /// One step of every row that runs; false when none does.
-    fn step(&mut self, i: usize, on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue) -> Result<bool, Error> {
+    fn step(&mut self, i: usize, on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>) -> Result<bool, Error> {
         if self.select(|_| true) == 0 {
             return Ok(false);
         }
@@ -305,7 +306,7 @@ impl<P: Potential> Run<'_, '_, P> {
         &mut self,
         i: usize,
         s: usize,
-        on_step: &mut dyn FnMut(&StepReport<'_>) -> Continue,
+        on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let (v, after) = (self.d.vocab, self.think.evaluates_after());
         let tolerance = self.think.tolerance;
@@ -355,7 +356,7 @@ impl<P: Potential> Run<'_, '_, P> {
                 probabilities: row_of(self.d.p, r, v),
                 log_sum_exp: row.lse,
             };
-            if on_step(&report) == Continue::Stop {
+            if on_step(&report) == ControlFlow::Break(()) {
                 return Err(Error::Cancelled);
             }
         }
@@ -373,8 +374,8 @@ impl<P: Potential> Run<'_, '_, P> {
             for (candidate, stored) in group.iter().enumerate() {
                 let row = Row::load(stored);
                 let score = match self.think.choose {
-                    Choose::Energy => row.energy,
-                    Choose::Drop => row.energy - row.first,
+                    Selection::Energy => row.energy,
+                    Selection::Drop => row.energy - row.first,
                 };
                 if score < best.1 {
                     best = (candidate as u32, score);

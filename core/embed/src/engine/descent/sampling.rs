@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Error;
-use crate::engine::arena::Carver;
+use crate::engine::arena::Arena;
 use crate::engine::math::exp;
 
 /// How a token is chosen. The filters are applied in the order of the fields, each to what the one before left.
@@ -59,7 +59,7 @@ pub struct Drawn {
     pub probability: f32,
 }
 
-/// Memory of one draw: a word a token of the vocabulary.
+/// KeysAndValues of one draw: a word a token of the vocabulary.
 #[derive(Debug)]
 pub struct Sampler<'a> {
     ids: &'a mut [u32],
@@ -70,9 +70,9 @@ impl<'a> Sampler<'a> {
     ///
     /// # Errors
     ///
-    /// Those of the carver.
-    pub fn carve(carver: &mut Carver<'a>, vocab: usize) -> Result<Self, Error> {
-        Ok(Self { ids: carver.words(vocab)? })
+    /// Those of the arena.
+    pub fn alloc(arena: &mut Arena<'a>, vocab: usize) -> Result<Self, Error> {
+        Ok(Self { ids: arena.words(vocab)? })
     }
 
     /// Draws a token at `uniform` (in `[0, 1)`) of the cumulative distribution of the tokens that are left, most
@@ -80,7 +80,7 @@ impl<'a> Sampler<'a> {
     ///
     /// # Errors
     ///
-    /// Settings out of their range, logits that are not numbers or `+inf`, more logits than were carved for, and
+    /// Settings out of their range, logits that are not numbers or `+inf`, more logits than were allocated for, and
     /// [`Error::NoToken`].
     pub fn draw(
         &mut self,

@@ -3,7 +3,7 @@
 use super::certificate::{Certificate, Stop};
 use super::lanczos::MOST_PRODUCTS;
 use super::row::{Row, WORDS};
-use crate::engine::arena::Carver;
+use crate::engine::arena::Arena;
 use crate::engine::slices::row_of;
 use crate::engine::{Error, Options};
 
@@ -66,8 +66,8 @@ impl<'a> Descent<'a> {
     ///
     /// # Errors
     ///
-    /// Those of the carver, and options out of their range.
-    pub fn carve(carver: &mut Carver<'a>, rows: usize, vocab: usize, options: &Options) -> Result<Self, Error> {
+    /// Those of the arena, and options out of their range.
+    pub fn alloc(arena: &mut Arena<'a>, rows: usize, vocab: usize, options: &Options) -> Result<Self, Error> {
         options.validate()?;
         let trials = options.trials || options.curvature;
         let (tried, bent) = (if trials { rows } else { 0 }, if options.curvature { rows } else { 0 });
@@ -78,28 +78,28 @@ impl<'a> Descent<'a> {
             capacity: steps,
             trials,
             curvature: options.curvature,
-            y: carver.matrix(rows, vocab)?,
-            p: carver.matrix(rows, vocab)?,
-            g: carver.matrix(rows, vocab)?,
-            trial_y: carver.matrix(tried, vocab)?,
-            trial_p: carver.matrix(tried, vocab)?,
-            trial_g: carver.matrix(tried, vocab)?,
-            hu: carver.matrix(bent, vocab)?,
-            diagonal: carver.matrix(bent, MOST_PRODUCTS)?,
-            off_diagonal: carver.matrix(bent, MOST_PRODUCTS)?,
-            rows: carver.words(rows.checked_mul(WORDS).ok_or(Error::Size { what: "the rows" })?)?,
-            energies: carver.floats(rows)?,
-            mask: carver.flags(rows)?,
-            positions: carver.words(rows)?,
-            chosen: carver.words(rows)?,
+            y: arena.matrix(rows, vocab)?,
+            p: arena.matrix(rows, vocab)?,
+            g: arena.matrix(rows, vocab)?,
+            trial_y: arena.matrix(tried, vocab)?,
+            trial_p: arena.matrix(tried, vocab)?,
+            trial_g: arena.matrix(tried, vocab)?,
+            hu: arena.matrix(bent, vocab)?,
+            diagonal: arena.matrix(bent, MOST_PRODUCTS)?,
+            off_diagonal: arena.matrix(bent, MOST_PRODUCTS)?,
+            rows: arena.words(rows.checked_mul(WORDS).ok_or(Error::Size { what: "the rows" })?)?,
+            energies: arena.floats(rows)?,
+            mask: arena.flags(rows)?,
+            positions: arena.words(rows)?,
+            chosen: arena.words(rows)?,
             trajectories: Trajectories {
-                landscapes: carver.words(steps)?,
-                energies: carver.matrix(rows, steps)?,
-                after: carver.matrix(rows, steps)?,
-                sizes: carver.matrix(rows, steps)?,
-                dissipations: carver.matrix(rows, steps)?,
-                alpha_lambda: carver.matrix(bent, steps)?,
-                decreased: carver.flags(rows.checked_mul(steps).ok_or(Error::Size { what: "the rows" })?)?,
+                landscapes: arena.words(steps)?,
+                energies: arena.matrix(rows, steps)?,
+                after: arena.matrix(rows, steps)?,
+                sizes: arena.matrix(rows, steps)?,
+                dissipations: arena.matrix(rows, steps)?,
+                alpha_lambda: arena.matrix(bent, steps)?,
+                decreased: arena.flags(rows.checked_mul(steps).ok_or(Error::Size { what: "the rows" })?)?,
             },
             finished: None,
         })

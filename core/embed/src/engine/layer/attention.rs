@@ -7,11 +7,11 @@
 
 use core::ops::Range;
 
-use crate::engine::cache::{Cache, Seen};
+use crate::engine::cache::{Cache, Visibility};
 use crate::engine::math;
 use crate::engine::number::Number;
 use crate::engine::slices::{front, row_mut};
-use crate::packed::{Kernel, Matrix, Storage};
+use crate::packed::{Isa, Matrix, Storage};
 
 /// Geometry of a pass.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ impl Shape {
 
 /// Which stream and block of the cache is read, and what each row sees of it.
 #[derive(Clone, Copy, Debug)]
-pub struct Memory<'s, 'a> {
+pub struct KeysAndValues<'s, 'a> {
     /// Keys and values.
     pub cache: &'s Cache<'a>,
     /// Observed stream.
@@ -63,9 +63,9 @@ pub struct Memory<'s, 'a> {
     /// Block.
     pub layer: usize,
     /// What the rows see.
-    pub seen: Seen<'s>,
+    pub visible: Visibility<'s>,
     /// How products are computed.
-    pub kernel: Kernel,
+    pub kernel: Isa,
 }
 
 /// Weights that the backward pass needs: per key head `(n group, used)`, and `(n group, 1)` of the own keys.
@@ -113,7 +113,7 @@ fn of_floats(ring: &[f32], used: usize, width: usize) -> Matrix<'_> {
 /// Mixed values `out (n, H d)` of `qkv (n, (H+2K) d)`, queries and keys turned.
 pub fn forward<N: Number>(
     shape: Shape,
-    memory: Memory<'_, '_>,
+    memory: KeysAndValues<'_, '_>,
     qkv: &[f32],
     weights: &mut Weights<'_>,
     scratch: &mut Scratch<'_>,
@@ -134,7 +134,7 @@ pub fn forward<N: Number>(
         let mut rows =
             N::rows_mut(scores, stacked, ring.used).zip(N::rows_mut(own, stacked, 1)).zip(N::rows(queries, stacked, d));
         for (number, row) in N::rows(qkv, shape.n, columns).enumerate() {
-            let span = memory.cache.span(memory.seen, number);
+            let span = memory.cache.span(memory.visible, number);
             let key = N::part(&row, at_k, d);
             for _ in 0..shape.group {
                 let Some(((mut scores, mut own), query)) = rows.next() else { break };
@@ -193,7 +193,7 @@ fn softmax<N: Number>(
 /// `dqkv (n, (H+2K) d)` of predictions from `dout (n, H d)`, before the turning is undone.
 pub fn backward<N: Number>(
     shape: Shape,
-    memory: Memory<'_, '_>,
+    memory: KeysAndValues<'_, '_>,
     qkv: &[f32],
     weights: &mut Weights<'_>,
     dout: &[f32],

@@ -4,7 +4,7 @@ use super::mixture::Mixture;
 use super::swiglu;
 use crate::engine::number::Number;
 use crate::engine::slices::front;
-use crate::packed::{FeedForward, Kernel, Swiglu};
+use crate::packed::{FeedForward, Isa, Swiglu};
 use ebt_core::config::MoeConfig;
 
 /// What a feed-forward layer is run with.
@@ -19,7 +19,7 @@ pub struct Layer<'m> {
     /// Width of a dense layer.
     pub ffn: usize,
     /// How products are computed.
-    pub kernel: Kernel,
+    pub kernel: Isa,
 }
 
 /// What the backward pass needs.
@@ -60,7 +60,7 @@ fn rows<N: Number>(array: &mut [f32], n: usize, width: usize) -> &mut [f32] {
 /// `y (n,D)`; keeps `u (n,2F)`.
 pub fn swiglu_forward<N: Number>(
     weights: Swiglu<'_>,
-    kernel: Kernel,
+    kernel: Isa,
     hidden: usize,
     n: usize,
     x: &[f32],
@@ -77,7 +77,7 @@ pub fn swiglu_forward<N: Number>(
 /// `dx (n,D)` from `dy (n,D)`.
 pub fn swiglu_backward<N: Number>(
     weights: Swiglu<'_>,
-    kernel: Kernel,
+    kernel: Isa,
     hidden: usize,
     n: usize,
     u: &[f32],

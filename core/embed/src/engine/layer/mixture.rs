@@ -6,7 +6,7 @@
 
 use super::feed_forward::{Buffers, Saved, swiglu_backward, swiglu_forward};
 use crate::engine::number::Number;
-use crate::packed::{Floats, Kernel, Matrix, Swiglu};
+use crate::packed::{Floats, Isa, Matrix, Swiglu};
 use ebt_core::config::MoeConfig;
 
 /// Added to the sum of kept gates before dividing by it.
@@ -26,7 +26,7 @@ pub struct Mixture<'m> {
     /// Width `D`.
     pub dim: usize,
     /// How products are computed.
-    pub kernel: Kernel,
+    pub kernel: Isa,
 }
 
 impl<'m> Mixture<'m> {

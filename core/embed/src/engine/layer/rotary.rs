@@ -40,7 +40,7 @@ pub fn turns(frequencies: &[f32], position: u64, out: &mut [f32]) {
 }
 
 /// Turns the heads of `row` (any number of heads of width `d`), forward or back.
-pub fn turn(row: &mut [f32], width: usize, turns: &[f32], back: bool) {
+pub fn rotate(row: &mut [f32], width: usize, turns: &[f32], back: bool) {
     for head in row.chunks_exact_mut(width.max(1)) {
         for ([x0, x1], &[cos, sin]) in head.as_chunks_mut::<2>().0.iter_mut().zip(turns.as_chunks::<2>().0) {
             let sin = if back { -sin } else { sin };

@@ -14,7 +14,7 @@ use super::storage::Storage;
 
 /// Instructions to compute with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kernel {
+pub enum Isa {
     /// What the target of the compilation has; vectors where it has them.
     #[default]
     Portable,
@@ -24,11 +24,11 @@ pub enum Kernel {
     Avx512(Avx512),
 }
 
-/// Proof that the CPU has AVX2 and F16C; only [`Kernel::all`] makes one.
+/// Proof that the CPU has AVX2 and F16C; only [`Isa::all`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx2(());
 
-/// Proof that the CPU has AVX-512 F and DQ besides; only [`Kernel::all`] makes one.
+/// Proof that the CPU has AVX-512 F and DQ besides; only [`Isa::all`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Avx512(Avx2);
 
@@ -43,13 +43,13 @@ macro_rules! has {
     }};
 }
 
-impl Kernel {
+impl Isa {
     /// The kernels of this CPU, the slowest first. Without the feature `std` only what the target of the compilation
     /// promises is known.
     pub fn all() -> impl DoubleEndedIterator<Item = Self> {
         let two = has!("avx2", "f16c").then_some(Avx2(()));
         let wide = two.filter(|_| has!("avx512f", "avx512dq")).map(Avx512);
-        let kernels = [Some(Kernel::Portable), two.map(Kernel::Avx2), wide.map(Kernel::Avx512)];
+        let kernels = [Some(Isa::Portable), two.map(Isa::Avx2), wide.map(Isa::Avx512)];
         kernels.into_iter().flatten()
     }
 
@@ -61,9 +61,9 @@ impl Kernel {
     /// Lower-case name.
     pub fn name(self) -> &'static str {
         match self {
-            Kernel::Portable => "portable",
-            Kernel::Avx2(_) => "avx2",
-            Kernel::Avx512(_) => "avx512",
+            Isa::Portable => "portable",
+            Isa::Avx2(_) => "avx2",
+            Isa::Avx512(_) => "avx512",
         }
     }
 
@@ -130,15 +130,15 @@ fn fetch(bytes: &[u8]) {
 }
 
 /// Computes a product whose operands fit together.
-pub(super) fn run(kernel: Kernel, product: Product, w: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
+pub(super) fn run(kernel: Isa, product: Product, w: &Matrix<'_>, x: &[f32], y: &mut [f32]) {
     match kernel {
-        Kernel::Portable => by_product!(portable, w, product, x, y),
+        Isa::Portable => by_product!(portable, w, product, x, y),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx2(proof) => on_avx2(proof, product, w, x, y),
+        Isa::Avx2(proof) => on_avx2(proof, product, w, x, y),
         #[cfg(target_arch = "x86_64")]
-        Kernel::Avx512(proof) => on_avx512(proof, product, w, x, y),
+        Isa::Avx512(proof) => on_avx512(proof, product, w, x, y),
         #[cfg(not(target_arch = "x86_64"))]
-        Kernel::Avx2(_) | Kernel::Avx512(_) => by_product!(portable, w, product, x, y),
+        Isa::Avx2(_) | Isa::Avx512(_) => by_product!(portable, w, product, x, y),
     }
 }
 

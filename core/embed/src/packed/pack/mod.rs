@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::layout::{Places, aligned};
 use super::storage::Storage;
-use super::{CHECKSUM_BYTES, Defaults, HEADER_START, MAGIC, VERSION};
+use super::{CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, VERSION};
 use ebt_core::config::SMALLEST_ALPHA;
 use ebt_core::config::{Conditioning, Config, ModelKind};
 use ebt_core::error::{Error, Result};
@@ -97,7 +97,7 @@ fn check<W: AsRef<[f32]>>(layout: &ParameterLayout, weights: &[W]) -> Result<()>
 fn header<W: AsRef<[f32]>>(contents: &Contents<'_, W>, layout: &ParameterLayout) -> Result<Vec<u8>> {
     let objective = contents.objective;
     let alpha = layout.energy.and_then(|energy| contents.weights.get(energy.alpha)?.as_ref().first().copied());
-    let descent = Defaults {
+    let descent = DescentDefaults {
         steps: objective.max_steps,
         initial: objective.initial,
         sigma0: objective.sigma0 as f32,

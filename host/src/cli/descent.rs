@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Result, anyhow, bail};
 use ebt::engine::Error;
-use ebt::engine::descent::{self, Think, Tolerance};
+use ebt::engine::descent::{self, DescentOptions, Tolerance};
 use ebt::packed;
 use ebt_core::config::UpdateRule;
 
@@ -45,7 +45,7 @@ pub fn candidates(candidates: NonZeroUsize) -> Result<usize> {
 /// How a token is thought about.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Thinking")]
-pub struct ThinkArgs {
+pub struct DescentArgs {
     /// Descent steps of every token, with --tolerance or --dissipation the most [default: as in training]
     #[arg(long, value_name = "N")]
     pub think: Option<NonZeroUsize>,
@@ -53,8 +53,8 @@ pub struct ThinkArgs {
     #[arg(long, value_name = "M", default_value = "1")]
     pub candidates: NonZeroUsize,
     /// Which candidate is kept: that of least energy, or of the largest drop of energy
-    #[arg(long, value_enum, default_value_t = Choose::Energy, value_name = "BY")]
-    pub choose: Choose,
+    #[arg(long, value_enum, default_value_t = Selection::Energy, value_name = "BY")]
+    pub choose: Selection,
     /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
     /// (C over the largest curvature; stable below C = 2)
     #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, allow_negative_numbers = true)]
@@ -85,19 +85,19 @@ pub struct ThinkArgs {
 
 /// Which candidate is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Choose {
+pub enum Selection {
     /// The least final energy
     Energy,
     /// The largest drop from the first to the last energy
     Drop,
 }
 
-impl Choose {
+impl Selection {
     /// The same of a descent.
-    pub fn core(self) -> descent::Choose {
+    pub fn core(self) -> descent::Selection {
         match self {
-            Choose::Energy => descent::Choose::Energy,
-            Choose::Drop => descent::Choose::Drop,
+            Selection::Energy => descent::Selection::Energy,
+            Selection::Drop => descent::Selection::Drop,
         }
     }
 }
@@ -124,7 +124,7 @@ pub enum StepSize {
 
 /// Kernels by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum KernelName {
+pub enum IsaName {
     /// The fastest of this processor
     #[default]
     Auto,
@@ -136,20 +136,20 @@ pub enum KernelName {
     Avx512,
 }
 
-impl KernelName {
+impl IsaName {
     /// The kernel.
     ///
     /// # Errors
     ///
     /// One that this processor does not have.
-    pub fn kernel(self) -> Result<packed::Kernel> {
+    pub fn kernel(self) -> Result<packed::Isa> {
         let (name, what) = match self {
-            KernelName::Auto => return Ok(packed::Kernel::detect()),
-            KernelName::Portable => ("portable", "kernel without special instructions"),
-            KernelName::Avx2 => ("avx2", "AVX2"),
-            KernelName::Avx512 => ("avx512", "AVX-512"),
+            IsaName::Auto => return Ok(packed::Isa::detect()),
+            IsaName::Portable => ("portable", "kernel without special instructions"),
+            IsaName::Avx2 => ("avx2", "AVX2"),
+            IsaName::Avx512 => ("avx512", "AVX-512"),
         };
-        packed::Kernel::named(name).ok_or_else(|| anyhow!("--kernel {name}: this processor has no {what}"))
+        packed::Isa::named(name).ok_or_else(|| anyhow!("--kernel {name}: this processor has no {what}"))
     }
 }
 
@@ -202,18 +202,18 @@ fn noise(text: &str) -> Result<descent::Noise, String> {
     })
 }
 
-impl ThinkArgs {
+impl DescentArgs {
     /// What is asked for.
     ///
     /// # Errors
     ///
     /// Flags out of their range or against one another; the message names one.
-    pub fn request(&self, seed: u64) -> Result<Think> {
+    pub fn request(&self, seed: u64) -> Result<DescentOptions> {
         let (steps, candidates) = (steps(self.think)?, candidates(self.candidates)?);
         if self.min_steps > MOST_STEPS {
             bail!("--min-steps {}: at most {MOST_STEPS} steps", self.min_steps);
         }
-        let think = Think {
+        let think = DescentOptions {
             steps,
             step_size: self.step_size.core(self.curvature),
             noise: self.noise,
@@ -241,7 +241,7 @@ impl ThinkArgs {
     pub fn beyond_steps(&self) -> Option<&'static str> {
         let flags = [
             ("--candidates", self.candidates.get() > 1),
-            ("--choose", self.choose != Choose::Energy),
+            ("--choose", self.choose != Selection::Energy),
             ("--step-size", self.step_size != StepSize::Is(descent::StepSize::Model)),
             ("--rule", self.rule.is_some()),
             ("--noise", self.noise != descent::Noise::None),

@@ -1,6 +1,6 @@
 //! Buffers of a pass: what the backward pass needs of every block, and scratch.
 
-use super::arena::Carver;
+use super::arena::Arena;
 use super::error::Error;
 use super::layer::{attention, feed_forward, rotary};
 use super::sizes::Sizes;
@@ -9,7 +9,7 @@ use super::slices::row_mut;
 /// Activations of all blocks. Arrays of one block lie together; arrays have room for as many rows as are computed together
 /// and hold fewer, from the front on.
 #[derive(Debug)]
-pub struct Saved<'a> {
+pub struct Activations<'a> {
     h: &'a mut [f32],
     r1: &'a mut [f32],
     qkv: &'a mut [f32],
@@ -31,7 +31,7 @@ pub struct Saved<'a> {
 
 /// Activations of one block, names as in [`ebt_core::layer::block::BlockSaved`].
 #[derive(Debug)]
-pub struct SavedLayer<'s> {
+pub struct LayerActivations<'s> {
     /// Block input `(n,D)`.
     pub h: &'s mut [f32],
     /// Inverse norm `(n,1)`.
@@ -53,7 +53,7 @@ pub struct SavedLayer<'s> {
     chosen: &'s mut [f32],
 }
 
-impl SavedLayer<'_> {
+impl LayerActivations<'_> {
     /// What the feed-forward layer keeps.
     pub fn feed_forward(&mut self) -> feed_forward::Saved<'_> {
         feed_forward::Saved {
@@ -72,34 +72,34 @@ fn piece(array: &mut [f32], index: usize, count: usize) -> &mut [f32] {
     row_mut(array, index, size)
 }
 
-impl<'a> Saved<'a> {
+impl<'a> Activations<'a> {
     /// Room for `rows` rows (values and tangents counted apart) in `layers` blocks.
-    pub fn carve(carver: &mut Carver<'a>, sizes: &Sizes, rows: usize, layers: usize) -> Result<Self, Error> {
+    pub fn alloc(arena: &mut Arena<'a>, sizes: &Sizes, rows: usize, layers: usize) -> Result<Self, Error> {
         let wide = rows.saturating_mul(layers);
         let slots = wide.saturating_mul(sizes.chosen);
         Ok(Self {
-            h: carver.matrix(wide, sizes.dim)?,
-            r1: carver.floats(wide)?,
-            qkv: carver.matrix(wide, sizes.columns())?,
-            cached: carver.matrix(wide, sizes.heads().saturating_mul(sizes.slots))?,
-            own: carver.matrix(wide, sizes.heads())?,
-            h1: carver.matrix(wide, sizes.dim)?,
-            r2: carver.floats(wide)?,
-            up: carver.matrix(wide, sizes.common.saturating_mul(2))?,
-            expert_up: carver.matrix(slots, sizes.expert.saturating_mul(2))?,
-            expert_out: carver.matrix(slots, sizes.dim)?,
-            gate: carver.matrix(wide, sizes.experts)?,
-            chosen: carver.matrix(wide, sizes.experts)?,
-            last: carver.matrix(rows, sizes.dim)?,
-            last_r: carver.floats(rows)?,
+            h: arena.matrix(wide, sizes.dim)?,
+            r1: arena.floats(wide)?,
+            qkv: arena.matrix(wide, sizes.columns())?,
+            cached: arena.matrix(wide, sizes.heads().saturating_mul(sizes.slots))?,
+            own: arena.matrix(wide, sizes.heads())?,
+            h1: arena.matrix(wide, sizes.dim)?,
+            r2: arena.floats(wide)?,
+            up: arena.matrix(wide, sizes.common.saturating_mul(2))?,
+            expert_up: arena.matrix(slots, sizes.expert.saturating_mul(2))?,
+            expert_out: arena.matrix(slots, sizes.dim)?,
+            gate: arena.matrix(wide, sizes.experts)?,
+            chosen: arena.matrix(wide, sizes.experts)?,
+            last: arena.matrix(rows, sizes.dim)?,
+            last_r: arena.floats(rows)?,
             layers,
         })
     }
 
     /// The arrays of block `layer`.
-    pub fn layer(&mut self, layer: usize) -> SavedLayer<'_> {
+    pub fn layer(&mut self, layer: usize) -> LayerActivations<'_> {
         let count = self.layers;
-        SavedLayer {
+        LayerActivations {
             h: piece(self.h, layer, count),
             r1: piece(self.r1, layer, count),
             qkv: piece(self.qkv, layer, count),
@@ -118,13 +118,13 @@ impl<'a> Saved<'a> {
 
 /// Scratch of attention.
 #[derive(Debug)]
-pub struct AttentionWork<'a> {
+pub struct AttentionScratch<'a> {
     a: &'a mut [f32],
     b: &'a mut [f32],
     scores: &'a mut [f32],
 }
 
-impl AttentionWork<'_> {
+impl AttentionScratch<'_> {
     /// The same, lent.
     pub fn scratch(&mut self) -> attention::Scratch<'_> {
         attention::Scratch { a: self.a, b: self.b, scores: self.scores }
@@ -133,7 +133,7 @@ impl AttentionWork<'_> {
 
 /// Scratch of a feed-forward layer.
 #[derive(Debug)]
-pub struct FeedForwardWork<'a> {
+pub struct FeedForwardScratch<'a> {
     hidden: &'a mut [f32],
     up: &'a mut [f32],
     xs: &'a mut [f32],
@@ -141,7 +141,7 @@ pub struct FeedForwardWork<'a> {
     gates: &'a mut [f32],
 }
 
-impl FeedForwardWork<'_> {
+impl FeedForwardScratch<'_> {
     /// The same, lent.
     pub fn buffers(&mut self) -> feed_forward::Buffers<'_> {
         feed_forward::Buffers { hidden: self.hidden, up: self.up, xs: self.xs, dxs: self.dxs, gates: self.gates }
@@ -150,7 +150,7 @@ impl FeedForwardWork<'_> {
 
 /// Scratch that all passes share.
 #[derive(Debug)]
-pub struct Work<'a> {
+pub struct Scratch<'a> {
     /// The stream `(n,D)`; on the way back its gradient.
     pub h: &'a mut [f32],
     /// `(n,D)`.
@@ -168,36 +168,36 @@ pub struct Work<'a> {
     /// Rotary frequencies `(d)`.
     pub frequencies: &'a mut [f32],
     /// Attention.
-    pub attention: AttentionWork<'a>,
+    pub attention: AttentionScratch<'a>,
     /// Feed-forward.
-    pub feed_forward: FeedForwardWork<'a>,
+    pub feed_forward: FeedForwardScratch<'a>,
 }
 
-impl<'a> Work<'a> {
+impl<'a> Scratch<'a> {
     /// Room for the rows that are computed together.
-    pub fn carve(carver: &mut Carver<'a>, sizes: &Sizes, theta: f64) -> Result<Self, Error> {
+    pub fn alloc(arena: &mut Arena<'a>, sizes: &Sizes, theta: f64) -> Result<Self, Error> {
         let rows = sizes.most_rows();
         let stacked = rows.saturating_mul(sizes.group);
         let work = Self {
-            h: carver.matrix(rows, sizes.dim)?,
-            x: carver.matrix(rows, sizes.dim)?,
-            y: carver.matrix(rows, sizes.dim)?,
-            inverse: carver.floats(rows)?,
-            attended: carver.matrix(rows, sizes.queries())?,
-            dqkv: carver.matrix(rows, sizes.columns())?,
-            turns: carver.matrix(rows, sizes.head_width)?,
-            frequencies: carver.floats(sizes.head_width)?,
-            attention: AttentionWork {
-                a: carver.matrix(stacked, sizes.head_width)?,
-                b: carver.matrix(stacked, sizes.head_width)?,
-                scores: carver.matrix(stacked, sizes.slots)?,
+            h: arena.matrix(rows, sizes.dim)?,
+            x: arena.matrix(rows, sizes.dim)?,
+            y: arena.matrix(rows, sizes.dim)?,
+            inverse: arena.floats(rows)?,
+            attended: arena.matrix(rows, sizes.queries())?,
+            dqkv: arena.matrix(rows, sizes.columns())?,
+            turns: arena.matrix(rows, sizes.head_width)?,
+            frequencies: arena.floats(sizes.head_width)?,
+            attention: AttentionScratch {
+                a: arena.matrix(stacked, sizes.head_width)?,
+                b: arena.matrix(stacked, sizes.head_width)?,
+                scores: arena.matrix(stacked, sizes.slots)?,
             },
-            feed_forward: FeedForwardWork {
-                hidden: carver.matrix(rows, sizes.hidden)?,
-                up: carver.matrix(rows, sizes.hidden.saturating_mul(2))?,
-                xs: carver.matrix(rows, sizes.dim)?,
-                dxs: carver.matrix(rows, sizes.dim)?,
-                gates: carver.matrix(rows, sizes.experts)?,
+            feed_forward: FeedForwardScratch {
+                hidden: arena.matrix(rows, sizes.hidden)?,
+                up: arena.matrix(rows, sizes.hidden.saturating_mul(2))?,
+                xs: arena.matrix(rows, sizes.dim)?,
+                dxs: arena.matrix(rows, sizes.dim)?,
+                gates: arena.matrix(rows, sizes.experts)?,
             },
         };
         rotary::frequencies(theta, sizes.head_width, work.frequencies);

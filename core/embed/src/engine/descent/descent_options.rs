@@ -85,7 +85,7 @@ pub struct Tolerance {
 /// Which of several candidates is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Choose {
+pub enum Selection {
     /// The least final energy.
     #[default]
     Energy,
@@ -96,7 +96,7 @@ pub enum Choose {
 /// One request.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Think {
+pub struct DescentOptions {
     /// Most descent steps; 0 = the model's own number.
     pub steps: usize,
     /// Step sizes.
@@ -108,7 +108,7 @@ pub struct Think {
     /// Starts of every position; one is kept.
     pub candidates: usize,
     /// Which.
-    pub choose: Choose,
+    pub choose: Selection,
     /// Whether the energy after every step is evaluated, so that the certificate says whether it decreased.
     pub certify: bool,
     /// Hessian-vector products a step to measure `alpha lambda_max` with; 0 = not measured.
@@ -117,7 +117,7 @@ pub struct Think {
     pub seed: u64,
 }
 
-impl Default for Think {
+impl Default for DescentOptions {
     fn default() -> Self {
         Self {
             steps: 0,
@@ -125,7 +125,7 @@ impl Default for Think {
             noise: Noise::None,
             tolerance: Tolerance::default(),
             candidates: 1,
-            choose: Choose::Energy,
+            choose: Selection::Energy,
             certify: false,
             curvature: 0,
             seed: 0,
@@ -133,7 +133,7 @@ impl Default for Think {
     }
 }
 
-impl Think {
+impl DescentOptions {
     /// Hessian-vector products a step.
     pub(super) fn products(&self) -> usize {
         match self.step_size {
@@ -221,7 +221,7 @@ impl Think {
         Ok(())
     }
 
-    /// Refuses what the memory was not carved for.
+    /// Refuses what the memory was not allocated for.
     pub(super) fn fits(&self, steps: usize, descent: &Descent<'_>) -> Result<(), Error> {
         if steps == 0 || steps > descent.capacity {
             return Err(Error::Option { field: "steps", requirement: "must lie between 1 and the session's `steps`" });
