@@ -101,9 +101,9 @@ fn build(profile: &Path) {
 fn newest_source() -> SystemTime {
     let root = root();
     let mut waiting: Vec<_> =
-        ["core", "cuda", "tokenizer", "host", "host/cpu", "host/data", "host/corpus", "host/train"]
-            .map(|package| root.join(package).join("src"))
-            .into();
+        ["core", "cuda", "tokenizer", "host"].map(|package| root.join(package).join("src")).into();
+    let nested = ["corpus", "cpu", "data", "device", "interchange", "train"];
+    waiting.extend(nested.map(|package| root.join("host").join(package).join("src")));
     waiting.extend([root.join("cuda/kernels"), root.join("Cargo.lock")]);
     let mut newest = SystemTime::UNIX_EPOCH;
     while let Some(path) = waiting.pop() {
