@@ -36,8 +36,6 @@ pub mod cli;
 pub mod commands;
 pub mod evaluate;
 pub mod inference;
-pub mod interchange;
 pub mod packing;
-pub mod parity;
 pub mod plot;
 pub mod tokenization;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use ebt_host::commands::plan::plan;
+use ebt_device::plan::plan;
 use ebt_train::run_config::presets;
 use ebt_train::run_config::{Layers, RunConfig};
 

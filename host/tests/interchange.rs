@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ebt_core::config::Config;
 use ebt_core::model_file::Dtype;
-use ebt_host::interchange::{Checkpoint, Hints, Names, infer, is_case_name, layout_for, read_parameters, write};
+use ebt_interchange::{Checkpoint, Hints, Names, infer, is_case_name, layout_for, read_parameters, write};
 use ebt_train::model::LoadedModel;
 use proptest::prelude::*;
 use safetensors::SafeTensors;

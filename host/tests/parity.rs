@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use ebt_core::compute::Backend;
 use ebt_cpu::Cpu;
-use ebt_host::parity::{self, Case, Tolerance};
+use ebt_device::parity::{self, Case, Tolerance};
 use support::fixtures;
 
 fn golden() -> Vec<PathBuf> {

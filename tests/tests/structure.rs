@@ -54,8 +54,24 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ebt-data", &["ebt-core", "ebt-tokenizer"]),
     ("ebt-corpus", &["ebt-data", "ebt-tokenizer"]),
     ("ebt-train", &["ebt-core", "ebt-data", "ebt-tokenizer"]),
-    ("ebt-host", &["ebt", "ebt-core", "ebt-corpus", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-tokenizer", "ebt-train"]),
-    ("ebt-tests", &["ebt", "ebt-core", "ebt-cpu", "ebt-cuda", "ebt-host"]),
+    ("ebt-interchange", &["ebt-core", "ebt-data", "ebt-train"]),
+    ("ebt-device", &["ebt-core", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-interchange", "ebt-tokenizer", "ebt-train"]),
+    (
+        "ebt-host",
+        &[
+            "ebt",
+            "ebt-core",
+            "ebt-corpus",
+            "ebt-cpu",
+            "ebt-cuda",
+            "ebt-data",
+            "ebt-device",
+            "ebt-interchange",
+            "ebt-tokenizer",
+            "ebt-train",
+        ],
+    ),
+    ("ebt-tests", &["ebt", "ebt-core", "ebt-cpu", "ebt-cuda", "ebt-device", "ebt-host"]),
 ];
 
 #[test]
@@ -66,7 +82,7 @@ fn dependencies_point_one_way() {
         assert!(rule.is_some_and(|(_, others)| others.contains(&to.as_str())), "{from} must not depend on {to}");
     }
     let packages = metadata["packages"].as_array().unwrap();
-    for host in packages.iter().filter(|p| p["name"] == "ebt-host") {
+    for host in packages.iter().filter(|p| p["name"] == "ebt-host" || p["name"] == "ebt-device") {
         for d in host["dependencies"].as_array().unwrap().iter().filter(|d| d["name"] == "ebt-cuda") {
             assert_eq!(d["optional"], true, "cuda stays behind a feature");
         }

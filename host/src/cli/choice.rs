@@ -6,8 +6,7 @@ use anyhow::{Context, Result, bail};
 use ebt_train::run_config::Precision;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::device::Device;
-use super::gpu;
+use ebt_device::{Device, gpu};
 
 /// Kind of device asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

@@ -2,13 +2,11 @@
 
 mod choice;
 mod descent;
-mod device;
-pub(crate) mod gpu;
 mod json;
 mod names;
 
 pub use choice::{Backend, Choice, DeviceArgs, thread_count, thread_pool};
 pub use descent::{DescentArgs, IsaName, Selection, StepSize, by_flag, candidates, steps};
-pub use device::{BackendTask, Device};
+pub use ebt_device::{BackendTask, Device};
 pub use json::write_json;
 pub use names::{DTYPES, Names, PRECISIONS, RULES, STORAGES, name_of, one_of};

@@ -7,20 +7,18 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use ebt::engine::descent;
 use ebt::packed::Isa;
-use ebt_core::compute::Backend;
-use ebt_core::layer::Model;
+use ebt_data::Input;
 use ebt_data::progress::eprint_line;
 use ebt_data::shard::manifest::Split;
-use ebt_data::{Input, Tokens};
-use ebt_tokenizer::Tokenizer;
-use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, evaluate_tokens};
-use ebt_train::model::{self, LoadedModel};
+use ebt_device::Evaluating;
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses};
+use ebt_train::model;
 use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, BackendTask, Choice, DeviceArgs, IsaName, PRECISIONS, Selection, StepSize, by_flag, candidates,
-    one_of, steps, thread_count, write_json,
+    Backend as Asked, Choice, DeviceArgs, IsaName, PRECISIONS, Selection, StepSize, by_flag, candidates, one_of, steps,
+    thread_count, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
 use crate::inference::{InferenceModel, is_packed};
@@ -162,7 +160,7 @@ fn on_device(args: &Args, options: &EvaluateOptions) -> Result<(Evaluation, Stri
     let model = model::load(&args.model)?;
     let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
     let text = input.tokens("validation", Split::Validation, tokenizer)?;
-    device.run(Measuring { model: &model, tokenizer, text: &text, options, why: &why })
+    device.evaluate(Evaluating { model: &model, tokenizer, text: &text, options, why: &why })
 }
 
 fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(Evaluation, String)> {
@@ -183,31 +181,6 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(
     let options = EvaluateOptions { batch: TOKENS * options.batch, ..options.clone() };
     let result = evaluate_cached(&model, &tokenizer, &text, &options, &with);
     Ok((result.map_err(by_flag)?, name))
-}
-
-/// A measurement that waits for its device; gives the device's name, too.
-struct Measuring<'a> {
-    model: &'a LoadedModel,
-    tokenizer: &'a Tokenizer,
-    text: &'a Tokens,
-    options: &'a EvaluateOptions,
-    /// Why it is this device.
-    why: &'a str,
-}
-
-impl BackendTask for Measuring<'_> {
-    type Output = (Evaluation, String);
-
-    fn run<B: Backend>(self, b: &B) -> Result<Self::Output> {
-        if self.options.progress {
-            eprint_line(format_args!("device: {} ({})", b.name(), self.why));
-        }
-        let LoadedModel { config, layout, objective, .. } = self.model;
-        let weights = self.model.upload(b)?;
-        let model = Model { config, layout, weights: &weights };
-        let result = evaluate_tokens(b, model, objective, self.tokenizer, self.text, self.options)?;
-        Ok((result, b.name().to_owned()))
-    }
 }
 
 /// The text meant by `paths`.

@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use ebt::packed::Storage;
 use ebt_core::model_file::Dtype;
 use ebt_data::file;
+use ebt_interchange as interchange;
 use ebt_train::model;
 
 use crate::cli::{DTYPES, STORAGES, one_of};
-use crate::{interchange, packing};
+use crate::packing;
 
 /// Turn a model file into a safetensors checkpoint, or into a packed model.
 ///

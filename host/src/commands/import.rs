@@ -8,13 +8,13 @@ use anyhow::{Context, Result, bail};
 use ebt_core::config::{Config, UpdateRule};
 use ebt_core::model_file::Dtype;
 use ebt_core::objective::Objective;
+use ebt_interchange::{
+    CONFIG_KEY, Checkpoint, Hints, OBJECTIVE_KEY, PROVENANCE_KEY, infer, is_case_name, layout_for, read_parameters,
+};
 use ebt_tokenizer::Tokenizer;
 use ebt_train::model::{LoadedModel, check_vocabulary};
 
 use crate::cli::{DTYPES, RULES, one_of};
-use crate::interchange::{
-    CONFIG_KEY, Checkpoint, Hints, OBJECTIVE_KEY, PROVENANCE_KEY, infer, is_case_name, layout_for, read_parameters,
-};
 
 /// Turn a safetensors checkpoint into a model file.
 ///

@@ -1,16 +1,13 @@
 //! `host parity`: golden cases of the reference implementation.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
-use ebt_core::compute::Backend;
-use ebt_cpu::Cpu;
+use anyhow::{Result, bail};
+use ebt_device::parity::{self, Quantity, Report, Tolerance};
 use ebt_train::run_config::Precision;
-use serde::Serialize;
 
-use crate::cli::{Backend as Asked, BackendTask, DeviceArgs, Names, one_of, thread_count, write_json};
-use crate::parity::{self, Case, Quantity, Tolerance};
+use crate::cli::{Backend as Asked, DeviceArgs, Names, one_of, thread_count, write_json};
 
 /// Compare this program with golden cases of the reference implementation.
 ///
@@ -52,18 +49,6 @@ const NUMBERS: Names<Numbers> = &[
     ("f16", "IEEE half; GPU only", Some(Precision::F16)),
 ];
 
-/// What is printed of a case.
-#[derive(Debug, Serialize)]
-struct Report {
-    file: String,
-    backend: String,
-    ok: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-    quantities: Vec<Quantity>,
-    not_compared: Vec<String>,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -76,74 +61,54 @@ pub fn run(args: Args) -> Result<()> {
         bail!("--tolerance {x}: must be 0 or more");
     }
     let on_gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
-    let Some(numbers) = args.dtype.unwrap_or(on_gpu.then_some(Precision::F32)) else {
-        if on_gpu {
-            bail!("--dtype f64: the GPU computes f32, tf32, bf16 and f16");
+    let bounds = |default| args.tolerance.map_or(default, |x| Tolerance { values: x, gradients: x, unit: None });
+    let mut printer = Printer { json: args.json, reports: Vec::new(), out: io::stdout().lock() };
+    let mut each = |report| printer.take(report);
+    match args.dtype.unwrap_or(on_gpu.then_some(Precision::F32)) {
+        None if on_gpu => bail!("--dtype f64: the GPU computes f32, tf32, bf16 and f16"),
+        None => {
+            let threads = thread_count(args.device.threads)?;
+            parity::compare_in_double(threads, &args.files, bounds(Tolerance::F64), &mut each)?;
         }
-        let threads = thread_count(args.device.threads)?;
-        return cases(&Cpu::<f64>::new(threads), &args, Tolerance::F64);
-    };
-    let tolerance = match numbers {
-        Precision::F32 | Precision::Auto => Tolerance::F32,
-        Precision::Tf32 | Precision::F16 => Tolerance::ELEVEN_BITS,
-        Precision::Bf16 => Tolerance::EIGHT_BITS,
-    };
-    args.device.choose(numbers)?.device.run(Comparing { args: &args, tolerance })
+        Some(numbers) => {
+            let tolerance = bounds(match numbers {
+                Precision::F32 | Precision::Auto => Tolerance::F32,
+                Precision::Tf32 | Precision::F16 => Tolerance::ELEVEN_BITS,
+                Precision::Bf16 => Tolerance::EIGHT_BITS,
+            });
+            let device = args.device.choose(numbers)?.device;
+            parity::compare(&device, &args.files, tolerance, &mut each)?;
+        }
+    }
+    printer.finish()
 }
 
-/// A comparison that waits for its device.
-struct Comparing<'a> {
-    args: &'a Args,
-    tolerance: Tolerance,
+/// Prints reports as they come, and fails if any case did.
+struct Printer<'a> {
+    json: bool,
+    reports: Vec<Report>,
+    out: io::StdoutLock<'a>,
 }
 
-impl BackendTask for Comparing<'_> {
-    type Output = ();
-
-    fn run<B: Backend>(self, b: &B) -> Result<()> {
-        cases(b, self.args, self.tolerance)
-    }
-}
-
-fn cases<B: Backend>(b: &B, args: &Args, default: Tolerance) -> Result<()> {
-    let tolerance = args.tolerance.map_or(default, |x| Tolerance { values: x, gradients: x, unit: None });
-    let mut out = io::stdout().lock();
-    let mut reports = Vec::new();
-    for file in &args.files {
-        let report = case(b, file, tolerance);
-        if !args.json {
-            print(&mut out, &report)?;
+impl Printer<'_> {
+    fn take(&mut self, report: Report) -> Result<()> {
+        if !self.json {
+            print(&mut self.out, &report)?;
         }
-        reports.push(report);
+        self.reports.push(report);
+        Ok(())
     }
-    if args.json {
-        write_json(&mut out, &reports)?;
-    }
-    out.flush()?;
-    let failed = reports.iter().filter(|r| !r.ok).count();
-    if failed > 0 {
-        bail!("{failed} of {} cases failed", reports.len());
-    }
-    Ok(())
-}
 
-/// Computes one case; a file that is none is reported, so that the others still run.
-fn case<B: Backend>(b: &B, file: &Path, tolerance: Tolerance) -> Report {
-    let compared = || -> Result<(Vec<Quantity>, Vec<String>)> {
-        let case = Case::open(file)?;
-        let quantities = parity::run(b, &case, tolerance).with_context(|| file.display().to_string())?;
-        Ok((quantities, case.not_compared))
-    };
-    let (file, backend) = (file.display().to_string(), b.name().to_owned());
-    match compared() {
-        Ok((quantities, not_compared)) => {
-            let ok = quantities.iter().all(|q| q.ok);
-            Report { file, backend, ok, problem: None, quantities, not_compared }
+    fn finish(mut self) -> Result<()> {
+        if self.json {
+            write_json(&mut self.out, &self.reports)?;
         }
-        Err(error) => {
-            let problem = Some(format!("{error:#}"));
-            Report { file, backend, ok: false, problem, quantities: Vec::new(), not_compared: Vec::new() }
+        self.out.flush()?;
+        let failed = self.reports.iter().filter(|r| !r.ok).count();
+        if failed > 0 {
+            bail!("{failed} of {} cases failed", self.reports.len());
         }
+        Ok(())
     }
 }
 

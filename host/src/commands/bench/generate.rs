@@ -15,9 +15,9 @@ use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
 use ebt_cpu::Cpu;
+use ebt_device::weights::random_weights;
 use serde::Serialize;
 
-use super::weights::random_weights;
 use crate::cli::{IsaName, RULES, STORAGES, one_of};
 use crate::inference::SessionMemory;
 

@@ -3,7 +3,6 @@
 mod generate;
 mod product;
 mod train;
-mod weights;
 
 use anyhow::Result;
 

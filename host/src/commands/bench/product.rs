@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.size == 0 || args.size > 1 << 15 || args.repeat == 0 || args.repeat > 1 << 16 {
         bail!("--size must be from 1 to {} and --repeat from 1 to {}", 1 << 15, 1 << 16);
     }
-    let line = args.device.choose(args.precision)?.device.run(Measuring(args))?;
+    let line = args.device.choose(args.precision)?.device.with_backend(Measuring(args))?;
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &line)?;
     writeln!(out)?;

@@ -1,21 +1,15 @@
 //! Training steps on random tokens: the same work as the PyTorch race partner, one JSON line.
 
 use std::io::{self, Write};
-use std::time::Instant;
 
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use ebt_core::compute::Backend;
 use ebt_core::config::{Config, MoeConfig, UpdateRule};
 use ebt_core::objective::{Checkpointing, Flow, InitialState, LossSteps, Objective};
-use ebt_core::optimizer::OptimizerConfig;
-use ebt_core::parameters::{ParameterInfo, ParameterLayout};
-use ebt_core::random::{Purpose, Stream};
-use ebt_core::training::{Sequences, StepSettings, Trainer};
-use ebt_cpu::{Cpu, ProfileEntry};
+use ebt_cpu::ProfileEntry;
+use ebt_device::steps::{self, Measured, TimedSteps};
 use serde::Serialize;
 
-use super::weights::random_weights;
 use crate::cli::{RULES, one_of};
 
 /// Sizes of the model and of the measurement.
@@ -146,6 +140,11 @@ impl Args {
         }
     }
 
+    fn timed(&self, model: Config) -> TimedSteps {
+        let Self { batch, context, steps, warmup, .. } = *self;
+        TimedSteps { model, objective: self.objective(), batch, context, steps, warmup }
+    }
+
     fn objective(&self) -> Objective {
         let (flow, loss) =
             if self.unroll { (Flow::Unrolled, LossSteps::Last) } else { (Flow::Detached, LossSteps::Mean) };
@@ -218,14 +217,6 @@ fn useful_flops(args: &Args, model: &Config) -> f64 {
     2.0 * steps * (9 * blocks + 5 * model.vocab * d) as f64
 }
 
-struct Measured {
-    times: Vec<f64>,
-    loss: f64,
-    peak_bytes: Option<u64>,
-    planned_bytes: Option<u64>,
-    name: String,
-}
-
 fn on_processor(args: &Args, model: Config) -> Result<Measured> {
     if args.dtype != "f32" {
         bail!("--dtype {}: the processor computes f32; --device cuda computes on a GPU", args.dtype);
@@ -233,19 +224,17 @@ fn on_processor(args: &Args, model: Config) -> Result<Measured> {
     if let Some(number) = args.gpu {
         bail!("--gpu {number}: --device cpu uses no GPU");
     }
-    let b = if args.profile { Cpu::<f32>::with_profile(args.threads) } else { Cpu::<f32>::new(args.threads) };
-    let (times, loss) = steps(&b, args, model, || b.reset_profile())?;
+    let (measured, profile) = steps::on_processor(&args.timed(model), args.threads, args.profile)?;
     if args.profile {
-        table(&b.profile(), args.steps)?;
+        table(&profile, args.steps)?;
     }
-    Ok(Measured { times, loss, peak_bytes: peak_bytes(), planned_bytes: None, name: b.name().to_owned() })
+    Ok(measured)
 }
 
-/// SessionMemory is what was taken from the device, workspaces included.
 #[cfg(feature = "cuda")]
 fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
-    use crate::cli::{Backend, Device, DeviceArgs};
-    use ebt_cuda::{Cuda, Options};
+    use crate::cli::{Backend, DeviceArgs};
+    use ebt_device::Device;
     use ebt_train::run_config::Precision;
     if args.profile {
         bail!("--profile: times by operation are taken on the processor only");
@@ -258,63 +247,17 @@ fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
     };
     let asked = DeviceArgs { backend: Backend::Cuda, gpu: args.gpu, ..DeviceArgs::default() };
     let Device::Cuda(options) = asked.choose(precision)?.device else { bail!("--device cuda: no GPU was chosen") };
-    let options = Options { graphs: !args.no_graphs, ..options };
-    let b = Cuda::new(&options).map_err(|why| anyhow::anyhow!("the GPU cannot be used: {why}"))?;
-    let dry = Cuda::dry(options.precision);
-    steps(&dry, &Args { steps: 1, warmup: 2, ..args.clone() }, model.clone(), || ())?;
-    let planned_bytes = Some(dry.memory_report().most_reserved as u64);
-    let (times, loss) = steps(&b, args, model, || ())?;
-    for note in b.steps().iter().filter_map(|step| step.note.as_ref()) {
+    let options = ebt_cuda::Options { graphs: !args.no_graphs, ..options };
+    let (measured, notes) = steps::on_gpu(&args.timed(model), &options)?;
+    for note in notes {
         writeln!(io::stderr(), "note: {note}")?;
     }
-    let peak_bytes = Some(b.memory_report().most_reserved as u64);
-    Ok(Measured { times, loss, peak_bytes, planned_bytes, name: b.name().to_owned() })
+    Ok(measured)
 }
 
 #[cfg(not(feature = "cuda"))]
 fn on_gpu(_args: &Args, _model: Config) -> Result<Measured> {
     bail!("--device cuda: this program was built without CUDA")
-}
-
-/// Seconds of every timed step, and the last loss; `warm` is called before the first timed step.
-fn steps<B: Backend>(b: &B, args: &Args, model: Config, warm: impl Fn()) -> Result<(Vec<f64>, f64)> {
-    let optimizer = OptimizerConfig { beta2: 0.999, alpha_rate: 1.0, ..OptimizerConfig::default() };
-    let layout = ParameterLayout::new(&model);
-    let upload = |(e, w): (&ParameterInfo, Vec<f32>)| b.upload(e.rows, e.columns, &w);
-    let weights = layout.entries.iter().zip(random_weights(&layout)).map(upload).collect();
-    let tokens = Stream::new(0, 0, Purpose::Test);
-    let token = |i: usize| tokens.below(i as u64, model.vocab as u64) as u32;
-    let ids: Vec<Vec<u32>> =
-        (0..args.batch).map(|s| (0..=args.context).map(|t| token(s * (args.context + 1) + t)).collect()).collect();
-    let sequences = Sequences {
-        batch: args.batch,
-        context: args.context,
-        tokens: ids.iter().flat_map(|s| &s[..args.context]).copied().collect(),
-        targets: ids.iter().flat_map(|s| &s[1..]).copied().collect(),
-        starts: Vec::new(),
-    };
-    let mut trainer = Trainer::with_weights(b, model, args.objective(), optimizer, weights)?;
-    let (mut times, mut loss) = (Vec::with_capacity(args.steps), f64::NAN);
-    for step in 0..args.warmup + args.steps {
-        if step == args.warmup {
-            warm();
-        }
-        let settings =
-            StepSettings { seed: 0, step: step as u32, rate: 1e-4, micro_batch: args.batch, ema_decay: 0.999 };
-        let start = Instant::now();
-        loss = trainer.step(b, &sequences, &settings)?.loss;
-        if step >= args.warmup {
-            times.push(start.elapsed().as_secs_f64());
-        }
-    }
-    Ok((times, loss))
-}
-
-/// Most memory this process ever held, where the system tells.
-fn peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 fn table(entries: &[ProfileEntry], steps: usize) -> io::Result<()> {

@@ -5,20 +5,18 @@ pub mod report;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use ebt_core::compute::Backend;
-use ebt_data::Dataset;
-use ebt_data::progress::{Progress, of_command};
+use ebt_data::progress::of_command;
 use ebt_data::shard::Manifest;
-use ebt_train::checkpoint::{State, Store};
+use ebt_device::Training;
+use ebt_train::checkpoint::Store;
 use ebt_train::run_config::presets;
 use ebt_train::run_config::{Layers, Precision, RunConfig};
-use ebt_train::session::{Ending, METRICS_FILE, Session, Summary, resume, resume_command, train};
+use ebt_train::session::{Ending, METRICS_FILE, resume, resume_command};
 
-use crate::cli::{BackendTask, DeviceArgs, PRECISIONS, one_of};
+use crate::cli::{DeviceArgs, PRECISIONS, one_of};
 
 /// Trains a model, or goes on with a run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -182,7 +180,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut progress = of_command(args.quiet);
     let (config, data, out) = (&config, &data, out.as_path());
     let training = Training { config, data, out, state, stop, started, why: &choice.why, progress: progress.as_mut() };
-    let summary = choice.device.run(training).map_err(with_less_memory)?;
+    let summary = choice.device.train(training).map_err(with_less_memory)?;
     let mut to = io::stdout().lock();
     if args.json {
         serde_json::to_writer(&mut to, &summary).context("cannot print the result")?;
@@ -195,28 +193,6 @@ pub fn run(args: Args) -> Result<()> {
         std::process::exit(interrupt::STATUS);
     }
     Ok(())
-}
-
-/// A session that waits for its device.
-struct Training<'a> {
-    config: &'a RunConfig,
-    data: &'a Dataset,
-    out: &'a Path,
-    state: Option<State>,
-    stop: &'a AtomicBool,
-    started: Instant,
-    why: &'a str,
-    progress: &'a mut dyn Progress,
-}
-
-impl BackendTask for Training<'_> {
-    type Output = Summary;
-
-    fn run<B: Backend>(self, backend: &B) -> Result<Summary> {
-        let Self { config, data, out, state, stop, started, why, progress } = self;
-        progress.note(&format!("device: {} ({why})", backend.name()));
-        train(Session { backend, config, data, out, resume: state, stop, stop_after: None, started }, progress)
-    }
 }
 
 /// Says what takes less memory where the device had too little.

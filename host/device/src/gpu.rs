@@ -2,7 +2,7 @@
 
 use ebt_train::run_config::Precision;
 
-use super::device::Device;
+use crate::device::Device;
 
 /// Why there is nothing to compute on.
 #[derive(Clone, Debug, PartialEq, Eq)]

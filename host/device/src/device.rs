@@ -1,4 +1,4 @@
-//! A device, opened and lent to work that is generic over it.
+//! A device, opened and handed to tasks that are generic over it.
 
 use anyhow::Result;
 use ebt_core::compute;
@@ -30,18 +30,18 @@ pub trait BackendTask {
 }
 
 impl Device {
-    /// Opens the device and lends it to `work`.
+    /// Opens the device and hands it to `task`.
     ///
     /// # Errors
     ///
-    /// A device that cannot be opened, and those of `work`.
-    pub fn run<W: BackendTask>(&self, work: W) -> Result<W::Output> {
+    /// A device that cannot be opened, and those of `task`.
+    pub fn with_backend<W: BackendTask>(&self, task: W) -> Result<W::Output> {
         match self {
-            Device::Cpu { threads } => work.run(&Cpu::<f32>::new(*threads)),
+            Device::Cpu { threads } => task.run(&Cpu::<f32>::new(*threads)),
             #[cfg(feature = "cuda")]
             Device::Cuda(options) => {
                 let b = ebt_cuda::Cuda::new(options).map_err(|why| anyhow::anyhow!("the GPU cannot be used: {why}"))?;
-                work.run(&b)
+                task.run(&b)
             }
         }
     }

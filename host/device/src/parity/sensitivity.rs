@@ -9,7 +9,8 @@ use anyhow::Result;
 use ebt_core::random::{Purpose, Stream};
 use ebt_cpu::Cpu;
 
-use super::{Case, Quantity, Tolerance, errors};
+use super::case::Case;
+use super::errors::{Quantity, Tolerance, errors};
 
 /// Relative changes of the quantities of a case, the largest of several draws.
 #[derive(Clone, Debug)]

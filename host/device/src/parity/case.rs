@@ -9,7 +9,7 @@ use ebt_core::parameters::ParameterLayout;
 use ebt_core::training::{NO_TARGET, Sequences};
 use serde::Deserialize;
 
-use crate::interchange::{CONFIG_KEY, Checkpoint, Names, is_case_name, layout_for, read_parameters};
+use ebt_interchange::{CONFIG_KEY, Checkpoint, Names, is_case_name, layout_for, read_parameters};
 
 /// A golden case: a model, a batch and what the reference made of it.
 #[derive(Debug)]

@@ -1,18 +1,13 @@
-//! Golden cases: a training gradient held against that of the reference implementation.
-
-mod case;
-mod sensitivity;
-
-pub use case::{Case, Expected};
-pub use sensitivity::Sensitivity;
+//! The quantities of a golden case: computed, and held against those of the file.
 
 use anyhow::{Result, bail};
 use ebt_core::compute::Backend;
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::training::{StepReport, StepSettings, Trainer};
+use ebt_interchange::{Names, unstack};
 use serde::Serialize;
 
-use crate::interchange::{Names, unstack};
+use super::case::Case;
 
 /// Largest relative errors that pass.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -21,7 +16,7 @@ pub struct Tolerance {
     pub values: f64,
     /// Of the gradient of each parameter.
     pub gradients: f64,
-    /// Unit roundoff of products, where it is coarse: then a quantity may also be off by [`Sensitivity::FACTOR`] times
+    /// Unit roundoff of products, where it is coarse: then a quantity may also be off by `Sensitivity::FACTOR` times
     /// what such a rounding of the weights alone changes it by.
     pub unit: Option<f64>,
 }
@@ -61,7 +56,7 @@ impl Quantity {
     }
 
     /// Raises the bound to `bound`, if that is a higher number; what must be zero must stay so.
-    fn widen(&mut self, bound: f64) {
+    pub(super) fn widen(&mut self, bound: f64) {
         if self.bound > 0.0 && bound.is_finite() && bound > self.bound {
             self.bound = bound;
             self.ok = self.error <= bound;
@@ -79,25 +74,13 @@ fn norm(values: impl Iterator<Item = f64> + Clone) -> f64 {
     largest * values.map(|x| (x / largest) * (x / largest)).sum::<f64>().sqrt()
 }
 
-/// Computes a case on a backend and compares every quantity: losses, energies, directions, states, and the gradient
-/// of every parameter. A parameter without a gradient in the file must have a gradient of zero.
-///
-/// # Errors
-///
-/// A case the backend cannot compute.
-pub fn run<B: Backend>(b: &B, case: &Case, tolerance: Tolerance) -> Result<Vec<Quantity>> {
-    let mut quantities = errors(b, case, &case.weights, tolerance)?;
-    if let Some(unit) = tolerance.unit {
-        let sensitivity = Sensitivity::measure(case, unit)?;
-        for quantity in &mut quantities {
-            quantity.widen(Sensitivity::FACTOR * sensitivity.of(&quantity.name));
-        }
-    }
-    Ok(quantities)
-}
-
 /// Every quantity of a case with these weights in place of its own.
-fn errors<B: Backend>(b: &B, case: &Case, weights: &[Vec<f64>], tolerance: Tolerance) -> Result<Vec<Quantity>> {
+pub(super) fn errors<B: Backend>(
+    b: &B,
+    case: &Case,
+    weights: &[Vec<f64>],
+    tolerance: Tolerance,
+) -> Result<Vec<Quantity>> {
     let outcome = compute(b, case, weights)?;
     let expected = &case.expected;
     let value = |name, ours: &[f64], theirs: &[f64]| Quantity::compare(name, ours, theirs, tolerance.values);

@@ -1,0 +1,17 @@
+//! The device of a command, and the long computations of this house made for each kind of it.
+//!
+//! Models are generic over their backend, so their code is compiled where a backend is named. That is here and, as far as
+//! commands go, only here: [`Device::train`] and [`Device::evaluate`], the golden cases of [`parity`], the timed steps of
+//! [`steps`] and the dry steps of [`plan`] take no type of a backend, so whoever calls them compiles none of a model.
+//! [`Device::with_backend`] is for short work of other kinds.
+
+mod device;
+pub mod gpu;
+pub mod parity;
+pub mod plan;
+pub mod steps;
+mod tasks;
+pub mod weights;
+
+pub use device::{BackendTask, Device};
+pub use tasks::{Evaluating, Training};

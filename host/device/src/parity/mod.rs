@@ -1,0 +1,11 @@
+//! Golden cases: a training gradient held against that of the reference implementation.
+
+mod case;
+mod compare;
+mod errors;
+mod sensitivity;
+
+pub use case::{Case, Expected};
+pub use compare::{Report, compare, compare_in_double, run};
+pub use errors::{Quantity, Tolerance};
+pub use sensitivity::Sensitivity;

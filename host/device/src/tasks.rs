@@ -1,0 +1,99 @@
+//! Training and evaluation on a device.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use anyhow::Result;
+use ebt_core::compute::Backend;
+use ebt_core::layer::Model;
+use ebt_data::progress::{Progress, eprint_line};
+use ebt_data::{Dataset, Tokens};
+use ebt_tokenizer::Tokenizer;
+use ebt_train::checkpoint::State;
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate_tokens};
+use ebt_train::model::LoadedModel;
+use ebt_train::run_config::RunConfig;
+use ebt_train::session::{Session, Summary, train};
+
+use crate::device::{BackendTask, Device};
+
+impl Device {
+    /// Trains.
+    ///
+    /// # Errors
+    ///
+    /// A device that cannot be opened, and as [`train`].
+    pub fn train(&self, training: Training<'_>) -> Result<Summary> {
+        self.with_backend(training)
+    }
+
+    /// Evaluates a model; gives the device's name, too.
+    ///
+    /// # Errors
+    ///
+    /// A device that cannot be opened, and as [`evaluate_tokens`].
+    pub fn evaluate(&self, evaluating: Evaluating<'_>) -> Result<(Evaluation, String)> {
+        self.with_backend(evaluating)
+    }
+}
+
+/// A session that waits for its device; its fields are those of [`Session`].
+pub struct Training<'a> {
+    /// What to train.
+    pub config: &'a RunConfig,
+    /// Text and tokenizer.
+    pub data: &'a Dataset,
+    /// Folder of the run.
+    pub out: &'a Path,
+    /// A checkpoint to go on from, checked against configuration and data.
+    pub state: Option<State>,
+    /// Set from outside: finish the step, save, return.
+    pub stop: &'a AtomicBool,
+    /// When the invocation started: the time limit counts from here.
+    pub started: Instant,
+    /// Why it is this device.
+    pub why: &'a str,
+    /// Is told of the device and of every step.
+    pub progress: &'a mut dyn Progress,
+}
+
+impl BackendTask for Training<'_> {
+    type Output = Summary;
+
+    fn run<B: Backend>(self, backend: &B) -> Result<Summary> {
+        let Self { config, data, out, state, stop, started, why, progress } = self;
+        progress.note(&format!("device: {} ({why})", backend.name()));
+        train(Session { backend, config, data, out, resume: state, stop, stop_after: None, started }, progress)
+    }
+}
+
+/// An evaluation that waits for its device.
+#[derive(Debug)]
+pub struct Evaluating<'a> {
+    /// The model.
+    pub model: &'a LoadedModel,
+    /// Its tokenizer.
+    pub tokenizer: &'a Tokenizer,
+    /// What is measured.
+    pub text: &'a Tokens,
+    /// How.
+    pub options: &'a EvaluateOptions,
+    /// Why it is this device.
+    pub why: &'a str,
+}
+
+impl BackendTask for Evaluating<'_> {
+    type Output = (Evaluation, String);
+
+    fn run<B: Backend>(self, b: &B) -> Result<Self::Output> {
+        if self.options.progress {
+            eprint_line(format_args!("device: {} ({})", b.name(), self.why));
+        }
+        let LoadedModel { config, layout, objective, .. } = self.model;
+        let weights = self.model.upload(b)?;
+        let model = Model { config, layout, weights: &weights };
+        let result = evaluate_tokens(b, model, objective, self.tokenizer, self.text, self.options)?;
+        Ok((result, b.name().to_owned()))
+    }
+}
