@@ -99,8 +99,8 @@ fn every_door_says_the_same() {
     let program = program_in_c();
     let cases = cases();
     let expected: Vec<String> = cases.iter().map(|case| in_rust(&bytes, case)).collect();
-    let texts: std::collections::HashSet<&String> = expected.iter().collect();
-    assert!(texts.len() * 10 > 9 * cases.len(), "the cases differ");
+    let tokens: usize = expected.iter().map(|text| text.lines().filter(|line| line.contains(" |")).count()).sum();
+    assert!(tokens > 3 * cases.len(), "{tokens} tokens are too few to compare");
     for (case, expected) in cases.iter().zip(&expected) {
         assert_eq!(&in_the_program(case), expected, "host generate {:?}", case.flags());
         let said = run(Command::new(&program).arg(model()).args(case.words()));
