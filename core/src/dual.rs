@@ -7,7 +7,7 @@
 //! Values and tangents may come from two providers: values from a replay of the primal pass ([`crate::record`]),
 //! tangents from the backend.
 
-use crate::compute::{Attended, Attention, Candidate, Compute, Route, RouteSpec, Scope};
+use crate::compute::{Attention, AttentionOutput, Compute, PredictedAttention, Route, RouteSpec, Scope};
 use crate::for_each_primitive;
 
 /// A value with its directional derivative; `None` is an exact zero.
@@ -192,42 +192,48 @@ where
         self.values.route(&gate.value, bias, spec)
     }
 
-    fn collect(&self, slot: &mut Self::Leaf, a: &Self::Tensor) {
+    fn accumulate(&self, slot: &mut Self::Leaf, a: &Self::Tensor) {
         if let Some(t) = &a.tangent {
-            self.tangents.collect(slot, t);
+            self.tangents.accumulate(slot, t);
         }
     }
-    fn collect_product(&self, slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor) {
+    fn accumulate_product(&self, slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor) {
         if let Some(t) = &dy.tangent {
-            self.tangents.collect_product(slot, start, t, &x.value);
+            self.tangents.accumulate_product(slot, start, t, &x.value);
         }
         if let Some(t) = &x.tangent {
-            self.tangents.collect_product(slot, start, &dy.value, t);
+            self.tangents.accumulate_product(slot, start, &dy.value, t);
         }
     }
-    fn collect_grouped(&self, slot: &mut Self::Leaf, dy: &Self::Tensor, x: &Self::Tensor, route: &Route<Self::Index>) {
+    fn accumulate_grouped(
+        &self,
+        slot: &mut Self::Leaf,
+        dy: &Self::Tensor,
+        x: &Self::Tensor,
+        route: &Route<Self::Index>,
+    ) {
         if let Some(t) = &dy.tangent {
-            self.tangents.collect_grouped(slot, t, &x.value, route);
+            self.tangents.accumulate_grouped(slot, t, &x.value, route);
         }
         if let Some(t) = &x.tangent {
-            self.tangents.collect_grouped(slot, &dy.value, t, route);
+            self.tangents.accumulate_grouped(slot, &dy.value, t, route);
         }
     }
-    fn collect_dot(&self, slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor) {
+    fn accumulate_dot(&self, slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor) {
         if let Some(t) = &x.tangent {
-            self.tangents.collect_dot(slot, t, &y.value);
+            self.tangents.accumulate_dot(slot, t, &y.value);
         }
         if let Some(t) = &y.tangent {
-            self.tangents.collect_dot(slot, &x.value, t);
+            self.tangents.accumulate_dot(slot, &x.value, t);
         }
     }
-    fn collect_scatter(&self, slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor) {
+    fn accumulate_scatter(&self, slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor) {
         if let Some(t) = &a.tangent {
-            self.tangents.collect_scatter(slot, index, t);
+            self.tangents.accumulate_scatter(slot, index, t);
         }
     }
     /// Trilinear in `(x, r, dy)`; the shift's part is linear in `dy`.
-    fn collect_norm(
+    fn accumulate_norm(
         &self,
         dw: &mut Self::Leaf,
         db: Option<&mut Self::Leaf>,
@@ -236,26 +242,26 @@ where
         dy: &Self::Tensor,
     ) {
         if let Some(t) = &dy.tangent {
-            self.tangents.collect_norm(dw, db, &x.value, &r.value, t);
+            self.tangents.accumulate_norm(dw, db, &x.value, &r.value, t);
         }
         if let Some(t) = &x.tangent {
-            self.tangents.collect_norm(dw, None, t, &r.value, &dy.value);
+            self.tangents.accumulate_norm(dw, None, t, &r.value, &dy.value);
         }
         if let Some(t) = &r.tangent {
-            self.tangents.collect_norm(dw, None, &x.value, t, &dy.value);
+            self.tangents.accumulate_norm(dw, None, &x.value, t, &dy.value);
         }
     }
 
-    fn inject(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor {
-        let tangent = self.tangents.inject(&self.explicit(a), leaf);
+    fn add_outer_cotangent(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor {
+        let tangent = self.tangents.add_outer_cotangent(&self.explicit(a), leaf);
         DualTensor { value: a.value.clone(), tangent: Some(tangent) }
     }
 
     fn linear(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
         self.linear1(x, self.values.linear(&x.value, w), |b, t| b.linear(t, w))
     }
-    fn scores(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
-        self.linear1(x, self.values.scores(&x.value, w), |b, t| b.scores(t, w))
+    fn linear_wide(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
+        self.linear1(x, self.values.linear_wide(&x.value, w), |b, t| b.linear_wide(t, w))
     }
     fn linear_adjoint(&self, dy: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
         self.linear1(dy, self.values.linear_adjoint(&dy.value, w), |b, t| b.linear_adjoint(t, w))
@@ -374,13 +380,13 @@ where
         qkv: &Self::Tensor,
         starts: Option<&Self::Index>,
         shape: Attention,
-    ) -> Attended<Self::Tensor> {
+    ) -> AttentionOutput<Self::Tensor> {
         let value = self.values.causal_attention(&qkv.value, starts, shape);
         match &qkv.tangent {
-            None => Attended { out: self.constant(value.out), lse: self.constant(value.lse) },
+            None => AttentionOutput { out: self.constant(value.out), lse: self.constant(value.lse) },
             Some(_) => {
                 let both = crate::fused::attention::causal(&Dual::new(self.tangents), qkv, starts, shape);
-                Attended {
+                AttentionOutput {
                     out: DualTensor { value: value.out, tangent: both.out.tangent },
                     lse: DualTensor { value: value.lse, tangent: both.lse.tangent },
                 }
@@ -392,10 +398,10 @@ where
         qkv: &Self::Tensor,
         starts: Option<&Self::Index>,
         shape: Attention,
-        attended: &Attended<Self::Tensor>,
+        attended: &AttentionOutput<Self::Tensor>,
         dout: &Self::Tensor,
     ) -> Self::Tensor {
-        let plain = Attended { out: attended.out.value.clone(), lse: attended.lse.value.clone() };
+        let plain = AttentionOutput { out: attended.out.value.clone(), lse: attended.lse.value.clone() };
         let value = self.values.causal_attention_backward(&qkv.value, starts, shape, &plain, &dout.value);
         let tangent = match (&qkv.tangent, &dout.tangent) {
             (None, None) => None,
@@ -407,39 +413,49 @@ where
         };
         DualTensor { value, tangent }
     }
-    fn candidate_attention(
+    fn predicted_attention(
         &self,
-        input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
-    ) -> Attended<Self::Tensor> {
-        let plain = Candidate { qkv: &input.qkv.value, memory: input.memory, starts: input.starts, shape: input.shape };
-        let value = self.values.candidate_attention(plain);
-        let tangent = input.qkv.tangent.as_ref().map(|t| self.tangents.candidate_attention_tangent(plain, t, &value));
+        input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+    ) -> AttentionOutput<Self::Tensor> {
+        let plain = PredictedAttention {
+            qkv: &input.qkv.value,
+            memory: input.memory,
+            starts: input.starts,
+            shape: input.shape,
+        };
+        let value = self.values.predicted_attention(plain);
+        let tangent = input.qkv.tangent.as_ref().map(|t| self.tangents.predicted_attention_tangent(plain, t, &value));
         let (outt, lset) = match tangent {
             Some(t) => (Some(t.out), Some(t.lse)),
             None => (None, None),
         };
-        Attended {
+        AttentionOutput {
             out: DualTensor { value: value.out, tangent: outt },
             lse: DualTensor { value: value.lse, tangent: lset },
         }
     }
-    fn candidate_attention_backward(
+    fn predicted_attention_backward(
         &self,
-        input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
-        attended: &Attended<Self::Tensor>,
+        input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+        attended: &AttentionOutput<Self::Tensor>,
         dout: &Self::Tensor,
         dmemory: Option<&mut Self::Leaf>,
     ) -> Self::Tensor {
-        let plain = Candidate { qkv: &input.qkv.value, memory: input.memory, starts: input.starts, shape: input.shape };
-        let at = Attended { out: attended.out.value.clone(), lse: attended.lse.value.clone() };
-        let value = self.values.candidate_attention_backward(plain, &at, &dout.value, None);
+        let plain = PredictedAttention {
+            qkv: &input.qkv.value,
+            memory: input.memory,
+            starts: input.starts,
+            shape: input.shape,
+        };
+        let at = AttentionOutput { out: attended.out.value.clone(), lse: attended.lse.value.clone() };
+        let value = self.values.predicted_attention_backward(plain, &at, &dout.value, None);
         let tangent = match (&input.qkv.tangent, &dout.tangent) {
             (None, None) => None,
-            (None, Some(t)) => Some(self.tangents.candidate_attention_backward(plain, &at, t, dmemory)),
+            (None, Some(t)) => Some(self.tangents.predicted_attention_backward(plain, &at, t, dmemory)),
             (Some(qkvt), _) => {
-                let dt = Attended { out: self.explicit(&attended.out), lse: self.explicit(&attended.lse) };
+                let dt = AttentionOutput { out: self.explicit(&attended.out), lse: self.explicit(&attended.lse) };
                 let doutt = self.explicit(dout);
-                Some(self.tangents.candidate_attention_backward_tangent(
+                Some(self.tangents.predicted_attention_backward_tangent(
                     plain,
                     qkvt,
                     [&at, &dt],

@@ -109,8 +109,8 @@ impl<A: Clone> Scaling<A> {
     }
 
     /// Where the arrays live.
-    pub fn places<B: Backend<Array = A>>(&self, b: &B) -> [u64; 4] {
-        [&self.outer, &self.inner, &self.inverse_outer, &self.inverse_inner].map(|a| b.place(a))
+    pub fn addresses<B: Backend<Array = A>>(&self, b: &B) -> [u64; 4] {
+        [&self.outer, &self.inner, &self.inverse_outer, &self.inverse_inner].map(|a| b.address(a))
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::compute::{Adam, Backend, Treatment};
+use crate::compute::{Adam, Backend, ParamGroup};
 use crate::config_error::{not_negative, positive, require};
 use crate::error::Result;
 use crate::parameters::{ParameterLayout, Role};
@@ -73,19 +73,19 @@ impl<T: Clone> Optimizer<T> {
     }
 
     /// How every parameter is treated, in layout order.
-    pub fn treatment(layout: &ParameterLayout, config: &OptimizerConfig, learn_alpha: bool) -> Vec<Treatment> {
+    pub fn param_groups(layout: &ParameterLayout, config: &OptimizerConfig, learn_alpha: bool) -> Vec<ParamGroup> {
         let of = |role: Role| match role {
-            Role::State => Treatment { rate: 0.0, decay: 0.0 },
-            Role::StepSize => Treatment { rate: if learn_alpha { config.alpha_rate } else { 0.0 }, decay: 0.0 },
-            Role::Vector => Treatment { rate: 1.0, decay: 0.0 },
-            Role::Matrix => Treatment { rate: 1.0, decay: config.weight_decay },
+            Role::State => ParamGroup { rate: 0.0, decay: 0.0 },
+            Role::StepSize => ParamGroup { rate: if learn_alpha { config.alpha_rate } else { 0.0 }, decay: 0.0 },
+            Role::Vector => ParamGroup { rate: 1.0, decay: 0.0 },
+            Role::Matrix => ParamGroup { rate: 1.0, decay: config.weight_decay },
         };
         layout.entries.iter().map(|e| of(e.role)).collect()
     }
 
     /// What the next update takes from the host `(1,5)`: rate, bias corrections, room for the factor, share kept of the
     /// average. See [`Backend::update`].
-    pub fn numbers(&self, config: &OptimizerConfig, rate: f64, keep: f64) -> [f64; 5] {
+    pub fn device_scalars(&self, config: &OptimizerConfig, rate: f64, keep: f64) -> [f64; 5] {
         let t = (self.updates + 1) as f64;
         [rate, 1.0 - libm::pow(config.beta1, t), 1.0 - libm::pow(config.beta2, t), 0.0, keep]
     }
@@ -110,7 +110,7 @@ pub fn clip<B: Backend>(
     let one = b.fill(1, 1, 1.0);
     let mut factor = if clip > 0.0 {
         let over = b.offset(&b.scale(&norm, 1.0 / clip), -1.0);
-        let excess = b.mul(&over, &b.step(&over));
+        let excess = b.mul(&over, &b.heaviside(&over));
         b.recip(&b.add(&one, &excess))
     } else {
         one

@@ -10,7 +10,7 @@
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
-use crate::compute::{Attended, Attention, Candidate, Compute, Route, RouteSpec, Scope};
+use crate::compute::{Attention, AttentionOutput, Compute, PredictedAttention, Route, RouteSpec, Scope};
 use crate::error::{Error, Result};
 use crate::{for_each_primitive, for_each_sink};
 
@@ -189,12 +189,12 @@ macro_rules! adapter {
 
             recorded! {
                 linear(x: &Self::Tensor, w: &Self::Leaf);
-                scores(x: &Self::Tensor, w: &Self::Leaf);
+                linear_wide(x: &Self::Tensor, w: &Self::Leaf);
                 linear_adjoint(dy: &Self::Tensor, w: &Self::Leaf);
                 grouped_linear(x: &Self::Tensor, w: &Self::Leaf, route: &Route<Self::Index>);
                 grouped_linear_adjoint(dy: &Self::Tensor, w: &Self::Leaf, route: &Route<Self::Index>);
                 modulate(x: &Self::Tensor, a: &Self::Leaf);
-                inject(a: &Self::Tensor, leaf: &Self::Leaf);
+                add_outer_cotangent(a: &Self::Tensor, leaf: &Self::Leaf);
                 gate_residual(h: &Self::Tensor, a: Option<&Self::Leaf>, y: &Self::Tensor);
                 norm_backward(x: &Self::Tensor, w: &Self::Leaf, r: &Self::Tensor, dy: &Self::Tensor);
                 norm_backward_tangent(x: [&Self::Tensor; 2], w: &Self::Leaf, r: [&Self::Tensor; 2], dy: [&Self::Tensor; 2]);
@@ -209,19 +209,19 @@ macro_rules! adapter {
                     qkv: &Self::Tensor,
                     starts: Option<&Self::Index>,
                     shape: Attention,
-                    attended: &Attended<Self::Tensor>,
+                    attended: &AttentionOutput<Self::Tensor>,
                     dout: &Self::Tensor
                 );
-                candidate_attention_backward(
-                    input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
-                    attended: &Attended<Self::Tensor>,
+                predicted_attention_backward(
+                    input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+                    attended: &AttentionOutput<Self::Tensor>,
                     dout: &Self::Tensor,
                     dmemory: Option<&mut Self::Leaf>
                 );
-                candidate_attention_backward_tangent(
-                    input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
+                predicted_attention_backward_tangent(
+                    input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
                     qkvt: &Self::Tensor,
-                    attended: [&Attended<Self::Tensor>; 2],
+                    attended: [&AttentionOutput<Self::Tensor>; 2],
                     dout: [&Self::Tensor; 2],
                     dmemory: Option<&mut Self::Leaf>
                 );
@@ -258,34 +258,34 @@ macro_rules! adapter {
                 qkv: &Self::Tensor,
                 starts: Option<&Self::Index>,
                 shape: Attention,
-            ) -> Attended<Self::Tensor> {
+            ) -> AttentionOutput<Self::Tensor> {
                 let (out, lse) = self.pair(|b| {
                     let a = b.causal_attention(qkv, starts, shape);
                     (a.out, a.lse)
                 });
-                Attended { out, lse }
+                AttentionOutput { out, lse }
             }
-            fn candidate_attention(
+            fn predicted_attention(
                 &self,
-                input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
-            ) -> Attended<Self::Tensor> {
+                input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+            ) -> AttentionOutput<Self::Tensor> {
                 let (out, lse) = self.pair(|b| {
-                    let a = b.candidate_attention(input);
+                    let a = b.predicted_attention(input);
                     (a.out, a.lse)
                 });
-                Attended { out, lse }
+                AttentionOutput { out, lse }
             }
-            fn candidate_attention_tangent(
+            fn predicted_attention_tangent(
                 &self,
-                input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
+                input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
                 qkvt: &Self::Tensor,
-                attended: &Attended<Self::Tensor>,
-            ) -> Attended<Self::Tensor> {
+                attended: &AttentionOutput<Self::Tensor>,
+            ) -> AttentionOutput<Self::Tensor> {
                 let (out, lse) = self.pair(|b| {
-                    let a = b.candidate_attention_tangent(input, qkvt, attended);
+                    let a = b.predicted_attention_tangent(input, qkvt, attended);
                     (a.out, a.lse)
                 });
-                Attended { out, lse }
+                AttentionOutput { out, lse }
             }
             fn route(
                 &self,

@@ -90,7 +90,7 @@ pub fn gradient<B: Backend>(
         let (rows, columns) = b.shape(x);
         b.fill(rows, columns, 0.0)
     });
-    b.collect_norm(&mut d.w, None, &saved.h, &saved.r, &dn);
+    b.accumulate_norm(&mut d.w, None, &saved.h, &saved.r, &dn);
     let mut dh = b.norm_backward(&saved.h, &saved.condition.w, &saved.r, &dn);
     for (layer, activations) in saved.blocks.iter().enumerate().rev() {
         let condition = &saved.condition.blocks[layer];
@@ -103,7 +103,7 @@ pub fn gradient<B: Backend>(
         };
         dh = block::backward(b, &x, activations, &dh, None, Some(sink));
     }
-    b.collect_scatter(&mut grads[model.layout.embedding], tokens, &dh);
+    b.accumulate_scatter(&mut grads[model.layout.embedding], tokens, &dh);
     unconditioned_backward(b, model, &d, grads);
     b.enter(left);
     out

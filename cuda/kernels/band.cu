@@ -7,7 +7,7 @@ struct Band {
 };
 
 // s[t,h,j] = q[t,h] . k[t-j,h'], 0 where t - j leaves the sequence; one thread an element.
-KERNEL(256, band_scores)(float* out, const float* q, const float* k, Band b, u64 count) {
+KERNEL(256, window_scores)(float* out, const float* q, const float* k, Band b, u64 count) {
     flat(count, false, [=](auto, u64 at) {
         const u32 j = (u32)(at % b.slots), h = (u32)(at / b.slots % b.heads);
         const u64 row = at / b.slots / b.heads;
@@ -22,7 +22,7 @@ KERNEL(256, band_scores)(float* out, const float* q, const float* k, Band b, u64
 }
 
 // o[t,h] = sum_j s[t,h,j] v[t-j,h'].
-KERNEL(256, band_mix)(float* out, const float* s, const float* v, Band b, u64 count) {
+KERNEL(256, window_mix)(float* out, const float* s, const float* v, Band b, u64 count) {
     flat(count, false, [=](auto, u64 at) {
         const u32 i = (u32)(at % b.head), h = (u32)(at / b.head % b.heads);
         const u64 row = at / b.head / b.heads;
@@ -37,7 +37,7 @@ KERNEL(256, band_mix)(float* out, const float* s, const float* v, Band b, u64 co
 }
 
 // g[u,k] = sum over the heads h of key head k and over j of s[u+j,h,j] q[u+j,h].
-KERNEL(256, band_scatter)(float* out, const float* s, const float* q, Band b, u64 count) {
+KERNEL(256, window_scatter)(float* out, const float* s, const float* q, Band b, u64 count) {
     flat(count, false, [=](auto, u64 at) {
         const u32 i = (u32)(at % b.head), key = (u32)(at / b.head % b.kv_heads), share = b.heads / b.kv_heads;
         const u64 row = at / b.head / b.kv_heads;
@@ -54,7 +54,7 @@ KERNEL(256, band_scatter)(float* out, const float* s, const float* q, Band b, u6
 }
 
 // 0 where slot j of row t exists and is not before starts[t] (0 without starts), else -1e30.
-KERNEL(256, band_mask)(float* out, const u32* starts, Band b, u64 count) {
+KERNEL(256, window_mask)(float* out, const u32* starts, Band b, u64 count) {
     flat(count, false, [=](auto, u64 at) {
         const u64 row = at / b.slots / b.heads;
         const u32 j = (u32)(at % b.slots), t = (u32)(row % b.context), start = starts ? starts[row] : 0;

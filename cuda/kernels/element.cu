@@ -11,7 +11,7 @@ KERNEL(256, cast)(S* out, const void* in, u32 kind, u64 count, u32 wide) {
     });
 }
 
-enum Unary : u32 { SCALE, OFFSET, EXP, LN, RECIP, RSQRT, SIGMOID, STEP };
+enum Unary : u32 { SCALE, OFFSET, EXP, LN, RECIP, RSQRT, SIGMOID, HEAVISIDE };
 
 __device__ __forceinline__ float of_one(u32 op, float x, float constant) {
     switch (op) {

@@ -1,6 +1,6 @@
 //! The backend trait on the device.
 
-use ebt_core::compute::{Adam, AdamW, Backend, Modulated, Modulation, Parameters, Rows};
+use ebt_core::compute::{Adam, AdamW, Backend, Modulated, Modulation, Parameters, SoftmaxRows};
 use ebt_core::error::{Error, Result};
 use ebt_core::random::Stream;
 
@@ -54,30 +54,30 @@ impl Backend for Cuda {
     fn streams_vocabulary(&self) -> bool {
         true
     }
-    fn mix_rows(&self, m: Rows<'_, Matrix, Index>, w: &Matrix) -> Matrix {
-        self.op_mix_rows(&m, w)
+    fn rows_matmul(&self, m: SoftmaxRows<'_, Matrix, Index>, w: &Matrix) -> Matrix {
+        self.op_rows_matmul(&m, w)
     }
-    fn collect_rows(&self, slot: &mut Matrix, m: Rows<'_, Matrix, Index>, x: &Matrix) {
-        self.op_collect_rows(slot, &m, x);
+    fn accumulate_rows(&self, slot: &mut Matrix, m: SoftmaxRows<'_, Matrix, Index>, x: &Matrix) {
+        self.op_accumulate_rows(slot, &m, x);
     }
-    fn cross_entropy_rows(&self, m: Rows<'_, Matrix, Index>) -> Matrix {
+    fn cross_entropy_rows(&self, m: SoftmaxRows<'_, Matrix, Index>) -> Matrix {
         self.op_cross_entropy_rows(&m)
     }
 
     fn needs_loss_scale(&self) -> bool {
         self.precision == Precision::F16
     }
-    fn set_clock(&self, step: u32) {
-        Cuda::set_clock(self, step);
+    fn set_noise_step(&self, step: u32) {
+        Cuda::set_noise_step(self, step);
     }
-    fn place(&self, a: &Matrix) -> u64 {
+    fn address(&self, a: &Matrix) -> u64 {
         a.address()
     }
-    fn place_of_index(&self, a: &Index) -> u64 {
+    fn address_of_index(&self, a: &Index) -> u64 {
         a.address()
     }
-    fn repeat(&self, key: &[u64], work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        Cuda::repeat(self, key, work)
+    fn run_captured(&self, key: &[u64], work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        Cuda::run_captured(self, key, work)
     }
 
     fn status(&self) -> core::result::Result<(), Error> {

@@ -1,6 +1,8 @@
 //! The compute trait on the device: every method is the operation of the same name in [`crate::op`].
 
-use ebt_core::compute::{Attended, Attention, Band, Candidate, Compute, Layout, Rotary, Route, RouteSpec, Scope};
+use ebt_core::compute::{
+    Attention, AttentionOutput, Band, Compute, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope,
+};
 
 use crate::{Cuda, Index, Matrix};
 
@@ -41,7 +43,7 @@ impl Compute for Cuda {
         fn recip(a: &Matrix) -> Matrix => op_recip;
         fn rsqrt(a: &Matrix) -> Matrix => op_rsqrt;
         fn sigmoid(a: &Matrix) -> Matrix => op_sigmoid;
-        fn step(a: &Matrix) -> Matrix => op_step;
+        fn heaviside(a: &Matrix) -> Matrix => op_heaviside;
 
         fn sum_columns(a: &Matrix) -> Matrix => op_sum_columns;
         fn sum_rows(a: &Matrix) -> Matrix => op_sum_rows;
@@ -49,10 +51,10 @@ impl Compute for Cuda {
 
         fn matmul(a: &Matrix, b: &Matrix, layout: Layout) -> Matrix => op_matmul;
         fn grouped(x: &Matrix, w: &Matrix, route: &Route<Index>, layout: Layout) -> Matrix => op_grouped;
-        fn band(q: &Matrix, k: &Matrix, band: Band) -> Matrix => op_band;
-        fn band_mix(s: &Matrix, v: &Matrix, band: Band) -> Matrix => op_band_mix;
-        fn band_scatter(s: &Matrix, q: &Matrix, band: Band) -> Matrix => op_band_scatter;
-        fn band_mask(band: Band, starts: Option<&Index>) -> Matrix => op_band_mask;
+        fn window_scores(q: &Matrix, k: &Matrix, band: Band) -> Matrix => op_window_scores;
+        fn window_mix(s: &Matrix, v: &Matrix, band: Band) -> Matrix => op_window_mix;
+        fn window_scatter(s: &Matrix, q: &Matrix, band: Band) -> Matrix => op_window_scatter;
+        fn window_mask(band: Band, starts: Option<&Index>) -> Matrix => op_window_mask;
 
         fn reshape(a: &Matrix, rows: usize, columns: usize) -> Matrix => op_reshape;
         fn slice_columns(a: &Matrix, start: usize, len: usize) -> Matrix => op_slice_columns;
@@ -65,18 +67,18 @@ impl Compute for Cuda {
 
         fn route(gate: &Matrix, bias: Option<&Matrix>, spec: &RouteSpec) -> Route<Index> => op_route;
 
-        fn collect(slot: &mut Matrix, a: &Matrix) => op_collect;
-        fn collect_product(slot: &mut Matrix, start: usize, dy: &Matrix, x: &Matrix) => op_collect_product;
-        fn collect_grouped(slot: &mut Matrix, dy: &Matrix, x: &Matrix, route: &Route<Index>) => op_collect_grouped;
-        fn collect_dot(slot: &mut Matrix, x: &Matrix, y: &Matrix) => op_collect_dot;
-        fn collect_scatter(slot: &mut Matrix, index: &Index, a: &Matrix) => op_collect_scatter;
-        fn collect_norm(
+        fn accumulate(slot: &mut Matrix, a: &Matrix) => op_accumulate;
+        fn accumulate_product(slot: &mut Matrix, start: usize, dy: &Matrix, x: &Matrix) => op_accumulate_product;
+        fn accumulate_grouped(slot: &mut Matrix, dy: &Matrix, x: &Matrix, route: &Route<Index>) => op_accumulate_grouped;
+        fn accumulate_dot(slot: &mut Matrix, x: &Matrix, y: &Matrix) => op_accumulate_dot;
+        fn accumulate_scatter(slot: &mut Matrix, index: &Index, a: &Matrix) => op_accumulate_scatter;
+        fn accumulate_norm(
             dw: &mut Matrix, db: Option<&mut Matrix>, x: &Matrix, r: &Matrix, dy: &Matrix,
-        ) => op_collect_norm;
-        fn inject(a: &Matrix, leaf: &Matrix) -> Matrix => op_inject;
+        ) => op_accumulate_norm;
+        fn add_outer_cotangent(a: &Matrix, leaf: &Matrix) -> Matrix => op_add_outer_cotangent;
 
         fn linear(x: &Matrix, w: &Matrix) -> Matrix => op_linear;
-        fn scores(x: &Matrix, w: &Matrix) -> Matrix => op_scores;
+        fn linear_wide(x: &Matrix, w: &Matrix) -> Matrix => op_linear_wide;
         fn linear_adjoint(dy: &Matrix, w: &Matrix) -> Matrix => op_linear_adjoint;
         fn grouped_linear(x: &Matrix, w: &Matrix, route: &Route<Index>) -> Matrix => op_grouped_linear;
         fn grouped_linear_adjoint(dy: &Matrix, w: &Matrix, route: &Route<Index>) -> Matrix => op_grouped_linear_adjoint;
@@ -104,23 +106,23 @@ impl Compute for Cuda {
 
         fn causal_attention(
             qkv: &Matrix, starts: Option<&Index>, shape: Attention,
-        ) -> Attended<Matrix> => op_causal_attention;
+        ) -> AttentionOutput<Matrix> => op_causal_attention;
         fn causal_attention_backward(
-            qkv: &Matrix, starts: Option<&Index>, shape: Attention, attended: &Attended<Matrix>, dout: &Matrix,
+            qkv: &Matrix, starts: Option<&Index>, shape: Attention, attended: &AttentionOutput<Matrix>, dout: &Matrix,
         ) -> Matrix => op_causal_attention_backward;
-        fn candidate_attention(
-            input: Candidate<'_, Matrix, Matrix, Index>,
-        ) -> Attended<Matrix> => op_candidate_attention;
-        fn candidate_attention_backward(
-            input: Candidate<'_, Matrix, Matrix, Index>, attended: &Attended<Matrix>, dout: &Matrix,
+        fn predicted_attention(
+            input: PredictedAttention<'_, Matrix, Matrix, Index>,
+        ) -> AttentionOutput<Matrix> => op_predicted_attention;
+        fn predicted_attention_backward(
+            input: PredictedAttention<'_, Matrix, Matrix, Index>, attended: &AttentionOutput<Matrix>, dout: &Matrix,
             dmemory: Option<&mut Matrix>,
-        ) -> Matrix => op_candidate_attention_backward;
-        fn candidate_attention_tangent(
-            input: Candidate<'_, Matrix, Matrix, Index>, qkvt: &Matrix, attended: &Attended<Matrix>,
-        ) -> Attended<Matrix> => op_candidate_attention_tangent;
-        fn candidate_attention_backward_tangent(
-            input: Candidate<'_, Matrix, Matrix, Index>, qkvt: &Matrix, attended: [&Attended<Matrix>; 2],
+        ) -> Matrix => op_predicted_attention_backward;
+        fn predicted_attention_tangent(
+            input: PredictedAttention<'_, Matrix, Matrix, Index>, qkvt: &Matrix, attended: &AttentionOutput<Matrix>,
+        ) -> AttentionOutput<Matrix> => op_predicted_attention_tangent;
+        fn predicted_attention_backward_tangent(
+            input: PredictedAttention<'_, Matrix, Matrix, Index>, qkvt: &Matrix, attended: [&AttentionOutput<Matrix>; 2],
             dout: [&Matrix; 2], dmemory: Option<&mut Matrix>,
-        ) -> Matrix => op_candidate_attention_backward_tangent;
+        ) -> Matrix => op_predicted_attention_backward_tangent;
     }
 }

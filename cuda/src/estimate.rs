@@ -67,7 +67,7 @@ mod tests {
         let mut slot = cuda.take(24, 8, Kind::F32);
         cuda.work();
         let y = cuda.op_linear(&x, &w);
-        cuda.op_collect_product(&mut slot, 0, &y, &x);
+        cuda.op_accumulate_product(&mut slot, 0, &y, &x);
         cuda.op_add(&x, &x);
         let expected = [
             ("product NT 16 x 24 x 8", 2 * (16 * 8 + 24 * 8 + 16 * 24)),
@@ -89,7 +89,7 @@ mod tests {
                 cuda.op_scale(&x, 2.0);
                 Ok::<(), Error>(())
             };
-            assert_eq!(cuda.repeat(&[1], work), Ok(()));
+            assert_eq!(cuda.run_captured(&[1], work), Ok(()));
             counts.push(names(&cuda));
         }
         assert!(cuda.steps()[0].recorded);

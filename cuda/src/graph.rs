@@ -1,6 +1,6 @@
 //! Steps that are recorded once and replayed: one launch instead of thousands.
 //!
-//! [`Cuda::repeat`] runs a piece of work under a key. The first time it is run as it is, in an arena of its own: kernels
+//! [`Cuda::run_captured`] runs a piece of work under a key. The first time it is run as it is, in an arena of its own: kernels
 //! are compiled, products choose their algorithms, the arena fills. The second time it is recorded; its temporaries come
 //! from the same arena, so nothing is allocated and no one else is ever given the memory that replays write. From then
 //! on the recording is replayed and the host code of the work does not run.
@@ -27,7 +27,7 @@ const MOST_TRIES: u32 = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Graphs {
     entries: Vec<Entry>,
-    /// Whether work of [`Cuda::repeat`] runs now.
+    /// Whether work of [`Cuda::run_captured`] runs now.
     running: bool,
 }
 
@@ -70,7 +70,7 @@ impl Cuda {
     /// # Errors
     ///
     /// What `work` returns, and the first failure of the device.
-    pub fn repeat(&self, key: &[u64], work: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
+    pub fn run_captured(&self, key: &[u64], work: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
         self.op_status()?;
         if !self.graphs_on || self.graphs.borrow().running {
             return work().and_then(|()| self.op_status());
@@ -182,7 +182,7 @@ impl Cuda {
     }
 }
 
-/// While this lives, work of [`Cuda::repeat`] runs. What it and the guards below change is restored when they end, also
+/// While this lives, work of [`Cuda::run_captured`] runs. What it and the guards below change is restored when they end, also
 /// by a panic of the work.
 struct Running<'a>(&'a Cuda);
 

@@ -2,7 +2,7 @@
 //!
 //! Storage: activations in the *stream* type of the [`Precision`], everything that is summed or kept (row statistics,
 //! gradients, parameters, logits) in single precision; see [`matrix::Kind`]. Work is ordered on one stream and nothing
-//! waits for the host, so a training step can be recorded once and replayed ([`Cuda::repeat`]).
+//! waits for the host, so a training step can be recorded once and replayed ([`Cuda::run_captured`]).
 //!
 //! Nothing of NVIDIA's is linked: [`probe`] says what a machine has, [`Cuda::new`] what it lacks. The environment can
 //! name folders to look for libraries in first (`EBT_CUDA_LIBS`), the folder of compiled kernels (`EBT_CACHE_DIR`), and

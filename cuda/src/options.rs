@@ -63,7 +63,7 @@ pub struct Options {
     pub device: usize,
     /// Fills memory with values that are no numbers before it is given out: finds reads of what was never written.
     pub poison: bool,
-    /// Records steps and replays them, see [`crate::Cuda::repeat`].
+    /// Records steps and replays them, see [`crate::Cuda::run_captured`].
     pub graphs: bool,
 }
 

@@ -133,7 +133,7 @@ impl Cuda {
     }
 
     /// Sets the step of random numbers that [`Cuda::clock`] holds; recorded steps read it at every replay.
-    pub fn set_clock(&self, step: u32) {
+    pub fn set_noise_step(&self, step: u32) {
         self.op_write_index(&mut self.clock.clone(), &[step]);
     }
 
@@ -219,7 +219,7 @@ mod tests {
         cuda.op_write_index(&mut index, &[8, 9]);
         cuda.op_download_index(&index, &mut out);
         assert_eq!(out, [8, 9]);
-        cuda.set_clock(77);
+        cuda.set_noise_step(77);
         let mut clock = [0];
         cuda.op_download_index(cuda.clock(), &mut clock);
         assert_eq!(clock, [77]);

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use ebt_core::compute::Backend;
 use ebt_core::config::{Config, ModelKind};
-use ebt_core::descent::rollout::{self, Scene};
+use ebt_core::descent::rollout::{self, Rollout};
 use ebt_core::layer::Model;
 use ebt_core::objective::Objective;
 use ebt_core::training::{DeviceSequences, Sequences};
@@ -71,7 +71,7 @@ impl<'a, B: Backend> Predictor<'a, B> {
             b.status()?;
             return visit(Step { index: 0, energy: None, logits: &logits });
         }
-        let scene = Scene {
+        let rollout = Rollout {
             b,
             model: self.model,
             geometry,
@@ -83,22 +83,22 @@ impl<'a, B: Backend> Predictor<'a, B> {
             steps,
             scaling: None,
         };
-        let alphas = scene.step_sizes(&scene.alpha().0);
-        let mut y = scene.initial();
+        let alphas = rollout.step_sizes(&rollout.alpha().0);
+        let mut y = rollout.initial();
         let (mut condition, mut observed) = (None, None);
         for index in 0..steps {
-            let s = scene.landscape(index);
+            let s = rollout.landscape(index);
             let (_, condition) = match condition.take() {
                 Some((at, c)) if at == s => condition.insert((at, c)),
-                _ => condition.insert((s, rollout::condition_of(&scene, s).0)),
+                _ => condition.insert((s, rollout::condition_of(&rollout, s).0)),
             };
-            let key = scene.observed_key(s);
+            let key = rollout.observed_key(s);
             let (_, observed) = match observed.take() {
                 Some((at, o)) if at == key => observed.insert((at, o)),
-                _ => observed.insert((key, rollout::observe(&scene, condition))),
+                _ => observed.insert((key, rollout::observe(&rollout, condition))),
             };
-            let at = rollout::evaluate(&scene, condition, observed, &y, false);
-            y = rollout::walk(&scene, y, &at, &alphas);
+            let at = rollout::evaluate(&rollout, condition, observed, &y, false);
+            y = rollout::advance(&rollout, y, &at, &alphas);
             b.status()?;
             visit(Step { index, energy: Some(&at.energy), logits: &y })?;
         }

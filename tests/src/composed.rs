@@ -40,7 +40,7 @@ macro_rules! forward_sink {
     ($($(#[$doc:meta])* $name:ident($($x:ident: $type:ty),*);)*) => {
         $(forward_sink! { @$name($($x: $type),*) })*
     };
-    (@collect_norm $($rest:tt)*) => {};
+    (@accumulate_norm $($rest:tt)*) => {};
     (@$name:ident($($x:ident: $type:ty),*)) => {
         fn $name(&self, $($x: $type),*) {
             self.inner.$name($($x),*);
@@ -71,8 +71,8 @@ impl<C: Compute> Compute for Composed<'_, C> {
     fn route(&self, gate: &Self::Tensor, bias: Option<&Self::Leaf>, spec: &RouteSpec) -> Route<Self::Index> {
         self.inner.route(gate, bias, spec)
     }
-    fn inject(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor {
-        self.inner.inject(a, leaf)
+    fn add_outer_cotangent(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor {
+        self.inner.add_outer_cotangent(a, leaf)
     }
 
     fn scale(&self, a: &Self::Tensor, factor: f64) -> Self::Tensor {
@@ -83,7 +83,7 @@ impl<C: Compute> Compute for Composed<'_, C> {
     }
 
     /// `dw += sum x r dy`, `db += sum dy`, from the primitive sinks.
-    fn collect_norm(
+    fn accumulate_norm(
         &self,
         dw: &mut Self::Leaf,
         db: Option<&mut Self::Leaf>,
@@ -91,9 +91,9 @@ impl<C: Compute> Compute for Composed<'_, C> {
         r: &Self::Tensor,
         dy: &Self::Tensor,
     ) {
-        self.collect_dot(dw, &self.mul(x, r), dy);
+        self.accumulate_dot(dw, &self.mul(x, r), dy);
         if let Some(db) = db {
-            self.collect(db, &self.sum_rows(dy));
+            self.accumulate(db, &self.sum_rows(dy));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Backends under test, and the runner of random cases.
 
 use ebt_core::compute::Backend;
-use ebt_core::reference::{Arena, Habits, Reference};
+use ebt_core::reference::{Arena, Capabilities, Reference};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
@@ -77,7 +77,7 @@ impl Factory for Frugal64 {
     const REPEATABLE: bool = true;
     fn with<R>(run: impl for<'a> FnOnce(&Self::B<'a>) -> R) -> R {
         let arena = Arena::new(1 << 19, 1 << 15);
-        run(&Reference::with_habits(&arena, Habits { streams_vocabulary: true, needs_loss_scale: true }))
+        run(&Reference::with_capabilities(&arena, Capabilities { streams_vocabulary: true, needs_loss_scale: true }))
     }
 }
 

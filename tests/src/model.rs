@@ -2,7 +2,7 @@
 
 use ebt_core::compute::Backend;
 use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig, UpdateRule};
-use ebt_core::descent::rollout::Scene;
+use ebt_core::descent::rollout::Rollout;
 use ebt_core::objective::Objective;
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::parameters::{ParameterLayout, Role};
@@ -133,17 +133,17 @@ pub fn trainer<B: Backend>(b: &B, config: &Config, objective: &Objective, weight
         .expect("a drawn model is valid")
 }
 
-/// Lends the rollout's scene for `weights` on `sequences`.
-pub fn with_scene<B: Backend, R>(
+/// Lends the rollout for `weights` on `sequences`.
+pub fn with_rollout<B: Backend, R>(
     b: &B,
     trainer: &Trainer<B>,
     sequences: &Sequences,
     seed: u64,
-    run: impl FnOnce(Scene<'_, B>, &DeviceSequences<B::Index>) -> R,
+    run: impl FnOnce(Rollout<'_, B>, &DeviceSequences<B::Index>) -> R,
 ) -> R {
     let device = DeviceSequences::upload(b, &trainer.config, sequences).expect("a drawn batch is valid");
     let settings = settings(seed);
-    let scene = Scene {
+    let rollout = Rollout {
         b,
         model: trainer.model(),
         geometry: device.geometry(&trainer.config),
@@ -155,5 +155,5 @@ pub fn with_scene<B: Backend, R>(
         steps: trainer.objective.steps(seed, settings.step),
         scaling: None,
     };
-    run(scene, &device)
+    run(rollout, &device)
 }

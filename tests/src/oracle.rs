@@ -6,7 +6,7 @@
 
 use ebt_core::compute::Backend;
 use ebt_core::config::UpdateRule;
-use ebt_core::descent::rollout::{self, Evaluated, Scene};
+use ebt_core::descent::rollout::{self, EnergyAt, Rollout};
 use ebt_core::descent::update_rule;
 use ebt_core::energy::{self, Prediction};
 use ebt_core::layer::condition::Condition;
@@ -76,29 +76,29 @@ fn fall(rule: UpdateRule, alpha: f64, p: &[f64], g: &[f64], next: &[f64]) -> f64
 }
 
 struct Step<'a, B: Backend> {
-    scene: Scene<'a, B>,
+    rollout: Rollout<'a, B>,
     condition: &'a Condition<B::Array>,
     memory: &'a [B::Array],
-    at: &'a Evaluated<B::Array, B::Index>,
+    at: &'a EnergyAt<B::Array, B::Index>,
 }
 
 impl<B: Backend> Step<'_, B> {
     /// Energies of candidates on this step's landscape.
     fn energies(&self, p: &Mat) -> Mat {
-        let Scene { b, model, geometry, .. } = self.scene;
+        let Rollout { b, model, geometry, .. } = self.rollout;
         let x = Prediction { model, geometry, condition: self.condition, memory: self.memory };
-        Mat::download(b, &energy::forward(b, &x, &self.scene.mix(&p.upload(b))).0)
+        Mat::download(b, &energy::forward(b, &x, &self.rollout.mix(&p.upload(b))).0)
     }
 
     /// Sum over counted positions of `relu(E' - E + c alpha D)^2`.
     fn lyapunov(&self, next: &Mat, alphas: &Mat, targets: &[u32]) -> f64 {
-        let (b, objective) = (self.scene.b, self.scene.objective);
+        let (b, objective) = (self.rollout.b, self.rollout.objective);
         let (p, e) = (Mat::download(b, &self.at.p.dense(b)), Mat::download(b, &self.at.energy));
-        let g = Mat::download(b, &self.scene.unmix(&self.at.dp));
+        let g = Mat::download(b, &self.rollout.unmix(&self.at.dp));
         let after: Vec<f64> = (0..next.rows).flat_map(|i| softmax(next.row(i))).collect();
         let after = Mat::new(next.rows, next.columns, after);
         let energies = self.energies(&after);
-        let rule = self.scene.model.config.update;
+        let rule = self.rollout.model.config.update;
         let row = |i: usize| {
             let down = fall(rule, alphas.data[i], p.row(i), g.row(i), after.row(i));
             (energies.data[i] - e.data[i] + objective.lyapunov_c * down).max(0.0).powi(2)
@@ -108,27 +108,27 @@ impl<B: Backend> Step<'_, B> {
 }
 
 /// The loss of a rollout from `initial`; what the objective calls constant is taken from `frozen` if given.
-pub fn loss<B: Backend>(scene: Scene<'_, B>, targets: &[u32], initial: &Mat, frozen: Option<&Frozen>) -> Loss {
-    let (b, n) = (scene.b, scene.steps);
-    let objective: &Objective = scene.objective;
+pub fn loss<B: Backend>(rollout: Rollout<'_, B>, targets: &[u32], initial: &Mat, frozen: Option<&Frozen>) -> Loss {
+    let (b, n) = (rollout.b, rollout.steps);
+    let objective: &Objective = rollout.objective;
     let positions = targets.iter().filter(|&&t| t != NO_TARGET).count() as f64;
-    let alphas = scene.step_sizes(&scene.alpha().0);
+    let alphas = rollout.step_sizes(&rollout.alpha().0);
     let mut out = Loss::default();
     let mut y = initial.clone();
     for i in 0..n {
         if let (Some(f), Flow::Detached) = (frozen, objective.flow) {
             y = f.states[i].clone();
         }
-        let (condition, _) = rollout::condition_of(&scene, scene.landscape(i));
-        let observed = rollout::observe(&scene, &condition);
-        let noised = scene.noised(i, &y.upload(b));
-        let at = rollout::evaluate(&scene, &condition, &observed, &noised, false);
-        let direction = rollout::followed(&scene, &at);
-        let next = rollout::walk(&scene, noised.clone(), &at, &alphas);
+        let (condition, _) = rollout::condition_of(&rollout, rollout.landscape(i));
+        let observed = rollout::observe(&rollout, &condition);
+        let noised = rollout.noised(i, &y.upload(b));
+        let at = rollout::evaluate(&rollout, &condition, &observed, &noised, false);
+        let direction = rollout::direction_at(&rollout, &at);
+        let next = rollout::advance(&rollout, noised.clone(), &at, &alphas);
         let counted = objective.loss == LossSteps::Mean || i + 1 == n;
         let next = match frozen {
             Some(f) if !counted => {
-                let rule = update_rule::of::<B>(scene.model.config.update);
+                let rule = update_rule::of::<B>(rollout.model.config.update);
                 rule.advance(b, (&noised, &at.p.dense(b)), &alphas, &f.directions[i].upload(b))
             }
             _ => next,
@@ -143,7 +143,7 @@ pub fn loss<B: Backend>(scene: Scene<'_, B>, targets: &[u32], initial: &Mat, fro
             if let Some(balance) = &at.balance {
                 out.balance += Mat::download(b, &balance.loss).data[0] / n as f64;
             }
-            let step = Step { scene, condition: &condition, memory: &observed.memory, at: &at };
+            let step = Step { rollout, condition: &condition, memory: &observed.memory, at: &at };
             if objective.lyapunov > 0.0 {
                 let sum = step.lyapunov(&next, &Mat::download(b, &alphas), targets);
                 out.extra += objective.lyapunov / n as f64 * sum / positions;
@@ -169,5 +169,5 @@ fn contrastive<B: Backend>(step: &Step<'_, B>, last: &Mat, targets: &[u32], posi
     let (positive, negative) = (step.energies(&truth), step.energies(&Mat::new(last.rows, last.columns, own)));
     let one = |i: usize| (positive.data[i] - negative.data[i]).exp().ln_1p();
     let sum: f64 = (0..last.rows).filter(|&i| targets[i] != NO_TARGET).map(one).sum();
-    step.scene.objective.contrastive * sum / positions
+    step.rollout.objective.contrastive * sum / positions
 }

@@ -85,7 +85,7 @@ fn the_check_catches_a_wrong_factor_inside_a_composition() {
     assert_eq!(with_planted(&swiglu, -1.0, -1.0), Ok(()));
     assert!(with_planted(&swiglu, -1.0, -1.0005).is_err());
     let shape = Attention { batch: 1, context: 4, heads: 2, kv_heads: 1, head_dim: 2, window: 3 };
-    let attend = Case::new(Attend::Candidate(shape), vec![m(8)]).leaves(vec![m(4)]);
+    let attend = Case::new(Attend::Predicted(shape), vec![m(8)]).leaves(vec![m(4)]);
     assert_eq!(with_planted(&attend, -1.0, -1.0), Ok(()));
     assert!(with_planted(&attend, -1.0, -1.0005).is_err());
 }
@@ -98,7 +98,7 @@ fn an_injected_cotangent_is_seen_by_the_tangent_only() {
         let (x, t, leaf) = (draw.matrix(3, 2), draw.matrix(3, 2), draw.matrix(3, 2));
         for tangent in [None, Some(&t)] {
             let a = DualTensor { value: x.upload(r), tangent: tangent.map(|t| t.upload(r)) };
-            let out = Dual::new(r).inject(&a, &leaf.upload(r));
+            let out = Dual::new(r).add_outer_cotangent(&a, &leaf.upload(r));
             assert_eq!(Mat::download(r, &out.value), x);
             let expected = tangent.map_or(leaf.clone(), |t| t.plus(1.0, &leaf));
             assert_eq!(Mat::download(r, &out.tangent.unwrap()), expected);
@@ -120,7 +120,7 @@ fn constants_have_no_tangent() {
         none(&d.linear(&a, &leaf));
         none(&d.norm(&a, &d.slice_rows(&leaf, 0, 1), None, 1e-5).0);
         let with = DualTensor { value: x.upload(r), tangent: Some(x.upload(r)) };
-        none(&d.step(&with));
+        none(&d.heaviside(&with));
         none(&d.max_columns(&with));
     });
 }
@@ -132,7 +132,7 @@ fn an_absent_direction_is_a_direction_of_zeros() {
         let draw = Draw::new(6);
         let shape = Attention { batch: 2, context: 3, heads: 2, kv_heads: 2, head_dim: 2, window: 2 };
         let m = |columns| draw.matrix(6, columns);
-        let case = Case::new(Attend::CandidateBackward(shape), vec![m(12), m(4)]).leaves(vec![m(8)]).slots(vec![m(8)]);
+        let case = Case::new(Attend::PredictedBackward(shape), vec![m(12), m(4)]).leaves(vec![m(8)]).slots(vec![m(8)]);
         let along = Some(m(12));
         let absent = level::first(r, r, &case, &[along.clone(), None]);
         let zeros = level::first(r, r, &case, &[along, Some(Mat::zeros(6, 4))]);

@@ -39,7 +39,7 @@ pub struct Adam {
 
 /// How the optimiser treats one parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Treatment {
+pub struct ParamGroup {
     /// Multiple of the step's learning rate; 0: the optimiser leaves the parameter alone.
     pub rate: f64,
     /// Decoupled weight decay (times the rate).
@@ -60,7 +60,7 @@ pub struct Parameters<'a, A> {
     /// Gradients in the shapes of the weights; read only.
     pub gradients: &'a [A],
     /// Rates and decays.
-    pub treatment: &'a [Treatment],
+    pub param_groups: &'a [ParamGroup],
 }
 
 /// A linear map of a condition `c (1,D)` to parts `(1,D)`, `m = W c + bias`, some of which scale gains; numbers are
@@ -89,7 +89,7 @@ pub struct Modulated<A> {
 /// `m[i,j] = scale[i] (exp(y[i,j] - lse[i]) - q[i,j])` where `q = onehot(target)` if targets are given, else 0. Where
 /// targets are given, a row without one (`u32::MAX`) is zero.
 #[derive(Debug)]
-pub struct Rows<'a, A, I> {
+pub struct SoftmaxRows<'a, A, I> {
     /// Logits `y (n,V)`.
     pub logits: &'a A,
     /// Their log-sum-exp `(n,1)`, see [`Backend::log_sum_exp`].
@@ -100,12 +100,12 @@ pub struct Rows<'a, A, I> {
     pub targets: Option<&'a I>,
 }
 
-impl<A, I> Clone for Rows<'_, A, I> {
+impl<A, I> Clone for SoftmaxRows<'_, A, I> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<A, I> Copy for Rows<'_, A, I> {}
+impl<A, I> Copy for SoftmaxRows<'_, A, I> {}
 
 /// Storage and state of a real device: what cannot be differentiated and never nests.
 pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Backend>::Array> {
@@ -178,7 +178,7 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
         modulation::backward(self, weights, map, (c, at), d, grads, dc);
     }
 
-    // ---- vocabulary: see Rows ----
+    // ---- vocabulary: see SoftmaxRows ----
     /// Whether matrices `(n,V)` are better recomputed from logits than stored.
     fn streams_vocabulary(&self) -> bool {
         false
@@ -188,15 +188,15 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
         vocabulary::log_sum_exp(self, y)
     }
     /// `m w`, `(n,D)`, with `w (V,D)`.
-    fn mix_rows(&self, m: Rows<'_, Self::Array, Self::Index>, w: &Self::Array) -> Self::Array {
+    fn rows_matmul(&self, m: SoftmaxRows<'_, Self::Array, Self::Index>, w: &Self::Array) -> Self::Array {
         self.linear_adjoint(&vocabulary::dense(self, m), w)
     }
     /// `slot (V,D) += m^T x`.
-    fn collect_rows(&self, slot: &mut Self::Array, m: Rows<'_, Self::Array, Self::Index>, x: &Self::Array) {
-        self.collect_product(slot, 0, &vocabulary::dense(self, m), x);
+    fn accumulate_rows(&self, slot: &mut Self::Array, m: SoftmaxRows<'_, Self::Array, Self::Index>, x: &Self::Array) {
+        self.accumulate_product(slot, 0, &vocabulary::dense(self, m), x);
     }
     /// `scale[i] (lse[i] - <q[i], y[i]>)`, `(n,1)`: the cross entropy of rows with targets; 0 where there is none.
-    fn cross_entropy_rows(&self, m: Rows<'_, Self::Array, Self::Index>) -> Self::Array {
+    fn cross_entropy_rows(&self, m: SoftmaxRows<'_, Self::Array, Self::Index>) -> Self::Array {
         vocabulary::cross_entropy(self, m)
     }
     /// `softmax(y) - alpha (dp w^T)`, or `y - alpha (dp w^T)` without `lse`; `alpha (n,1)`, `dp (n,D)`, `w (V,D)`.
@@ -209,7 +209,7 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
         w: &Self::Array,
     ) -> Self::Array {
         let from = match lse {
-            Some(lse) => vocabulary::dense(self, Rows { logits: &y, lse, scale: None, targets: None }),
+            Some(lse) => vocabulary::dense(self, SoftmaxRows { logits: &y, lse, scale: None, targets: None }),
             None => y,
         };
         self.axpy(from, &self.scale(alpha, -1.0), &self.linear(dp, w))
@@ -239,10 +239,10 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
             return;
         }
         let factor = self.slice_columns(step, 3, 1);
-        for (i, treatment) in p.treatment.iter().enumerate() {
-            if treatment.rate != 0.0 {
+        for (i, group) in p.param_groups.iter().enumerate() {
+            if group.rate != 0.0 {
                 let Adam { beta1, beta2, eps } = adam;
-                let (rate, decay) = (rate * treatment.rate, treatment.decay);
+                let (rate, decay) = (rate * group.rate, group.decay);
                 let settings = AdamW { rate, beta1, beta2, eps, decay, correction1, correction2 };
                 let moments = (&mut p.first[i], &mut p.second[i]);
                 self.adamw(&mut p.weights[i], moments, &p.gradients[i], &factor, settings);
@@ -256,14 +256,14 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
     fn needs_loss_scale(&self) -> bool {
         false
     }
-    /// The training step that random numbers drawn inside [`Backend::repeat`] belong to.
-    fn set_clock(&self, _step: u32) {}
+    /// The training step that random numbers drawn inside [`Backend::run_captured`] belong to.
+    fn set_noise_step(&self, _step: u32) {}
     /// A number that differs for arrays that live at different places in the device's memory.
-    fn place(&self, _a: &Self::Array) -> u64 {
+    fn address(&self, _a: &Self::Array) -> u64 {
         0
     }
-    /// [`Backend::place`] of an index.
-    fn place_of_index(&self, _a: &Self::Index) -> u64 {
+    /// [`Backend::address`] of an index.
+    fn address_of_index(&self, _a: &Self::Index) -> u64 {
         0
     }
     /// Does `work`. The caller promises that with an equal `key` it does the same operations on arrays at the same
@@ -273,7 +273,7 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
     /// # Errors
     ///
     /// Those of `work`.
-    fn repeat(&self, _key: &[u64], work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    fn run_captured(&self, _key: &[u64], work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         work()
     }
 

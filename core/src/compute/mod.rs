@@ -9,7 +9,7 @@
 //! The primitives are closed under differentiation: the derivative of each is written with the others. They are listed in
 //! one table, [`for_each_primitive!`](crate::for_each_primitive).
 //! A *fused operation* has a default that composes primitives (in [`crate::fused`]) and four entry points: forward,
-//! backward, and the tangent of each. `collect_*` methods are the gradient sink: they add a weight gradient to a
+//! backward, and the tangent of each. `accumulate_*` methods are the gradient sink: they add a weight gradient to a
 //! leaf; under `Dual` they add *only its tangent*, so one backward pass serves the inner gradient (collect nothing),
 //! first-order training (plain) and the mixed second derivative (`Dual`).
 //!
@@ -24,8 +24,8 @@ mod backend;
 mod primitive;
 mod shape;
 
-pub use backend::{Adam, AdamW, Backend, Modulated, Modulation, Parameters, Rows, Treatment};
-pub use shape::{Attended, Attention, Band, Candidate, Layout, Rotary, Route, RouteSpec, Scope};
+pub use backend::{Adam, AdamW, Backend, Modulated, Modulation, ParamGroup, Parameters, SoftmaxRows};
+pub use shape::{Attention, AttentionOutput, Band, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope};
 
 use crate::{for_each_primitive, for_each_sink, fused};
 
@@ -70,7 +70,7 @@ pub trait Compute: Sized {
     for_each_sink!(declare_sink);
 
     /// `a + leaf` where the leaf is a cotangent of the outer objective; under `Dual` it enters the tangent only.
-    fn inject(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor;
+    fn add_outer_cotangent(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor;
 
     // ---- fused: products with a constant matrix (linear: the tangent is the operation itself) ----
     /// `x (n,in) . w (out,in)^T`.
@@ -79,7 +79,7 @@ pub trait Compute: Sized {
     }
     /// As [`Compute::linear`] for few outputs whose exact value matters: energies and gate scores. Backends with narrow
     /// storage keep these wide.
-    fn scores(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
+    fn linear_wide(&self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
         self.linear(x, w)
     }
     /// `dy (n,out) . w (out,in)`: the adjoint of [`Compute::linear`].
@@ -186,7 +186,7 @@ pub trait Compute: Sized {
         qkv: &Self::Tensor,
         starts: Option<&Self::Index>,
         shape: Attention,
-    ) -> Attended<Self::Tensor> {
+    ) -> AttentionOutput<Self::Tensor> {
         fused::attention::causal(self, qkv, starts, shape)
     }
     /// `dqkv (n, (H+2K) d)`.
@@ -195,46 +195,46 @@ pub trait Compute: Sized {
         qkv: &Self::Tensor,
         starts: Option<&Self::Index>,
         shape: Attention,
-        attended: &Attended<Self::Tensor>,
+        attended: &AttentionOutput<Self::Tensor>,
         dout: &Self::Tensor,
     ) -> Self::Tensor {
         fused::attention::causal_backward(self, qkv, starts, shape, attended, dout)
     }
     /// Attention of every prediction over the observed keys before it and itself.
-    fn candidate_attention(
+    fn predicted_attention(
         &self,
-        input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
-    ) -> Attended<Self::Tensor> {
-        fused::attention::candidate(self, input)
+        input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+    ) -> AttentionOutput<Self::Tensor> {
+        fused::attention::predicted(self, input)
     }
     /// `dqkv` of the predictions; the gradient of the observed keys and values is collected in `dmemory`.
-    fn candidate_attention_backward(
+    fn predicted_attention_backward(
         &self,
-        input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
-        attended: &Attended<Self::Tensor>,
+        input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+        attended: &AttentionOutput<Self::Tensor>,
         dout: &Self::Tensor,
         dmemory: Option<&mut Self::Leaf>,
     ) -> Self::Tensor {
-        fused::attention::candidate_backward(self, input, attended, dout, dmemory)
+        fused::attention::predicted_backward(self, input, attended, dout, dmemory)
     }
     /// Tangent of the forward pass along `qkvt`.
-    fn candidate_attention_tangent(
+    fn predicted_attention_tangent(
         &self,
-        input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
+        input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
         qkvt: &Self::Tensor,
-        attended: &Attended<Self::Tensor>,
-    ) -> Attended<Self::Tensor> {
-        fused::attention::candidate_tangent(self, input, qkvt, attended)
+        attended: &AttentionOutput<Self::Tensor>,
+    ) -> AttentionOutput<Self::Tensor> {
+        fused::attention::predicted_tangent(self, input, qkvt, attended)
     }
     /// Tangent of the backward pass; the tangent of the memory gradient is collected in `dmemory`.
-    fn candidate_attention_backward_tangent(
+    fn predicted_attention_backward_tangent(
         &self,
-        input: Candidate<'_, Self::Tensor, Self::Leaf, Self::Index>,
+        input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
         qkvt: &Self::Tensor,
-        attended: [&Attended<Self::Tensor>; 2],
+        attended: [&AttentionOutput<Self::Tensor>; 2],
         dout: [&Self::Tensor; 2],
         dmemory: Option<&mut Self::Leaf>,
     ) -> Self::Tensor {
-        fused::attention::candidate_backward_tangent(self, input, qkvt, attended, dout, dmemory)
+        fused::attention::predicted_backward_tangent(self, input, qkvt, attended, dout, dmemory)
     }
 }

@@ -37,7 +37,7 @@ macro_rules! for_each_primitive {
             /// `1 / (1 + e^-a)`.
             own sigmoid(a)();
             /// 1 where `a > 0`, else 0; its derivative is zero.
-            constant step(a)();
+            constant heaviside(a)();
 
             // ---- reductions
             /// Row sums, `(n,m) -> (n,1)`.
@@ -54,13 +54,13 @@ macro_rules! for_each_primitive {
             /// `NN`: `x (slots,n)`, `w (E n, k) -> (slots,k)`; `TN`: `x (slots,n)`, `w (slots,k) -> (E n, k)`.
             bilinear grouped(x, w)(route: &$crate::compute::Route<Self::Index>, layout: $crate::compute::Layout);
             /// `s[t, h, j] = q[t, h] . k[t-j, h']`, zero where `t - j` leaves the sequence; `(n, H slots)`.
-            bilinear band(q, k)(band: $crate::compute::Band);
+            bilinear window_scores(q, k)(band: $crate::compute::Band);
             /// `o[t, h] = sum_j s[t, h, j] v[t-j, h']`; `(n, H d)`.
-            bilinear band_mix(s, v)(band: $crate::compute::Band);
+            bilinear window_mix(s, v)(band: $crate::compute::Band);
             /// `g[u, k] = sum over h of key head k, j of s[u+j, h, j] q[u+j, h]`; `(n, K d)`.
-            bilinear band_scatter(s, q)(band: $crate::compute::Band);
+            bilinear window_scatter(s, q)(band: $crate::compute::Band);
             /// 0 where slot `j` of row `t` exists and is not before `starts[t]`, else -1e30; `(n, H slots)`.
-            constant band_mask()(band: $crate::compute::Band, starts: Option<&Self::Index>);
+            constant window_mask()(band: $crate::compute::Band, starts: Option<&Self::Index>);
 
             // ---- movement
             /// The same elements in row-major order under another shape.
@@ -88,22 +88,22 @@ macro_rules! for_each_sink {
     ($run:ident) => {
         $run! {
             /// `slot += a` (same shape).
-            collect(slot: &mut Self::Leaf, a: &Self::Tensor);
+            accumulate(slot: &mut Self::Leaf, a: &Self::Tensor);
             /// Rows `start ..` of `slot` `+= dy^T x`: the gradient of `W (out,in)` in `y = x W^T`.
-            collect_product(slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor);
+            accumulate_product(slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor);
             /// `slot += grouped(dy, x, TN)`.
-            collect_grouped(
+            accumulate_grouped(
                 slot: &mut Self::Leaf,
                 dy: &Self::Tensor,
                 x: &Self::Tensor,
                 route: &$crate::compute::Route<Self::Index>
             );
             /// `slot (1,m) += sum over rows of x * y`.
-            collect_dot(slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor);
+            accumulate_dot(slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor);
             /// `slot[index[i]] += a[i]`.
-            collect_scatter(slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor);
+            accumulate_scatter(slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor);
             /// Weight gradients of `norm`: `slot (1,m) += sum over rows of dy * x * r`, `shift (1,m) += sum over rows of dy`.
-            collect_norm(
+            accumulate_norm(
                 slot: &mut Self::Leaf,
                 shift: Option<&mut Self::Leaf>,
                 x: &Self::Tensor,

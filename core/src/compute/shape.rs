@@ -63,7 +63,7 @@ impl Attention {
         self.window.min(self.context)
     }
     /// Memory slots a prediction may see beside itself; zero when the window holds only the prediction.
-    pub fn candidate_slots(&self) -> usize {
+    pub fn predicted_slots(&self) -> usize {
         (self.window - 1).min(self.context)
     }
     /// The band over `slots` look-back rows with this geometry.
@@ -117,10 +117,10 @@ pub struct Route<I> {
     pub experts: usize,
 }
 
-/// Inputs of candidate (predicted-stream) attention. `qkv (n, (H+2K) d)` is rotated; `memory (n, 2 K d)` holds the
+/// Inputs of predicted-stream attention. `qkv (n, (H+2K) d)` is rotated; `memory (n, 2 K d)` holds the
 /// rotated keys and the values of the observed stream.
 #[derive(Debug)]
-pub struct Candidate<'a, T, L, I> {
+pub struct PredictedAttention<'a, T, L, I> {
     /// Queries, keys and values of the predictions.
     pub qkv: &'a T,
     /// Keys and values of the observed stream.
@@ -131,16 +131,16 @@ pub struct Candidate<'a, T, L, I> {
     pub shape: Attention,
 }
 
-impl<T, L, I> Clone for Candidate<'_, T, L, I> {
+impl<T, L, I> Clone for PredictedAttention<'_, T, L, I> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<T, L, I> Copy for Candidate<'_, T, L, I> {}
+impl<T, L, I> Copy for PredictedAttention<'_, T, L, I> {}
 
 /// Result of an attention forward pass: `out (n, H d)` and the log of the softmax denominator `lse (n, H)`.
 #[derive(Clone, Debug)]
-pub struct Attended<T> {
+pub struct AttentionOutput<T> {
     /// Weighted values, heads side by side.
     pub out: T,
     /// Log-sum-exp of the scaled scores.

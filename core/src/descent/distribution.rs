@@ -1,6 +1,6 @@
 //! Matrices `(n,V)` of a rollout, stored or given by logits: candidate distributions and directions.
 
-use crate::compute::{Backend, Rows};
+use crate::compute::{Backend, SoftmaxRows};
 
 /// The candidate distributions `P (n,V)` of all positions.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl<T: Clone> Distribution<T> {
     pub(super) fn view<I>(&self) -> VocabMatrix<'_, T, I> {
         match self {
             Self::Stored(p) => VocabMatrix::Stored(p),
-            Self::Logits { y, lse } => VocabMatrix::Rows(Rows { logits: y, lse, scale: None, targets: None }),
+            Self::Logits { y, lse } => VocabMatrix::Rows(SoftmaxRows { logits: y, lse, scale: None, targets: None }),
         }
     }
 }
@@ -45,7 +45,7 @@ pub(super) enum VocabMatrix<'a, T, I> {
     /// The matrix `m (n,V)` itself.
     Stored(&'a T),
     /// What gives it.
-    Rows(Rows<'a, T, I>),
+    Rows(SoftmaxRows<'a, T, I>),
 }
 
 impl<T: Clone, I> VocabMatrix<'_, T, I> {
@@ -53,15 +53,15 @@ impl<T: Clone, I> VocabMatrix<'_, T, I> {
     pub(super) fn mix<B: Backend<Array = T, Index = I>>(&self, b: &B, w: &T) -> T {
         match *self {
             Self::Stored(m) => b.linear_adjoint(m, w),
-            Self::Rows(m) => b.mix_rows(m, w),
+            Self::Rows(m) => b.rows_matmul(m, w),
         }
     }
 
     /// `slot += m^T x`.
-    pub(super) fn collect<B: Backend<Array = T, Index = I>>(&self, b: &B, slot: &mut T, x: &T) {
+    pub(super) fn accumulate<B: Backend<Array = T, Index = I>>(&self, b: &B, slot: &mut T, x: &T) {
         match *self {
-            Self::Stored(m) => b.collect_product(slot, 0, m, x),
-            Self::Rows(m) => b.collect_rows(slot, m, x),
+            Self::Stored(m) => b.accumulate_product(slot, 0, m, x),
+            Self::Rows(m) => b.accumulate_rows(slot, m, x),
         }
     }
 }

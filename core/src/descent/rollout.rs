@@ -15,7 +15,7 @@ use crate::record::{Record, Tape};
 
 /// What a rollout is about: model, sequences, settings, randomness.
 #[derive(Debug)]
-pub struct Scene<'a, B: Backend> {
+pub struct Rollout<'a, B: Backend> {
     /// The backend that everything is computed on.
     pub b: &'a B,
     /// The model whose energy is descended.
@@ -38,14 +38,14 @@ pub struct Scene<'a, B: Backend> {
     pub scaling: Option<&'a Scaling<B::Array>>,
 }
 
-impl<B: Backend> Clone for Scene<'_, B> {
+impl<B: Backend> Clone for Rollout<'_, B> {
     fn clone(&self) -> Self {
         *self
     }
 }
-impl<B: Backend> Copy for Scene<'_, B> {}
+impl<B: Backend> Copy for Rollout<'_, B> {}
 
-impl<B: Backend> Scene<'_, B> {
+impl<B: Backend> Rollout<'_, B> {
     /// Landscape of step `i`: the steps beyond the last landscape stay on it.
     pub fn landscape(&self, i: usize) -> usize {
         i.min(self.model.config.landscapes - 1)
@@ -91,7 +91,7 @@ impl<B: Backend> Scene<'_, B> {
         match self.model.layout.energy {
             Some(ids) => {
                 let over = b.offset(&self.model.weights[ids.alpha], -SMALLEST_ALPHA);
-                let slope = b.step(&over);
+                let slope = b.heaviside(&over);
                 (b.offset(&b.mul(&over, &slope), SMALLEST_ALPHA), slope)
             }
             None => (b.fill(1, 1, 0.0), b.fill(1, 1, 0.0)),
@@ -136,7 +136,7 @@ impl<B: Backend> Scene<'_, B> {
         update_rule::of(self.model.config.update)
     }
 
-    /// Whether states are met only through [`crate::compute::Rows`]: no matrix `(n,V)` lives beside the states.
+    /// Whether states are met only through [`crate::compute::SoftmaxRows`]: no matrix `(n,V)` lives beside the states.
     pub fn streams(&self) -> bool {
         self.b.streams_vocabulary() && self.rule().follows_gradient() && !self.objective.needs_matrices()
     }
@@ -177,31 +177,38 @@ impl<B: Backend> Scene<'_, B> {
 
 /// The condition vectors of landscape `s` for the predicted stream.
 pub fn condition_of<B: Backend>(
-    scene: &Scene<'_, B>,
+    rollout: &Rollout<'_, B>,
     s: usize,
 ) -> (Condition<B::Array>, Option<ConditionSaved<B::Array>>) {
-    match condition::conditioned(scene.b, scene.model, s) {
+    match condition::conditioned(rollout.b, rollout.model, s) {
         Some((condition, saved)) => (condition, Some(saved)),
-        None => (condition::unconditioned::<B>(scene.model), None),
+        None => (condition::unconditioned::<B>(rollout.model), None),
     }
 }
 
 /// Runs the observed stream that serves the predictions under `condition`.
-pub fn observe<B: Backend>(scene: &Scene<'_, B>, condition: &Condition<B::Array>) -> Observed<B::Array, B::Index> {
+pub fn observe<B: Backend>(rollout: &Rollout<'_, B>, condition: &Condition<B::Array>) -> Observed<B::Array, B::Index> {
     let plain;
-    let condition = match scene.model.config.condition {
+    let condition = match rollout.model.config.condition {
         Conditioning::All => condition,
         Conditioning::Predictions => {
-            plain = condition::unconditioned::<B>(scene.model);
+            plain = condition::unconditioned::<B>(rollout.model);
             &plain
         }
     };
-    energy::observe(scene.b, scene.model, scene.geometry, condition, scene.tokens, scene.objective.checkpointing)
+    energy::observe(
+        rollout.b,
+        rollout.model,
+        rollout.geometry,
+        condition,
+        rollout.tokens,
+        rollout.objective.checkpointing,
+    )
 }
 
 /// One evaluation of the energy and its gradient.
 #[derive(Clone, Debug)]
-pub struct Evaluated<T, I> {
+pub struct EnergyAt<T, I> {
     /// Candidate distribution `P = softmax(Y)` after noise `(n,V)`.
     pub p: Distribution<T>,
     /// `P W_v (n,D)`.
@@ -218,21 +225,21 @@ pub struct Evaluated<T, I> {
 
 /// Evaluates the energy of step `i` and its gradient at `y` (noised already).
 pub fn evaluate<B: Backend>(
-    scene: &Scene<'_, B>,
+    rollout: &Rollout<'_, B>,
     condition: &Condition<B::Array>,
     observed: &Observed<B::Array, B::Index>,
     y: &B::Array,
     record: bool,
-) -> Evaluated<B::Array, B::Index> {
-    let b = scene.b;
-    let p = scene.distribution(y);
-    let x = Prediction { model: scene.model, geometry: scene.geometry, condition, memory: &observed.memory };
-    let mixed = scene.mix_distribution(&p);
-    let ones = scene.scaled(b.fill(scene.geometry.shape.rows(), 1, 1.0));
-    let lean = scene.objective.checkpointing == Checkpointing::Block;
-    let (energy, dp, tape, gates) = if lean {
-        let (energy, saved) = energy::lean_forward(b, &x, &mixed);
-        let dp = energy::lean_backward(b, &x, &saved, &ones, None);
+) -> EnergyAt<B::Array, B::Index> {
+    let b = rollout.b;
+    let p = rollout.distribution(y);
+    let x = Prediction { model: rollout.model, geometry: rollout.geometry, condition, memory: &observed.memory };
+    let mixed = rollout.mix_distribution(&p);
+    let ones = rollout.scaled(b.fill(rollout.geometry.shape.rows(), 1, 1.0));
+    let checkpointed = rollout.objective.checkpointing == Checkpointing::Block;
+    let (energy, dp, tape, gates) = if checkpointed {
+        let (energy, saved) = energy::checkpointed_forward(b, &x, &mixed);
+        let dp = energy::checkpointed_backward(b, &x, &saved, &ones, None);
         (energy, dp, None, saved.gates)
     } else if record {
         let r = Record::new(b, Tape::new());
@@ -244,27 +251,28 @@ pub fn evaluate<B: Backend>(
         let dp = energy::backward(b, &x, &saved, &ones, None);
         (energy, dp, None, saved.gates())
     };
-    let balance = scene.model.config.moe.is_some().then(|| balance(b, scene.model, scene.geometry, observed, &gates));
-    Evaluated { p, mixed, energy, dp, tape, balance }
+    let balance =
+        rollout.model.config.moe.is_some().then(|| balance(b, rollout.model, rollout.geometry, observed, &gates));
+    EnergyAt { p, mixed, energy, dp, tape, balance }
 }
 
 /// Moves from `y` (noised already) along the evaluated gradient, `alpha` being the step sizes over the inner loss scale:
 /// the next state `(n,V)`.
-pub fn walk<B: Backend>(
-    scene: &Scene<'_, B>,
+pub fn advance<B: Backend>(
+    rollout: &Rollout<'_, B>,
     y: B::Array,
-    at: &Evaluated<B::Array, B::Index>,
+    at: &EnergyAt<B::Array, B::Index>,
     alpha: &B::Array,
 ) -> B::Array {
-    let (b, rule) = (scene.b, scene.rule());
+    let (b, rule) = (rollout.b, rollout.rule());
     let left = b.enter(Scope::Vocabulary);
     let next = match &at.p {
         Distribution::Logits { lse, .. } => {
             let lse = (rule.origin() == Origin::Distribution).then_some(lse);
-            b.descend(y, lse, alpha, &at.dp, scene.vocabulary())
+            b.descend(y, lse, alpha, &at.dp, rollout.vocabulary())
         }
         Distribution::Stored(p) => {
-            let direction = rule.direction(b, p, scene.unmix(&at.dp));
+            let direction = rule.direction(b, p, rollout.unmix(&at.dp));
             rule.advance(b, (&y, p), alpha, &direction)
         }
     };
@@ -272,8 +280,8 @@ pub fn walk<B: Backend>(
     next
 }
 
-/// The direction `(n,V)` that [`walk`] follows.
-pub fn followed<B: Backend>(scene: &Scene<'_, B>, at: &Evaluated<B::Array, B::Index>) -> B::Array {
-    let b = scene.b;
-    scene.unscaled(scene.rule().direction(b, &at.p.dense(b), scene.unmix(&at.dp)))
+/// The direction `(n,V)` that [`advance`] follows.
+pub fn direction_at<B: Backend>(rollout: &Rollout<'_, B>, at: &EnergyAt<B::Array, B::Index>) -> B::Array {
+    let b = rollout.b;
+    rollout.unscaled(rollout.rule().direction(b, &at.p.dense(b), rollout.unmix(&at.dp)))
 }

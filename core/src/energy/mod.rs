@@ -5,12 +5,12 @@
 //! code is the Hessian-vector product and the mixed derivative. Products with the vocabulary matrix stay outside:
 //! the energy here is a function of `p = P W_v (n,D)`.
 
-mod lean;
+mod checkpointed;
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-pub use lean::{LeanSaved, lean_backward, lean_forward};
+pub use checkpointed::{CheckpointedSaved, checkpointed_backward, checkpointed_forward};
 
 use crate::compute::{Backend, Compute, Scope};
 use crate::layer::block::{self, BlockContext, BlockSaved, BlockSink, LastSaved, Stream};
@@ -139,7 +139,7 @@ pub fn observe_backward<B: Backend>(
         };
     }
     if let Some(dh) = dh {
-        b.collect_scatter(&mut grads[model.layout.embedding], tokens, &dh);
+        b.accumulate_scatter(&mut grads[model.layout.embedding], tokens, &dh);
     }
     b.enter(left);
 }
@@ -216,7 +216,7 @@ fn head_backward<C: Compute>(
         None => c.scale(&saved.n, 0.0),
     };
     if let Some(s) = sink {
-        c.collect_norm(&mut s.condition.w, s.condition.b.as_mut(), &saved.h, &saved.r, &dn);
+        c.accumulate_norm(&mut s.condition.w, s.condition.b.as_mut(), &saved.h, &saved.r, &dn);
     }
     c.norm_backward(&saved.h, &x.condition.w, &saved.r, &dn)
 }

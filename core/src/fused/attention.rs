@@ -1,11 +1,11 @@
 //! Two-stream sliding-window attention from banded contractions: O(T window) time, no (T,T) array.
 //!
-//! Scores live as `(n, H slots)`; for the candidate stream one more column per head holds the self term. With
+//! Scores live as `(n, H slots)`; for the predicted stream one more column per head holds the self term. With
 //! `P = exp(s - lse)`, `delta = <dout, out>` per head and `dP = dout . v`, the backward pass is
 //! `ds = P (dP - delta)`, then `dq = ds k`, `dk = ds^T q`, `dv = P^T dout`, each times the score scale where due.
 
 use super::{dual, over, tangent_of};
-use crate::compute::{Attended, Attention, Band, Candidate, Compute};
+use crate::compute::{Attention, AttentionOutput, Band, Compute, PredictedAttention};
 use crate::dual::DualTensor;
 
 fn score_scale(shape: Attention) -> f64 {
@@ -45,9 +45,9 @@ fn scores<C: Compute>(
     let mut start = 0;
     let mut all = c.fill(nh, total, 0.0);
     for g in groups {
-        let mut s = c.scale(&c.band(q, g.k, g.band), score_scale(shape));
+        let mut s = c.scale(&c.window_scores(q, g.k, g.band), score_scale(shape));
         if g.masked {
-            s = c.add(&s, &c.band_mask(g.band, starts));
+            s = c.add(&s, &c.window_mask(g.band, starts));
         }
         all = c.add(&all, &c.pad_columns(&c.reshape(&s, nh, g.band.slots), start, total));
         start += g.band.slots;
@@ -61,7 +61,7 @@ fn attend<C: Compute>(
     groups: &[Keys<'_, C>],
     starts: Option<&C::Index>,
     shape: Attention,
-) -> Attended<C::Tensor> {
+) -> AttentionOutput<C::Tensor> {
     let n = shape.rows();
     let s = scores(c, q, groups, starts, shape);
     let top = c.max_columns(&s);
@@ -73,10 +73,10 @@ fn attend<C: Compute>(
     let mut start = 0;
     for g in groups {
         let part = c.reshape(&c.slice_columns(&p, start, g.band.slots), n, shape.heads * g.band.slots);
-        out = c.add(&out, &c.band_mix(&part, g.v, g.band));
+        out = c.add(&out, &c.window_mix(&part, g.v, g.band));
         start += g.band.slots;
     }
-    Attended { out, lse: c.reshape(&lse, n, shape.heads) }
+    AttentionOutput { out, lse: c.reshape(&lse, n, shape.heads) }
 }
 
 /// `dq` and `(dk, dv)` of every group.
@@ -86,7 +86,7 @@ fn attend_backward<C: Compute>(
     groups: &[Keys<'_, C>],
     starts: Option<&C::Index>,
     shape: Attention,
-    attended: &Attended<C::Tensor>,
+    attended: &AttentionOutput<C::Tensor>,
     dout: &C::Tensor,
     mut each: impl FnMut(usize, C::Tensor, C::Tensor),
 ) -> C::Tensor {
@@ -101,19 +101,24 @@ fn attend_backward<C: Compute>(
     for (i, g) in groups.iter().enumerate() {
         let slots = g.band.slots;
         let p = c.slice_columns(&p, start, slots);
-        let dp = c.reshape(&c.band(dout, g.v, g.band), nh, slots);
+        let dp = c.reshape(&c.window_scores(dout, g.v, g.band), nh, slots);
         let ds = c.scale(&c.mul(&p, &c.add(&dp, &minus_delta)), score_scale(shape));
         let ds = c.reshape(&ds, n, shape.heads * slots);
         let p = c.reshape(&p, n, shape.heads * slots);
-        dq = c.add(&dq, &c.band_mix(&ds, g.k, g.band));
-        each(i, c.band_scatter(&ds, q, g.band), c.band_scatter(&p, dout, g.band));
+        dq = c.add(&dq, &c.window_mix(&ds, g.k, g.band));
+        each(i, c.window_scatter(&ds, q, g.band), c.window_scatter(&p, dout, g.band));
         start += slots;
     }
     dq
 }
 
 /// Observed stream: keys of the same stream up to the query's own row.
-pub fn causal<C: Compute>(c: &C, qkv: &C::Tensor, starts: Option<&C::Index>, shape: Attention) -> Attended<C::Tensor> {
+pub fn causal<C: Compute>(
+    c: &C,
+    qkv: &C::Tensor,
+    starts: Option<&C::Index>,
+    shape: Attention,
+) -> AttentionOutput<C::Tensor> {
     let [q, k, v] = split(c, qkv, shape);
     let band = shape.band(shape.causal_slots());
     attend(c, &q, &[Keys { k: &k, v: &v, band, masked: true }], starts, shape)
@@ -125,7 +130,7 @@ pub fn causal_backward<C: Compute>(
     qkv: &C::Tensor,
     starts: Option<&C::Index>,
     shape: Attention,
-    attended: &Attended<C::Tensor>,
+    attended: &AttentionOutput<C::Tensor>,
     dout: &C::Tensor,
 ) -> C::Tensor {
     let [q, k, v] = split(c, qkv, shape);
@@ -139,16 +144,16 @@ pub fn causal_backward<C: Compute>(
     }
 }
 
-/// Keys of the candidate stream: its own row, then the observed rows before (if the window holds any).
-fn with_candidate_keys<C: Compute, R>(
+/// Keys of the predicted stream: its own row, then the observed rows before (if the window holds any).
+fn with_predicted_keys<C: Compute, R>(
     c: &C,
-    input: Candidate<'_, C::Tensor, C::Leaf, C::Index>,
+    input: PredictedAttention<'_, C::Tensor, C::Leaf, C::Index>,
     run: impl FnOnce(&C::Tensor, &[Keys<'_, C>]) -> R,
 ) -> R {
     let shape = input.shape;
     let [q, k, v] = split(c, input.qkv, shape);
     let own = Keys { k: &k, v: &v, band: shape.band(1), masked: false };
-    let slots = shape.candidate_slots();
+    let slots = shape.predicted_slots();
     if slots == 0 {
         return run(&q, &[own]);
     }
@@ -160,28 +165,31 @@ fn with_candidate_keys<C: Compute, R>(
 }
 
 /// Predicted stream: observed keys in the window and the prediction's own.
-pub fn candidate<C: Compute>(c: &C, input: Candidate<'_, C::Tensor, C::Leaf, C::Index>) -> Attended<C::Tensor> {
-    with_candidate_keys(c, input, |q, keys| attend(c, q, keys, input.starts, input.shape))
+pub fn predicted<C: Compute>(
+    c: &C,
+    input: PredictedAttention<'_, C::Tensor, C::Leaf, C::Index>,
+) -> AttentionOutput<C::Tensor> {
+    with_predicted_keys(c, input, |q, keys| attend(c, q, keys, input.starts, input.shape))
 }
 
-/// `dqkv` of [`candidate`]; the memory's gradient goes to `dmemory`.
-pub fn candidate_backward<C: Compute>(
+/// `dqkv` of [`predicted`]; the memory's gradient goes to `dmemory`.
+pub fn predicted_backward<C: Compute>(
     c: &C,
-    input: Candidate<'_, C::Tensor, C::Leaf, C::Index>,
-    attended: &Attended<C::Tensor>,
+    input: PredictedAttention<'_, C::Tensor, C::Leaf, C::Index>,
+    attended: &AttentionOutput<C::Tensor>,
     dout: &C::Tensor,
     dmemory: Option<&mut C::Leaf>,
 ) -> C::Tensor {
     let shape = input.shape;
     let columns = shape.key_columns();
-    with_candidate_keys(c, input, |q, keys| {
+    with_predicted_keys(c, input, |q, keys| {
         let (mut own, mut memory) = (None, None);
         let dq = attend_backward(c, q, keys, input.starts, shape, attended, dout, |i, dk, dv| {
             *(if i == 0 { &mut own } else { &mut memory }) = Some((dk, dv));
         });
         if let (Some(slot), Some((dk, dv))) = (dmemory, memory) {
-            c.collect(slot, &c.pad_columns(&dk, 0, 2 * columns));
-            c.collect(slot, &c.pad_columns(&dv, columns, 2 * columns));
+            c.accumulate(slot, &c.pad_columns(&dk, 0, 2 * columns));
+            c.accumulate(slot, &c.pad_columns(&dv, columns, 2 * columns));
         }
         match own {
             Some((dk, dv)) => join(c, [&dq, &dk, &dv], shape),
@@ -191,38 +199,38 @@ pub fn candidate_backward<C: Compute>(
 }
 
 fn lifted<'a, C: Compute>(
-    input: Candidate<'a, C::Tensor, C::Leaf, C::Index>,
+    input: PredictedAttention<'a, C::Tensor, C::Leaf, C::Index>,
     qkv: &'a DualTensor<C::Tensor>,
-) -> Candidate<'a, DualTensor<C::Tensor>, C::Leaf, C::Index> {
-    Candidate { qkv, memory: input.memory, starts: input.starts, shape: input.shape }
+) -> PredictedAttention<'a, DualTensor<C::Tensor>, C::Leaf, C::Index> {
+    PredictedAttention { qkv, memory: input.memory, starts: input.starts, shape: input.shape }
 }
 
-/// Tangent of [`candidate`] along `qkvt`.
-pub fn candidate_tangent<C: Compute>(
+/// Tangent of [`predicted`] along `qkvt`.
+pub fn predicted_tangent<C: Compute>(
     c: &C,
-    input: Candidate<'_, C::Tensor, C::Leaf, C::Index>,
+    input: PredictedAttention<'_, C::Tensor, C::Leaf, C::Index>,
     qkvt: &C::Tensor,
-    _attended: &Attended<C::Tensor>,
-) -> Attended<C::Tensor> {
+    _attended: &AttentionOutput<C::Tensor>,
+) -> AttentionOutput<C::Tensor> {
     let qkv = dual::<C>([input.qkv, qkvt]);
-    let both = candidate(&over(c), lifted::<C>(input, &qkv));
-    Attended { out: tangent_of(c, both.out), lse: tangent_of(c, both.lse) }
+    let both = predicted(&over(c), lifted::<C>(input, &qkv));
+    AttentionOutput { out: tangent_of(c, both.out), lse: tangent_of(c, both.lse) }
 }
 
-/// Tangent of [`candidate_backward`]; the tangent of the memory's gradient goes to `dmemory`.
-pub fn candidate_backward_tangent<C: Compute>(
+/// Tangent of [`predicted_backward`]; the tangent of the memory's gradient goes to `dmemory`.
+pub fn predicted_backward_tangent<C: Compute>(
     c: &C,
-    input: Candidate<'_, C::Tensor, C::Leaf, C::Index>,
+    input: PredictedAttention<'_, C::Tensor, C::Leaf, C::Index>,
     qkvt: &C::Tensor,
-    attended: [&Attended<C::Tensor>; 2],
+    attended: [&AttentionOutput<C::Tensor>; 2],
     dout: [&C::Tensor; 2],
     dmemory: Option<&mut C::Leaf>,
 ) -> C::Tensor {
     let qkv = dual::<C>([input.qkv, qkvt]);
-    let both = Attended {
+    let both = AttentionOutput {
         out: dual::<C>([&attended[0].out, &attended[1].out]),
         lse: dual::<C>([&attended[0].lse, &attended[1].lse]),
     };
     let d = over(c);
-    tangent_of(c, candidate_backward(&d, lifted::<C>(input, &qkv), &both, &dual::<C>(dout), dmemory))
+    tangent_of(c, predicted_backward(&d, lifted::<C>(input, &qkv), &both, &dual::<C>(dout), dmemory))
 }

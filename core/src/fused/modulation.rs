@@ -31,12 +31,12 @@ pub fn backward<B: Backend>(
         let Some(part) = part else { continue };
         let gain = map.gains.iter().find(|(scale, _)| *scale == i);
         let scaled = gain.map(|&(_, gain)| {
-            b.collect(&mut grads[gain], &b.mul(part, &b.offset(&at.parts[i], 1.0)));
+            b.accumulate(&mut grads[gain], &b.mul(part, &b.offset(&at.parts[i], 1.0)));
             b.mul(part, &weights[gain])
         });
         dm = b.add(&dm, &b.pad_columns(scaled.as_ref().unwrap_or(part), i * dim, columns));
     }
-    b.collect_product(&mut grads[map.weight], 0, &dm, c);
-    b.collect(&mut grads[map.bias], &dm);
-    b.collect(dc, &b.linear_adjoint(&dm, &weights[map.weight]));
+    b.accumulate_product(&mut grads[map.weight], 0, &dm, c);
+    b.accumulate(&mut grads[map.bias], &dm);
+    b.accumulate(dc, &b.linear_adjoint(&dm, &weights[map.weight]));
 }

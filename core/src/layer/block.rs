@@ -11,7 +11,7 @@
 use super::condition::BlockCondition;
 use super::feed_forward::{self, FeedForwardSaved};
 use super::{Geometry, Model, linear, mixture};
-use crate::compute::{Attended, Candidate, Compute};
+use crate::compute::{AttentionOutput, Compute, PredictedAttention};
 use crate::parameters::{FeedForwardIds, ParameterId};
 
 /// Which stream runs, with what it attends to.
@@ -68,7 +68,7 @@ pub struct BlockSaved<T, I> {
     n1: T,
     /// Rotated queries and keys, and values `(n, (H+2K) d)`.
     pub qkv: T,
-    attended: Attended<T>,
+    attended: AttentionOutput<T>,
     /// Output of attention `(n,D)`, before its gate.
     o: T,
     /// Hidden state between the halves `(n,D)`, its inverse root mean square `(n,1)`, and itself normed `(n,D)`.
@@ -95,7 +95,7 @@ pub fn forward<C: Compute>(
     let qkv = c.rotary(&qkv, &rotary(x), false);
     let attended = match x.stream {
         Stream::Observed => c.causal_attention(&qkv, x.geometry.starts, x.geometry.shape),
-        Stream::Predicted(memory) => c.candidate_attention(candidate(x, &qkv, memory)),
+        Stream::Predicted(memory) => c.predicted_attention(predicted(x, &qkv, memory)),
     };
     let o = linear::forward(c, weights, ids.wo, &attended.out);
     let h1 = c.gate_residual(h, k.a1.as_ref(), &o);
@@ -119,7 +119,7 @@ pub fn backward<C: Compute>(
     let (ids, k) = (&x.model.layout.blocks[x.layer], x.condition);
     // h2 = h1 + a2 f
     if let Some(BlockSink { condition: BlockCondition { a2: Some(da2), .. }, .. }) = &mut sink {
-        c.collect_dot(da2, dh2, &saved.f);
+        c.accumulate_dot(da2, dh2, &saved.f);
     }
     let df = gated(c, dh2, k.a2.as_ref());
     let (grads, balance) = match &mut sink {
@@ -131,7 +131,7 @@ pub fn backward<C: Compute>(
         feed_forward::backward(c, weights, ids.feed_forward, moe, &saved.n2, &saved.feed_forward, &df, balance, grads);
     // n2 = norm(h1)
     if let Some(s) = &mut sink {
-        c.collect_norm(&mut s.condition.w2, s.condition.b2.as_mut(), &saved.h1, &saved.r2, &dn2);
+        c.accumulate_norm(&mut s.condition.w2, s.condition.b2.as_mut(), &saved.h1, &saved.r2, &dn2);
     }
     let dh1 = c.add(dh2, &c.norm_backward(&saved.h1, &k.w2, &saved.r2, &dn2));
     attention_half_backward(c, x, saved, &dh1, dmemory, sink)
@@ -150,7 +150,7 @@ fn attention_half_backward<C: Compute>(
     let (ids, k) = (&x.model.layout.blocks[x.layer], x.condition);
     // h1 = h + a1 o, o = out Wo^T
     if let Some(BlockSink { condition: BlockCondition { a1: Some(da1), .. }, .. }) = &mut sink {
-        c.collect_dot(da1, dh1, &saved.o);
+        c.accumulate_dot(da1, dh1, &saved.o);
     }
     let do_ = gated(c, dh1, k.a1.as_ref());
     let grads = sink.as_mut().map(|s| &mut *s.grads);
@@ -161,12 +161,12 @@ fn attention_half_backward<C: Compute>(
         }
         Stream::Predicted(memory) => {
             let collected = sink.as_mut().and_then(|s| s.memory.as_deref_mut());
-            c.candidate_attention_backward(candidate(x, &saved.qkv, memory), &saved.attended, &dout, collected)
+            c.predicted_attention_backward(predicted(x, &saved.qkv, memory), &saved.attended, &dout, collected)
         }
     };
     let keys = match x.stream {
         Stream::Observed => geometry.shape.causal_slots(),
-        Stream::Predicted(_) => 1 + geometry.shape.candidate_slots(),
+        Stream::Predicted(_) => 1 + geometry.shape.predicted_slots(),
     };
     if keys == 1 {
         // a lone key has weight 1 whatever its score: only the value has a gradient, where kernels leave rounding
@@ -184,7 +184,7 @@ fn attention_half_backward<C: Compute>(
     let dn1 = linear::backward(c, weights, ids.qkv, &saved.n1, &dqkv, grads);
     // n1 = norm(h)
     if let Some(s) = &mut sink {
-        c.collect_norm(&mut s.condition.w1, s.condition.b1.as_mut(), &saved.h, &saved.r1, &dn1);
+        c.accumulate_norm(&mut s.condition.w1, s.condition.b1.as_mut(), &saved.h, &saved.r1, &dn1);
     }
     c.add(dh1, &c.norm_backward(&saved.h, &k.w1, &saved.r1, &dn1))
 }
@@ -195,8 +195,8 @@ fn rotary<L, I>(x: &BlockContext<'_, L, I>) -> crate::compute::Rotary {
     x.geometry.rotary(x.model.config, shape.heads + shape.kv_heads, offset)
 }
 
-fn candidate<'a, T, L, I>(x: &BlockContext<'a, L, I>, qkv: &'a T, memory: &'a L) -> Candidate<'a, T, L, I> {
-    Candidate { qkv, memory, starts: x.geometry.starts, shape: x.geometry.shape }
+fn predicted<'a, T, L, I>(x: &BlockContext<'a, L, I>, qkv: &'a T, memory: &'a L) -> PredictedAttention<'a, T, L, I> {
+    PredictedAttention { qkv, memory, starts: x.geometry.starts, shape: x.geometry.shape }
 }
 
 /// `a * dh (n,D)`, or `dh` where the block has no gate.
@@ -272,7 +272,7 @@ pub fn last_backward<C: Compute>(
         LastSaved::Memory { h, r1, n1, .. } => {
             let dkv = c.rotary(dmemory, &x.geometry.rotary(x.model.config, shape.kv_heads, 0), true);
             let dn1 = linear::rows_backward(c, x.model.weights, key_value_rows(x), n1, &dkv, sink.grads);
-            c.collect_norm(&mut sink.condition.w1, sink.condition.b1.as_mut(), h, r1, &dn1);
+            c.accumulate_norm(&mut sink.condition.w1, sink.condition.b1.as_mut(), h, r1, &dn1);
             c.norm_backward(h, &x.condition.w1, r1, &dn1)
         }
     }

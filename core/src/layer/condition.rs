@@ -76,10 +76,10 @@ pub fn unconditioned_backward<B: Backend>(
     grads: &mut [B::Array],
 ) {
     for (ids, d) in model.layout.blocks.iter().zip(&d.blocks) {
-        b.collect(&mut grads[ids.attention_norm], &d.w1);
-        b.collect(&mut grads[ids.ffn_norm], &d.w2);
+        b.accumulate(&mut grads[ids.attention_norm], &d.w1);
+        b.accumulate(&mut grads[ids.ffn_norm], &d.w2);
     }
-    b.collect(&mut grads[model.layout.norm], &d.w);
+    b.accumulate(&mut grads[model.layout.norm], &d.w);
 }
 
 /// What the backward pass needs beside the condition itself.
@@ -170,6 +170,6 @@ pub fn conditioned_backward<B: Backend>(
     let q = b.sigmoid(&saved.z);
     let slope = b.add(&q, &b.mul(&b.mul(&saved.z, &q), &b.offset(&b.scale(&q, -1.0), 1.0)));
     let dz = b.mul(&dc, &slope);
-    b.collect_product(&mut grads[energy.time], s, &b.fill(1, 1, 1.0), &dz);
+    b.accumulate_product(&mut grads[energy.time], s, &b.fill(1, 1, 1.0), &dz);
     b.enter(left);
 }

@@ -13,9 +13,9 @@ pub fn forward<C: Compute>(c: &C, weights: &[C::Leaf], id: ParameterId, x: &C::T
 }
 
 /// [`forward`] for few outputs whose exact value matters: energies `(n,1)` and gate scores `(n,E)`, see
-/// [`Compute::scores`].
+/// [`Compute::linear_wide`].
 pub fn wide_forward<C: Compute>(c: &C, weights: &[C::Leaf], id: ParameterId, x: &C::Tensor) -> C::Tensor {
-    c.scores(x, &weights[id])
+    c.linear_wide(x, &weights[id])
 }
 
 /// `dx = dy W (n,in)` of [`forward`] and [`wide_forward`]; `dW += dy^T x`.
@@ -28,7 +28,7 @@ pub fn backward<C: Compute>(
     grads: Option<&mut [C::Leaf]>,
 ) -> C::Tensor {
     if let Some(grads) = grads {
-        c.collect_product(&mut grads[id], 0, dy, x);
+        c.accumulate_product(&mut grads[id], 0, dy, x);
     }
     c.linear_adjoint(dy, &weights[id])
 }
@@ -52,7 +52,7 @@ pub fn rows_backward<C: Compute>(
     dy: &C::Tensor,
     grads: &mut [C::Leaf],
 ) -> C::Tensor {
-    c.collect_product(&mut grads[id], start, dy, x);
+    c.accumulate_product(&mut grads[id], start, dy, x);
     c.linear_adjoint(dy, &c.slice_rows(&weights[id], start, len))
 }
 
@@ -78,7 +78,7 @@ pub fn grouped_backward<C: Compute>(
     grads: Option<&mut [C::Leaf]>,
 ) -> C::Tensor {
     if let Some(grads) = grads {
-        c.collect_grouped(&mut grads[id], dy, x, route);
+        c.accumulate_grouped(&mut grads[id], dy, x, route);
     }
     c.grouped_linear_adjoint(dy, &weights[id], route)
 }

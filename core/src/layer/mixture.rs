@@ -3,7 +3,7 @@
 //!
 //! Tokens are sorted by expert and every expert multiplies its own rows; none is dropped. The choice is a constant of
 //! differentiation. The balance loss belongs to the outer objective: its gradient enters as `balance`, the gradient
-//! with respect to the gates, through [`Compute::inject`] and so never reaches the inner gradient.
+//! with respect to the gates, through [`Compute::add_outer_cotangent`] and so never reaches the inner gradient.
 
 use super::linear;
 use super::swiglu::{self, SwigluSaved};
@@ -81,7 +81,7 @@ pub fn gate_backward<C: Compute>(
     grads: Option<&mut [C::Leaf]>,
 ) -> C::Tensor {
     let dlogits = match balance {
-        Some(balance) => c.softmax_backward(&saved.gate, &c.inject(dgate, balance)),
+        Some(balance) => c.softmax_backward(&saved.gate, &c.add_outer_cotangent(dgate, balance)),
         None => c.softmax_backward(&saved.gate, dgate),
     };
     linear::backward(c, weights, ids.gate, x, &dlogits, grads)

@@ -1,7 +1,7 @@
 //! Layers: each file has a forward pass with its backward pass below, written once over `C: Compute`.
 //!
 //! Backward passes take `Option<sink>`: `None` is the inner gradient (with respect to the prediction only), `Some`
-//! collects weight gradients through the `collect_*` operations, which under `Dual` add tangents only. Products with
+//! collects weight gradients through the `accumulate_*` operations, which under `Dual` add tangents only. Products with
 //! weights go through [`linear`]. Hidden states `h` are `(n,D)`, a gradient has the shape of what it belongs to.
 
 pub mod block;

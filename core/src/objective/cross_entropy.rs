@@ -1,8 +1,8 @@
 //! The cross entropy of the states of a rollout against the next tokens, weighted by step: the main term of the loss.
 
 use super::target::Target;
-use crate::compute::{Backend, Rows};
-use crate::descent::rollout::Scene;
+use crate::compute::{Backend, SoftmaxRows};
+use crate::descent::rollout::Rollout;
 
 /// The cross entropy after one step, before it is computed.
 #[derive(Clone, Debug)]
@@ -18,18 +18,18 @@ pub struct StepLoss<A> {
 impl<A: Clone> StepLoss<A> {
     /// The loss after step `i`; none where nobody asks for it. With `traced`, steps of weight 0 are asked for as well.
     pub fn new<B: Backend<Array = A>>(
-        scene: &Scene<'_, B>,
+        rollout: &Rollout<'_, B>,
         target: Target<'_, A, B::Index>,
         i: usize,
         traced: bool,
     ) -> Option<Self> {
-        let b = scene.b;
-        let weight = scene.objective.step_weight(i, scene.steps);
+        let b = rollout.b;
+        let weight = rollout.objective.step_weight(i, rollout.steps);
         if weight == 0.0 && !traced {
             return None;
         }
         let factor = if weight == 0.0 { 1.0 } else { weight };
-        let rows = b.mul(&b.fill(scene.geometry.shape.rows(), 1, factor), target.weight);
+        let rows = b.mul(&b.fill(rollout.geometry.shape.rows(), 1, factor), target.weight);
         Some(Self { weight, factor, rows })
     }
 
@@ -43,9 +43,9 @@ impl<A: Clone> StepLoss<A> {
         b.cross_entropy(next, targets, &self.rows)
     }
 
-    /// The derivative `v (n,V)` as rows that are never stored, see [`Rows`]; `lse (n,1)` is the log-sum-exp of `next`.
-    pub fn streamed<'r, I>(&'r self, next: &'r A, lse: &'r A, targets: &'r I) -> Rows<'r, A, I> {
-        Rows { logits: next, lse, scale: Some(&self.rows), targets: Some(targets) }
+    /// The derivative `v (n,V)` as rows that are never stored, see [`SoftmaxRows`]; `lse (n,1)` is the log-sum-exp of `next`.
+    pub fn streamed<'r, I>(&'r self, next: &'r A, lse: &'r A, targets: &'r I) -> SoftmaxRows<'r, A, I> {
+        SoftmaxRows { logits: next, lse, scale: Some(&self.rows), targets: Some(targets) }
     }
 
     /// From the weighted losses `(n,1)`: their sum `(1,1)`, and the same without the weight of the step.

@@ -9,7 +9,7 @@
 use super::Objective;
 use super::term::{EnergyWithSink, Step, StepGradient, StepTerm};
 use crate::compute::Backend;
-use crate::descent::rollout::Scene;
+use crate::descent::rollout::Rollout;
 use crate::descent::update_rule::Speed;
 use crate::energy;
 
@@ -24,27 +24,27 @@ impl<B: Backend> StepTerm<B> for Lyapunov {
 
     fn pull(
         &self,
-        scene: &Scene<'_, B>,
+        rollout: &Rollout<'_, B>,
         step: &Step<'_, B>,
         energy: &mut EnergyWithSink<'_, B>,
     ) -> StepGradient<B::Array> {
-        let b = scene.b;
-        let (weight, c) = (scene.objective.lyapunov / scene.steps as f64, scene.objective.lyapunov_c);
+        let b = rollout.b;
+        let (weight, c) = (rollout.objective.lyapunov / rollout.steps as f64, rollout.objective.lyapunov_c);
         let p = &step.at.p.dense(b);
         let p_next = b.softmax(step.next);
-        let g = scene.unscaled(scene.unmix(&step.at.dp));
-        let promised = scene.rule().dissipation(b, Speed { p, g: &g, next: &p_next, alpha: step.alphas });
-        let (after, saved_after) = energy::forward(b, &energy.x, &scene.mix(&p_next));
+        let g = rollout.unscaled(rollout.unmix(&step.at.dp));
+        let promised = rollout.rule().dissipation(b, Speed { p, g: &g, next: &p_next, alpha: step.alphas });
+        let (after, saved_after) = energy::forward(b, &energy.x, &rollout.mix(&p_next));
         let rise = b.add(&b.add(&after, &b.scale(&step.at.energy, -1.0)), &b.scale(&promised.fall, c));
-        let present = b.sum_columns(&b.one_hot(step.target.targets, scene.model.config.vocab));
-        let hinge = b.mul(&b.mul(&rise, &b.step(&rise)), &present);
+        let present = b.sum_columns(&b.one_hot(step.target.targets, rollout.model.config.vocab));
+        let hinge = b.mul(&b.mul(&rise, &b.heaviside(&rise)), &present);
         let loss = b.mul(&b.scale(&b.sum_rows(&b.mul(&hinge, &hinge)), weight), step.target.weight);
         let q = b.mul(&b.scale(&hinge, 2.0 * weight), step.target.weight);
         let minus_q = b.scale(&q, -1.0);
-        let on_next = scene.unmix(&energy.pull(b, &saved_after, &p_next, &q));
+        let on_next = rollout.unmix(&energy.pull(b, &saved_after, &p_next, &q));
         drop(saved_after);
         let (_, saved) = energy::forward(b, &energy.x, &step.at.mixed);
-        let on_p = scene.unmix(&energy.pull(b, &saved, p, &minus_q));
+        let on_p = rollout.unmix(&energy.pull(b, &saved, p, &minus_q));
         let qc = b.scale(&q, c);
         let (on_next, alpha) = match &promised.by_next {
             Some(by_next) => (b.add(&on_next, &b.mul(by_next, &qc)), b.scale(&qc, 0.0)),

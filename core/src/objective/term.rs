@@ -5,7 +5,7 @@ use core::fmt::Debug;
 use super::Objective;
 use super::target::Target;
 use crate::compute::Backend;
-use crate::descent::rollout::{Evaluated, Scene};
+use crate::descent::rollout::{EnergyAt, Rollout};
 use crate::energy::{self, Prediction, PredictionSaved, PredictionSink};
 use crate::layer::condition::Condition;
 
@@ -39,7 +39,7 @@ impl<B: Backend> EnergyWithSink<'_, B> {
     ) -> B::Array {
         let x = self.x;
         let dp = energy::backward(b, &x, saved, de, Some(self.sink(&[])));
-        b.collect_product(&mut self.grads[x.model.layout.vocabulary], 0, point, &dp);
+        b.accumulate_product(&mut self.grads[x.model.layout.vocabulary], 0, point, &dp);
         dp
     }
 }
@@ -48,7 +48,7 @@ impl<B: Backend> EnergyWithSink<'_, B> {
 #[derive(Debug)]
 pub struct Step<'a, B: Backend> {
     /// The evaluation of the energy that the step followed.
-    pub at: &'a Evaluated<B::Array, B::Index>,
+    pub at: &'a EnergyAt<B::Array, B::Index>,
     /// Next state `(n,V)`.
     pub next: &'a B::Array,
     /// Step sizes `(n,1)`.
@@ -80,7 +80,7 @@ pub trait StepTerm<B: Backend>: Debug {
     /// The term of one step on its landscape's energy.
     fn pull(
         &self,
-        scene: &Scene<'_, B>,
+        rollout: &Rollout<'_, B>,
         step: &Step<'_, B>,
         energy: &mut EnergyWithSink<'_, B>,
     ) -> StepGradient<B::Array>;
@@ -94,7 +94,7 @@ pub trait EndTerm<B: Backend>: Debug {
     /// The weighted loss `(1,1)` of the last state `(n,V)` on the last step's energy.
     fn pull(
         &self,
-        scene: &Scene<'_, B>,
+        rollout: &Rollout<'_, B>,
         last: &B::Array,
         target: Target<'_, B::Array, B::Index>,
         energy: &mut EnergyWithSink<'_, B>,

@@ -1,7 +1,9 @@
 //! Shapes and costs of the primitives and fused operations.
 
 use super::{Plan, Planned, Work};
-use crate::compute::{Attended, Attention, Band, Candidate, Compute, Layout, Rotary, Route, RouteSpec, Scope};
+use crate::compute::{
+    Attention, AttentionOutput, Band, Compute, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope,
+};
 use crate::fused;
 
 impl Compute for Plan {
@@ -50,7 +52,7 @@ impl Compute for Plan {
     fn sigmoid(&self, a: &Planned) -> Planned {
         self.elementwise(a.rows, a.columns, 1)
     }
-    fn step(&self, a: &Planned) -> Planned {
+    fn heaviside(&self, a: &Planned) -> Planned {
         self.elementwise(a.rows, a.columns, 1)
     }
     fn sum_columns(&self, a: &Planned) -> Planned {
@@ -85,19 +87,19 @@ impl Compute for Plan {
         self.work(Work::Product, flops);
         self.take(rows, columns)
     }
-    fn band(&self, q: &Planned, _k: &Planned, band: Band) -> Planned {
+    fn window_scores(&self, q: &Planned, _k: &Planned, band: Band) -> Planned {
         self.work(Work::Attention, 2 * q.rows * band.heads * band.slots * band.head_dim);
         self.take(q.rows, band.heads * band.slots)
     }
-    fn band_mix(&self, s: &Planned, _v: &Planned, band: Band) -> Planned {
+    fn window_mix(&self, s: &Planned, _v: &Planned, band: Band) -> Planned {
         self.work(Work::Attention, 2 * s.len() * band.head_dim);
         self.take(s.rows, band.heads * band.head_dim)
     }
-    fn band_scatter(&self, s: &Planned, _q: &Planned, band: Band) -> Planned {
+    fn window_scatter(&self, s: &Planned, _q: &Planned, band: Band) -> Planned {
         self.work(Work::Attention, 2 * s.len() * band.head_dim);
         self.take(s.rows, band.kv_heads * band.head_dim)
     }
-    fn band_mask(&self, band: Band, _starts: Option<&usize>) -> Planned {
+    fn window_mask(&self, band: Band, _starts: Option<&usize>) -> Planned {
         self.elementwise(band.batch * band.context, band.heads * band.slots, 0)
     }
 
@@ -132,42 +134,42 @@ impl Compute for Plan {
         Route { tokens: slots, gates: slots, offsets: spec.experts + 1, slots, experts: spec.experts }
     }
 
-    fn collect(&self, _slot: &mut Planned, a: &Planned) {
+    fn accumulate(&self, _slot: &mut Planned, a: &Planned) {
         self.work(Work::Elementwise, a.len());
     }
-    fn collect_product(&self, _slot: &mut Planned, _start: usize, dy: &Planned, x: &Planned) {
+    fn accumulate_product(&self, _slot: &mut Planned, _start: usize, dy: &Planned, x: &Planned) {
         self.work(Work::Product, 2 * dy.rows * dy.columns * x.columns);
         if !self.fused {
             drop(self.take(dy.columns, x.columns));
         }
     }
-    fn collect_grouped(&self, slot: &mut Planned, dy: &Planned, x: &Planned, _route: &Route<usize>) {
+    fn accumulate_grouped(&self, slot: &mut Planned, dy: &Planned, x: &Planned, _route: &Route<usize>) {
         self.work(Work::Product, 2 * dy.rows * dy.columns * x.columns);
         if !self.fused {
             drop(self.take(slot.rows, slot.columns));
         }
     }
-    fn collect_dot(&self, _slot: &mut Planned, x: &Planned, y: &Planned) {
+    fn accumulate_dot(&self, _slot: &mut Planned, x: &Planned, y: &Planned) {
         self.work(Work::Elementwise, 2 * x.len());
         if !self.fused {
             drop(self.sum_rows(&self.mul(x, y)));
         }
     }
-    fn collect_scatter(&self, _slot: &mut Planned, _index: &usize, a: &Planned) {
+    fn accumulate_scatter(&self, _slot: &mut Planned, _index: &usize, a: &Planned) {
         self.work(Work::Elementwise, a.len());
     }
-    fn collect_norm(&self, dw: &mut Planned, db: Option<&mut Planned>, x: &Planned, r: &Planned, dy: &Planned) {
+    fn accumulate_norm(&self, dw: &mut Planned, db: Option<&mut Planned>, x: &Planned, r: &Planned, dy: &Planned) {
         if self.fused {
             self.work(Work::Elementwise, 4 * x.len());
             return;
         }
         let unit = self.mul(x, r);
-        self.collect_dot(dw, &unit, dy);
+        self.accumulate_dot(dw, &unit, dy);
         if db.is_some() {
             drop(self.sum_rows(dy));
         }
     }
-    fn inject(&self, a: &Planned, _leaf: &Planned) -> Planned {
+    fn add_outer_cotangent(&self, a: &Planned, _leaf: &Planned) -> Planned {
         self.elementwise(a.rows, a.columns, 1)
     }
 
@@ -254,19 +256,19 @@ impl Compute for Plan {
         (self.take(y.rows, 1), self.elementwise(y.rows, y.columns, 6))
     }
 
-    fn causal_attention(&self, qkv: &Planned, starts: Option<&usize>, shape: Attention) -> Attended<Planned> {
+    fn causal_attention(&self, qkv: &Planned, starts: Option<&usize>, shape: Attention) -> AttentionOutput<Planned> {
         if !self.fused {
             return fused::attention::causal(self, qkv, starts, shape);
         }
         self.attend(&shape, shape.causal_slots(), 2);
-        Attended { out: self.take(qkv.rows, shape.query_columns()), lse: self.take(qkv.rows, shape.heads) }
+        AttentionOutput { out: self.take(qkv.rows, shape.query_columns()), lse: self.take(qkv.rows, shape.heads) }
     }
     fn causal_attention_backward(
         &self,
         qkv: &Planned,
         starts: Option<&usize>,
         shape: Attention,
-        attended: &Attended<Planned>,
+        attended: &AttentionOutput<Planned>,
         dout: &Planned,
     ) -> Planned {
         if !self.fused {
@@ -275,52 +277,58 @@ impl Compute for Plan {
         self.attend(&shape, shape.causal_slots(), 5);
         self.take(qkv.rows, qkv.columns)
     }
-    fn candidate_attention(&self, x: Candidate<'_, Planned, Planned, usize>) -> Attended<Planned> {
+    fn predicted_attention(&self, x: PredictedAttention<'_, Planned, Planned, usize>) -> AttentionOutput<Planned> {
         if !self.fused {
-            return fused::attention::candidate(self, x);
+            return fused::attention::predicted(self, x);
         }
-        self.attend(&x.shape, x.shape.candidate_slots() + 1, 2);
-        Attended { out: self.take(x.qkv.rows, x.shape.query_columns()), lse: self.take(x.qkv.rows, x.shape.heads) }
+        self.attend(&x.shape, x.shape.predicted_slots() + 1, 2);
+        AttentionOutput {
+            out: self.take(x.qkv.rows, x.shape.query_columns()),
+            lse: self.take(x.qkv.rows, x.shape.heads),
+        }
     }
-    fn candidate_attention_backward(
+    fn predicted_attention_backward(
         &self,
-        x: Candidate<'_, Planned, Planned, usize>,
-        attended: &Attended<Planned>,
+        x: PredictedAttention<'_, Planned, Planned, usize>,
+        attended: &AttentionOutput<Planned>,
         dout: &Planned,
         dmemory: Option<&mut Planned>,
     ) -> Planned {
         if !self.fused {
-            return fused::attention::candidate_backward(self, x, attended, dout, dmemory);
+            return fused::attention::predicted_backward(self, x, attended, dout, dmemory);
         }
         let products = if dmemory.is_some() { 5 } else { 3 };
-        self.attend(&x.shape, x.shape.candidate_slots() + 1, products);
+        self.attend(&x.shape, x.shape.predicted_slots() + 1, products);
         self.take(x.qkv.rows, x.qkv.columns)
     }
-    fn candidate_attention_tangent(
+    fn predicted_attention_tangent(
         &self,
-        x: Candidate<'_, Planned, Planned, usize>,
+        x: PredictedAttention<'_, Planned, Planned, usize>,
         qkvt: &Planned,
-        attended: &Attended<Planned>,
-    ) -> Attended<Planned> {
+        attended: &AttentionOutput<Planned>,
+    ) -> AttentionOutput<Planned> {
         if !self.fused {
-            return fused::attention::candidate_tangent(self, x, qkvt, attended);
+            return fused::attention::predicted_tangent(self, x, qkvt, attended);
         }
-        self.attend(&x.shape, x.shape.candidate_slots() + 1, 3);
-        Attended { out: self.take(x.qkv.rows, x.shape.query_columns()), lse: self.take(x.qkv.rows, x.shape.heads) }
+        self.attend(&x.shape, x.shape.predicted_slots() + 1, 3);
+        AttentionOutput {
+            out: self.take(x.qkv.rows, x.shape.query_columns()),
+            lse: self.take(x.qkv.rows, x.shape.heads),
+        }
     }
-    fn candidate_attention_backward_tangent(
+    fn predicted_attention_backward_tangent(
         &self,
-        x: Candidate<'_, Planned, Planned, usize>,
+        x: PredictedAttention<'_, Planned, Planned, usize>,
         qkvt: &Planned,
-        attended: [&Attended<Planned>; 2],
+        attended: [&AttentionOutput<Planned>; 2],
         dout: [&Planned; 2],
         dmemory: Option<&mut Planned>,
     ) -> Planned {
         if !self.fused {
-            return fused::attention::candidate_backward_tangent(self, x, qkvt, attended, dout, dmemory);
+            return fused::attention::predicted_backward_tangent(self, x, qkvt, attended, dout, dmemory);
         }
         let products = if dmemory.is_some() { 9 } else { 5 };
-        self.attend(&x.shape, x.shape.candidate_slots() + 1, products);
+        self.attend(&x.shape, x.shape.predicted_slots() + 1, products);
         self.take(x.qkv.rows, x.qkv.columns)
     }
 }

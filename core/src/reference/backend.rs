@@ -42,7 +42,7 @@ impl<'a, E: Real> Backend for Reference<'a, E> {
 
     fn axpy(&self, mut acc: Self::Array, factor: &Self::Array, x: &Self::Array) -> Self::Array {
         let product = self.zip(x, factor, E::mul);
-        self.collect(&mut acc, &product);
+        self.accumulate(&mut acc, &product);
         acc
     }
     fn clear(&self, a: &mut Self::Array) {
@@ -88,10 +88,10 @@ impl<'a, E: Real> Backend for Reference<'a, E> {
     }
 
     fn streams_vocabulary(&self) -> bool {
-        self.habits.streams_vocabulary
+        self.capabilities.streams_vocabulary
     }
     fn needs_loss_scale(&self) -> bool {
-        self.habits.needs_loss_scale
+        self.capabilities.needs_loss_scale
     }
     fn status(&self) -> Result<(), Error> {
         self.failure.borrow().clone().map_or(Ok(()), Err)

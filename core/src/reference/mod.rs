@@ -136,7 +136,7 @@ impl Indices<'_> {
 /// Which capabilities of other devices the reference backend claims, so that the paths they need are tested in double
 /// precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Habits {
+pub struct Capabilities {
     /// See [`Backend::streams_vocabulary`](crate::compute::Backend::streams_vocabulary).
     pub streams_vocabulary: bool,
     /// See [`Backend::needs_loss_scale`](crate::compute::Backend::needs_loss_scale).
@@ -147,7 +147,7 @@ pub struct Habits {
 #[derive(Debug)]
 pub struct Reference<'a, E> {
     arena: &'a Arena<E>,
-    habits: Habits,
+    capabilities: Capabilities,
     failure: RefCell<Option<Error>>,
     name: String,
 }
@@ -155,12 +155,12 @@ pub struct Reference<'a, E> {
 impl<'a, E: Real> Reference<'a, E> {
     /// A backend whose arrays live in `arena`.
     pub fn new(arena: &'a Arena<E>) -> Self {
-        Self::with_habits(arena, Habits::default())
+        Self::with_capabilities(arena, Capabilities::default())
     }
 
     /// A backend that claims capabilities of other devices.
-    pub fn with_habits(arena: &'a Arena<E>, habits: Habits) -> Self {
-        Self { arena, habits, failure: RefCell::new(None), name: alloc::format!("reference {}", E::NAME) }
+    pub fn with_capabilities(arena: &'a Arena<E>, capabilities: Capabilities) -> Self {
+        Self { arena, capabilities, failure: RefCell::new(None), name: alloc::format!("reference {}", E::NAME) }
     }
 
     fn fail(&self, error: Error) {

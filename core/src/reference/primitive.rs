@@ -51,7 +51,7 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
         let (one, minus) = (E::from_f64(1.0), E::from_f64(-1.0));
         self.map(a, |x| one.div(one.add(x.mul(minus).exp())))
     }
-    fn step(&self, a: &Self::Tensor) -> Self::Tensor {
+    fn heaviside(&self, a: &Self::Tensor) -> Self::Tensor {
         let zero = E::default();
         self.map(a, |x| if x > zero { E::from_f64(1.0) } else { zero })
     }
@@ -74,16 +74,16 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
     fn grouped(&self, x: &Self::Tensor, w: &Self::Tensor, route: &Route<Self::Index>, layout: Layout) -> Self::Tensor {
         self.grouped_product(x, w, route, layout)
     }
-    fn band(&self, q: &Self::Tensor, k: &Self::Tensor, band: Band) -> Self::Tensor {
+    fn window_scores(&self, q: &Self::Tensor, k: &Self::Tensor, band: Band) -> Self::Tensor {
         self.band_scores(q, k, band)
     }
-    fn band_mix(&self, s: &Self::Tensor, v: &Self::Tensor, band: Band) -> Self::Tensor {
+    fn window_mix(&self, s: &Self::Tensor, v: &Self::Tensor, band: Band) -> Self::Tensor {
         self.band_values(s, v, band)
     }
-    fn band_scatter(&self, s: &Self::Tensor, q: &Self::Tensor, band: Band) -> Self::Tensor {
+    fn window_scatter(&self, s: &Self::Tensor, q: &Self::Tensor, band: Band) -> Self::Tensor {
         self.band_adjoint(s, q, band)
     }
-    fn band_mask(&self, band: Band, starts: Option<&Self::Index>) -> Self::Tensor {
+    fn window_mask(&self, band: Band, starts: Option<&Self::Index>) -> Self::Tensor {
         let hidden = E::from_f64(-1e30);
         self.build(band.batch * band.context, band.heads * band.slots, |row, column| {
             let (t, j) = (row % band.context, column % band.slots);
@@ -145,14 +145,14 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
         self.choose_experts(gate, bias, spec)
     }
 
-    fn collect(&self, slot: &mut Self::Leaf, a: &Self::Tensor) {
+    fn accumulate(&self, slot: &mut Self::Leaf, a: &Self::Tensor) {
         self.expect("a collected gradient", (slot.rows, slot.columns) == (a.rows, a.columns), slot, a);
         self.own(slot);
         for i in 0..a.rows * a.columns {
             slot.accumulate(i, a.get(i));
         }
     }
-    fn collect_product(&self, slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor) {
+    fn accumulate_product(&self, slot: &mut Self::Leaf, start: usize, dy: &Self::Tensor, x: &Self::Tensor) {
         let product = self.product(dy, x, Layout::TN);
         self.expect(
             "a collected product",
@@ -165,19 +165,25 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
             slot.accumulate(start * slot.columns + i, product.get(i));
         }
     }
-    fn collect_grouped(&self, slot: &mut Self::Leaf, dy: &Self::Tensor, x: &Self::Tensor, route: &Route<Self::Index>) {
+    fn accumulate_grouped(
+        &self,
+        slot: &mut Self::Leaf,
+        dy: &Self::Tensor,
+        x: &Self::Tensor,
+        route: &Route<Self::Index>,
+    ) {
         let product = self.grouped_product(dy, x, route, Layout::TN);
-        self.collect(slot, &product);
+        self.accumulate(slot, &product);
     }
-    fn collect_dot(&self, slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor) {
+    fn accumulate_dot(&self, slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor) {
         let sum = self.sum_rows(&self.mul(x, y));
-        self.collect(slot, &sum);
+        self.accumulate(slot, &sum);
     }
-    fn collect_scatter(&self, slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor) {
+    fn accumulate_scatter(&self, slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor) {
         self.own(slot);
         self.scatter_into(slot, index, a);
     }
-    fn collect_norm(
+    fn accumulate_norm(
         &self,
         dw: &mut Self::Leaf,
         db: Option<&mut Self::Leaf>,
@@ -186,13 +192,13 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
         dy: &Self::Tensor,
     ) {
         let unit = self.mul(x, r);
-        self.collect_dot(dw, &unit, dy);
+        self.accumulate_dot(dw, &unit, dy);
         if let Some(db) = db {
             let sum = self.sum_rows(dy);
-            self.collect(db, &sum);
+            self.accumulate(db, &sum);
         }
     }
-    fn inject(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor {
+    fn add_outer_cotangent(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor {
         self.add(a, leaf)
     }
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::report::Places;
+use super::report::ReportLayout;
 use super::sequences::DeviceSequences;
 use crate::compute::Backend;
 use crate::loss_scale::Scaling;
@@ -13,7 +13,7 @@ pub(super) struct Inputs<B: Backend> {
     /// The sequences of every micro-batch.
     pub(super) sequences: Vec<DeviceSequences<B::Index>>,
     /// Numbers of the update `(1,5)`, see [`Backend::update`].
-    pub(super) numbers: B::Array,
+    pub(super) device_scalars: B::Array,
     /// Weight of a position in the loss `(1,1)`.
     pub(super) weight: B::Array,
     /// Loss scales, where the backend's numbers need them.
@@ -21,7 +21,7 @@ pub(super) struct Inputs<B: Backend> {
     /// Where the report is gathered `(1, columns)`.
     pub(super) report: B::Array,
     /// What lies where in it.
-    pub(super) places: Places,
+    pub(super) report_layout: ReportLayout,
 }
 
 impl<B: Backend> fmt::Debug for Inputs<B> {

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::inputs::Inputs;
-use super::report::Places;
+use super::report::ReportLayout;
 use super::sequences::{DeviceSequences, Sequences};
 use super::trainer::{StepSettings, Trainer};
 use crate::average::Average;
@@ -33,23 +33,23 @@ impl<B: Backend> Trainer<B> {
             ModelKind::Transformer => (1, 1),
         };
         let experts = (0..self.config.layers).filter_map(|l| self.config.mixture(l)).map(|m| m.n_routed).collect();
-        let places = Places::new(most, experts);
+        let report_layout = ReportLayout::new(most, experts);
         let parts: Vec<Sequences> =
             micro_batches(sequences.batch, settings.micro_batch).map(|(first, n)| sequences.slice(first, n)).collect();
         let mut inputs = match self.inputs.take() {
             Some(inputs) => inputs,
             None => Inputs {
                 sequences: Vec::new(),
-                numbers: b.fill(1, 5, 0.0),
+                device_scalars: b.fill(1, 5, 0.0),
                 weight: b.fill(1, 1, 0.0),
                 scaling: b.needs_loss_scale().then(|| Scaling::new(b)),
-                report: b.fill(1, places.columns(), 0.0),
-                places: places.clone(),
+                report: b.fill(1, report_layout.columns(), 0.0),
+                report_layout: report_layout.clone(),
             },
         };
-        if inputs.places != places {
-            inputs.report = b.fill(1, places.columns(), 0.0);
-            inputs.places = places;
+        if inputs.report_layout != report_layout {
+            inputs.report = b.fill(1, report_layout.columns(), 0.0);
+            inputs.report_layout = report_layout;
         }
         let fits = inputs.sequences.len() == parts.len() && inputs.sequences.iter().zip(&parts).all(|(d, s)| d.fits(s));
         if fits {
@@ -61,7 +61,10 @@ impl<B: Backend> Trainer<B> {
             inputs.sequences = parts.iter().map(upload).collect::<Result<_>>()?;
         }
         let keep = Average::<B::Array>::keep(settings.ema_decay, self.average.updates);
-        b.write(&mut inputs.numbers, &self.optimizer.numbers(&self.optimizer_config, settings.rate, keep));
+        b.write(
+            &mut inputs.device_scalars,
+            &self.optimizer.device_scalars(&self.optimizer_config, settings.rate, keep),
+        );
         let outer = match &mut inputs.scaling {
             Some(scaling) => {
                 scaling.write(b, &self.loss_scale);
@@ -70,7 +73,7 @@ impl<B: Backend> Trainer<B> {
             None => 1.0,
         };
         b.write(&mut inputs.weight, &[outer / positions as f64]);
-        b.set_clock(settings.step);
+        b.set_noise_step(settings.step);
         self.inputs = Some(inputs);
         Ok(steps)
     }
@@ -79,14 +82,14 @@ impl<B: Backend> Trainer<B> {
     pub(super) fn key(&self, b: &B, settings: &StepSettings, steps: usize) -> Vec<u64> {
         let mut key = alloc::vec![settings.seed, steps as u64];
         let lists = [&self.weights, &self.optimizer.first, &self.optimizer.second, &self.average.weights, &self.grads];
-        key.extend(lists.iter().flat_map(|list| list.iter()).map(|a| b.place(a)));
+        key.extend(lists.iter().flat_map(|list| list.iter()).map(|a| b.address(a)));
         if let Some(inputs) = &self.inputs {
-            key.extend([&inputs.numbers, &inputs.weight, &inputs.report].map(|a| b.place(a)));
-            key.extend(inputs.scaling.iter().flat_map(|s| s.places(b)));
+            key.extend([&inputs.device_scalars, &inputs.weight, &inputs.report].map(|a| b.address(a)));
+            key.extend(inputs.scaling.iter().flat_map(|s| s.addresses(b)));
             for device in &inputs.sequences {
                 let shape = device.geometry(&self.config).shape;
                 key.extend([shape.batch as u64, shape.context as u64]);
-                key.extend(device.places(b));
+                key.extend(device.addresses(b));
             }
         }
         key

@@ -7,7 +7,7 @@ use super::trainer::{StepSettings, Trainer};
 use crate::compute::Backend;
 use crate::descent::adjoint::Trace;
 use crate::descent::replay_buffer::Memory;
-use crate::descent::rollout::Scene;
+use crate::descent::rollout::Rollout;
 
 impl<B: Backend> Trainer<B> {
     /// Buffer slots that this step continues.
@@ -91,14 +91,14 @@ impl Initial<'_> {
     /// State `(count T, V)` of sequences `first .. first + count`.
     pub(super) fn build<B: Backend>(
         &self,
-        scene: &Scene<'_, B>,
+        rollout: &Rollout<'_, B>,
         first: usize,
         count: usize,
         context: usize,
     ) -> B::Array {
-        let (b, v) = (scene.b, scene.model.config.vocab);
+        let (b, v) = (rollout.b, rollout.model.config.vocab);
         match self {
-            Initial::Drawn => scene.initial(),
+            Initial::Drawn => rollout.initial(),
             Initial::Given(y) => {
                 let rows = first * context * v..(first + count) * context * v;
                 b.upload_f64(count * context, v, &y[rows])
@@ -106,7 +106,7 @@ impl Initial<'_> {
             Initial::Recalled { from, states } => {
                 let fresh = from.saturating_sub(first).min(count) * context;
                 if fresh == count * context {
-                    return scene.initial();
+                    return rollout.initial();
                 }
                 let skip = first.saturating_sub(*from);
                 let recalled: Vec<f32> =
@@ -117,8 +117,8 @@ impl Initial<'_> {
                 }
                 let mut y = b.fill(count * context, v, 0.0);
                 let index = |rows: core::ops::Range<usize>| b.index(&rows.map(|r| r as u32).collect::<Vec<_>>());
-                b.collect_scatter(&mut y, &index(0..fresh), &b.slice_rows(&scene.initial(), 0, fresh));
-                b.collect_scatter(&mut y, &index(fresh..count * context), &recalled);
+                b.accumulate_scatter(&mut y, &index(0..fresh), &b.slice_rows(&rollout.initial(), 0, fresh));
+                b.accumulate_scatter(&mut y, &index(fresh..count * context), &recalled);
                 y
             }
         }

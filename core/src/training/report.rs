@@ -44,7 +44,7 @@ pub struct StepReport {
 
 /// Where the numbers of a report lie in its array `(1, columns)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct ReportLayout {
     /// Descent steps that there is room for.
     steps: usize,
     /// Experts of every block that has some.
@@ -59,7 +59,7 @@ const ALPHA: usize = 4;
 const OVERFLOW: usize = 5;
 const FIXED: usize = 6;
 
-impl Places {
+impl ReportLayout {
     pub(super) fn new(steps: usize, experts: Vec<usize>) -> Self {
         Self { steps, experts }
     }
@@ -73,7 +73,7 @@ impl Places {
     }
 
     fn put<B: Backend>(&self, b: &B, report: &mut B::Array, at: usize, value: &B::Array) {
-        b.collect(report, &b.pad_columns(value, at, self.columns()));
+        b.accumulate(report, &b.pad_columns(value, at, self.columns()));
     }
 
     /// Adds a micro-batch whose sequences are `share` of all.

@@ -123,10 +123,10 @@ impl<I: Clone> DeviceSequences<I> {
         }
     }
 
-    /// Where the arrays live, see [`Backend::place`].
-    pub(super) fn places<B: Backend<Index = I>>(&self, b: &B) -> [u64; 4] {
-        let starts = self.starts.as_ref().map_or(0, |starts| b.place_of_index(starts));
-        [b.place_of_index(&self.tokens), b.place_of_index(&self.targets), b.place_of_index(&self.groups), starts]
+    /// Where the arrays live, see [`Backend::address`].
+    pub(super) fn addresses<B: Backend<Index = I>>(&self, b: &B) -> [u64; 4] {
+        let starts = self.starts.as_ref().map_or(0, |starts| b.address_of_index(starts));
+        [b.address_of_index(&self.tokens), b.address_of_index(&self.targets), b.address_of_index(&self.groups), starts]
     }
 
     /// Geometry for a model.

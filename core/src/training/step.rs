@@ -11,7 +11,7 @@ use super::trainer::{StepSettings, Trainer};
 use crate::compute::{Backend, Parameters, Scope};
 use crate::config::{Config, ModelKind};
 use crate::descent::adjoint::{self, Trace};
-use crate::descent::rollout::Scene;
+use crate::descent::rollout::Rollout;
 use crate::error::{Error, Result};
 use crate::layer::Model;
 use crate::objective::target::Target;
@@ -62,7 +62,7 @@ impl<B: Backend> Trainer<B> {
         let mut parts = Vec::new();
         if self.objective.replay == 0 {
             let key = self.key(b, settings, steps);
-            b.repeat(&key, &mut || {
+            b.run_captured(&key, &mut || {
                 self.accumulate(b, sequences, settings, steps, &Initial::Drawn, false)?;
                 self.update(b);
                 Ok(())
@@ -118,9 +118,9 @@ impl<B: Backend> Trainer<B> {
             let model = Model { config: &self.config, layout: &self.layout, weights: &self.weights };
             if self.config.kind == ModelKind::Transformer {
                 let loss = transformer::gradient(b, model, geometry, device.tokens(), target, &mut self.grads);
-                inputs.places.add_baseline(b, &mut inputs.report, &loss);
+                inputs.report_layout.add_baseline(b, &mut inputs.report, &loss);
             } else {
-                let scene = Scene {
+                let rollout = Rollout {
                     b,
                     model,
                     geometry,
@@ -132,9 +132,9 @@ impl<B: Backend> Trainer<B> {
                     steps,
                     scaling: inputs.scaling.as_ref(),
                 };
-                let y = initial.build(&scene, first, count, sequences.context);
-                let mut outcome = adjoint::gradient(scene, target, y, &mut self.grads, trace)?;
-                inputs.places.add(b, &mut inputs.report, &outcome, share);
+                let y = initial.build(&rollout, first, count, sequences.context);
+                let mut outcome = adjoint::gradient(rollout, target, y, &mut self.grads, trace)?;
+                inputs.report_layout.add(b, &mut inputs.report, &outcome, share);
                 let last = (self.objective.replay > 0).then_some(outcome.last);
                 parts.push(Part { first, last, trace: outcome.trace.take() });
             }
@@ -148,25 +148,25 @@ impl<B: Backend> Trainer<B> {
         let Some(inputs) = &mut self.inputs else { return };
         let left = b.enter(Scope::Optimizer);
         let squares = b.sum_squares(&self.grads);
-        let loss = inputs.places.loss(b, &inputs.report);
+        let loss = inputs.report_layout.loss(b, &inputs.report);
         let unscale = inputs.scaling.as_ref().map(|s| &s.inverse_outer);
         let (norm, factor) = optimizer::clip(b, self.optimizer_config.clip, &squares, &loss, unscale);
-        let loads = inputs.places.loads(b, &inputs.report);
+        let loads = inputs.report_layout.loads(b, &inputs.report);
         nudge_routing(b, &self.config, &self.layout, &mut self.weights, &loads, &factor);
-        let numbers = b.add(&inputs.numbers, &b.pad_columns(&factor, 3, 5));
-        let treatment =
-            Optimizer::<B::Array>::treatment(&self.layout, &self.optimizer_config, self.objective.learn_alpha);
+        let device_scalars = b.add(&inputs.device_scalars, &b.pad_columns(&factor, 3, 5));
+        let param_groups =
+            Optimizer::<B::Array>::param_groups(&self.layout, &self.optimizer_config, self.objective.learn_alpha);
         let parameters = Parameters {
             weights: &mut self.weights,
             first: &mut self.optimizer.first,
             second: &mut self.optimizer.second,
             average: &mut self.average.weights,
             gradients: &self.grads,
-            treatment: &treatment,
+            param_groups: &param_groups,
         };
-        b.update(parameters, self.optimizer_config.adam(), &numbers);
+        b.update(parameters, self.optimizer_config.adam(), &device_scalars);
         let alpha = self.layout.energy.map(|ids| &self.weights[ids.alpha]);
-        inputs.places.add_update(b, &mut inputs.report, &norm, alpha);
+        inputs.report_layout.add_update(b, &mut inputs.report, &norm, alpha);
         b.enter(left);
     }
 
@@ -174,7 +174,7 @@ impl<B: Backend> Trainer<B> {
     fn read(&self, b: &B, steps: usize) -> (StepReport, bool) {
         let Some(inputs) = &self.inputs else { return (StepReport::default(), true) };
         let scale = if inputs.scaling.is_some() { self.loss_scale.outer.factor } else { 1.0 };
-        let (mut report, inner_finite) = inputs.places.read(b, &inputs.report, scale, steps);
+        let (mut report, inner_finite) = inputs.report_layout.read(b, &inputs.report, scale, steps);
         if self.config.kind == ModelKind::Transformer {
             report.energies.clear();
         }
@@ -208,12 +208,12 @@ fn nudge_routing<B: Backend>(
         FeedForwardIds::Mixture { bias, .. } => Some(bias),
         FeedForwardIds::Dense(_) => None,
     });
-    let applied = b.step(&b.offset(&b.scale(factor, 0.0), 1.0));
+    let applied = b.heaviside(&b.offset(&b.scale(factor, 0.0), 1.0));
     for (bias, load) in biases.zip(loads) {
         let mean = b.scale(&b.sum_columns(load), 1.0 / moe.n_routed as f64);
         let over = b.add(load, &b.scale(&mean, -1.0));
-        let sign = b.add(&b.step(&b.scale(&over, -1.0)), &b.scale(&b.step(&over), -1.0));
-        b.collect(&mut weights[bias], &b.mul(&b.scale(&sign, moe.bias_rate), &applied));
+        let sign = b.add(&b.heaviside(&b.scale(&over, -1.0)), &b.scale(&b.heaviside(&over), -1.0));
+        b.accumulate(&mut weights[bias], &b.mul(&b.scale(&sign, moe.bias_rate), &applied));
     }
 }
 

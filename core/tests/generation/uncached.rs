@@ -2,7 +2,7 @@
 
 use ebt_core::compute::{Backend, Compute};
 use ebt_core::config::ModelKind;
-use ebt_core::descent::rollout::{self, Scene};
+use ebt_core::descent::rollout::{self, Rollout};
 use ebt_core::dual::{Dual, DualTensor};
 use ebt_core::energy::{self, Prediction};
 use ebt_core::layer::{Geometry, Model};
@@ -31,8 +31,8 @@ fn download<B: Backend>(b: &B, a: &B::Array) -> Vec<f64> {
     out
 }
 
-/// Runs `body` on a scene of the case.
-fn with_scene<R>(case: &Case, seed: u64, body: impl FnOnce(&Scene<'_, Reference<'_, f64>>) -> R) -> R {
+/// Runs `body` on a rollout of the case.
+fn with_rollout<R>(case: &Case, seed: u64, body: impl FnOnce(&Rollout<'_, Reference<'_, f64>>) -> R) -> R {
     let memory = arena();
     let b = &Reference::new(&memory);
     let layout = ParameterLayout::new(&case.config);
@@ -43,7 +43,7 @@ fn with_scene<R>(case: &Case, seed: u64, body: impl FnOnce(&Scene<'_, Reference<
     let geometry: Geometry<'_, _> = device.geometry(&case.config);
     let objective = &case.objective;
     let tokens = device.tokens();
-    body(&Scene {
+    body(&Rollout {
         b,
         model,
         geometry,
@@ -66,20 +66,20 @@ pub struct Uncached {
 
 impl Uncached {
     pub fn run(case: &Case, seed: u64) -> Self {
-        with_scene(case, seed, |scene| {
-            let (b, vocab) = (scene.b, case.config.vocab);
+        with_rollout(case, seed, |rollout| {
+            let (b, vocab) = (rollout.b, case.config.vocab);
             if case.config.kind == ModelKind::Transformer {
-                let logits = transformer::forward(b, scene.model, scene.geometry, scene.tokens).0;
+                let logits = transformer::forward(b, rollout.model, rollout.geometry, rollout.tokens).0;
                 return Self { vocab, logits: download(b, &logits), energies: Vec::new() };
             }
-            let alphas = scene.step_sizes(&scene.alpha().0);
-            let (mut y, mut energies) = (scene.initial(), Vec::new());
+            let alphas = rollout.step_sizes(&rollout.alpha().0);
+            let (mut y, mut energies) = (rollout.initial(), Vec::new());
             for i in 0..case.steps {
-                let (condition, _) = rollout::condition_of(scene, scene.landscape(i));
-                let observed = rollout::observe(scene, &condition);
-                let at = rollout::evaluate(scene, &condition, &observed, &y, false);
+                let (condition, _) = rollout::condition_of(rollout, rollout.landscape(i));
+                let observed = rollout::observe(rollout, &condition);
+                let at = rollout::evaluate(rollout, &condition, &observed, &y, false);
                 energies.push(download(b, &at.energy));
-                y = rollout::walk(scene, y, &at, &alphas);
+                y = rollout::advance(rollout, y, &at, &alphas);
             }
             Self { vocab, logits: download(b, &y), energies }
         })
@@ -111,8 +111,8 @@ pub struct Curvature {
 
 /// At a random distribution, along a random direction.
 pub fn curvature(case: &Case, landscape: usize, seed: u64) -> Curvature {
-    with_scene(case, seed, |scene| {
-        let (b, v, last) = (scene.b, case.config.vocab, case.tokens.len() - 1);
+    with_rollout(case, seed, |rollout| {
+        let (b, v, last) = (rollout.b, case.config.vocab, case.tokens.len() - 1);
         let stream = Stream::new(seed, 7, Purpose::Test);
         let weights: Vec<f64> = (0..v as u64).map(|i| stream.normal(i).exp()).collect();
         let p: Vec<f64> = weights.iter().map(|w| f64::from((w / weights.iter().sum::<f64>()) as f32)).collect();
@@ -120,24 +120,24 @@ pub fn curvature(case: &Case, landscape: usize, seed: u64) -> Curvature {
         let everywhere = |row: &[f64]| {
             b.upload(case.tokens.len(), v, &row.iter().map(|&x| x as f32).collect::<Vec<_>>().repeat(case.tokens.len()))
         };
-        let (condition, _) = rollout::condition_of(scene, landscape);
-        let observed = rollout::observe(scene, &condition);
+        let (condition, _) = rollout::condition_of(rollout, landscape);
+        let observed = rollout::observe(rollout, &condition);
         let x = Prediction {
-            model: scene.model,
-            geometry: scene.geometry,
+            model: rollout.model,
+            geometry: rollout.geometry,
             condition: &condition,
             memory: &observed.memory,
         };
         let d = Dual::new(b);
-        let point = DualTensor { value: scene.mix(&everywhere(&p)), tangent: Some(scene.mix(&everywhere(&u))) };
+        let point = DualTensor { value: rollout.mix(&everywhere(&p)), tangent: Some(rollout.mix(&everywhere(&u))) };
         let (energy, saved) = energy::forward(&d, &x, &point);
         let ones = b.fill(case.tokens.len(), 1, 1.0);
         let dp = energy::backward(&d, &x, &saved, &ones, None);
         let of_last = |a: Vec<f64>| a[last * v..][..v].to_vec();
         Curvature {
             energy: download(b, &energy.value)[last],
-            g: of_last(download(b, &scene.unmix(&dp.value))),
-            hu: of_last(download(b, &scene.unmix(&dp.tangent.unwrap()))),
+            g: of_last(download(b, &rollout.unmix(&dp.value))),
+            hu: of_last(download(b, &rollout.unmix(&dp.tangent.unwrap()))),
             p,
             u,
         }

@@ -49,7 +49,7 @@ fn the_third_call_replays_and_reads_inputs_anew() {
             runs += 1;
             inner()
         };
-        cuda.repeat(&[7], &mut counted).unwrap();
+        cuda.run_captured(&[7], &mut counted).unwrap();
         assert_eq!(read(&cuda, &x), [total, 10.0 + total]);
     }
     assert_eq!(runs, 2);
@@ -70,9 +70,9 @@ fn no_one_else_is_given_the_memory_of_a_recording() {
         add(&cuda, &x, &y);
         Ok(())
     };
-    cuda.repeat(&[1], &mut work).unwrap();
+    cuda.run_captured(&[1], &mut work).unwrap();
     let before = cuda.memory_report().allocations;
-    cuda.repeat(&[1], &mut work).unwrap();
+    cuda.run_captured(&[1], &mut work).unwrap();
     assert_eq!(cuda.memory_report().allocations, before);
     let recorded = addresses.borrow()[1];
     let others: Vec<_> = (0..8).map(|_| cuda.take(4, 4, Kind::F32)).collect();
@@ -87,7 +87,7 @@ fn without_graphs_work_runs_every_time() {
     let (memory, cuda) = backend(Precision::F32, false);
     let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
     for _ in 0..4 {
-        cuda.repeat(&[1], &mut work(&cuda, &x, &y)).unwrap();
+        cuda.run_captured(&[1], &mut work(&cuda, &x, &y)).unwrap();
     }
     assert_eq!((read(&cuda, &x)[0], memory.kept(), cuda.steps().len()), (4.0, 0, 0));
 }
@@ -106,7 +106,7 @@ fn work_that_waits_is_run_as_it_is_and_the_reason_kept() {
             seen.push(value);
             Ok(())
         };
-        cuda.repeat(&[1], &mut waiting).unwrap();
+        cuda.run_captured(&[1], &mut waiting).unwrap();
     }
     // every call did the work once, whatever was tried before
     assert_eq!(seen, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
@@ -129,7 +129,7 @@ fn results_kept_alive_delay_the_recording_by_one_call() {
             kept = loss;
             Ok(())
         };
-        cuda.repeat(&[1], &mut keeping).unwrap();
+        cuda.run_captured(&[1], &mut keeping).unwrap();
         assert_eq!(read(&cuda, &x), [2.0 * f32::from(step)]);
     }
     assert!(cuda.steps()[0].recorded && kept.block.is_some());
@@ -142,7 +142,7 @@ fn a_recording_that_breaks_leaves_the_work_done_once() {
     memory.breaks_recordings.set(true);
     let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
     for step in 1..=6u8 {
-        cuda.repeat(&[1], &mut work(&cuda, &x, &y)).unwrap();
+        cuda.run_captured(&[1], &mut work(&cuda, &x, &y)).unwrap();
         assert_eq!(read(&cuda, &x), [f32::from(step)]);
     }
     assert_eq!(cuda.steps()[0].note.as_deref(), Some("broken off"));
@@ -152,16 +152,16 @@ fn a_recording_that_breaks_leaves_the_work_done_once() {
 fn a_failure_of_the_work_itself_is_reported_and_sticks() {
     let (_, cuda) = backend(Precision::F32, true);
     let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
-    cuda.repeat(&[1], &mut work(&cuda, &x, &y)).unwrap();
+    cuda.run_captured(&[1], &mut work(&cuda, &x, &y)).unwrap();
     let mut failing = || {
         let kernel = Kernel { family: "test", name: "none", kind: Kind::F32 };
         cuda.launch(kernel, 1, 32, 0, args![&x]);
         Ok(())
     };
-    let error = cuda.repeat(&[1], &mut failing).unwrap_err();
+    let error = cuda.run_captured(&[1], &mut failing).unwrap_err();
     assert!(error.to_string().contains("no kernel none"), "{error}");
     assert_eq!(cuda.op_status(), Err(error.clone()));
-    assert_eq!(cuda.repeat(&[2], &mut || Ok(())), Err(error));
+    assert_eq!(cuda.run_captured(&[2], &mut || Ok(())), Err(error));
     assert!(!cuda.is_recording());
 }
 
@@ -169,12 +169,12 @@ fn a_failure_of_the_work_itself_is_reported_and_sticks() {
 fn a_panic_of_the_work_leaves_a_backend_that_works() {
     let (memory, cuda) = backend(Precision::F32, true);
     let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
-    cuda.repeat(&[1], &mut work(&cuda, &x, &y)).unwrap();
-    let panicking = std::panic::AssertUnwindSafe(|| cuda.repeat(&[1], &mut || panic!("of the work")));
+    cuda.run_captured(&[1], &mut work(&cuda, &x, &y)).unwrap();
+    let panicking = std::panic::AssertUnwindSafe(|| cuda.run_captured(&[1], &mut || panic!("of the work")));
     assert!(std::panic::catch_unwind(panicking).is_err());
     assert!(!cuda.is_recording());
     for step in 2..=5u8 {
-        cuda.repeat(&[1], &mut work(&cuda, &x, &y)).unwrap();
+        cuda.run_captured(&[1], &mut work(&cuda, &x, &y)).unwrap();
         assert_eq!(read(&cuda, &x), [f32::from(step)]);
     }
     assert_eq!((cuda.steps().len(), memory.kept()), (1, 1));
@@ -184,7 +184,7 @@ fn a_panic_of_the_work_leaves_a_backend_that_works() {
 fn the_key_not_used_for_longest_is_forgotten() {
     let (memory, cuda) = backend(Precision::F32, true);
     let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
-    let call = |key: u64| cuda.repeat(&[key], &mut work(&cuda, &x, &y)).unwrap();
+    let call = |key: u64| cuda.run_captured(&[key], &mut work(&cuda, &x, &y)).unwrap();
     for key in [1, 1, 2, 2, 3, 3, 4, 4, 1, 5, 5] {
         call(key);
     }
@@ -209,7 +209,7 @@ fn shadows_are_brought_up_to_date_before_a_replay_and_left_as_recorded() {
     };
     // at the second call the copy of `moved` is rounded again, which takes memory that the first did not
     for _ in 0..3 {
-        cuda.repeat(&[1], &mut work).unwrap();
+        cuda.run_captured(&[1], &mut work).unwrap();
     }
     let fresh = |m: &Matrix| m.shadow.as_ref().unwrap().borrow().fresh;
     assert!(cuda.steps()[0].recorded && fresh(&w) && !fresh(&moved));
@@ -219,7 +219,7 @@ fn shadows_are_brought_up_to_date_before_a_replay_and_left_as_recorded() {
     cuda.shadow(&moved);
     assert!(fresh(&moved));
     let before = memory.done.get();
-    cuda.repeat(&[1], &mut || Err(Error::Replay { at: 0 })).unwrap();
+    cuda.run_captured(&[1], &mut || Err(Error::Replay { at: 0 })).unwrap();
     assert!(fresh(&w) && !fresh(&moved));
     assert!(memory.done.get() > before, "the copy was rewritten in place");
     assert_eq!(cuda.shadow(&w).address(), address);

@@ -19,7 +19,7 @@ enum Unary {
     Recip,
     Rsqrt,
     Sigmoid,
-    Step,
+    Heaviside,
 }
 
 /// Functions of two elements, as the kernel numbers them.
@@ -98,7 +98,7 @@ impl Cuda {
     pub(crate) fn op_mul(&self, a: &Matrix, b: &Matrix) -> Matrix {
         self.binary("a product by elements", self.fresh(a), a, b, Binary::Mul)
     }
-    pub(crate) fn op_inject(&self, a: &Matrix, leaf: &Matrix) -> Matrix {
+    pub(crate) fn op_add_outer_cotangent(&self, a: &Matrix, leaf: &Matrix) -> Matrix {
         self.op_add(a, leaf)
     }
     pub(crate) fn op_scale(&self, a: &Matrix, factor: f64) -> Matrix {
@@ -122,8 +122,8 @@ impl Cuda {
     pub(crate) fn op_sigmoid(&self, a: &Matrix) -> Matrix {
         self.unary(a, Unary::Sigmoid, 0.0)
     }
-    pub(crate) fn op_step(&self, a: &Matrix) -> Matrix {
-        self.unary(a, Unary::Step, 0.0)
+    pub(crate) fn op_heaviside(&self, a: &Matrix) -> Matrix {
+        self.unary(a, Unary::Heaviside, 0.0)
     }
 
     /// `acc + factor x`, factor `(n,1)` or `(1,1)`.
@@ -171,7 +171,7 @@ impl Cuda {
         self.modulated(Some(h), a, y)
     }
 
-    pub(crate) fn op_collect(&self, slot: &mut Matrix, a: &Matrix) {
+    pub(crate) fn op_accumulate(&self, slot: &mut Matrix, a: &Matrix) {
         if !self.agree("a collected gradient", slot, &[a]) {
             return;
         }

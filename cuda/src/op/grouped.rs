@@ -107,8 +107,8 @@ impl Cuda {
         self.grouped_rows(dy, &self.shadow(w), route, Layout::NN)
     }
 
-    /// See [`ebt_core::compute::Compute::collect_grouped`].
-    pub(crate) fn op_collect_grouped(&self, slot: &mut Matrix, dy: &Matrix, x: &Matrix, route: &Route<Index>) {
+    /// See [`ebt_core::compute::Compute::accumulate_grouped`].
+    pub(crate) fn op_accumulate_grouped(&self, slot: &mut Matrix, dy: &Matrix, x: &Matrix, route: &Route<Index>) {
         let fits = slot.len() == route.experts * dy.columns * x.columns;
         let shapes = [(slot.rows, slot.columns), (dy.rows, dy.columns), (x.rows, x.columns)];
         if expect(self, "a collected product by expert", fits, &shapes) {

@@ -108,7 +108,7 @@ impl Cuda {
         let args = args![&dm, &grads[map.bias], Arg::Words(&words), self.size(dm.len()), self.size(dim)];
         let blocks = dm.len().div_ceil(THREADS as usize);
         self.launch(kernel("modulation", "modulation_gradient", Kind::F32), blocks, THREADS, 0, args);
-        self.op_collect_product(&mut grads[map.weight], 0, &dm, c);
+        self.op_accumulate_product(&mut grads[map.weight], 0, &dm, c);
         self.writable(dc);
         self.weighted_rows(dc, &self.float(&weights[map.weight]), &dm, true);
     }

@@ -103,7 +103,7 @@ impl Cuda {
     /// date stay so.
     pub(crate) fn op_update(&self, p: Parameters<'_, Matrix>, adam: Adam, step: &Matrix) {
         let n = p.weights.len();
-        let lists = [p.first.len(), p.second.len(), p.gradients.len(), p.treatment.len()];
+        let lists = [p.first.len(), p.second.len(), p.gradients.len(), p.param_groups.len()];
         if lists.iter().any(|&len| len != n) || !(p.average.is_empty() || p.average.len() == n) {
             let message = format!("{n} weights, {} averages and {lists:?}", p.average.len());
             return self.fail(Error::Shape { what: "the lists of an optimiser".to_owned(), message });
@@ -116,9 +116,9 @@ impl Cuda {
         let mut held = Vec::new();
         let mut table = Table::new();
         for i in 0..n {
-            let (weight, treatment) = (&mut p.weights[i], p.treatment[i]);
+            let (weight, group) = (&mut p.weights[i], p.param_groups[i]);
             let (first, second) = (&mut p.first[i], &mut p.second[i]);
-            let moves = treatment.rate != 0.0;
+            let moves = group.rate != 0.0;
             let mut average = p.average.get_mut(i);
             if !self.agree("the state of an optimiser", weight, &[first, second, &p.gradients[i]])
                 || !average.as_ref().is_none_or(|a| self.agree("an average", weight, &[a]))
@@ -148,7 +148,7 @@ impl Cuda {
             ];
             if moves || average.is_some() {
                 let first_block = self.size(table.blocks);
-                table.push(words, treatment.rate as f32, treatment.decay as f32, first_block);
+                table.push(words, group.rate as f32, group.decay as f32, first_block);
                 held.extend([gradient, weight]);
             }
             if table.members == MEMBERS || i + 1 == n {

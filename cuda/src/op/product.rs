@@ -41,7 +41,7 @@ impl Cuda {
         self.multiply(dy, w, Layout::NN, Purpose::Weight)
     }
     /// As [`Cuda::op_linear`], the result always in single precision.
-    pub(crate) fn op_scores(&self, x: &Matrix, w: &Matrix) -> Matrix {
+    pub(crate) fn op_linear_wide(&self, x: &Matrix, w: &Matrix) -> Matrix {
         self.multiply(x, w, Layout::NT, Purpose::Scores)
     }
 
@@ -106,7 +106,7 @@ impl Cuda {
     }
 
     /// Rows `start ..` of `slot` `+= dy^T x`.
-    pub(crate) fn op_collect_product(&self, slot: &mut Matrix, start: usize, dy: &Matrix, x: &Matrix) {
+    pub(crate) fn op_accumulate_product(&self, slot: &mut Matrix, start: usize, dy: &Matrix, x: &Matrix) {
         let (m, n, k) = (dy.columns, x.columns, dy.rows);
         if x.rows != k || slot.columns != n || start + m > slot.rows {
             return self.differ("a collected product", dy, x);

@@ -73,7 +73,7 @@ impl Cuda {
         self.by_columns(out, None, (x, None, Some(&weights)), accumulate);
     }
 
-    pub(crate) fn op_collect_dot(&self, slot: &mut Matrix, x: &Matrix, y: &Matrix) {
+    pub(crate) fn op_accumulate_dot(&self, slot: &mut Matrix, x: &Matrix, y: &Matrix) {
         if !self.agree("a collected dot product", x, &[y]) || !self.expect("its slot", slot, 1, x.columns) {
             return;
         }
@@ -82,7 +82,7 @@ impl Cuda {
         self.by_columns(slot, None, (&x, Some(&y), None), true);
     }
 
-    pub(crate) fn op_collect_norm(
+    pub(crate) fn op_accumulate_norm(
         &self,
         dw: &mut Matrix,
         db: Option<&mut Matrix>,

@@ -33,8 +33,8 @@ impl Cuda {
         out
     }
 
-    /// See [`ebt_core::compute::Compute::collect_scatter`]; entries that are no row of the slot are left out.
-    pub(crate) fn op_collect_scatter(&self, slot: &mut Matrix, index: &Index, a: &Matrix) {
+    /// See [`ebt_core::compute::Compute::accumulate_scatter`]; entries that are no row of the slot are left out.
+    pub(crate) fn op_accumulate_scatter(&self, slot: &mut Matrix, index: &Index, a: &Matrix) {
         let fits = a.rows == index.len && slot.columns == a.columns;
         if expect(self, "collected rows", fits, &[(slot.rows, slot.columns), (a.rows, a.columns), (index.len, 1)]) {
             own(self, slot);

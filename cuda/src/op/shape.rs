@@ -147,7 +147,7 @@ mod tests {
                 c.op_pad_columns(&c.take(4, 3, Kind::F32), 2, 4);
             }),
             ("collected rows", |c| {
-                c.op_collect_scatter(&mut c.take(4, 3, Kind::F32), &c.take_index(2), &c.take(2, 4, Kind::F32));
+                c.op_accumulate_scatter(&mut c.take(4, 3, Kind::F32), &c.take_index(2), &c.take(2, 4, Kind::F32));
             }),
         ];
         for (what, operation) in operations {

@@ -1,10 +1,10 @@
-//! Operations on [`Rows`], an `(n,V)` matrix that is never stored whole: a chunk of its rows is written in the type of
+//! Operations on [`SoftmaxRows`], an `(n,V)` matrix that is never stored whole: a chunk of its rows is written in the type of
 //! products and multiplied at once.
 //!
 //! In f16 shares of a large vocabulary would underflow: the chunk holds them times [`GAIN`], which the product undoes.
 //! Row scales, whose size is not known here, stay out of the chunk then: they multiply the other operand or the result.
 
-use ebt_core::compute::{Layout, Rows};
+use ebt_core::compute::{Layout, SoftmaxRows};
 
 use super::product::operand;
 use super::support::{THREADS, aligned, blocks, kernel, lanes, wide};
@@ -47,13 +47,13 @@ impl Cuda {
     }
 
     /// Factor that a chunk holds, and whether the row scales are left out of it.
-    fn chunk_scaling(&self, rows: &Rows<'_, Matrix, Index>) -> (f32, bool) {
+    fn chunk_scaling(&self, rows: &SoftmaxRows<'_, Matrix, Index>) -> (f32, bool) {
         let half = self.stream_kind() == Kind::F16;
         (if half { GAIN } else { 1.0 }, half && rows.scale.is_some())
     }
 
     /// Writes rows `start .. start + count` of the matrix, times `gain`.
-    fn write_chunk(&self, chunk: &Chunk, rows: &Rows<'_, Matrix, Index>, start: usize, count: usize, gain: f32) {
+    fn write_chunk(&self, chunk: &Chunk, rows: &SoftmaxRows<'_, Matrix, Index>, start: usize, count: usize, gain: f32) {
         let y = rows.logits.shaped(start * rows.logits.columns, count, rows.logits.columns);
         let lse = rows.lse.shaped(start, count, 1);
         let scale = rows.scale.map(|s| s.shaped(start, count, 1));
@@ -76,7 +76,7 @@ impl Cuda {
     }
 
     /// Logits, `lse` and scale in single precision, the shapes checked; `None` after a failure.
-    fn vocabulary(&self, rows: &Rows<'_, Matrix, Index>) -> Option<[Option<Matrix>; 3]> {
+    fn vocabulary(&self, rows: &SoftmaxRows<'_, Matrix, Index>) -> Option<[Option<Matrix>; 3]> {
         let n = rows.logits.rows;
         let fits = self.expect("a log-sum-exp", rows.lse, n, 1)
             && rows.scale.is_none_or(|s| self.expect("the scale of rows", s, n, 1))
@@ -86,7 +86,7 @@ impl Cuda {
     }
 
     /// `m w`, `w (V,D)`, in stream kind.
-    pub(crate) fn op_mix_rows(&self, rows: &Rows<'_, Matrix, Index>, w: &Matrix) -> Matrix {
+    pub(crate) fn op_rows_matmul(&self, rows: &SoftmaxRows<'_, Matrix, Index>, w: &Matrix) -> Matrix {
         let (n, columns, depth) = (rows.logits.rows, rows.logits.columns, w.columns);
         let out = self.take(n, depth, self.stream_kind());
         if !self.expect("the matrix that rows mix", w, columns, depth) {
@@ -95,7 +95,7 @@ impl Cuda {
         let Some([Some(logits), Some(lse), scale]) = self.vocabulary(rows) else { return out };
         let (gain, apart) = self.chunk_scaling(rows);
         let inside =
-            Rows { logits: &logits, lse: &lse, scale: scale.as_ref().filter(|_| !apart), targets: rows.targets };
+            SoftmaxRows { logits: &logits, lse: &lse, scale: scale.as_ref().filter(|_| !apart), targets: rows.targets };
         let (w, chunk) = (self.shadow(w), self.chunk(n, columns));
         let unscaled = scale.as_ref().filter(|_| apart).map(|scale| (scale, self.take(chunk.rows, depth, Kind::F32)));
         for start in (0..n).step_by(chunk.rows) {
@@ -122,7 +122,7 @@ impl Cuda {
     }
 
     /// `slot (V,D) += m^T x`, `x (n,D)`.
-    pub(crate) fn op_collect_rows(&self, slot: &mut Matrix, rows: &Rows<'_, Matrix, Index>, x: &Matrix) {
+    pub(crate) fn op_accumulate_rows(&self, slot: &mut Matrix, rows: &SoftmaxRows<'_, Matrix, Index>, x: &Matrix) {
         let (n, columns, depth) = (rows.logits.rows, rows.logits.columns, x.columns);
         if !self.expect("rows that are collected", x, n, depth) || !self.expect("their slot", slot, columns, depth) {
             return;
@@ -131,7 +131,7 @@ impl Cuda {
         self.writable(slot);
         let (gain, apart) = self.chunk_scaling(rows);
         let inside =
-            Rows { logits: &logits, lse: &lse, scale: scale.as_ref().filter(|_| !apart), targets: rows.targets };
+            SoftmaxRows { logits: &logits, lse: &lse, scale: scale.as_ref().filter(|_| !apart), targets: rows.targets };
         let x = match scale.as_ref().filter(|_| apart) {
             None => self.stream(x),
             Some(scale) => {
@@ -160,7 +160,7 @@ impl Cuda {
     }
 
     /// `scale_i (lse_i - y_i,target)`, 0 without a target.
-    pub(crate) fn op_cross_entropy_rows(&self, rows: &Rows<'_, Matrix, Index>) -> Matrix {
+    pub(crate) fn op_cross_entropy_rows(&self, rows: &SoftmaxRows<'_, Matrix, Index>) -> Matrix {
         let y = rows.logits;
         let out = self.take(y.rows, 1, Kind::F32);
         let Some([Some(logits), Some(lse), scale]) = self.vocabulary(rows) else { return out };

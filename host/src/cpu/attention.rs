@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use ebt_core::compute::{Attended, Attention, Candidate};
+use ebt_core::compute::{Attention, AttentionOutput, PredictedAttention};
 
 use super::kernel::attention::{self, Layout};
 use super::kernel::element::Element;
 use super::{Cpu, Matrix};
 
-type Input<'a, E> = Candidate<'a, Matrix<E>, Matrix<E>, Rc<[u32]>>;
+type Input<'a, E> = PredictedAttention<'a, Matrix<E>, Matrix<E>, Rc<[u32]>>;
 
 fn layout(shape: Attention) -> Layout {
     Layout {
@@ -25,13 +25,18 @@ fn slice(starts: Option<&Rc<[u32]>>) -> Option<&[u32]> {
 }
 
 impl<E: Element> Cpu<E> {
-    fn attended(&self, shape: Attention, write: impl FnOnce(&mut [E], &mut [E]) + Send) -> Attended<Matrix<E>> {
+    fn attended(&self, shape: Attention, write: impl FnOnce(&mut [E], &mut [E]) + Send) -> AttentionOutput<Matrix<E>> {
         let n = shape.rows();
         let (out, lse) = self.write_two("attention", (n, shape.query_columns()), (n, shape.heads), write);
-        Attended { out, lse }
+        AttentionOutput { out, lse }
     }
 
-    pub(super) fn causal(&self, qkv: &Matrix<E>, starts: Option<&Rc<[u32]>>, shape: Attention) -> Attended<Matrix<E>> {
+    pub(super) fn causal(
+        &self,
+        qkv: &Matrix<E>,
+        starts: Option<&Rc<[u32]>>,
+        shape: Attention,
+    ) -> AttentionOutput<Matrix<E>> {
         let (x, starts) = (qkv.slice(), slice(starts));
         self.attended(shape, |out, lse| attention::causal_forward(layout(shape), x, starts, out, lse))
     }
@@ -41,7 +46,7 @@ impl<E: Element> Cpu<E> {
         qkv: &Matrix<E>,
         starts: Option<&Rc<[u32]>>,
         shape: Attention,
-        attended: &Attended<Matrix<E>>,
+        attended: &AttentionOutput<Matrix<E>>,
         dout: &Matrix<E>,
     ) -> Matrix<E> {
         let (x, starts) = (qkv.slice(), slice(starts));
@@ -51,16 +56,16 @@ impl<E: Element> Cpu<E> {
         })
     }
 
-    pub(super) fn candidate(&self, input: Input<'_, E>) -> Attended<Matrix<E>> {
+    pub(super) fn predicted(&self, input: Input<'_, E>) -> AttentionOutput<Matrix<E>> {
         let (x, memory, starts) = (input.qkv.slice(), input.memory.slice(), slice(input.starts));
         let shape = layout(input.shape);
-        self.attended(input.shape, |out, lse| attention::candidate_forward(shape, x, memory, starts, out, lse))
+        self.attended(input.shape, |out, lse| attention::predicted_forward(shape, x, memory, starts, out, lse))
     }
 
-    pub(super) fn candidate_backward(
+    pub(super) fn predicted_backward(
         &self,
         input: Input<'_, E>,
-        attended: &Attended<Matrix<E>>,
+        attended: &AttentionOutput<Matrix<E>>,
         dout: &Matrix<E>,
         dmemory: Option<&mut Matrix<E>>,
     ) -> Matrix<E> {
@@ -73,28 +78,28 @@ impl<E: Element> Cpu<E> {
             });
         }
         self.write("attention", input.qkv.rows, input.qkv.columns, |dqkv| {
-            attention::candidate_backward(shape, x, memory, starts, out, lse, dout, dqkv);
+            attention::predicted_backward(shape, x, memory, starts, out, lse, dout, dqkv);
         })
     }
 
-    pub(super) fn candidate_tangent(
+    pub(super) fn predicted_tangent(
         &self,
         input: Input<'_, E>,
         qkvt: &Matrix<E>,
-        attended: &Attended<Matrix<E>>,
-    ) -> Attended<Matrix<E>> {
+        attended: &AttentionOutput<Matrix<E>>,
+    ) -> AttentionOutput<Matrix<E>> {
         let (x, xt, memory, starts) = (input.qkv.slice(), qkvt.slice(), input.memory.slice(), slice(input.starts));
         let (lse, shape) = (attended.lse.slice(), layout(input.shape));
         self.attended(input.shape, |out_t, lse_t| {
-            attention::candidate_forward_tangent(shape, x, xt, memory, starts, lse, out_t, lse_t);
+            attention::predicted_forward_tangent(shape, x, xt, memory, starts, lse, out_t, lse_t);
         })
     }
 
-    pub(super) fn candidate_backward_tangent(
+    pub(super) fn predicted_backward_tangent(
         &self,
         input: Input<'_, E>,
         qkvt: &Matrix<E>,
-        [attended, along]: [&Attended<Matrix<E>>; 2],
+        [attended, along]: [&AttentionOutput<Matrix<E>>; 2],
         [dout, dout_t]: [&Matrix<E>; 2],
         dmemory: Option<&mut Matrix<E>>,
     ) -> Matrix<E> {
@@ -104,7 +109,7 @@ impl<E: Element> Cpu<E> {
         let dout = (dout.slice(), Some(dout_t.slice()));
         let dmemory = dmemory.map(Matrix::own);
         self.write("attention", input.qkv.rows, input.qkv.columns, |dqkv_t| {
-            attention::candidate_backward_tangent(shape, both, memory, starts, out, lse, dout, dqkv_t, dmemory);
+            attention::predicted_backward_tangent(shape, both, memory, starts, out, lse, dout, dqkv_t, dmemory);
         })
     }
 }

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use ebt_core::compute::{Attended, Attention, Band, Candidate, Compute, Layout, Rotary, Route, RouteSpec, Scope};
+use ebt_core::compute::{
+    Attention, AttentionOutput, Band, Compute, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope,
+};
 use ebt_core::error::Error;
 
 use super::kernel::element::Element;
@@ -11,7 +13,7 @@ use super::kernel::gemm::{gemm, gemm_serial};
 use super::kernel::{gate, norm, reduce, rotary, softmax, swiglu};
 use super::{Cpu, Matrix, band, routing};
 
-type Input<'a, E> = Candidate<'a, Matrix<E>, Matrix<E>, Rc<[u32]>>;
+type Input<'a, E> = PredictedAttention<'a, Matrix<E>, Matrix<E>, Rc<[u32]>>;
 
 /// `b` as an operand of an `(n,m)` result; `None` if it does not broadcast.
 fn operand<E: Element>(b: &Matrix<E>, rows: usize, columns: usize) -> Option<Operand<'_, E>> {
@@ -210,7 +212,7 @@ impl<E: Element> Compute for Cpu<E> {
             |x: E| x.sigmoid(),
         )
     }
-    fn step(&self, a: &Matrix<E>) -> Matrix<E> {
+    fn heaviside(&self, a: &Matrix<E>) -> Matrix<E> {
         self.unary(
             "step",
             a,
@@ -256,7 +258,7 @@ impl<E: Element> Compute for Cpu<E> {
         }
         if layout == Layout::TN {
             let mut out = self.fill(rows, columns, 0.0);
-            self.collect_grouped(&mut out, x, w, route);
+            self.accumulate_grouped(&mut out, x, w, route);
             return out;
         }
         let offsets = Self::offsets(route);
@@ -279,19 +281,19 @@ impl<E: Element> Compute for Cpu<E> {
             });
         })
     }
-    fn band(&self, q: &Matrix<E>, k: &Matrix<E>, b: Band) -> Matrix<E> {
+    fn window_scores(&self, q: &Matrix<E>, k: &Matrix<E>, b: Band) -> Matrix<E> {
         let (x, y) = (q.slice(), k.slice());
         self.write("band", q.rows, b.heads * b.slots, |out| band::scores(x, y, b, out))
     }
-    fn band_mix(&self, s: &Matrix<E>, v: &Matrix<E>, b: Band) -> Matrix<E> {
+    fn window_mix(&self, s: &Matrix<E>, v: &Matrix<E>, b: Band) -> Matrix<E> {
         let (x, y) = (s.slice(), v.slice());
         self.write("band", s.rows, b.heads * b.head_dim, |out| band::mix(x, y, b, out))
     }
-    fn band_scatter(&self, s: &Matrix<E>, q: &Matrix<E>, b: Band) -> Matrix<E> {
+    fn window_scatter(&self, s: &Matrix<E>, q: &Matrix<E>, b: Band) -> Matrix<E> {
         let (x, y) = (s.slice(), q.slice());
         self.write("band", s.rows, b.kv_heads * b.head_dim, |out| band::scatter(x, y, b, out))
     }
-    fn band_mask(&self, b: Band, starts: Option<&Rc<[u32]>>) -> Matrix<E> {
+    fn window_mask(&self, b: Band, starts: Option<&Rc<[u32]>>) -> Matrix<E> {
         let starts: Option<&[u32]> = starts.map(|s| &**s);
         self.write("band", b.batch * b.context, b.heads * b.slots, |out| band::mask(b, starts, out))
     }
@@ -383,17 +385,17 @@ impl<E: Element> Compute for Cpu<E> {
         }
     }
 
-    fn collect(&self, slot: &mut Matrix<E>, a: &Matrix<E>) {
+    fn accumulate(&self, slot: &mut Matrix<E>, a: &Matrix<E>) {
         if (slot.rows, slot.columns) != (a.rows, a.columns) {
             return self.mismatch("a collected gradient", slot, a);
         }
         let x = a.slice();
         self.update("add", slot, |out| elementwise::axpy(E::ONE, x, out));
     }
-    fn collect_product(&self, slot: &mut Matrix<E>, start: usize, dy: &Matrix<E>, x: &Matrix<E>) {
+    fn accumulate_product(&self, slot: &mut Matrix<E>, start: usize, dy: &Matrix<E>, x: &Matrix<E>) {
         self.add_product(slot, start, dy, x);
     }
-    fn collect_grouped(&self, slot: &mut Matrix<E>, dy: &Matrix<E>, x: &Matrix<E>, route: &Route<Rc<[u32]>>) {
+    fn accumulate_grouped(&self, slot: &mut Matrix<E>, dy: &Matrix<E>, x: &Matrix<E>, route: &Route<Rc<[u32]>>) {
         let offsets = Self::offsets(route);
         let (m, n) = (dy.columns, x.columns);
         if dy.rows != x.rows || slot.len() != route.experts * m * n {
@@ -413,14 +415,14 @@ impl<E: Element> Compute for Cpu<E> {
             });
         });
     }
-    fn collect_dot(&self, slot: &mut Matrix<E>, x: &Matrix<E>, y: &Matrix<E>) {
+    fn accumulate_dot(&self, slot: &mut Matrix<E>, x: &Matrix<E>, y: &Matrix<E>) {
         let (a, b) = (x.slice(), y.slice());
         self.update("column_dot", slot, |out| reduce::column_dot(a, b, out));
     }
-    fn collect_scatter(&self, slot: &mut Matrix<E>, index: &Rc<[u32]>, a: &Matrix<E>) {
+    fn accumulate_scatter(&self, slot: &mut Matrix<E>, index: &Rc<[u32]>, a: &Matrix<E>) {
         self.scatter(slot, index, a);
     }
-    fn collect_norm(
+    fn accumulate_norm(
         &self,
         dw: &mut Matrix<E>,
         db: Option<&mut Matrix<E>>,
@@ -434,7 +436,7 @@ impl<E: Element> Compute for Cpu<E> {
             self.update("norm", db, |out| reduce::sum_rows(dys, out));
         }
     }
-    fn inject(&self, a: &Matrix<E>, leaf: &Matrix<E>) -> Matrix<E> {
+    fn add_outer_cotangent(&self, a: &Matrix<E>, leaf: &Matrix<E>) -> Matrix<E> {
         self.add(a, leaf)
     }
 
@@ -506,7 +508,12 @@ impl<E: Element> Compute for Cpu<E> {
         (self.mul(&loss, weight), dy)
     }
 
-    fn causal_attention(&self, qkv: &Matrix<E>, starts: Option<&Rc<[u32]>>, shape: Attention) -> Attended<Matrix<E>> {
+    fn causal_attention(
+        &self,
+        qkv: &Matrix<E>,
+        starts: Option<&Rc<[u32]>>,
+        shape: Attention,
+    ) -> AttentionOutput<Matrix<E>> {
         self.causal(qkv, starts, shape)
     }
     fn causal_attention_backward(
@@ -514,39 +521,39 @@ impl<E: Element> Compute for Cpu<E> {
         qkv: &Matrix<E>,
         starts: Option<&Rc<[u32]>>,
         shape: Attention,
-        attended: &Attended<Matrix<E>>,
+        attended: &AttentionOutput<Matrix<E>>,
         dout: &Matrix<E>,
     ) -> Matrix<E> {
         self.causal_backward(qkv, starts, shape, attended, dout)
     }
-    fn candidate_attention(&self, input: Input<'_, E>) -> Attended<Matrix<E>> {
-        self.candidate(input)
+    fn predicted_attention(&self, input: Input<'_, E>) -> AttentionOutput<Matrix<E>> {
+        self.predicted(input)
     }
-    fn candidate_attention_backward(
+    fn predicted_attention_backward(
         &self,
         input: Input<'_, E>,
-        attended: &Attended<Matrix<E>>,
+        attended: &AttentionOutput<Matrix<E>>,
         dout: &Matrix<E>,
         dmemory: Option<&mut Matrix<E>>,
     ) -> Matrix<E> {
-        self.candidate_backward(input, attended, dout, dmemory)
+        self.predicted_backward(input, attended, dout, dmemory)
     }
-    fn candidate_attention_tangent(
+    fn predicted_attention_tangent(
         &self,
         input: Input<'_, E>,
         qkvt: &Matrix<E>,
-        attended: &Attended<Matrix<E>>,
-    ) -> Attended<Matrix<E>> {
-        self.candidate_tangent(input, qkvt, attended)
+        attended: &AttentionOutput<Matrix<E>>,
+    ) -> AttentionOutput<Matrix<E>> {
+        self.predicted_tangent(input, qkvt, attended)
     }
-    fn candidate_attention_backward_tangent(
+    fn predicted_attention_backward_tangent(
         &self,
         input: Input<'_, E>,
         qkvt: &Matrix<E>,
-        attended: [&Attended<Matrix<E>>; 2],
+        attended: [&AttentionOutput<Matrix<E>>; 2],
         dout: [&Matrix<E>; 2],
         dmemory: Option<&mut Matrix<E>>,
     ) -> Matrix<E> {
-        self.candidate_backward_tangent(input, qkvt, attended, dout, dmemory)
+        self.predicted_backward_tangent(input, qkvt, attended, dout, dmemory)
     }
 }

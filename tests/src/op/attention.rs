@@ -1,6 +1,6 @@
 //! Two-stream attention: every entry point, with and without document starts and memory gradient.
 
-use ebt_core::compute::{Attention, Candidate, Compute};
+use ebt_core::compute::{Attention, Compute, PredictedAttention};
 
 use super::band::starts;
 use crate::Draw;
@@ -14,19 +14,19 @@ pub enum Attend {
     Causal(Attention),
     /// Forward, then backward of `t[1]`.
     CausalBackward(Attention),
-    Candidate(Attention),
+    Predicted(Attention),
     /// Forward, then backward of `t[1]`.
-    CandidateBackward(Attention),
+    PredictedBackward(Attention),
     /// Forward, then the tangent along `t[1]`.
-    CandidateTangent(Attention),
+    PredictedTangent(Attention),
     /// Forward and tangent, then the tangent of the backward pass of `t[2]` along `t[3]`.
-    CandidateBackwardTangent(Attention),
+    PredictedBackwardTangent(Attention),
 }
 
 impl Operation for Attend {
     fn run<C: Compute>(&self, c: &C, x: &mut Args<C>) -> Vec<C::Tensor> {
         let (t, starts) = (&x.t, x.i.first());
-        let input = |shape| Candidate { qkv: &t[0], memory: &x.l[0], starts, shape };
+        let input = |shape| PredictedAttention { qkv: &t[0], memory: &x.l[0], starts, shape };
         match *self {
             Self::Causal(shape) => {
                 let a = c.causal_attention(&t[0], starts, shape);
@@ -36,25 +36,25 @@ impl Operation for Attend {
                 let a = c.causal_attention(&t[0], starts, shape);
                 vec![c.causal_attention_backward(&t[0], starts, shape, &a, &t[1])]
             }
-            Self::Candidate(shape) => {
-                let a = c.candidate_attention(input(shape));
+            Self::Predicted(shape) => {
+                let a = c.predicted_attention(input(shape));
                 vec![a.out, a.lse]
             }
-            Self::CandidateBackward(shape) => {
-                let a = c.candidate_attention(input(shape));
-                vec![c.candidate_attention_backward(input(shape), &a, &t[1], x.slots.first_mut())]
+            Self::PredictedBackward(shape) => {
+                let a = c.predicted_attention(input(shape));
+                vec![c.predicted_attention_backward(input(shape), &a, &t[1], x.slots.first_mut())]
             }
-            Self::CandidateTangent(shape) => {
-                let a = c.candidate_attention(input(shape));
-                let at = c.candidate_attention_tangent(input(shape), &t[1], &a);
+            Self::PredictedTangent(shape) => {
+                let a = c.predicted_attention(input(shape));
+                let at = c.predicted_attention_tangent(input(shape), &t[1], &a);
                 vec![at.out, at.lse]
             }
-            Self::CandidateBackwardTangent(shape) => {
-                let a = c.candidate_attention(input(shape));
-                let at = c.candidate_attention_tangent(input(shape), &t[1], &a);
+            Self::PredictedBackwardTangent(shape) => {
+                let a = c.predicted_attention(input(shape));
+                let at = c.predicted_attention_tangent(input(shape), &t[1], &a);
                 let both = [&a, &at];
                 let slot = x.slots.first_mut();
-                vec![c.candidate_attention_backward_tangent(input(shape), &t[1], both, [&t[2], &t[3]], slot)]
+                vec![c.predicted_attention_backward_tangent(input(shape), &t[1], both, [&t[2], &t[3]], slot)]
             }
         }
     }
@@ -72,10 +72,10 @@ pub fn cases(draw: &Draw, shape: Attention) -> Vec<Case<Attend>> {
     for (op, tensors, collects) in [
         (Causal(shape), vec![qkv()], false),
         (CausalBackward(shape), vec![qkv(), out()], false),
-        (Candidate(shape), vec![qkv()], false),
-        (CandidateBackward(shape), vec![qkv(), out()], draw.one_in(2)),
-        (CandidateTangent(shape), vec![qkv(), qkv()], false),
-        (CandidateBackwardTangent(shape), vec![qkv(), qkv(), out(), out()], draw.one_in(2)),
+        (Predicted(shape), vec![qkv()], false),
+        (PredictedBackward(shape), vec![qkv(), out()], draw.one_in(2)),
+        (PredictedTangent(shape), vec![qkv(), qkv()], false),
+        (PredictedBackwardTangent(shape), vec![qkv(), qkv(), out(), out()], draw.one_in(2)),
     ] {
         let starts = draw.one_in(2).then(|| starts(draw, shape.batch, shape.context));
         let slots = if collects { vec![memory()] } else { Vec::new() };

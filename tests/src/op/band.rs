@@ -19,10 +19,10 @@ impl Operation for Band {
     fn run<C: Compute>(&self, c: &C, x: &mut Args<C>) -> Vec<C::Tensor> {
         let t = &x.t;
         vec![match *self {
-            Self::Scores(band) => c.band(&t[0], &t[1], band),
-            Self::Mix(band) => c.band_mix(&t[0], &t[1], band),
-            Self::Scatter(band) => c.band_scatter(&t[0], &t[1], band),
-            Self::Mask(band) => c.band_mask(band, x.i.first()),
+            Self::Scores(band) => c.window_scores(&t[0], &t[1], band),
+            Self::Mix(band) => c.window_mix(&t[0], &t[1], band),
+            Self::Scatter(band) => c.window_scatter(&t[0], &t[1], band),
+            Self::Mask(band) => c.window_mask(band, x.i.first()),
         }]
     }
 }

@@ -21,7 +21,7 @@ pub enum Elementwise {
     Recip,
     Rsqrt,
     Sigmoid,
-    Step,
+    Heaviside,
     SumColumns,
     SumRows,
     MaxColumns,
@@ -44,7 +44,7 @@ impl Operation for Elementwise {
             Self::Recip => c.recip(&t[0]),
             Self::Rsqrt => c.rsqrt(&t[0]),
             Self::Sigmoid => c.sigmoid(&t[0]),
-            Self::Step => c.step(&t[0]),
+            Self::Heaviside => c.heaviside(&t[0]),
             Self::SumColumns => c.sum_columns(&t[0]),
             Self::SumRows => c.sum_rows(&t[0]),
             Self::MaxColumns => c.max_columns(&t[0]),
@@ -53,7 +53,7 @@ impl Operation for Elementwise {
     }
     fn constant(&self) -> bool {
         // a maximum only shifts exponents, a step is flat on either side: both are constants by definition
-        matches!(self, Self::MaxColumns | Self::Step)
+        matches!(self, Self::MaxColumns | Self::Heaviside)
     }
 }
 
@@ -66,14 +66,16 @@ pub fn cases(draw: &Draw, rows: usize, columns: usize) -> Vec<Case<Elementwise>>
         all.push(Case::new(Add, vec![matrix(), draw.matrix(r, k)]));
         all.push(Case::new(Mul, vec![matrix(), draw.matrix(r, k)]));
     }
-    for op in [Square, Scale(-1.75), Scale(0.0), Offset(0.625), Exp, Sigmoid, Step, SumColumns, SumRows, MaxColumns] {
+    for op in
+        [Square, Scale(-1.75), Scale(0.0), Offset(0.625), Exp, Sigmoid, Heaviside, SumColumns, SumRows, MaxColumns]
+    {
         all.push(Case::new(op, vec![matrix()]));
     }
     for op in [Ln, Recip, Rsqrt] {
         all.push(Case::new(op, vec![draw.positive(rows, columns)]));
     }
     // zero counts as not positive; large arguments must not overflow into nonsense
-    all.push(Case::new(Step, vec![Mat::zeros(rows, columns)]));
+    all.push(Case::new(Heaviside, vec![Mat::zeros(rows, columns)]));
     all.push(Case::new(Sigmoid, vec![Mat::zeros(rows, columns).plus(30.0, &matrix())]));
     all.push(Case::new(Fill(rows, columns, 1.5), vec![]));
     all.push(Case::new(Lift, vec![]).leaves(vec![matrix()]));

@@ -13,7 +13,7 @@ pub enum Linear {
     GateResidual,
     Residual,
     /// Under `Dual` the leaf enters the tangent only, so this is no function to take differences of.
-    Inject,
+    AddOuterCotangent,
 }
 
 impl Operation for Linear {
@@ -23,11 +23,11 @@ impl Operation for Linear {
             Self::Modulate => c.modulate(&t[0], &x.l[0]),
             Self::GateResidual => c.gate_residual(&t[0], Some(&x.l[0]), &t[1]),
             Self::Residual => c.gate_residual(&t[0], None, &t[1]),
-            Self::Inject => c.inject(&t[0], &x.l[0]),
+            Self::AddOuterCotangent => c.add_outer_cotangent(&t[0], &x.l[0]),
         }]
     }
     fn constant(&self) -> bool {
-        matches!(self, Self::Inject)
+        matches!(self, Self::AddOuterCotangent)
     }
 }
 
@@ -39,6 +39,6 @@ pub fn cases(draw: &Draw, rows: usize, columns: usize) -> Vec<Case<Linear>> {
         Case::new(Linear::Modulate, vec![a()]).leaves(row()),
         Case::new(Linear::GateResidual, vec![a(), a()]).leaves(row()),
         Case::new(Linear::Residual, vec![a(), a()]),
-        Case::new(Linear::Inject, vec![a()]).leaves(vec![a()]),
+        Case::new(Linear::AddOuterCotangent, vec![a()]).leaves(vec![a()]),
     ]
 }

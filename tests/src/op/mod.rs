@@ -1,8 +1,8 @@
 //! Every operation of `Compute` as data, one file a family; each file ends with the cases of its family.
 
+pub mod accumulate;
 pub mod attention;
 pub mod band;
-pub mod collect;
 pub mod cross_entropy;
 pub mod elementwise;
 pub mod linear;

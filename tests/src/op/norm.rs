@@ -42,7 +42,7 @@ impl Operation for Norm {
             }
             Self::Collect => {
                 let (dw, db) = x.slots.split_at_mut(1);
-                c.collect_norm(&mut dw[0], db.first_mut(), &t[0], &r, &t[1]);
+                c.accumulate_norm(&mut dw[0], db.first_mut(), &t[0], &r, &t[1]);
                 vec![]
             }
         }

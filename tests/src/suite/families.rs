@@ -66,7 +66,7 @@ pub fn sinks(visit: &impl Visit) {
     let size = || dimension(visit);
     for_all(visit.draws(), (size(), size(), size(), any::<u64>()), |(m, k, n, seed)| {
         let draw = Draw::new(seed);
-        each(visit, &draw, op::collect::cases(&draw, m, k, n))
+        each(visit, &draw, op::accumulate::cases(&draw, m, k, n))
     });
 }
 

@@ -43,20 +43,20 @@ fn write<B: Backend>(b: &B, writer: usize, a: &mut B::Array, x: &B::Array) {
     let one = b.fill(1, 1, 1.0);
     let ones = b.fill(rows, 1, 1.0);
     match writer {
-        0 => b.collect(a, x),
-        1 => b.collect_product(a, 0, &b.fill(3, rows, 1.0), &b.fill(3, columns, 1.0)),
+        0 => b.accumulate(a, x),
+        1 => b.accumulate_product(a, 0, &b.fill(3, rows, 1.0), &b.fill(3, columns, 1.0)),
         2 => {
             let route = HostRoute::sorted(vec![(0, 0)], 1).upload(b);
-            b.collect_grouped(a, &b.fill(1, rows, 1.0), &b.fill(1, columns, 1.0), &route);
+            b.accumulate_grouped(a, &b.fill(1, rows, 1.0), &b.fill(1, columns, 1.0), &route);
         }
         3 => {
             let mut row = b.slice_rows(a, 0, 1);
-            b.collect_dot(&mut row, x, x);
+            b.accumulate_dot(&mut row, x, x);
         }
-        4 => b.collect_scatter(a, &b.index(&vec![0; rows]), x),
+        4 => b.accumulate_scatter(a, &b.index(&vec![0; rows]), x),
         5 => {
             let (mut dw, mut db) = (b.slice_rows(a, 0, 1), b.slice_rows(a, 1, 1));
-            b.collect_norm(&mut dw, Some(&mut db), x, &ones, x);
+            b.accumulate_norm(&mut dw, Some(&mut db), x, &ones, x);
         }
         6 => *a = b.axpy(a.clone(), &one, x),
         7 => b.clear(a),

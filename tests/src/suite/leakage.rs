@@ -39,8 +39,8 @@ fn trajectories<F: Factory>(
     let mut sequences = model::sequences(&draw, sizes);
     let mut initial = draw.matrix(sizes.batch * sizes.context, sizes.vocab);
     let run = |sequences: &Sequences, initial: &Mat| {
-        model::with_scene(b, &trainer, sequences, seed, |scene, _| {
-            oracle::loss(scene, &sequences.targets, initial, None)
+        model::with_rollout(b, &trainer, sequences, seed, |rollout, _| {
+            oracle::loss(rollout, &sequences.targets, initial, None)
         })
     };
     let before = run(&sequences, &initial);
@@ -99,8 +99,8 @@ fn documents<F: Factory>(b: &F::B<'_>, (sizes, kind, rule, seed): (Sizes, model:
     let other = with_other_token(&sequences, row, sizes.vocab);
     let initial = draw.matrix(sequences.tokens.len(), sizes.vocab);
     let run = |sequences: &Sequences| {
-        model::with_scene(b, &trainer, sequences, seed, |scene, _| {
-            oracle::loss(scene, &sequences.targets, &initial, None)
+        model::with_rollout(b, &trainer, sequences, seed, |rollout, _| {
+            oracle::loss(rollout, &sequences.targets, &initial, None)
         })
     };
     let (before, after) = (run(&sequences), run(&other));

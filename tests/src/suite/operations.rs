@@ -1,7 +1,7 @@
 //! Every operation on the backend under test against the reference in double precision: plainly, under `Dual` and
 //! under `Dual<Dual>`; outputs are written in full whatever the memory held before.
 
-use ebt_core::compute::{Backend, Candidate, Compute};
+use ebt_core::compute::{Backend, Compute, PredictedAttention};
 use proptest::prelude::*;
 
 use super::families::{self, Visit};
@@ -87,8 +87,8 @@ pub fn attention_follows_its_definition<F: Factory>() {
             let starts = if documents { op::band::starts(&draw, shape.batch, shape.context) } else { vec![0; n] };
             let (x, m, i) = (qkv.upload(b), memory.upload(b), documents.then(|| b.index(&starts)));
             let causal = Mat::download(b, &b.causal_attention(&x, i.as_ref(), shape).out);
-            let input = Candidate { qkv: &x, memory: &m, starts: i.as_ref(), shape };
-            let candidate = Mat::download(b, &b.candidate_attention(input).out);
+            let input = PredictedAttention { qkv: &x, memory: &m, starts: i.as_ref(), shape };
+            let candidate = Mat::download(b, &b.predicted_attention(input).out);
             // exponents of scores of a few units: their rounding is that of the score times its size
             let tolerance = 10.0 * F::TOLERANCE.value;
             close("causal", &causal, &attention(shape, &qkv, None, &starts), tolerance)?;

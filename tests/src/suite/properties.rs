@@ -22,8 +22,8 @@ pub fn a_wide_window_is_full_attention<F: Factory>() {
             let mut energies = |window: Option<usize>| {
                 config.window = window;
                 let trainer = model::trainer(b, &config, &Objective::default(), &weights);
-                model::with_scene(b, &trainer, &sequences, seed, |scene, _| {
-                    oracle::loss(scene, &sequences.targets, &initial, None).energies
+                model::with_rollout(b, &trainer, &sequences, seed, |rollout, _| {
+                    oracle::loss(rollout, &sequences.targets, &initial, None).energies
                 })
             };
             let (full, wide) = (energies(None), energies(Some(sizes.context + 1 + more)));
@@ -52,8 +52,8 @@ pub fn adaln_zero_blocks_are_the_identity<F: Factory>() {
             let initial = draw.matrix(sequences.tokens.len(), sizes.vocab);
             let run = |weights: &[Mat]| {
                 let trainer = model::trainer(b, &config, &Objective::default(), weights);
-                model::with_scene(b, &trainer, &sequences, seed, |scene, _| {
-                    oracle::loss(scene, &sequences.targets, &initial, None)
+                model::with_rollout(b, &trainer, &sequences, seed, |rollout, _| {
+                    oracle::loss(rollout, &sequences.targets, &initial, None)
                 })
             };
             let still = run(&weights);
@@ -112,10 +112,14 @@ pub fn an_unconditioned_observed_stream_serves_every_landscape<F: Factory>() {
             let objective = Objective { initial: InitialState::Zeros, ..Objective::default() };
             let trainer = model::trainer(b, &config, &objective, &model::weights(&draw, &config));
             let sequences = model::sequences(&draw, sizes);
-            model::with_scene(b, &trainer, &sequences, seed, |scene, _| {
+            model::with_rollout(b, &trainer, &sequences, seed, |rollout, _| {
                 let memory = |s| {
-                    let (condition, _) = rollout::condition_of(&scene, s);
-                    rollout::observe(&scene, &condition).memory.iter().map(|m| Mat::download(b, m)).collect::<Vec<_>>()
+                    let (condition, _) = rollout::condition_of(&rollout, s);
+                    rollout::observe(&rollout, &condition)
+                        .memory
+                        .iter()
+                        .map(|m| Mat::download(b, m))
+                        .collect::<Vec<_>>()
                 };
                 ensure((memory(0) != memory(1)) == all, || format!("conditioning all = {all}"))
             })

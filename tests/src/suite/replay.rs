@@ -27,12 +27,12 @@ pub fn a_replayed_pass_equals_a_recomputed_one<F: Factory>() {
             let config = model::config(&draw, sizes, kind);
             let trainer = model::trainer(b, &config, &Objective::default(), &model::weights(&draw, &config));
             let sequences = model::sequences(&draw, sizes);
-            model::with_scene(b, &trainer, &sequences, seed, |scene, _| {
-                let (condition, _) = rollout::condition_of(&scene, 0);
-                let observed = rollout::observe(&scene, &condition);
+            model::with_rollout(b, &trainer, &sequences, seed, |rollout, _| {
+                let (condition, _) = rollout::condition_of(&rollout, 0);
+                let observed = rollout::observe(&rollout, &condition);
                 let x = Prediction {
-                    model: scene.model,
-                    geometry: scene.geometry,
+                    model: rollout.model,
+                    geometry: rollout.geometry,
                     condition: &condition,
                     memory: &observed.memory,
                 };

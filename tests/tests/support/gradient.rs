@@ -57,8 +57,8 @@ fn on<B: Backend>(
     let seed = 5;
     let loss = |weights: &[Mat], frozen: Option<&Frozen>| -> Loss {
         let trainer = model::trainer(r, &config, objective, weights);
-        model::with_scene(r, &trainer, &sequences, seed, |scene, _| {
-            oracle::loss(scene, &sequences.targets, &initial, frozen)
+        model::with_rollout(r, &trainer, &sequences, seed, |rollout, _| {
+            oracle::loss(rollout, &sequences.targets, &initial, frozen)
         })
     };
     let base = loss(&weights, None);

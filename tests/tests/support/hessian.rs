@@ -21,12 +21,12 @@ fn on<B: Backend>(r: &B, draw: &Draw, sizes: Sizes, kind: Kind) -> Check {
     let n = sequences.tokens.len();
     let matrix = || draw.matrix(n, config.dim);
     let (p, u, v) = (draw.away_from_zero(n, config.dim), matrix(), matrix());
-    model::with_scene(r, &trainer, &sequences, 1, |scene, _| {
-        let (condition, _) = rollout::condition_of(&scene, sizes.landscapes - 1);
-        let observed = rollout::observe(&scene, &condition);
+    model::with_rollout(r, &trainer, &sequences, 1, |rollout, _| {
+        let (condition, _) = rollout::condition_of(&rollout, sizes.landscapes - 1);
+        let observed = rollout::observe(&rollout, &condition);
         let x = Prediction {
-            model: scene.model,
-            geometry: scene.geometry,
+            model: rollout.model,
+            geometry: rollout.geometry,
             condition: &condition,
             memory: &observed.memory,
         };

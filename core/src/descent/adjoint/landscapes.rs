@@ -3,7 +3,7 @@
 use super::sweep::{LandscapeState, ObservedState, Sweep};
 use crate::compute::Backend;
 use crate::config::Conditioning;
-use crate::descent::rollout::{self, Evaluated};
+use crate::descent::rollout::{self, EnergyAt};
 use crate::energy::{self, ObservedGradient, Prediction};
 use crate::error::{Error, Result};
 use crate::layer::condition;
@@ -14,21 +14,21 @@ impl<B: Backend> Sweep<'_, '_, B> {
     /// Makes sure that landscape and observed stream of step `i` are there, letting others go when memory is to be saved.
     /// Returns the number of either.
     pub(super) fn ready(&mut self, i: usize) -> (usize, usize) {
-        let s = self.scene.landscape(i);
-        let key = self.scene.observed_key(s);
+        let s = self.rollout.landscape(i);
+        let key = self.rollout.observed_key(s);
         if self.landscapes[s].is_none() {
-            let (condition, saved) = rollout::condition_of(&self.scene, s);
-            let gradient = energy::zeros_like_condition(self.scene.b, &condition);
+            let (condition, saved) = rollout::condition_of(&self.rollout, s);
+            let gradient = energy::zeros_like_condition(self.rollout.b, &condition);
             self.landscapes[s] = Some(LandscapeState { condition, saved, gradient });
         }
         if self.streams[key].is_none() {
-            let objective = self.scene.objective;
+            let objective = self.rollout.objective;
             if objective.flow == Flow::Detached || objective.checkpointing != Checkpointing::None {
                 self.backprop_observed();
             }
             if let Some(landscape) = &self.landscapes[s] {
-                let observed = rollout::observe(&self.scene, &landscape.condition);
-                let gradient = ObservedGradient::zeros(self.scene.b, self.scene.model, self.scene.geometry);
+                let observed = rollout::observe(&self.rollout, &landscape.condition);
+                let gradient = ObservedGradient::zeros(self.rollout.b, self.rollout.model, self.rollout.geometry);
                 self.streams[key] = Some(ObservedState { observed, gradient, has_gradient: false });
             }
         }
@@ -44,8 +44,8 @@ impl<B: Backend> Sweep<'_, '_, B> {
         stream.has_gradient = true;
         Ok(EnergyWithSink {
             x: Prediction {
-                model: self.scene.model,
-                geometry: self.scene.geometry,
+                model: self.rollout.model,
+                geometry: self.rollout.geometry,
                 condition: &landscape.condition,
                 memory: &stream.observed.memory,
             },
@@ -56,11 +56,11 @@ impl<B: Backend> Sweep<'_, '_, B> {
     }
 
     /// Evaluates the energy of step `i` at `y (n,V)` (noised already).
-    pub(super) fn evaluate(&mut self, i: usize, y: &B::Array, record: bool) -> Result<Evaluated<B::Array, B::Index>> {
+    pub(super) fn evaluate(&mut self, i: usize, y: &B::Array, record: bool) -> Result<EnergyAt<B::Array, B::Index>> {
         let (s, key) = self.ready(i);
         match (&self.landscapes[s], &self.streams[key]) {
             (Some(landscape), Some(stream)) => {
-                Ok(rollout::evaluate(&self.scene, &landscape.condition, &stream.observed, y, record))
+                Ok(rollout::evaluate(&self.rollout, &landscape.condition, &stream.observed, y, record))
             }
             _ => Err(Error::Replay { at: i }),
         }
@@ -68,15 +68,15 @@ impl<B: Backend> Sweep<'_, '_, B> {
 
     /// Pulls the collected gradients back through every observed stream and forgets it.
     fn backprop_observed(&mut self) {
-        let (b, scene) = (self.scene.b, self.scene);
+        let (b, rollout) = (self.rollout.b, self.rollout);
         for key in 0..self.streams.len() {
             let Some(stream) = self.streams[key].take().filter(|s| s.has_gradient) else { continue };
-            if scene.model.config.condition == Conditioning::Predictions && self.observed_condition.is_none() {
-                let plain = condition::unconditioned::<B>(scene.model);
+            if rollout.model.config.condition == Conditioning::Predictions && self.observed_condition.is_none() {
+                let plain = condition::unconditioned::<B>(rollout.model);
                 self.observed_condition = Some(energy::zeros_like_condition(b, &plain));
             }
-            let plain = condition::unconditioned::<B>(scene.model);
-            let (condition, gradient) = match (scene.model.config.condition, &mut self.observed_condition) {
+            let plain = condition::unconditioned::<B>(rollout.model);
+            let (condition, gradient) = match (rollout.model.config.condition, &mut self.observed_condition) {
                 (Conditioning::Predictions, Some(gradient)) => (&plain, gradient),
                 _ => match &mut self.landscapes[key] {
                     Some(g) => (&g.condition, &mut g.gradient),
@@ -86,12 +86,12 @@ impl<B: Backend> Sweep<'_, '_, B> {
             let ObservedState { observed, gradient: d, .. } = stream;
             energy::observe_backward(
                 b,
-                scene.model,
-                scene.geometry,
+                rollout.model,
+                rollout.geometry,
                 condition,
                 &observed,
                 &d,
-                scene.tokens,
+                rollout.tokens,
                 self.grads,
                 gradient,
             );
@@ -101,7 +101,7 @@ impl<B: Backend> Sweep<'_, '_, B> {
     /// Pulls the gradients of all observed streams and condition vectors back to the weights.
     pub(super) fn finish(&mut self) {
         self.backprop_observed();
-        let (b, model) = (self.scene.b, self.scene.model);
+        let (b, model) = (self.rollout.b, self.rollout.model);
         for (s, landscape) in self.landscapes.iter().enumerate() {
             match landscape {
                 Some(LandscapeState { saved: Some(saved), gradient, .. }) => {

@@ -13,7 +13,7 @@ mod terms;
 
 use alloc::vec::Vec;
 
-use super::rollout::{self, Scene};
+use super::rollout::{self, Rollout};
 use crate::compute::{Backend, Scope};
 use crate::error::Result;
 use crate::objective::target::Target;
@@ -23,17 +23,17 @@ pub use sweep::{Outcome, Trace};
 
 /// Loss and gradient of one batch; gradients are added to `grads` (layout order).
 pub fn gradient<'a, B: Backend>(
-    scene: Scene<'a, B>,
+    rollout: Rollout<'a, B>,
     target: Target<'a, B::Array, B::Index>,
     initial: B::Array,
     grads: &mut [B::Array],
     trace: bool,
 ) -> Result<Outcome<B::Array>> {
-    let (b, n) = (scene.b, scene.steps);
-    let (alpha, alpha_slope) = scene.alpha();
-    let alphas = scene.step_sizes(&alpha);
-    let moves = scene.unscaled(alphas.clone());
-    let landscapes = scene.model.config.landscapes;
+    let (b, n) = (rollout.b, rollout.steps);
+    let (alpha, alpha_slope) = rollout.alpha();
+    let alphas = rollout.step_sizes(&alpha);
+    let moves = rollout.unscaled(alphas.clone());
+    let landscapes = rollout.model.config.landscapes;
     let zero = b.fill(1, 1, 0.0);
     let mut out = Outcome {
         step_losses: alloc::vec![zero.clone(); n],
@@ -47,7 +47,7 @@ pub fn gradient<'a, B: Backend>(
         trace: trace.then(|| Trace { states: Vec::new(), directions: Vec::new(), energies: Vec::new() }),
     };
     let mut sweep = Sweep {
-        scene,
+        rollout,
         target,
         grads,
         landscapes: (0..landscapes).map(|_| None).collect(),
@@ -58,18 +58,18 @@ pub fn gradient<'a, B: Backend>(
         alphas,
         moves,
     };
-    let objective = scene.objective;
+    let objective = rollout.objective;
     let (unrolled, keep_all) = (objective.flow == Flow::Unrolled, objective.checkpointing == Checkpointing::None);
     let mut kept = Vec::new();
     let mut y = initial;
     for i in 0..n {
         let pulled = sweep.needs_tangent(i);
         let record = pulled && (!unrolled || keep_all || i + 1 == n);
-        let noised = scene.noised(i, &y);
+        let noised = rollout.noised(i, &y);
         let at = sweep.evaluate(i, &noised, record)?;
-        let next = rollout::walk(&sweep.scene, noised, &at, &sweep.moves);
+        let next = rollout::advance(&sweep.rollout, noised, &at, &sweep.moves);
         out.energies.push(at.energy.clone());
-        if scene.scaling.is_some() {
+        if rollout.scaling.is_some() {
             let poison = b.scale(&b.sum_rows(&b.sum_columns(&at.dp)), 0.0);
             out.overflow = Some(match out.overflow.take() {
                 Some(sum) => b.add(&sum, &poison),
@@ -78,7 +78,7 @@ pub fn gradient<'a, B: Backend>(
         }
         if let Some(t) = &mut out.trace {
             t.states.push(next.clone());
-            t.directions.push(rollout::followed(&scene, &at));
+            t.directions.push(rollout::direction_at(&rollout, &at));
             t.energies.push(at.energy.clone());
         }
         if let Some(balance) = &at.balance {
@@ -111,7 +111,7 @@ pub fn gradient<'a, B: Backend>(
 impl<B: Backend> Sweep<'_, '_, B> {
     /// Whether step `i` is differentiated through its energy (else its gradient is a constant).
     fn needs_tangent(&self, i: usize) -> bool {
-        self.scene.objective.loss == LossSteps::Mean || i + 1 == self.scene.steps
+        self.rollout.objective.loss == LossSteps::Mean || i + 1 == self.rollout.steps
     }
 
     /// Gradient of the loss through step `k.i`: adds weight gradients, returns the cotangent `(n,V)` on the state before
@@ -122,31 +122,31 @@ impl<B: Backend> Sweep<'_, '_, B> {
         carry: Option<B::Array>,
         out: &mut Outcome<B::Array>,
     ) -> Result<Option<B::Array>> {
-        let left = self.scene.b.enter(Scope::Vocabulary);
-        let carry = if self.scene.streams() {
+        let left = self.rollout.b.enter(Scope::Vocabulary);
+        let carry = if self.rollout.streams() {
             self.pull_streamed(k, out)?;
             None
         } else {
             self.pull_stored(k, carry, out)?
         };
-        self.scene.b.enter(left);
+        self.rollout.b.enter(left);
         Ok(carry)
     }
 
     /// `dalpha += <u W_v, dE/dp> / alpha` from `tangent = u W_v (n,D)` and `dp (n,D)`; nothing where alpha rests on its
     /// lower limit.
     fn step_size(&mut self, tangent: &B::Array, dp: &B::Array) {
-        let b = self.scene.b;
+        let b = self.rollout.b;
         let inner = b.sum_rows(&b.sum_columns(&b.mul(tangent, dp)));
         self.step_size_by(&inner);
     }
 
     /// `dalpha += inner / alpha`, `inner (1,1)`, nothing where alpha rests on its lower limit.
     fn step_size_by(&mut self, inner: &B::Array) {
-        let b = self.scene.b;
-        if let Some(ids) = self.scene.model.layout.energy {
+        let b = self.rollout.b;
+        if let Some(ids) = self.rollout.model.layout.energy {
             let slope = b.mul(&self.alpha_slope, &b.recip(&self.alpha));
-            b.collect(&mut self.grads[ids.alpha], &b.mul(inner, &slope));
+            b.accumulate(&mut self.grads[ids.alpha], &b.mul(inner, &slope));
         }
     }
 }

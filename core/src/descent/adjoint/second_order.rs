@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::sweep::Sweep;
 use crate::compute::Backend;
 use crate::descent::distribution::VocabMatrix;
-use crate::descent::rollout::Evaluated;
+use crate::descent::rollout::EnergyAt;
 use crate::dual::{Dual, DualTensor};
 use crate::energy;
 use crate::error::Result;
@@ -16,16 +16,16 @@ impl<B: Backend> Sweep<'_, '_, B> {
     pub(super) fn second_order(
         &mut self,
         i: usize,
-        at: &Evaluated<B::Array, B::Index>,
+        at: &EnergyAt<B::Array, B::Index>,
         u: &VocabMatrix<'_, B::Array, B::Index>,
         mixed: &B::Array,
     ) -> Result<B::Array> {
         let (_, key) = self.ready(i);
-        let (scene, b) = (self.scene, self.scene.b);
+        let (rollout, b) = (self.rollout, self.rollout.b);
         let balance = self.balance_gradient(at, key);
         let mut opened = self.open(i)?;
         let x = opened.x;
-        let ones = scene.scaled(b.fill(scene.geometry.shape.rows(), 1, 1.0));
+        let ones = rollout.scaled(b.fill(rollout.geometry.shape.rows(), 1, 1.0));
         let point = DualTensor { value: at.mixed.clone(), tangent: Some(mixed.clone()) };
         let dp = match &at.tape {
             Some(tape) => {
@@ -39,29 +39,29 @@ impl<B: Backend> Sweep<'_, '_, B> {
             }
             None => {
                 let d = Dual::new(b);
-                let (_, saved) = energy::lean_forward(&d, &x, &point);
-                energy::lean_backward(&d, &x, &saved, &ones, Some(opened.sink(&balance)))
+                let (_, saved) = energy::checkpointed_forward(&d, &x, &point);
+                energy::checkpointed_backward(&d, &x, &saved, &ones, Some(opened.sink(&balance)))
             }
         };
         // dW_v = P^T dp, of which the tangent: u^T dp + P^T d(dp)
-        let slot = &mut opened.grads[scene.model.layout.vocabulary];
-        u.collect(b, slot, &dp.value);
+        let slot = &mut opened.grads[rollout.model.layout.vocabulary];
+        u.accumulate(b, slot, &dp.value);
         let (rows, columns) = b.shape(&dp.value);
         let tangent = dp.tangent.unwrap_or_else(|| b.fill(rows, columns, 0.0));
-        at.p.view().collect(b, slot, &tangent);
+        at.p.view().accumulate(b, slot, &tangent);
         Ok(tangent)
     }
 
     /// Outer gradients on the gates `(n,E)`: the predicted stream's by block; those of observed stream `key` are added to it.
-    fn balance_gradient(&mut self, at: &Evaluated<B::Array, B::Index>, key: usize) -> Vec<Option<B::Array>> {
-        let (b, scene) = (self.scene.b, self.scene);
+    fn balance_gradient(&mut self, at: &EnergyAt<B::Array, B::Index>, key: usize) -> Vec<Option<B::Array>> {
+        let (b, rollout) = (self.rollout.b, self.rollout);
         let Some(balance) = &at.balance else { return Vec::new() };
-        let factor = self.target.share / scene.steps as f64;
+        let factor = self.target.share / rollout.steps as f64;
         let mut predicted = Vec::new();
         for (layer, gradient) in balance.gradient.iter().enumerate() {
             let rows = gradient
                 .as_ref()
-                .map(|g| b.gather_rows(&self.target.scaled(b, b.scale(g, factor)), scene.geometry.groups));
+                .map(|g| b.gather_rows(&self.target.scaled(b, b.scale(g, factor)), rollout.geometry.groups));
             if let (Some(rows), Some(stream)) = (&rows, &mut self.streams[key]) {
                 let slot = &mut stream.gradient.balance[layer];
                 *slot = Some(match slot.take() {

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::sweep::{Kept, Outcome, Sweep};
 use crate::compute::Backend;
 use crate::descent::distribution::VocabMatrix;
-use crate::descent::rollout::Evaluated;
+use crate::descent::rollout::EnergyAt;
 use crate::descent::update_rule::PulledMove;
 use crate::error::{Error, Result};
 use crate::objective::Flow;
@@ -19,7 +19,7 @@ impl<B: Backend> Sweep<'_, '_, B> {
         carry: Option<B::Array>,
         out: &mut Outcome<B::Array>,
     ) -> Result<Option<B::Array>> {
-        let b = self.scene.b;
+        let b = self.rollout.b;
         let mut v = self.loss(&k, out);
         if let Some(carry) = carry {
             v = Some(match v {
@@ -31,7 +31,7 @@ impl<B: Backend> Sweep<'_, '_, B> {
         let Kept { i, y, next, at } = k;
         let at = match (at, y) {
             (Some(at), _) => at,
-            (None, Some(y)) => self.evaluate(i, &self.scene.noised(i, &y), true)?,
+            (None, Some(y)) => self.evaluate(i, &self.rollout.noised(i, &y), true)?,
             (None, None) => return Err(Error::Replay { at: i }),
         };
         self.pull_step(i, next, at, v, out)
@@ -42,12 +42,12 @@ impl<B: Backend> Sweep<'_, '_, B> {
         &mut self,
         i: usize,
         next: B::Array,
-        at: Evaluated<B::Array, B::Index>,
+        at: EnergyAt<B::Array, B::Index>,
         v: B::Array,
         out: &mut Outcome<B::Array>,
     ) -> Result<Option<B::Array>> {
-        let scene = self.scene;
-        let (b, rule) = (scene.b, scene.rule());
+        let rollout = self.rollout;
+        let (b, rule) = (rollout.b, rollout.rule());
         let tangent = self.needs_tangent(i);
         let terms = if tangent { self.step_terms(i, &next, &at, out)? } else { Vec::new() };
         drop(next);
@@ -56,26 +56,26 @@ impl<B: Backend> Sweep<'_, '_, B> {
         // on the direction -alpha v (over the inner loss scale), and from there on G
         let raw = b.mul(&v, &b.scale(&self.moves, -1.0));
         let mut u = rule.adjoint(b, &p, &raw);
-        let mut mixed = scene.mix(&u);
+        let mut mixed = rollout.mix(&u);
         self.step_size(&mixed, &at.dp);
         for term in &terms {
-            u = b.add(&u, &scene.unscaled(term.direction.clone()));
-            mixed = scene.mix(&u);
+            u = b.add(&u, &rollout.unscaled(term.direction.clone()));
+            mixed = rollout.mix(&u);
         }
-        let unrolled = scene.objective.flow == Flow::Unrolled && i > 0;
+        let unrolled = rollout.objective.flow == Flow::Unrolled && i > 0;
         let hp = if tangent { Some(self.second_order(i, &at, &VocabMatrix::Stored(&u), &mixed)?) } else { None };
         drop(mixed);
         Ok(unrolled.then(|| {
-            let hu = hp.map(|hp| terms.iter().fold(scene.unmix(&hp), |hu, term| b.add(&hu, &term.p)));
-            let gradient = &|| scene.unmix(&at.dp);
+            let hu = hp.map(|hp| terms.iter().fold(rollout.unmix(&hp), |hu, term| b.add(&hu, &term.p)));
+            let gradient = &|| rollout.unmix(&at.dp);
             rule.pull_back(b, PulledMove { p: &p, v: &v, raw: &raw, hu, gradient })
         }))
     }
 
     /// Cross entropy after step `k.i`; its derivative `(n,V)` with respect to the state, if it counts.
     fn loss(&self, k: &Kept<B::Array, B::Index>, out: &mut Outcome<B::Array>) -> Option<B::Array> {
-        let b = self.scene.b;
-        let loss = StepLoss::new(&self.scene, self.target, k.i, out.trace.is_some())?;
+        let b = self.rollout.b;
+        let loss = StepLoss::new(&self.rollout, self.target, k.i, out.trace.is_some())?;
         let (rows, v) = loss.stored(b, &k.next, self.target.targets);
         out.record_loss(b, k.i, &loss, &rows);
         loss.counts().then_some(v)

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::compute::Backend;
-use crate::descent::rollout::{Evaluated, Scene};
+use crate::descent::rollout::{EnergyAt, Rollout};
 use crate::energy::{Observed, ObservedGradient};
 use crate::layer::condition::{Condition, ConditionSaved};
 use crate::objective::cross_entropy::StepLoss;
@@ -79,18 +79,18 @@ pub(super) struct Kept<T, I> {
     /// State after it `(n,V)`.
     pub(super) next: T,
     /// Its evaluation, where that was kept.
-    pub(super) at: Option<Evaluated<T, I>>,
+    pub(super) at: Option<EnergyAt<T, I>>,
 }
 
 /// One training gradient in progress.
 pub(super) struct Sweep<'a, 'g, B: Backend> {
-    pub(super) scene: Scene<'a, B>,
+    pub(super) rollout: Rollout<'a, B>,
     pub(super) target: Target<'a, B::Array, B::Index>,
     /// Weight gradients in layout order.
     pub(super) grads: &'g mut [B::Array],
     /// What the sweep has of every landscape; none where no step has asked for it.
     pub(super) landscapes: Vec<Option<LandscapeState<B::Array>>>,
-    /// The observed streams, by [`Scene::observed_key`]; none where no step has asked for it.
+    /// The observed streams, by [`Rollout::observed_key`]; none where no step has asked for it.
     pub(super) streams: Vec<Option<ObservedState<B::Array, B::Index>>>,
     /// Gradients of the gains `(1,D)` of an observed stream without condition vectors of its own.
     pub(super) observed_condition: Option<Condition<B::Array>>,

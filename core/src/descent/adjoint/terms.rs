@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::sweep::{Outcome, Sweep};
 use crate::compute::Backend;
-use crate::descent::rollout::Evaluated;
+use crate::descent::rollout::EnergyAt;
 use crate::error::Result;
 use crate::objective::contrastive::Contrastive;
 use crate::objective::lyapunov::Lyapunov;
@@ -27,15 +27,15 @@ impl<B: Backend> Sweep<'_, '_, B> {
         &mut self,
         i: usize,
         next: &B::Array,
-        at: &Evaluated<B::Array, B::Index>,
+        at: &EnergyAt<B::Array, B::Index>,
         out: &mut Outcome<B::Array>,
     ) -> Result<Vec<StepGradient<B::Array>>> {
-        let (scene, b) = (self.scene, self.scene.b);
+        let (rollout, b) = (self.rollout, self.rollout.b);
         let mut all = Vec::new();
-        for term in of_step().into_iter().filter(|t| t.weight(scene.objective) != 0.0) {
+        for term in of_step().into_iter().filter(|t| t.weight(rollout.objective) != 0.0) {
             let (alphas, target) = (self.alphas.clone(), self.target);
             let step = Step { at, next, alphas: &alphas, target };
-            let gradient = term.pull(&scene, &step, &mut self.open(i)?);
+            let gradient = term.pull(&rollout, &step, &mut self.open(i)?);
             out.extra = b.add(&out.extra, &gradient.loss);
             // alpha_t = r_t alpha, r_t = alpha_t / alpha
             let inner = b.sum_rows(&b.mul(&gradient.alpha, &alphas));
@@ -47,11 +47,11 @@ impl<B: Backend> Sweep<'_, '_, B> {
 
     /// The terms of the last state that the objective asks for.
     pub(super) fn end_terms(&mut self, out: &mut Outcome<B::Array>) -> Result<()> {
-        let scene = self.scene;
-        for term in of_end().into_iter().filter(|t| t.weight(scene.objective) != 0.0) {
+        let rollout = self.rollout;
+        for term in of_end().into_iter().filter(|t| t.weight(rollout.objective) != 0.0) {
             let target = self.target;
-            let loss = term.pull(&scene, &out.last, target, &mut self.open(scene.steps - 1)?);
-            out.extra = scene.b.add(&out.extra, &loss);
+            let loss = term.pull(&rollout, &out.last, target, &mut self.open(rollout.steps - 1)?);
+            out.extra = rollout.b.add(&out.extra, &loss);
         }
         Ok(())
     }

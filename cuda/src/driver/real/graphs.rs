@@ -101,7 +101,7 @@ impl Recordings {
         self.context.bind()?;
         let list = self.list.borrow();
         let recording = list.get(&id.0).ok_or("the recording was forgotten")?;
-        // SAFETY: the executable lives in the list; its memory by the contract of `Cuda::repeat`
+        // SAFETY: the executable lives in the list; its memory by the contract of `Cuda::run_captured`
         unsafe { graph::launch(recording.executable, self.context.stream) }
             .map_err(|e| words("the recorded step does not start", e))
     }

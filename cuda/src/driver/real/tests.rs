@@ -160,7 +160,7 @@ fn a_recorded_step_replays_with_new_inputs_and_allocates_nothing() {
             cuda.product(&Product { layout, m, n, k, a, b, c, alpha, accumulate: true, exact });
             Ok(())
         };
-        cuda.repeat(&[3], &mut work).unwrap();
+        cuda.run_captured(&[3], &mut work).unwrap();
         total += value * value;
         assert_eq!(read(&cuda, &x), [total]);
         if step == 2 {
@@ -190,7 +190,7 @@ fn copies_for_products_are_rounded_and_follow_what_is_written_between_replays() 
             cuda.check(cuda.driver.copy(cuda.shadow(&w).address(), out.address(), out.bytes()));
             Ok(())
         };
-        cuda.repeat(&[1], &mut work).unwrap();
+        cuda.run_captured(&[1], &mut work).unwrap();
         assert_eq!(read(&cuda, &out), rounded(value));
     }
     assert!(cuda.steps()[0].recorded);

@@ -2,7 +2,7 @@
 
 mod pass;
 
-use ebt_core::compute::{Attended, Attention, Candidate};
+use ebt_core::compute::{Attention, AttentionOutput, PredictedAttention};
 use ebt_core::error::Error;
 
 use super::support::kernel;
@@ -11,7 +11,7 @@ use crate::launch::{Arg, args};
 use crate::matrix::{Index, Kind, Matrix};
 use pass::{Geometry, Pass};
 
-type Input<'a> = Candidate<'a, Matrix, Matrix, Index>;
+type Input<'a> = PredictedAttention<'a, Matrix, Matrix, Index>;
 
 /// Warps of a block of the kernels in `attention_rows`, each for one row and key head.
 const ROW_WARPS: usize = 4;
@@ -30,11 +30,11 @@ impl Cuda {
         qkv: &Matrix,
         starts: Option<&Index>,
         shape: Attention,
-    ) -> Attended<Matrix> {
+    ) -> AttentionOutput<Matrix> {
         self.attend(qkv, None, starts, shape)
     }
 
-    pub(crate) fn op_candidate_attention(&self, input: Input<'_>) -> Attended<Matrix> {
+    pub(crate) fn op_predicted_attention(&self, input: Input<'_>) -> AttentionOutput<Matrix> {
         self.attend(input.qkv, Some(input.memory), input.starts, input.shape)
     }
 
@@ -43,7 +43,7 @@ impl Cuda {
         qkv: &Matrix,
         starts: Option<&Index>,
         shape: Attention,
-        attended: &Attended<Matrix>,
+        attended: &AttentionOutput<Matrix>,
         dout: &Matrix,
     ) -> Matrix {
         let (qkv, dout, out) = (self.stream(qkv), self.stream(dout), self.stream(&attended.out));
@@ -59,14 +59,14 @@ impl Cuda {
         dqkv
     }
 
-    pub(crate) fn op_candidate_attention_backward(
+    pub(crate) fn op_predicted_attention_backward(
         &self,
         input: Input<'_>,
-        attended: &Attended<Matrix>,
+        attended: &AttentionOutput<Matrix>,
         dout: &Matrix,
         dmemory: Option<&mut Matrix>,
     ) -> Matrix {
-        let Candidate { starts, shape, .. } = input;
+        let PredictedAttention { starts, shape, .. } = input;
         let (qkv, memory) = (self.stream(input.qkv), self.stream(input.memory));
         let (dout, out) = (self.stream(dout), self.stream(&attended.out));
         let dqkv = self.take(qkv.rows, qkv.columns, qkv.kind);
@@ -74,7 +74,7 @@ impl Cuda {
         {
             let slot = dmemory.and_then(|slot| self.slot(&memory, slot));
             let all = [&qkv, &memory, &dout, &out, &dqkv];
-            let g = self.geometry(shape, shape.candidate_slots(), starts, &all, slot);
+            let g = self.geometry(shape, shape.predicted_slots(), starts, &all, slot);
             let numbers = self.numbers(&g, &qkv, &out, &attended.lse, &dout, Some(&dqkv));
             self.backward_queries(&g, &qkv, Some(&memory), &dout, &numbers, &dqkv);
             if let (Some(slot), 1..) = (slot, g.slots) {
@@ -86,13 +86,13 @@ impl Cuda {
         dqkv
     }
 
-    pub(crate) fn op_candidate_attention_tangent(
+    pub(crate) fn op_predicted_attention_tangent(
         &self,
         input: Input<'_>,
         qkvt: &Matrix,
-        attended: &Attended<Matrix>,
-    ) -> Attended<Matrix> {
-        let Candidate { starts, shape, .. } = input;
+        attended: &AttentionOutput<Matrix>,
+    ) -> AttentionOutput<Matrix> {
+        let PredictedAttention { starts, shape, .. } = input;
         let (qkv, memory, qkvt) = (self.stream(input.qkv), self.stream(input.memory), self.stream(qkvt));
         let (out, known_lse) = (self.stream(&attended.out), self.float(&attended.lse));
         let tangent = self.attended(shape);
@@ -101,22 +101,22 @@ impl Cuda {
             && self.cotangents_fit(shape, &[attended], &[])
         {
             let all = [&qkv, &qkvt, &memory, &out, &tangent.out];
-            let g = self.geometry(shape, shape.candidate_slots(), starts, &all, None);
+            let g = self.geometry(shape, shape.predicted_slots(), starts, &all, None);
             let rest = args![&qkv, &qkvt, &memory, &out, &known_lse, &tangent.out, &tangent.lse];
             self.pass(&g, Pass::ForwardTangent, rest);
         }
         tangent
     }
 
-    pub(crate) fn op_candidate_attention_backward_tangent(
+    pub(crate) fn op_predicted_attention_backward_tangent(
         &self,
         input: Input<'_>,
         qkvt: &Matrix,
-        attended: [&Attended<Matrix>; 2],
+        attended: [&AttentionOutput<Matrix>; 2],
         dout: [&Matrix; 2],
         dmemory: Option<&mut Matrix>,
     ) -> Matrix {
-        let Candidate { starts, shape, .. } = input;
+        let PredictedAttention { starts, shape, .. } = input;
         let (qkv, memory, qkvt) = (self.stream(input.qkv), self.stream(input.memory), self.stream(qkvt));
         let [dout, doutt] = dout.map(|m| self.stream(m));
         let [out, outt] = attended.map(|a| self.stream(&a.out));
@@ -128,7 +128,7 @@ impl Cuda {
         {
             let slot = dmemory.and_then(|slot| self.slot(&memory, slot));
             let all = [&qkv, &qkvt, &memory, &dout, &doutt, &out, &outt, &dqkvt];
-            let g = self.geometry(shape, shape.candidate_slots(), starts, &all, slot);
+            let g = self.geometry(shape, shape.predicted_slots(), starts, &all, slot);
             let sums = self.take(shape.rows(), 4 * shape.heads, Kind::F32);
             let own = self.take(shape.rows(), 2 * shape.heads, Kind::F32);
             let (words, items) = (g.words(1, 1), shape.rows() * shape.kv_heads);
@@ -166,11 +166,11 @@ impl Cuda {
         memory: Option<&Matrix>,
         starts: Option<&Index>,
         shape: Attention,
-    ) -> Attended<Matrix> {
+    ) -> AttentionOutput<Matrix> {
         let (qkv, memory) = (self.stream(qkv), memory.map(|m| self.stream(m)));
         let attended = self.attended(shape);
         if self.attention_fits(&qkv, memory.as_ref(), starts, shape) {
-            let slots = if memory.is_some() { shape.candidate_slots() } else { shape.causal_slots() };
+            let slots = if memory.is_some() { shape.predicted_slots() } else { shape.causal_slots() };
             let all = [&qkv, memory.as_ref().unwrap_or(&qkv), &attended.out];
             let g = self.geometry(shape, slots, starts, &all, None);
             self.pass(&g, Pass::Forward, args![&qkv, memory.as_ref(), &attended.out, &attended.lse]);
@@ -237,9 +237,9 @@ impl Cuda {
         Geometry { shape, slots, kind, starts: starts.map_or(0, Index::address), vector }
     }
 
-    fn attended(&self, shape: Attention) -> Attended<Matrix> {
+    fn attended(&self, shape: Attention) -> AttentionOutput<Matrix> {
         let n = shape.rows();
-        Attended {
+        AttentionOutput {
             out: self.take(n, shape.query_columns(), self.stream_kind()),
             lse: self.take(n, shape.heads, Kind::F32),
         }
@@ -271,7 +271,7 @@ impl Cuda {
     }
 
     /// Whether results and cotangents have the shape of the attention; otherwise the failure is kept.
-    fn cotangents_fit(&self, shape: Attention, attended: &[&Attended<Matrix>], dout: &[&Matrix]) -> bool {
+    fn cotangents_fit(&self, shape: Attention, attended: &[&AttentionOutput<Matrix>], dout: &[&Matrix]) -> bool {
         let (n, columns) = (shape.rows(), shape.query_columns());
         attended.iter().all(|a| {
             self.expect("the result of attention", &a.out, n, columns)

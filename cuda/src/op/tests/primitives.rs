@@ -54,7 +54,7 @@ fn elements_of_all_types_and_broadcasts() {
             check("sigmoid", &c.op_sigmoid(&a.device), &r.sigmoid(&a.exact));
             let centred = c.op_offset(&a.device, -1.0);
             let centred = b.twin(centred);
-            check("step", &c.op_step(&centred.device), &r.step(&centred.exact));
+            check("step", &c.op_heaviside(&centred.device), &r.heaviside(&centred.exact));
             let cast = c.cast(&a.device, right);
             assert_eq!(cast.kind, right);
             b.same("cast", &cast, &a.exact, rounding(left).max(rounding(right)));
@@ -76,14 +76,14 @@ fn reductions_and_collections() {
             b.statistic("maxima", &c.op_max_columns(&x.device), &r.max_columns(&x.exact));
             let mut slot = b.float(1, m);
             let before = b.twin(slot.device.clone());
-            c.op_collect_dot(&mut slot.device, &x.device, &y.device);
-            r.collect_dot(&mut slot.exact, &x.exact, &y.exact);
+            c.op_accumulate_dot(&mut slot.device, &x.device, &y.device);
+            r.accumulate_dot(&mut slot.exact, &x.exact, &y.exact);
             b.statistic("dot", &slot.device, &slot.exact);
             b.statistic("what others read", &before.device, &before.exact);
             let mut slot = b.float(n, m);
             for _ in 0..2 {
-                c.op_collect(&mut slot.device, &x.device);
-                r.collect(&mut slot.exact, &x.exact);
+                c.op_accumulate(&mut slot.device, &x.device);
+                r.accumulate(&mut slot.exact, &x.exact);
             }
             b.statistic("collected", &slot.device, &slot.exact);
             let list: Vec<Twin<'_>> =
@@ -130,13 +130,13 @@ fn product<'a>(
     }
     let (x, w, dy) = (any(m, k), b.float(n, k), any(m, n));
     check("linear", &c.op_linear(&x.device, &w.device), &r.linear(&x.exact, &w.exact), m == 1 || n == 1);
-    check("scores", &c.op_scores(&x.device, &w.device), &r.linear(&x.exact, &w.exact), true);
+    check("scores", &c.op_linear_wide(&x.device, &w.device), &r.linear(&x.exact, &w.exact), true);
     let found = c.op_linear_adjoint(&dy.device, &w.device);
     check("adjoint", &found, &r.linear_adjoint(&dy.exact, &w.exact), m == 1 || k == 1);
     let (start, rest) = (b.below(3), b.below(3));
     let mut slot = b.float(start + n + rest, k);
-    c.op_collect_product(&mut slot.device, start, &dy.device, &x.device);
-    r.collect_product(&mut slot.exact, start, &dy.exact, &x.exact);
+    c.op_accumulate_product(&mut slot.device, start, &dy.device, &x.device);
+    r.accumulate_product(&mut slot.exact, start, &dy.exact, &x.exact);
     check("collected", &slot.device, &slot.exact, true);
 }
 
@@ -151,14 +151,18 @@ fn bands_follow_their_definition() {
             let band = Band { batch, context, heads, kv_heads, head_dim, slots };
             let n = batch * context;
             let (q, k, s) = (b.float(n, heads * head_dim), b.stream(n, kv_heads * head_dim), b.float(n, heads * slots));
-            b.statistic("scores", &c.op_band(&q.device, &k.device, band), &r.band(&q.exact, &k.exact, band));
-            b.statistic("mix", &c.op_band_mix(&s.device, &k.device, band), &r.band_mix(&s.exact, &k.exact, band));
-            let found = c.op_band_scatter(&s.device, &q.device, band);
-            b.statistic("scatter", &found, &r.band_scatter(&s.exact, &q.exact, band));
+            b.statistic(
+                "scores",
+                &c.op_window_scores(&q.device, &k.device, band),
+                &r.window_scores(&q.exact, &k.exact, band),
+            );
+            b.statistic("mix", &c.op_window_mix(&s.device, &k.device, band), &r.window_mix(&s.exact, &k.exact, band));
+            let found = c.op_window_scatter(&s.device, &q.device, band);
+            b.statistic("scatter", &found, &r.window_scatter(&s.exact, &q.exact, band));
             let starts: Vec<u32> = (0..n).map(|i| b.below(i % context + 1) as u32).collect();
-            b.statistic("mask", &c.op_band_mask(band, None), &r.band_mask(band, None));
-            let found = c.op_band_mask(band, Some(&b.index(&starts)));
-            b.statistic("mask", &found, &r.band_mask(band, Some(&r.index(&starts))));
+            b.statistic("mask", &c.op_window_mask(band, None), &r.window_mask(band, None));
+            let found = c.op_window_mask(band, Some(&b.index(&starts)));
+            b.statistic("mask", &found, &r.window_mask(band, Some(&r.index(&starts))));
         }
     });
 }

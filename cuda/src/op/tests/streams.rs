@@ -36,8 +36,8 @@ fn norm(b: &Bench<'_, '_>, n: usize, m: usize) {
     let found = c.op_norm_backward_tangent([&x.device, &xt.device], &w.device, dev, [&dy.device, &dyt.device]);
     let want = r.norm_backward_tangent([&x.exact, &xt.exact], &w.exact, exact, [&dy.exact, &dyt.exact]);
     b.activation("norm backward tangent", &found, &want);
-    c.op_collect_norm(&mut slot.device, Some(&mut other.device), &x.device, &scale, &dy.device);
-    r.collect_norm(&mut slot.exact, Some(&mut other.exact), &x.exact, &es, &dy.exact);
+    c.op_accumulate_norm(&mut slot.device, Some(&mut other.device), &x.device, &scale, &dy.device);
+    r.accumulate_norm(&mut slot.exact, Some(&mut other.exact), &x.exact, &es, &dy.exact);
     b.statistic("gain", &slot.device, &slot.exact);
     b.statistic("shift", &other.device, &other.exact);
 }

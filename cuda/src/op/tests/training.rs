@@ -1,6 +1,6 @@
 //! The vocabulary, the optimiser, noise.
 
-use ebt_core::compute::{Adam, AdamW, Backend, Parameters, Rows, Treatment};
+use ebt_core::compute::{Adam, AdamW, Backend, ParamGroup, Parameters, SoftmaxRows};
 use ebt_core::random::{Purpose, Stream};
 
 use super::{Bench, Twin, in_all_precisions};
@@ -43,7 +43,7 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
     let ids_on_device = b.index(&ids);
     let targets = (!round.is_multiple_of(3)).then_some(&ids_on_device);
     let scaled = round % 4 < 2;
-    let rows = Rows { logits: &y.device, lse: &lse, scale: scaled.then_some(&scale.device), targets };
+    let rows = SoftmaxRows { logits: &y.device, lse: &lse, scale: scaled.then_some(&scale.device), targets };
     let (ys, ls, ws, xs) = (Plain::of(b, &y.device), b.values(&lse), Plain::of(b, &w.device), Plain::of(b, &x.device));
     let scales = b.values(&scale.device);
     let by = |i: usize| if scaled { scales[i] } else { 1.0 };
@@ -60,15 +60,15 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
     let each = |rows: usize, columns: usize, f: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
         (0..rows * columns).map(|at| f(at / columns, at % columns)).collect()
     };
-    let mixed = c.op_mix_rows(&rows, &w.device);
+    let mixed = c.op_rows_matmul(&rows, &w.device);
     assert_eq!(mixed.kind, c.stream_kind());
     b.near("mixed", &mixed, &each(n, d, &|i, k| (0..v).map(|j| m(i, j) * ws.at(j, k)).sum()), 2.0 * b.rounding);
     let mut slot = b.float(v, d);
     let old = Plain::of(b, &slot.device);
-    c.op_collect_rows(&mut slot.device, &rows, &x.device);
+    c.op_accumulate_rows(&mut slot.device, &rows, &x.device);
     let want = each(v, d, &|j, k| old.at(j, k) + (0..n).map(|i| m(i, j) * xs.at(i, k)).sum::<f64>());
     b.near("collected", &slot.device, &want, 2.0 * b.rounding);
-    let rows = Rows { targets: Some(&ids_on_device), ..rows };
+    let rows = SoftmaxRows { targets: Some(&ids_on_device), ..rows };
     let want = each(n, 1, &|i, _| {
         if ids[i] == u32::MAX {
             return 0.0;
@@ -118,8 +118,8 @@ fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
             std::array::from_fn(|part| b.draw(rows, columns, Kind::F32, [if part == 2 { 0.01 } else { -1.0 }, 1.0]))
         })
         .collect();
-    let treatment: Vec<Treatment> =
-        (0..count).map(|i| Treatment { rate: [1.0, 0.0, 0.5][i % 3], decay: [0.0625, 0.0][i % 2] }).collect();
+    let param_groups: Vec<ParamGroup> =
+        (0..count).map(|i| ParamGroup { rate: [1.0, 0.0, 0.5][i % 3], decay: [0.0625, 0.0][i % 2] }).collect();
     // some weights have a copy for products, some are read by another handle
     let copies: Vec<Matrix> = state.iter().step_by(2).map(|s| c.shadow(&s[0].device)).collect();
     let held: Vec<Twin<'_>> = state.iter().step_by(5).map(|s| b.twin(s[0].device.clone())).collect();
@@ -138,13 +138,13 @@ fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
         second,
         average: if averages { average } else { none },
         gradients,
-        treatment: &treatment,
+        param_groups: &param_groups,
     };
     c.op_update(parameters, Adam { beta1, beta2, eps }, &step);
     let factor = r.upload(1, 1, &[factor]);
     for (i, s) in state.iter_mut().enumerate() {
         let [p, m, v, g, a] = s;
-        let Treatment { rate: share, decay } = treatment[i];
+        let ParamGroup { rate: share, decay } = param_groups[i];
         if moved && share != 0.0 {
             let [correction1, correction2] = corrections;
             let settings = AdamW { rate: rate * share, beta1, beta2, eps, decay, correction1, correction2 };
@@ -220,11 +220,11 @@ fn a_recorded_step_draws_the_numbers_of_its_own_step() {
         let mut sum = c.take(rows, columns, Kind::F32);
         for t in [3, 4, 5, 9, 11] {
             let stream = Stream::new(21, t, Purpose::Langevin);
-            c.set_clock(t);
-            let done = c.repeat(&[1], &mut || {
+            c.set_noise_step(t);
+            let done = c.run_captured(&[1], &mut || {
                 c.op_clear(&mut sum);
-                c.op_collect(&mut sum, &c.op_normal(rows, columns, stream, 2, 0.5));
-                c.op_collect(&mut sum, &c.op_uniform(rows, columns, stream, 1, 1.0, 2.0));
+                c.op_accumulate(&mut sum, &c.op_normal(rows, columns, stream, 2, 0.5));
+                c.op_accumulate(&mut sum, &c.op_uniform(rows, columns, stream, 1, 1.0, 2.0));
                 Ok(())
             });
             assert_eq!(done, Ok(()));

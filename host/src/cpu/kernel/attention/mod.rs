@@ -9,7 +9,7 @@
 //!
 //! * Causal (observed stream): position `t` of a sequence sees the positions
 //!   `max(t - window + 1, start[t]) ..= t` of the same sequence.
-//! * Candidate (predicted stream): position `t` sees the observed keys and
+//! * Predicted stream: position `t` sees the observed keys and
 //!   values at `max(t - window + 2, start[t]) ..= t` (none for a window of
 //!   one), and its own key and value. The observed ones come as `memory`,
 //!   `(n, 2K d)`: key columns, then value columns.
@@ -23,8 +23,8 @@
 //! of threads.
 
 mod backward;
-mod candidate;
 mod forward;
+mod predicted;
 mod rows;
 mod span;
 mod tangent;
@@ -34,8 +34,8 @@ mod tests;
 use super::element::Element;
 use super::par;
 use super::shared::SharedMut;
-pub use candidate::{
-    candidate_backward, candidate_backward_tangent, candidate_forward, candidate_forward_tangent, memory_backward,
+pub use predicted::{
+    memory_backward, predicted_backward, predicted_backward_tangent, predicted_forward, predicted_forward_tangent,
 };
 use span::{Keys, Projection};
 

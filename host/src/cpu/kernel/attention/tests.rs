@@ -65,7 +65,7 @@ impl Case {
         let mut lse = vec![E::from_f64(f64::NAN); self.n * heads];
         let starts = self.starts.as_deref();
         match memory {
-            Some(m) => candidate_forward(self.layout, qkv, m, starts, &mut out, &mut lse),
+            Some(m) => predicted_forward(self.layout, qkv, m, starts, &mut out, &mut lse),
             None => causal_forward(self.layout, qkv, starts, &mut out, &mut lse),
         }
         (out, lse)
@@ -80,7 +80,7 @@ impl Case {
             causal_backward(self.layout, qkv, starts, &out, &lse, dout, &mut dqkv);
             return (dqkv, Vec::new());
         };
-        candidate_backward(self.layout, qkv, m, starts, &out, &lse, dout, &mut dqkv);
+        predicted_backward(self.layout, qkv, m, starts, &out, &lse, dout, &mut dqkv);
         let mut dm = vec![E::ONE; m.len()];
         memory_backward(self.layout, qkv, m, starts, &out, &lse, dout, &mut dm);
         (dqkv, dm.into_iter().map(|x| x - E::ONE).collect())
@@ -99,10 +99,10 @@ impl Case {
         let mut all = [out.clone(), lse.clone(), qkv.to_vec(), vec![E::ONE; memory.len()]];
         let [out_dot, lse_dot, dqkv_dot, dm_dot] = &mut all;
         let layout = self.layout;
-        candidate_forward_tangent(layout, qkv, qkv_dot, memory, starts, &lse, out_dot, lse_dot);
+        predicted_forward_tangent(layout, qkv, qkv_dot, memory, starts, &lse, out_dot, lse_dot);
         let mut alone = dqkv_dot.clone();
         for (to, dm) in [(&mut alone, None), (dqkv_dot, Some(&mut dm_dot[..]))] {
-            candidate_backward_tangent(
+            predicted_backward_tangent(
                 layout,
                 (qkv, qkv_dot),
                 memory,

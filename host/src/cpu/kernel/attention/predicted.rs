@@ -24,8 +24,8 @@ fn check_memory(layout: Layout, n: usize, len: usize) {
     assert!(len == n * layout.memory_columns(), "attention: memory shape");
 }
 
-/// Candidate attention: `out` and `lse` of `qkv` and `memory`.
-pub fn candidate_forward<E: Element>(
+/// Attention of the predicted stream: `out` and `lse` of `qkv` and `memory`.
+pub fn predicted_forward<E: Element>(
     layout: Layout,
     qkv: &[E],
     memory: &[E],
@@ -42,8 +42,8 @@ pub fn candidate_forward<E: Element>(
     });
 }
 
-/// Gradient of [`candidate_forward`] with respect to `qkv`: overwrites `dqkv`.
-pub fn candidate_backward<E: Element>(
+/// Gradient of [`predicted_forward`] with respect to `qkv`: overwrites `dqkv`.
+pub fn predicted_backward<E: Element>(
     layout: Layout,
     qkv: &[E],
     memory: &[E],
@@ -64,7 +64,7 @@ pub fn candidate_backward<E: Element>(
     });
 }
 
-/// Gradient of [`candidate_forward`] with respect to `memory`: adds to
+/// Gradient of [`predicted_forward`] with respect to `memory`: adds to
 /// `dmemory`.
 pub fn memory_backward<E: Element>(
     layout: Layout,
@@ -89,9 +89,9 @@ pub fn memory_backward<E: Element>(
     });
 }
 
-/// Tangent of [`candidate_forward`] along `qkv_dot` (`memory` carries none):
+/// Tangent of [`predicted_forward`] along `qkv_dot` (`memory` carries none):
 /// `out_dot` and `lse_dot`, given the `lse` of the forward pass.
-pub fn candidate_forward_tangent<E: Element>(
+pub fn predicted_forward_tangent<E: Element>(
     layout: Layout,
     qkv: &[E],
     qkv_dot: &[E],
@@ -113,11 +113,11 @@ pub fn candidate_forward_tangent<E: Element>(
     });
 }
 
-/// Tangent of [`candidate_backward`] along `qkv_dot` (with the `out_dot` and
+/// Tangent of [`predicted_backward`] along `qkv_dot` (with the `out_dot` and
 /// `lse_dot` which belong to it) and `dout_dot` (zero when absent): overwrites
 /// `dqkv_dot`. Where `dmemory_dot` is given, the tangent of the gradient of
 /// [`memory_backward`] is added to it.
-pub fn candidate_backward_tangent<E: Element>(
+pub fn predicted_backward_tangent<E: Element>(
     layout: Layout,
     (qkv, qkv_dot): (&[E], &[E]),
     memory: &[E],

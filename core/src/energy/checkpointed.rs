@@ -10,7 +10,7 @@ use crate::layer::mixture::GateSaved;
 
 /// Inputs of all blocks, activations of the head, and gates for the balance loss.
 #[derive(Clone, Debug)]
-pub struct LeanSaved<T, I> {
+pub struct CheckpointedSaved<T, I> {
     /// Gates and routing of every block, where it has experts.
     pub gates: Vec<Option<GateSaved<T, I>>>,
     /// Input `(n,D)` of every block.
@@ -19,11 +19,11 @@ pub struct LeanSaved<T, I> {
 }
 
 /// Energies `(n,1)` of `p (n,D)`, as [`super::forward`].
-pub fn lean_forward<C: Compute>(
+pub fn checkpointed_forward<C: Compute>(
     c: &C,
     x: &Prediction<'_, C::Leaf, C::Index>,
     p: &C::Tensor,
-) -> (C::Tensor, LeanSaved<C::Tensor, C::Index>) {
+) -> (C::Tensor, CheckpointedSaved<C::Tensor, C::Index>) {
     let left = c.enter(Scope::Predicted);
     let (mut inputs, mut gates) = (Vec::new(), Vec::new());
     let mut h = p.clone();
@@ -35,14 +35,14 @@ pub fn lean_forward<C: Compute>(
     }
     let (energy, head) = head_forward(c, x, h);
     c.enter(left);
-    (energy, LeanSaved { gates, inputs, head })
+    (energy, CheckpointedSaved { gates, inputs, head })
 }
 
 /// `dp (n,D)` from `de (n,1)`, as [`super::backward`].
-pub fn lean_backward<C: Compute>(
+pub fn checkpointed_backward<C: Compute>(
     c: &C,
     x: &Prediction<'_, C::Leaf, C::Index>,
-    saved: &LeanSaved<C::Tensor, C::Index>,
+    saved: &CheckpointedSaved<C::Tensor, C::Index>,
     de: &C::Leaf,
     mut sink: Option<PredictionSink<'_, C::Leaf>>,
 ) -> C::Tensor {
