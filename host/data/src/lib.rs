@@ -3,7 +3,7 @@
 //! sequences), [`loader`] (batches gathered ahead), [`dataset`] (all that a run reads, and its tokenizer), [`baselines`]
 //! (what a table of counts already predicts).
 //!
-//! Beside these stands what every program of this house does with files: mapping and replacing them whole ([`file`]),
+//! Beside these stands what every program of this house does with files: mapping and replacing them whole ([`file`](mod@file)),
 //! their digests ([`digest`]), and telling how far a long piece of work is ([`progress`]).
 
 pub mod baselines;

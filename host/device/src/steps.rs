@@ -10,7 +10,8 @@ use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::parameters::{ParameterInfo, ParameterLayout};
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
-use ebt_cpu::{Cpu, ProfileEntry};
+use ebt_cpu::Cpu;
+pub use ebt_cpu::ProfileEntry;
 
 use crate::weights::random_weights;
 

@@ -5,9 +5,9 @@
 //! crate's own sends the token to the host that the hub redirects to, follows relative redirects without end, cannot
 //! take up a download that is already complete, and does not verify what it got.
 //!
-//! A file passes through [`options`] (what is asked for), [`client`] (requests and redirects), [`resolve`] (what the
-//! hub says about the file), [`download`] (its bytes, resumed where they broke off), [`verify`] (size, digest, format)
-//! and [`cache`] (its place). [`failure`] holds the sentences for what may go wrong.
+//! A file passes through [`options`] (what is asked for), `client` (requests and redirects), `resolve` (what the
+//! hub says about the file), `download` (its bytes, resumed where they broke off), `verify` (size, digest, format)
+//! and `cache` (its place). `failure` holds the sentences for what may go wrong.
 
 mod answer;
 mod cache;

@@ -9,12 +9,11 @@ use anyhow::{Result, bail};
 use ebt::engine::descent::{DescentOptions, Sampling};
 use ebt::engine::{Options, Session};
 use ebt::packed::{self, FeedForward, Model, Storage, Swiglu};
-use ebt_core::compute::{Backend, Compute, Layout};
 use ebt_core::config::{Config, UpdateRule};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
-use ebt_cpu::Cpu;
+use ebt_device::products::products_on_one_thread;
 use ebt_device::weights::random_weights;
 use serde::Serialize;
 
@@ -303,21 +302,8 @@ fn prompt_flops(model: &Model<'_>) -> f64 {
 /// Operations a second of the training backend's products of `rows` rows with matrices of these shapes, one after the
 /// other as a pass takes them, on one thread.
 fn gemm(model: &Model<'_>, rows: usize) -> f64 {
-    let b = Cpu::<f32>::new(1);
-    let draw = |n, m, detail| b.normal(n, m, Stream::new(0, 0, Purpose::Test).detail(detail), 0, 1.0);
-    let shapes: Vec<_> = matrices(model).into_iter().flatten().collect();
-    let factors: Vec<_> =
-        shapes.iter().map(|&(n, k, _)| (draw(rows, k, 0), draw(n, k, 1), 2.0 * (rows * n * k) as f64)).collect();
-    let operations: f64 = factors.iter().map(|f| f.2).sum();
-    let pass = || {
-        let start = Instant::now();
-        for (x, w, _) in &factors {
-            black_box(b.matmul(x, w, Layout::NT));
-        }
-        start.elapsed().as_secs_f64()
-    };
-    pass();
-    operations / median((0..9).map(|_| pass()).collect())
+    let shapes: Vec<_> = matrices(model).into_iter().flatten().map(|(n, k, _)| (n, k)).collect();
+    products_on_one_thread(&shapes, rows)
 }
 
 /// Bytes a second that copies move between buffers larger than the caches, on one thread.

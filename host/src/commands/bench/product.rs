@@ -1,15 +1,11 @@
 //! The rate of matrix products, against which training is measured. One JSON line.
 
 use std::io::{self, Write};
-use std::time::Instant;
 
 use anyhow::{Result, bail};
-use ebt_core::compute::{Backend, Layout};
-use ebt_core::random::{Purpose, Stream};
 use ebt_train::run_config::Precision;
-use serde::Serialize;
 
-use crate::cli::{BackendTask, DeviceArgs, PRECISIONS, one_of};
+use crate::cli::{DeviceArgs, PRECISIONS, one_of};
 
 /// Size of the product.
 #[derive(Clone, Debug, clap::Args)]
@@ -27,16 +23,6 @@ pub struct Args {
     device: DeviceArgs,
 }
 
-#[derive(Serialize)]
-struct Line {
-    flops_per_second: f64,
-    size: usize,
-    name: String,
-}
-
-/// Groups of repetitions.
-const GROUPS: usize = 7;
-
 /// Measures and prints.
 ///
 /// # Errors
@@ -46,41 +32,9 @@ pub fn run(args: &Args) -> Result<()> {
     if args.size == 0 || args.size > 1 << 15 || args.repeat == 0 || args.repeat > 1 << 16 {
         bail!("--size must be from 1 to {} and --repeat from 1 to {}", 1 << 15, 1 << 16);
     }
-    let line = args.device.choose(args.precision)?.device.with_backend(Measuring(args))?;
+    let line = args.device.choose(args.precision)?.device.square_products(args.size, args.repeat)?;
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &line)?;
     writeln!(out)?;
     Ok(out.flush()?)
-}
-
-struct Measuring<'a>(&'a Args);
-
-impl BackendTask for Measuring<'_> {
-    type Output = Line;
-
-    fn run<B: Backend>(self, b: &B) -> Result<Line> {
-        let Args { size, repeat, .. } = *self.0;
-        let draw = |detail| b.normal(size, size, Stream::new(0, 0, Purpose::Test).detail(detail), 0, 1.0);
-        // a product brings both factors to the storage type of activations, so that later ones are products alone
-        let (x, y) = (draw(0), draw(1));
-        let (x, y) = (b.matmul(&x, &y, Layout::NT), b.matmul(&y, &x, Layout::NT));
-        let one = |out: &mut [f32]| {
-            // copying one number back waits for the device
-            let product = b.matmul(&x, &y, Layout::NT);
-            b.download(&b.slice_columns(&b.slice_rows(&product, 0, 1), 0, 1), out);
-        };
-        one(&mut [0.0]);
-        let mut rates = Vec::new();
-        for _ in 0..GROUPS {
-            let start = Instant::now();
-            for _ in 1..repeat {
-                b.matmul(&x, &y, Layout::NT);
-            }
-            one(&mut [0.0]);
-            rates.push(2.0 * (size as f64).powi(3) * repeat as f64 / start.elapsed().as_secs_f64());
-        }
-        b.status()?;
-        rates.sort_by(f64::total_cmp);
-        Ok(Line { flops_per_second: rates[GROUPS / 2].round(), size, name: b.name().to_owned() })
-    }
 }

@@ -6,8 +6,7 @@ use anyhow::{Result, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use ebt_core::config::{Config, MoeConfig, UpdateRule};
 use ebt_core::objective::{Checkpointing, Flow, InitialState, LossSteps, Objective};
-use ebt_cpu::ProfileEntry;
-use ebt_device::steps::{self, Measured, TimedSteps};
+use ebt_device::steps::{self, Measured, ProfileEntry, TimedSteps};
 use serde::Serialize;
 
 use crate::cli::{RULES, one_of};
