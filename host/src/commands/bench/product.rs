@@ -1,28 +1,34 @@
-//! The rate of matrix products, against which training is measured. One JSON line.
+//! The rate of matrix products, against which training is measured: one JSON line. Or, product by product, how the
+//! processor's routine compares with another: a table.
 
 use std::io::{self, Write};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use ebt_core::compute::{Backend, Layout};
+use ebt_core::compute::{self, Layout};
 use ebt_core::random::{Purpose, Stream};
 use ebt_train::run_config::Precision;
 use serde::Serialize;
 
-use crate::cli::{DeviceArgs, PRECISIONS, Work, one_of};
+use super::turns;
+use crate::cli::{Backend, DeviceArgs, PRECISIONS, Work, one_of};
 
 /// Size of the product.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// Rows and columns of both factors
-    #[arg(long, default_value_t = 8192, value_name = "N")]
-    size: usize,
-    /// Timed repetitions; the median of seven such groups counts
+    /// Rows and columns of both factors [default: 8192]; with --against, width of the model trained [default: 256]
+    #[arg(long, value_name = "N")]
+    size: Option<usize>,
+    /// Timed repetitions, the median of seven such groups counts; with --against, turns of each
     #[arg(long, default_value_t = 20, value_name = "N")]
     repeat: usize,
     /// Numbers to compute with
     #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS")]
     precision: Precision,
+    /// Time the products of a training step on the processor, in f32 and f64, on one thread and on all, by our routine
+    /// and by this crate in turns, and print how many times faster ours is
+    #[arg(long, value_parser = ["matrixmultiply"], conflicts_with_all = ["precision", "gpu"], value_name = "CRATE")]
+    against: Option<String>,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -41,25 +47,36 @@ const GROUPS: usize = 7;
 ///
 /// # Errors
 ///
-/// An impossible size, no such device.
+/// An impossible size, no such device, no routine of ours to compare.
 pub fn run(args: &Args) -> Result<()> {
-    if args.size == 0 || args.size > 1 << 15 || args.repeat == 0 || args.repeat > 1 << 16 {
-        bail!("--size must be from 1 to {} and --repeat from 1 to {}", 1 << 15, 1 << 16);
+    let (usual, most) = if args.against.is_some() { (256, 1 << 12) } else { (8192, 1 << 15) };
+    let size = args.size.unwrap_or(usual);
+    if size == 0 || size > most || args.repeat == 0 || args.repeat > 1 << 16 {
+        bail!("--size must be from 1 to {most} and --repeat from 1 to {}", 1 << 16);
     }
-    let line = args.device.choose(args.precision)?.device.lend(Measuring(args))?;
+    if args.against.is_some() {
+        if args.device.backend == Backend::Cuda {
+            bail!("--against compares on the processor, not with --backend cuda");
+        }
+        return turns::run(size, args.repeat, args.device.threads);
+    }
+    let line = args.device.choose(args.precision)?.device.lend(Measuring { size, repeat: args.repeat })?;
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &line)?;
     writeln!(out)?;
     Ok(out.flush()?)
 }
 
-struct Measuring<'a>(&'a Args);
+struct Measuring {
+    size: usize,
+    repeat: usize,
+}
 
-impl Work for Measuring<'_> {
+impl Work for Measuring {
     type Output = Line;
 
-    fn run<B: Backend>(self, b: &B) -> Result<Line> {
-        let Args { size, repeat, .. } = *self.0;
+    fn run<B: compute::Backend>(self, b: &B) -> Result<Line> {
+        let Self { size, repeat } = self;
         let draw = |detail| b.normal(size, size, Stream::new(0, 0, Purpose::Test).detail(detail), 0, 1.0);
         // a product brings both factors to the storage type of activations, so that later ones are products alone
         let (x, y) = (draw(0), draw(1));
