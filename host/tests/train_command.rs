@@ -163,3 +163,25 @@ fn plan_and_bench_print_json() {
         assert_eq!(String::from_utf8(output.stderr).unwrap().contains("ms a step"), more == ["--profile"]);
     }
 }
+
+#[test]
+fn the_bench_compares_products_in_turns() {
+    let ours = ["bench", "product", "--against", "matrixmultiply", "--size", "8", "--repeat", "3", "--threads", "2"];
+    let output = host(&ours).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let table = String::from_utf8(output.stdout).unwrap();
+    for numbers in ["f32, threads 1", "f64, threads 1", "f32, threads 2", "f64, threads 2"] {
+        assert!(table.contains(numbers), "{table}");
+    }
+    // five weights, three products of each, two sizes of a batch
+    let rows: Vec<_> = table.lines().filter(|line| line.contains(" to ")).collect();
+    assert_eq!(rows.len(), 4 * 30, "{table}");
+    for row in rows {
+        let columns: Vec<_> = row.split_whitespace().rev().take(6).collect();
+        assert!(columns.iter().filter(|c| **c != "to").all(|c| c.parse::<f64>().is_ok_and(|x| x > 0.0)), "{row}");
+    }
+    for (more, part) in [(["--size", "0"], "--size"), (["--backend", "cuda"], "--backend cuda")] {
+        let refused = ["bench", "product", "--against", "matrixmultiply"];
+        assert!(text(&host(&refused).args(more).output().unwrap()).contains(part));
+    }
+}

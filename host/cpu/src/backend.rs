@@ -5,21 +5,34 @@ use std::rc::Rc;
 use ebt_core::compute::{AdamW, Backend, Compute};
 use ebt_core::error::Error;
 use ebt_core::random::Stream;
+use ndarray::ArrayView2;
 
 use super::kernel::element::Element;
 use super::kernel::{elementwise, noise, optim, reduce};
 use super::{Cpu, Matrix, blend};
 
 impl<E: Element> Cpu<E> {
-    fn copy_in<X: Copy + Sync>(&self, rows: usize, columns: usize, data: &[X], f: fn(X) -> E) -> Matrix<E> {
-        if data.len() != rows * columns {
-            let message = format!("{} values for {rows} x {columns}", data.len());
-            self.fail(Error::Shape { what: "an upload".to_owned(), message });
+    /// A matrix of the elements of `array`, whose strides may be any: transposed and sliced views are read in place.
+    pub fn array(&self, array: ArrayView2<'_, E>) -> Matrix<E> {
+        self.copy(array, |x| x)
+    }
+
+    /// A matrix of `f` of every element.
+    fn copy<X: Copy + Sync>(&self, array: ArrayView2<'_, X>, f: fn(X) -> E) -> Matrix<E> {
+        let (rows, columns) = array.dim();
+        self.write("move", rows, columns, |out| out.iter_mut().zip(&array).for_each(|(o, &x)| *o = f(x)))
+    }
+
+    /// As [`Cpu::copy`], of values in row-major order.
+    fn copy_rows<X: Copy + Sync>(&self, rows: usize, columns: usize, data: &[X], f: fn(X) -> E) -> Matrix<E> {
+        match ArrayView2::from_shape((rows, columns), data) {
+            Ok(array) if data.len() == array.len() => self.copy(array, f),
+            _ => {
+                let message = format!("{} values for {rows} x {columns}", data.len());
+                self.fail(Error::Shape { what: "an upload".to_owned(), message });
+                self.fill(rows, columns, 0.0)
+            }
         }
-        self.write("move", rows, columns, |out| {
-            out.fill(E::ZERO);
-            out.iter_mut().zip(data).for_each(|(o, &x)| *o = f(x));
-        })
     }
 }
 
@@ -27,10 +40,10 @@ impl<E: Element> Backend for Cpu<E> {
     type Array = Matrix<E>;
 
     fn upload(&self, rows: usize, columns: usize, data: &[f32]) -> Matrix<E> {
-        self.copy_in(rows, columns, data, |x| E::from_f64(f64::from(x)))
+        self.copy_rows(rows, columns, data, |x| E::from_f64(f64::from(x)))
     }
     fn upload_f64(&self, rows: usize, columns: usize, data: &[f64]) -> Matrix<E> {
-        self.copy_in(rows, columns, data, E::from_f64)
+        self.copy_rows(rows, columns, data, E::from_f64)
     }
     fn download(&self, a: &Matrix<E>, out: &mut [f32]) {
         out.iter_mut().zip(a.slice()).for_each(|(o, x)| *o = x.to_f64() as f32);

@@ -4,8 +4,35 @@
 //! workers, so an operation starts without a hand-over; results are the same for every number of threads. Buffers come
 //! from a pool: after the first step of a shape nothing is allocated.
 //!
-//! [`Cpu`] is a [`Backend`](ebt_core::compute::Backend), and that is how models use it; a [`Matrix`] lends its elements
-//! as a slice or as an `ndarray` view. [`kernel`] holds the same operations on plain slices, without a backend.
+//! What goes in and what comes out are arrays of [`ndarray`]: [`Cpu::array`] makes a [`Matrix`] of a view with any
+//! strides, [`Matrix::view`] lends its elements as a view, without a copy. Between them, [`Cpu`] is a
+//! [`Compute`](ebt_core::compute::Compute) and a [`Backend`](ebt_core::compute::Backend), and that is how models use it.
+//! Operations do not return errors: the first shape that does not fit is kept for `status`.
+//!
+//! ```
+//! use ebt_core::compute::{Backend, Compute, Layout};
+//! use ebt_cpu::Cpu;
+//! use ndarray::array;
+//!
+//! // The energy |W x|^2 / 2 of every row x of `states`, and its gradient, of which W^T W x is the transpose.
+//! let (weights, states) = (array![[1.0, 2.0], [0.0, -1.0], [3.0, 1.0]], array![[1.0, 0.5], [-2.0, 1.0]]);
+//! let cpu = Cpu::<f64>::new(1);
+//! let (w, x) = (cpu.array(weights.view()), cpu.array(states.view()));
+//! let wx = cpu.matmul(&x, &w, Layout::NT);
+//! let energies = cpu.scale(&cpu.sum_columns(&cpu.mul(&wx, &wx)), 0.5);
+//! let gradient = cpu.matmul(&wx, &w, Layout::NN);
+//! cpu.status()?;
+//! assert_eq!(energies.view(), array![[8.25], [13.0]]);
+//! assert_eq!(gradient.view(), array![[12.5, 8.0], [-15.0, -4.0]]);
+//!
+//! // A step down the gradient, by ndarray, from a view of the result.
+//! let lower = &states - &(0.05 * &gradient.view());
+//! let wx = cpu.matmul(&cpu.array(lower.view()), &w, Layout::NT);
+//! assert!(wx.view().mapv(|y| y * y).sum() / 2.0 < energies.view().sum());
+//! # Ok::<(), ebt_core::error::Error>(())
+//! ```
+//!
+//! [`kernel`] holds the same operations on plain slices, without a backend.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

@@ -48,7 +48,7 @@ impl<E: Element> Pool<E> {
     }
 }
 
-/// A row-major matrix; cloning copies a handle.
+/// A row-major matrix in memory of a [`Cpu`](crate::Cpu), which makes it of an array; cloning copies a handle.
 #[derive(Debug)]
 pub struct Matrix<E: Element> {
     /// Present until drop.
@@ -75,9 +75,11 @@ impl<E: Element> Matrix<E> {
         self.buffer.as_deref().and_then(|b| b.get(self.start..self.start + self.len())).unwrap_or(&[])
     }
 
-    /// The elements as an array view `(rows, columns)`.
-    pub fn view(&self) -> Option<ArrayView2<'_, E>> {
-        ArrayView2::from_shape((self.rows, self.columns), self.slice()).ok()
+    /// The elements as an array `(rows, columns)`, in place; `view().to_owned()` copies them. What an operation made of
+    /// shapes that do not fit (the backend's status tells) may have fewer elements than its shape: its view is empty.
+    pub fn view(&self) -> ArrayView2<'_, E> {
+        let empty: &[[E; 0]] = &[];
+        ArrayView2::from_shape((self.rows, self.columns), self.slice()).unwrap_or_else(|_| empty.into())
     }
 
     /// The same elements under another shape.

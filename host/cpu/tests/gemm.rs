@@ -13,7 +13,7 @@ fn draw<E: Element>(b: &Cpu<E>, rows: usize, columns: usize, seed: u64) -> Matri
 }
 
 fn wide<E: Element>(a: &Matrix<E>) -> Array2<f64> {
-    a.view().unwrap().mapv(|x| x.to_f64())
+    a.view().mapv(|x| x.to_f64())
 }
 
 /// Largest error of all three layouts over the largest value a sum of `k` products of this size can have.

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod products;
 pub mod steps;
 mod tasks;
+pub mod turns;
 pub mod weights;
 
 pub use device::{BackendTask, Device};

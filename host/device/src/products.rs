@@ -9,7 +9,7 @@ use ebt_core::random::{Purpose, Stream};
 use ebt_cpu::Cpu;
 use serde::Serialize;
 
-use crate::device::{Device, BackendTask};
+use crate::device::{BackendTask, Device};
 
 /// The rate of square products.
 #[derive(Clone, Debug, Serialize)]

@@ -29,6 +29,20 @@ pub trait Element: Real {
     fn vectors<S: Simd>(x: &[Self]) -> &[Self::V<S>];
     /// The whole vectors of `x`; a remainder shorter than a vector is left out.
     fn vectors_mut<S: Simd>(x: &mut [Self]) -> &mut [Self::V<S>];
+    /// `C = alpha A B + beta C` by the crate `matrixmultiply`: `a` is `(m, k)`, `b` is `(k, n)`, `c` is `(m, n)` with unit
+    /// column stride and row stride `sc`. `c` is not read where `beta` is zero.
+    ///
+    /// # Safety
+    /// `a` and `b` must be valid for reads of every element that their shapes and strides reach, `c` for reads and writes
+    /// of `n` elements at each `c + i * sc`, `i < m`, and nothing else may access those meanwhile.
+    unsafe fn library_product(
+        shape: (usize, usize, usize),
+        alpha: Self,
+        a: (*const Self, Strides),
+        b: (*const Self, Strides),
+        beta: Self,
+        c: (*mut Self, usize),
+    );
     /// Runs `f` with this thread's packing buffers.
     ///
     /// `f` must not call `with_scratch` again (the buffers are borrowed).
@@ -38,9 +52,16 @@ pub trait Element: Real {
     fn with_workspace<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R;
 }
 
+/// Row and column stride of a matrix in a slice, in elements.
+pub type Strides = (usize, usize);
+
+fn signed((rows, columns): Strides) -> (isize, isize) {
+    (rows as isize, columns as isize)
+}
+
 macro_rules! element {
     ($t:ty, $vec:ident, $lanes:ident, $splat:ident, $fma:ident, $mul:ident,
-     $as_simd:ident, $as_mut_simd:ident, $depth:expr) => {
+     $as_simd:ident, $as_mut_simd:ident, $product:ident, $depth:expr) => {
         impl Element for $t {
             type V<S: Simd> = S::$vec;
             const DEPTH: usize = $depth;
@@ -69,6 +90,20 @@ macro_rules! element {
             fn vectors_mut<S: Simd>(x: &mut [Self]) -> &mut [Self::V<S>] {
                 S::$as_mut_simd(x).0
             }
+            unsafe fn library_product(
+                (m, k, n): (usize, usize, usize),
+                alpha: Self,
+                (a, sa): (*const Self, Strides),
+                (b, sb): (*const Self, Strides),
+                beta: Self,
+                (c, sc): (*mut Self, usize),
+            ) {
+                let ((ra, ca), (rb, cb)) = (signed(sa), signed(sb));
+                // SAFETY: by the contract of this function; strides of slices in memory fit `isize`.
+                unsafe {
+                    matrixmultiply::$product(m, k, n, alpha, a, ra, ca, b, rb, cb, beta, c, sc as isize, 1);
+                }
+            }
             fn with_scratch<R>(f: impl FnOnce(&mut Scratch<Self>) -> R) -> R {
                 thread_local! {
                     static SCRATCH: RefCell<Scratch<$t>> = const { RefCell::new(Scratch::new()) };
@@ -91,5 +126,5 @@ macro_rules! element {
     };
 }
 
-element!(f32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, mul_f32s, as_simd_f32s, as_mut_simd_f32s, 384);
-element!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, mul_f64s, as_simd_f64s, as_mut_simd_f64s, 192);
+element!(f32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, mul_f32s, as_simd_f32s, as_mut_simd_f32s, sgemm, 384);
+element!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, mul_f64s, as_simd_f64s, as_mut_simd_f64s, dgemm, 192);

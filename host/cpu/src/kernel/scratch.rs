@@ -28,7 +28,7 @@ impl<E> Default for Scratch<E> {
 
 impl<E: Real> Scratch<E> {
     /// Line-aligned buffers of `a` and `b` elements with unspecified content.
-    pub(super) fn buffers(&mut self, a: usize, b: usize) -> (&mut [E], &mut [E]) {
+    pub fn buffers(&mut self, a: usize, b: usize) -> (&mut [E], &mut [E]) {
         (aligned(&mut self.a, a), aligned(&mut self.b, b))
     }
 }

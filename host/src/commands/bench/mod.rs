@@ -20,7 +20,7 @@ enum What {
     Train(train::Args),
     /// Time generation from a model of random weights, as an embedded program does it, on one thread.
     Generate(generate::Args),
-    /// Time a square matrix product; the rate that training is measured against.
+    /// Time a square matrix product, the rate that training is measured against; or compare with another crate.
     Product(product::Args),
 }
 

@@ -1,9 +1,9 @@
 //! The blocked loops of the matrix product.
 
-use super::super::element::Element;
+use super::super::element::{Element, Strides};
 use super::super::scratch::Scratch;
-use super::pack::{self, Strides};
-use pulp::{Arch, Simd, WithSimd};
+use super::pack;
+use pulp::{Simd, WithSimd};
 
 /// Bytes of a packed block of `B`: half of a 1 MiB second-level cache.
 const B_BYTES: usize = 512 << 10;
@@ -32,13 +32,13 @@ pub(super) type Place = ((usize, usize), (usize, usize));
 struct Checked<'a, E>(Block<'a, E>, &'a mut Scratch<E>);
 
 impl<E: Element> Block<'_, E> {
-    /// Computes the product with the best instruction set.
+    /// Computes the product with the instruction set `s`.
     ///
     /// # Safety
     /// `c` must be valid for reads and writes of `n` elements at each
     /// `c + i * sc`, `i < m`, and nothing else may access them meanwhile.
-    pub(super) unsafe fn run(self) {
-        E::with_scratch(|scratch| Arch::new().dispatch(Checked(self, scratch)));
+    pub(super) unsafe fn run<S: Simd>(self, s: S) {
+        E::with_scratch(|scratch| s.vectorize(Checked(self, scratch)));
     }
 }
 

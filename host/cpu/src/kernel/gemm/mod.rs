@@ -1,34 +1,42 @@
 //! Dense matrix products on strided slices, for `f32` and `f64`.
 //!
-//! The product is computed in blocks: a block of `B` (at most
-//! [`Element::DEPTH`] rows) is packed into column panels, a block of `A` into
-//! row panels, and a register tile of `C` is accumulated over the depth of the
-//! block by fused multiply-adds of the instruction set found at run time
-//! (AVX-512, AVX2 + FMA, NEON or plain scalar code).
+//! Every product of the backend comes through here. Behind this door stand
+//! two routines, and [`Routine::chosen`] tells which one serves: blocked loops
+//! of this crate, for AVX-512 and for AVX2 with FMA, and the crate
+//! `matrixmultiply` for all else.
 //!
-//! Every element of `C` sums its products in the order of the depth index,
-//! and the depth blocks depend on `k` only, so a result does not depend on
-//! the number of threads or on how `C` is divided among them.
+//! The loops of this crate pack a block of `B` (at most [`Element::DEPTH`]
+//! rows) into column panels and a block of `A` into row panels, and accumulate
+//! a register tile of `C` over the depth of the block by fused multiply-adds.
+//! Every element of `C` sums its products in the order of the depth index, and
+//! the depth blocks depend on `k` only. `matrixmultiply` does the same with
+//! blocks and tiles of other sizes, on the calling thread; division among
+//! threads happens here, at whole tiles. So with either routine a result does
+//! not depend on the number of threads or on how `C` is divided among them.
 //!
 //! Packing buffers are thread-local and grow to the largest block seen (about
-//! 1 MiB a thread); after that a product allocates nothing.
+//! 1 MiB a thread); after that a product of this crate's routine allocates
+//! nothing.
 
+#[cfg(target_arch = "x86_64")]
 mod blocks;
+#[cfg(target_arch = "x86_64")]
 mod pack;
+mod routine;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
 mod tile;
 
-use super::element::Element;
+use super::element::{Element, Strides};
 use super::par;
 use super::shared::SharedMut;
+#[cfg(target_arch = "x86_64")]
 use blocks::Block;
-pub use pack::Strides;
+pub use routine::Routine;
 
 /// Products of at most this many multiply-adds run on the calling thread.
 const SERIAL: usize = 1 << 18;
-/// Task boundaries of `C` are multiples of these (rows, columns).
-const GRAIN: (usize, usize) = (24, 48);
 
 /// `C = alpha * A * B + beta * C`, on the current rayon pool.
 ///
@@ -42,6 +50,25 @@ const GRAIN: (usize, usize) = (24, 48);
 /// # Panics
 /// If a slice is too short for its shape and strides, or `sc < n`.
 pub fn gemm<E: Element>(
+    shape: (usize, usize, usize),
+    alpha: E,
+    a: &[E],
+    sa: Strides,
+    b: &[E],
+    sb: Strides,
+    beta: E,
+    c: &mut [E],
+    sc: usize,
+) {
+    gemm_by(Routine::chosen(), shape, alpha, a, sa, b, sb, beta, c, sc);
+}
+
+/// [`gemm()`] by a routine of the caller's choice, for comparisons.
+///
+/// # Panics
+/// As [`gemm()`].
+pub fn gemm_by<E: Element>(
+    routine: Routine,
     (m, k, n): (usize, usize, usize),
     alpha: E,
     a: &[E],
@@ -53,20 +80,22 @@ pub fn gemm<E: Element>(
     sc: usize,
 ) {
     let threads = rayon::current_num_threads();
-    if threads == 1 || k == 0 || m.saturating_mul(n).saturating_mul(k) <= SERIAL {
-        return gemm_serial((m, k, n), alpha, a, sa, b, sb, beta, c, sc);
-    }
-    let (rows, cols) = grid(m, n, threads);
     let c = SharedMut::new(c);
+    if threads == 1 || k == 0 || m.saturating_mul(n).saturating_mul(k) <= SERIAL {
+        // SAFETY: `c` is borrowed mutably by this function.
+        return unsafe { block(routine, (m, k, n), alpha, a, sa, b, sb, beta, (&c, 0, sc)) };
+    }
+    let grain = routine.grain();
+    let (rows, cols) = grid(m, n, threads, grain);
     par::tasks(rows * cols, &|i| {
-        let (r0, r1) = part(m, rows, i / cols, GRAIN.0);
-        let (c0, c1) = part(n, cols, i % cols, GRAIN.1);
+        let (r0, r1) = part(m, rows, i / cols, grain.0);
+        let (c0, c1) = part(n, cols, i % cols, grain.1);
         if r0 < r1 && c0 < c1 {
             let (a, b) = (&a[r0 * sa.0..], &b[c0 * sb.1..]);
             let shape = (r1 - r0, k, c1 - c0);
             // SAFETY: the blocks of different tasks are disjoint, and `c` is
             // borrowed mutably by this function.
-            unsafe { gemm_shared(shape, alpha, a, sa, b, sb, beta, &c, r0 * sc + c0, sc) };
+            unsafe { block(routine, shape, alpha, a, sa, b, sb, beta, (&c, r0 * sc + c0, sc)) };
         }
     });
 }
@@ -76,7 +105,7 @@ pub fn gemm<E: Element>(
 /// # Panics
 /// As [`gemm()`].
 pub fn gemm_serial<E: Element>(
-    (m, k, n): (usize, usize, usize),
+    shape: (usize, usize, usize),
     alpha: E,
     a: &[E],
     sa: Strides,
@@ -87,7 +116,7 @@ pub fn gemm_serial<E: Element>(
     sc: usize,
 ) {
     // SAFETY: `c` is borrowed mutably, so nothing else accesses it.
-    unsafe { gemm_shared((m, k, n), alpha, a, sa, b, sb, beta, &SharedMut::new(c), 0, sc) };
+    unsafe { gemm_shared(shape, alpha, a, sa, b, sb, beta, &SharedMut::new(c), 0, sc) };
 }
 
 /// [`gemm_serial()`] into a block of a shared slice, which starts at element
@@ -99,7 +128,7 @@ pub fn gemm_serial<E: Element>(
 /// # Panics
 /// As [`gemm()`].
 pub(super) unsafe fn gemm_shared<E: Element>(
-    (m, k, n): (usize, usize, usize),
+    shape: (usize, usize, usize),
     alpha: E,
     a: &[E],
     sa: Strides,
@@ -110,30 +139,63 @@ pub(super) unsafe fn gemm_shared<E: Element>(
     at: usize,
     sc: usize,
 ) {
+    // SAFETY: by the contract of this function.
+    unsafe { block(Routine::chosen(), shape, alpha, a, sa, b, sb, beta, (c, at, sc)) };
+}
+
+/// [`gemm_shared()`] by `routine`: every product comes through here.
+///
+/// # Safety
+/// While it runs nothing else may access the elements of the block.
+///
+/// # Panics
+/// As [`gemm()`].
+unsafe fn block<E: Element>(
+    routine: Routine,
+    (m, k, n): (usize, usize, usize),
+    alpha: E,
+    a: &[E],
+    sa: Strides,
+    b: &[E],
+    sb: Strides,
+    beta: E,
+    (c, at, sc): (&SharedMut<'_, E>, usize, usize),
+) {
     if m == 0 || n == 0 {
         return;
     }
-    let fits =
-        |r: usize, q: usize, (sr, sq): Strides, len: usize| r == 0 || q == 0 || (r - 1) * sr + (q - 1) * sq < len;
+    let fits = |r: usize, q: usize, (sr, sq): Strides, len: usize| {
+        r == 0 || q == 0 || (r - 1).saturating_mul(sr).saturating_add((q - 1).saturating_mul(sq)) < len
+    };
     assert!(fits(m, k, sa, a.len()), "gemm: `a` is too short");
     assert!(fits(k, n, sb, b.len()), "gemm: `b` is too short");
     assert!(m == 1 || sc >= n, "gemm: rows of `c` overlap");
-    let c = c.block(at, (m - 1) * sc + n);
-    let block = Block { m, k, n, alpha, a, sa, b, sb, beta, c, sc };
-    // SAFETY: `block` checked that the rows of `c` lie inside the slice; the
-    // caller keeps all others away from them.
-    unsafe { block.run() };
+    let c = c.block(at, (m - 1).saturating_mul(sc).saturating_add(n));
+    // SAFETY, of all calls: `a` and `b` were measured above, and `block` checked that the rows of `c` lie inside the
+    // slice; the caller keeps all others away from them.
+    match routine {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as said.
+        Routine::Avx512(s) => unsafe { Block { m, k, n, alpha, a, sa, b, sb, beta, c, sc }.run(s) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as said.
+        Routine::Avx2(s) => unsafe { Block { m, k, n, alpha, a, sa, b, sb, beta, c, sc }.run(s) },
+        // SAFETY: as said.
+        Routine::Library => unsafe {
+            E::library_product((m, k, n), alpha, (a.as_ptr(), sa), (b.as_ptr(), sb), beta, (c, sc));
+        },
+    }
 }
 
 /// Divides `C` into a grid of at least `threads` parts where it is large
 /// enough, cutting the longer side first.
-fn grid(m: usize, n: usize, threads: usize) -> (usize, usize) {
+fn grid(m: usize, n: usize, threads: usize, grain: (usize, usize)) -> (usize, usize) {
     let (mut rows, mut cols) = (1, 1);
     while rows * cols < threads {
         let (h, w) = (m / (rows + 1), n / (cols + 1));
-        if h >= GRAIN.0 && (h >= w || w < GRAIN.1) {
+        if h >= grain.0 && (h >= w || w < grain.1) {
             rows += 1;
-        } else if w >= GRAIN.1 {
+        } else if w >= grain.1 {
             cols += 1;
         } else {
             break;

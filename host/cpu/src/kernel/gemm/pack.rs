@@ -4,11 +4,8 @@
 //! A panel holds `full` neighbouring lines, element `p` of line `i` at
 //! `p * full + i`; the lines missing from the last panel are zero.
 
-use super::super::element::Element;
+use super::super::element::{Element, Strides};
 use pulp::Simd;
-
-/// Row stride and column stride of a matrix in a slice, in elements.
-pub type Strides = (usize, usize);
 
 /// Lines of the next panel when `left` lines remain: `NV` units of `lanes`,
 /// except that the last few units are shared out evenly.

@@ -10,7 +10,7 @@ fn fill<E: Element>(len: usize, seed: u64) -> Vec<E> {
         .collect()
 }
 
-fn one<E: Element>(m: usize, k: usize, n: usize, ta: bool, tb: bool, alpha: f64, beta: f64) {
+fn one<E: Element>(routine: Routine, (m, k, n): (usize, usize, usize), (ta, tb): (bool, bool), alpha: f64, beta: f64) {
     let (a, b) = (fill::<E>((m + 1) * (k + 2), 1), fill::<E>((k + 2) * (n + 3), 2));
     let sa = if ta { (1, m + 1) } else { (k + 2, 1) };
     let sb = if tb { (1, k + 2) } else { (n + 3, 1) };
@@ -24,8 +24,9 @@ fn one<E: Element>(m: usize, k: usize, n: usize, ta: bool, tb: bool, alpha: f64,
     }
     let mut d = c.clone();
     let (al, be) = (E::from_f64(alpha), E::from_f64(beta));
-    gemm((m, k, n), al, &a, sa, &b, sb, be, &mut c, sc);
-    gemm_serial((m, k, n), al, &a, sa, &b, sb, be, &mut d, sc);
+    gemm_by(routine, (m, k, n), al, &a, sa, &b, sb, be, &mut c, sc);
+    // SAFETY: `d` is borrowed mutably.
+    unsafe { block(routine, (m, k, n), al, &a, sa, &b, sb, be, (&SharedMut::new(&mut d), 0, sc)) };
     let tol = if size_of::<E>() == 4 { 1e-6 } else { 1e-14 } * (k as f64 + 2.0);
     for i in 0..m {
         for j in 0..sc {
@@ -43,7 +44,7 @@ fn one<E: Element>(m: usize, k: usize, n: usize, ta: bool, tb: bool, alpha: f64,
     }
 }
 
-fn all<E: Element>() {
+fn all<E: Element>(routine: Routine) {
     let shapes = [
         (0, 3, 4),
         (1, 1, 1),
@@ -59,13 +60,25 @@ fn all<E: Element>() {
         (150, 90, 97),
         (2, 3, 2000),
     ];
-    for (m, k, n) in shapes {
-        for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
-            one::<E>(m, k, n, ta, tb, 1.0, 0.0);
-            one::<E>(m, k, n, ta, tb, 0.7, 1.0);
-            one::<E>(m, k, n, ta, tb, -1.3, 0.5);
+    for shape in shapes {
+        for turned in [(false, false), (true, false), (false, true), (true, true)] {
+            one::<E>(routine, shape, turned, 1.0, 0.0);
+            one::<E>(routine, shape, turned, 0.7, 1.0);
+            one::<E>(routine, shape, turned, -1.3, 0.5);
         }
     }
+}
+
+/// Every routine that this machine can run.
+fn routines() -> Vec<Routine> {
+    let all = vec![Routine::Library];
+    #[cfg(target_arch = "x86_64")]
+    let all = {
+        use pulp::x86::{V3, V4};
+        let (wide, narrow) = (V4::try_new().map(Routine::Avx512), V3::try_new().map(Routine::Avx2));
+        wide.into_iter().chain(narrow).chain(all).collect()
+    };
+    all
 }
 
 #[test]
@@ -73,8 +86,10 @@ fn matches_the_definition_and_ignores_the_pool() {
     for threads in [1, 2, 3, 7] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
         pool.install(|| {
-            all::<f32>();
-            all::<f64>();
+            for routine in routines() {
+                all::<f32>(routine);
+                all::<f64>(routine);
+            }
         });
     }
 }

@@ -1,0 +1,82 @@
+//! Which code computes products, by what was measured.
+//!
+//! `host bench product --against matrixmultiply` times both in turns at the shapes of training. How many times faster
+//! this crate's routine was over all shapes, on one thread of an AMD EPYC (Zen 4), matrixmultiply 0.3.11:
+//!
+//! | instruction set | f32 | f64 | taken |
+//! |---|---|---|---|
+//! | AVX-512 | 1.07 | 1.01 | [`Routine::Avx512`]; f64, in which checks are computed, follows f32, in which training is |
+//! | AVX2 and FMA | 1.08 | 1.05 | [`Routine::Avx2`] |
+//! | baseline x86-64 | 0.45 | 0.47 | [`Routine::Library`] |
+//! | others | - | - | [`Routine::Library`], which has kernels for the NEON of aarch64: nothing was measured there |
+//!
+//! `matrixmultiply` takes the best instruction set that it finds, of those which the environment variable
+//! `MMTEST_FEATURE` names when it is compiled: `MMTEST_FEATURE=avx,avx2,fma cargo build --release --target-dir DIR`,
+//! into a folder of its own, makes a program that compares in AVX2.
+
+#[cfg(target_arch = "x86_64")]
+use pulp::x86::{V3, V4};
+
+/// Code for products.
+#[derive(Clone, Copy, Debug)]
+pub enum Routine {
+    /// The blocked loops of this crate in AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(V4),
+    /// The blocked loops of this crate in AVX2 with fused multiply-adds.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(V3),
+    /// The crate `matrixmultiply`.
+    Library,
+}
+
+impl Routine {
+    /// What products are computed with on this machine.
+    pub fn chosen() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        match pulp::Arch::new() {
+            pulp::Arch::V4(s) => return Self::Avx512(s),
+            pulp::Arch::V3(s) => return Self::Avx2(s),
+            _ => {}
+        }
+        Self::Library
+    }
+
+    /// The routine of this crate for the instruction set that `matrixmultiply` takes on this machine; none where it
+    /// takes one that this crate has no routine for.
+    pub fn comparable() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let named = option_env!("MMTEST_FEATURE").unwrap_or_default();
+            let allowed = |set| named.is_empty() || named.split(',').any(|name| name == set);
+            if let Some(s) = V4::try_new().filter(|_| allowed("avx512f")) {
+                return Some(Self::Avx512(s));
+            }
+            if let Some(s) = V3::try_new().filter(|_| allowed("avx2") && allowed("fma")) {
+                return Some(Self::Avx2(s));
+            }
+        }
+        None
+    }
+
+    /// Name of the instruction set, or of the library.
+    pub fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "AVX2",
+            Self::Library => "matrixmultiply",
+        }
+    }
+
+    /// Rows and columns of `C` that tasks are cut at multiples of: whole register tiles, so that an element is computed
+    /// alike whatever the division. Tiles of `matrixmultiply` have 8 or 16 rows and 4, 8 or 16 columns.
+    pub(super) fn grain(self) -> (usize, usize) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) | Self::Avx2(_) => (24, 48),
+            Self::Library => (48, 48),
+        }
+    }
+}
