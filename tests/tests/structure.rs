@@ -1,6 +1,8 @@
 //! The shape of the house: which package may depend on which, how long a file may be, what core must not know.
 #![allow(clippy::unwrap_used)]
 
+#[path = "structure/guide.rs"]
+mod guide;
 #[path = "structure/imports.rs"]
 mod imports;
 #[path = "structure/tokens.rs"]
@@ -145,6 +147,46 @@ fn files(folder: &Path, extensions: &[&str], out: &mut Vec<PathBuf>) {
             out.push(path);
         }
     }
+}
+
+/// Files that the how-to pages tell the reader to make.
+const INVENTED: [&str; 6] = [
+    "core/src/fused/f.rs",
+    "cuda/kernels/f.cu",
+    "cuda/src/op/f.rs",
+    "host/cpu/src/kernel/f.rs",
+    "host/src/commands/weigh.rs",
+    "tests/tests/on_X.rs",
+];
+
+/// Every file that a page of the guide names is there, and every test that is said to hold two texts equal.
+#[test]
+fn the_guide_names_what_is_there() {
+    let (mut pages, mut sources) = (Vec::new(), Vec::new());
+    files(&root().join("core/guide"), &["md"], &mut pages);
+    for package in ["core", "host", "tests"] {
+        files(&root().join(package), &["rs"], &mut sources);
+    }
+    assert!(pages.len() > 5, "the guide is where it is looked for");
+    let sources: String = sources.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let mut tests = 0;
+    for path in pages {
+        let page = std::fs::read_to_string(&path).unwrap();
+        let missing = guide::missing_paths(&root(), &page, &INVENTED);
+        assert!(missing.is_empty(), "{} names {missing:?}", path.display());
+        for test in guide::tests_named(&page) {
+            tests += 1;
+            let there = sources.contains(&format!("fn {test}(")) || sources.contains(&format!("fn {test}<"));
+            assert!(there, "{}: there is no test {test}", path.display());
+        }
+    }
+    assert!(tests > 10, "the tables are read");
+    let lost = guide::missing_paths(
+        &root(),
+        "| x | y: `core/src` |\n|---|---|\n| `no.rs` | `lib.rs`, `fused/*.rs`, `no/*.rs` |",
+        &[],
+    );
+    assert_eq!(lost, ["no.rs", "no/*.rs"], "what is not there is found");
 }
 
 /// No source file is longer than 600 lines.
