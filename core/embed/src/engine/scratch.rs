@@ -2,7 +2,7 @@
 
 use super::arena::Arena;
 use super::error::Error;
-use super::layer::{attention, feed_forward, rotary};
+use super::layer::{attention, buffers, rotary};
 use super::sizes::Sizes;
 use super::slices::row_mut;
 
@@ -55,8 +55,8 @@ pub struct LayerActivations<'s> {
 
 impl LayerActivations<'_> {
     /// What the feed-forward layer keeps.
-    pub fn feed_forward(&mut self) -> feed_forward::Saved<'_> {
-        feed_forward::Saved {
+    pub fn feed_forward(&mut self) -> buffers::Saved<'_> {
+        buffers::Saved {
             up: self.up,
             expert_up: self.expert_up,
             expert_out: self.expert_out,
@@ -143,8 +143,8 @@ pub struct FeedForwardScratch<'a> {
 
 impl FeedForwardScratch<'_> {
     /// The same, lent.
-    pub fn buffers(&mut self) -> feed_forward::Buffers<'_> {
-        feed_forward::Buffers { hidden: self.hidden, up: self.up, xs: self.xs, dxs: self.dxs, gates: self.gates }
+    pub fn buffers(&mut self) -> buffers::Buffers<'_> {
+        buffers::Buffers { hidden: self.hidden, up: self.up, xs: self.xs, dxs: self.dxs, gates: self.gates }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::VERSION;
+use super::header::VERSION;
 use ebt_core::config_error::ConfigError;
 
 /// Why bytes were refused.

@@ -1,6 +1,6 @@
 //! Where the sections of a packed model are: derived from the configuration, so that no table is needed.
 
-use super::ALIGNMENT;
+use super::header::ALIGNMENT;
 use super::matrix::{Floats, Matrix};
 use super::parts::{BlockConditionOf, BlockOf, FeedForwardOf, HeadConditionOf, SwigluOf};
 use super::storage::Storage;

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::lanczos::MOST_PRODUCTS;
-use super::state::Descent;
 use crate::engine::Error;
+
+/// Most products a step.
+pub(super) const MOST_PRODUCTS: usize = 32;
 
 /// Step sizes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -216,24 +217,6 @@ impl DescentOptions {
         let asks = matches!(self.step_size, StepSize::Curvature { .. });
         if self.products() > MOST_PRODUCTS || (asks && self.products() == 0) {
             let requirement = "the number of Hessian-vector products a step must lie between 1 and 32";
-            return Err(Error::Option { field: "curvature", requirement });
-        }
-        Ok(())
-    }
-
-    /// Refuses what the memory was not allocated for.
-    pub(super) fn fits(&self, steps: usize, descent: &Descent<'_>) -> Result<(), Error> {
-        if steps == 0 || steps > descent.capacity {
-            return Err(Error::Option { field: "steps", requirement: "must lie between 1 and the session's `steps`" });
-        }
-        let trials =
-            matches!(self.step_size, StepSize::Armijo { .. }) || matches!(self.noise, Noise::Metropolis { .. });
-        if trials && !descent.trials {
-            let requirement = "backtracking and Metropolis tests need a session with `trials`";
-            return Err(Error::Option { field: "trials", requirement });
-        }
-        if self.products() > 0 && !descent.curvature {
-            let requirement = "lambda_max needs a session with `curvature`";
             return Err(Error::Option { field: "curvature", requirement });
         }
         Ok(())

@@ -17,7 +17,7 @@
 //! magnitude whatever its sign (Saad, *Numerical Methods for Large Eigenvalue Problems*, section 6.6). Vectors are not
 //! reorthogonalised: lost orthogonality repeats extreme Ritz values, it does not move them.
 
-use super::descent_options::StepSize;
+use super::descent_options::{MOST_PRODUCTS, StepSize};
 use super::potential::Potential;
 use super::row::{Row, WORDS};
 use super::run::Run;
@@ -29,8 +29,6 @@ use crate::engine::slices::{copy, front, put, row_mut, row_of};
 use ebt_core::config::UpdateRule;
 use ebt_core::random::Purpose;
 
-/// Most products a step.
-pub(super) const MOST_PRODUCTS: usize = 32;
 /// A residual this small against the operator's size is rounding: the subspace is invariant.
 const INVARIANT: f32 = 1e-5;
 

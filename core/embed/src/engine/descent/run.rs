@@ -53,7 +53,7 @@ impl Descent<'_> {
         think.validate()?;
         dynamics.validate()?;
         let steps = if think.steps == 0 { dynamics.steps } else { think.steps };
-        think.fits(steps, self)?;
+        self.fits(think, steps)?;
         let n = positions.len().saturating_mul(think.candidates);
         if n == 0 || n > self.most_rows {
             let requirement = "positions times candidates must lie between 1 and the session's rows";

@@ -1,7 +1,7 @@
 //! The buffers of a descent, and what is read from them after a run.
 
 use super::certificate::{Certificate, Stop};
-use super::lanczos::MOST_PRODUCTS;
+use super::descent_options::{DescentOptions, MOST_PRODUCTS, Noise, StepSize};
 use super::row::{Row, WORDS};
 use crate::engine::arena::Arena;
 use crate::engine::slices::row_of;
@@ -62,6 +62,24 @@ pub struct Descent<'a> {
 }
 
 impl<'a> Descent<'a> {
+    /// Refuses options that this memory was not allocated for.
+    pub(super) fn fits(&self, options: &DescentOptions, steps: usize) -> Result<(), Error> {
+        if steps == 0 || steps > self.capacity {
+            return Err(Error::Option { field: "steps", requirement: "must lie between 1 and the session's `steps`" });
+        }
+        let trials =
+            matches!(options.step_size, StepSize::Armijo { .. }) || matches!(options.noise, Noise::Metropolis { .. });
+        if trials && !self.trials {
+            let requirement = "backtracking and Metropolis tests need a session with `trials`";
+            return Err(Error::Option { field: "trials", requirement });
+        }
+        if options.products() > 0 && !self.curvature {
+            let requirement = "lambda_max needs a session with `curvature`";
+            return Err(Error::Option { field: "curvature", requirement });
+        }
+        Ok(())
+    }
+
     /// Carves the buffers for `rows` candidate rows over a vocabulary.
     ///
     /// # Errors

@@ -4,7 +4,8 @@
 //! `scale c_i / (sum c + 1e-20)`: `y = sum_i w_i FFN_i(x)`. Backward: `dw_i = <dy, FFN_i(x)>`, through the renormalisation
 //! `dc_i = scale r (dw_i - r <dw, c>)`, `r = 1 / (sum c + 1e-20)`, and through the softmax over all experts.
 
-use super::feed_forward::{Buffers, Saved, swiglu_backward, swiglu_forward};
+use super::buffers::{Buffers, Saved};
+use super::swiglu::{ffn_backward, ffn_forward};
 use crate::engine::number::Number;
 use crate::packed::{Floats, Isa, Matrix, Swiglu};
 use ebt_core::config::MoeConfig;
@@ -114,7 +115,7 @@ impl<'m> Mixture<'m> {
             }
             let flat = N::PARTS.saturating_mul(count).saturating_mul(dim);
             let xs = work.xs.get(..flat).unwrap_or(&[]);
-            swiglu_forward::<N>(self.expert(e), self.kernel, self.moe.hidden, count, xs, u, work.hidden, y);
+            ffn_forward::<N>(self.expert(e), self.kernel, self.moe.hidden, count, xs, u, work.hidden, y);
             let mut y = N::rows(y, count, dim);
             let rows = N::rows_mut(out, n, dim).zip(N::rows(gate, n, experts)).zip(f32::rows(saved.chosen, n, experts));
             for ((mut out, gate), chosen) in rows {
@@ -165,16 +166,7 @@ impl<'m> Mixture<'m> {
             }
             drop(slot);
             let Some(dxs) = work.dxs.get_mut(..flat) else { return };
-            swiglu_backward::<N>(
-                self.expert(e),
-                self.kernel,
-                self.moe.hidden,
-                count,
-                u,
-                dys,
-                (work.hidden, work.up),
-                dxs,
-            );
+            ffn_backward::<N>(self.expert(e), self.kernel, self.moe.hidden, count, u, dys, (work.hidden, work.up), dxs);
             let mut dxs = N::rows(dxs, count, dim);
             for (mut dx, chosen) in N::rows_mut(dx, n, dim).zip(f32::rows(saved.chosen, n, experts)) {
                 if chosen.get(e).is_some_and(|c| *c > 0.0) {

@@ -1,6 +1,7 @@
 //! The layers of one pass over rows, forward and backward, on values or on values with tangents.
 
 pub mod attention;
+pub mod buffers;
 pub mod feed_forward;
 pub mod mixture;
 pub mod norm;

@@ -14,7 +14,7 @@ macro_rules! products {
     ($name:ident: $(#[$feature:meta])* $lanes:ident, $tile:ident) => {
         pub mod $name {
             use super::super::super::$lanes::{V, zero};
-            use super::super::super::fetch;
+            use super::super::super::prefetch::fetch;
             use super::super::super::group::$lanes::$name::{factor, group};
             use super::super::super::tile::$tile::{self as tile, ACROSS, ROWS, Sums, nothing};
             use super::*;

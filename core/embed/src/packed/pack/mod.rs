@@ -9,9 +9,9 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
+use super::header::{CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, VERSION};
 use super::layout::{Places, aligned};
 use super::storage::Storage;
-use super::{CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, VERSION};
 use ebt_core::config::SMALLEST_ALPHA;
 use ebt_core::config::{Conditioning, Config, ModelKind};
 use ebt_core::error::{Error, Result};
