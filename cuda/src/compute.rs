@@ -27,10 +27,6 @@ impl Compute for Cuda {
     fn shape(&self, a: &Matrix) -> (usize, usize) {
         (a.rows(), a.columns())
     }
-    fn enter(&self, scope: Scope) -> Scope {
-        self.driver.enter(scope);
-        self.scope.replace(scope)
-    }
 
     operations! {
         fn fill(rows: usize, columns: usize, value: f64) -> Matrix => op_fill;

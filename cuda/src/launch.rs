@@ -16,22 +16,8 @@ pub(crate) struct Kernel {
 pub(crate) enum Arg<'a> {
     /// Pointer or scalar.
     Word(u64),
-    /// Address of a matrix of so many bytes.
-    Matrix(u64, usize),
     /// A structure passed by value.
     Words(&'a [u64]),
-    /// A structure of addresses passed by value; the kernel reads and writes so many bytes there.
-    Table(&'a [u64], usize),
-}
-
-impl Arg<'_> {
-    /// Bytes of device memory that the kernel is thought to move for this argument: each matrix once.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Word(_) | Self::Words(_) => 0,
-            Self::Matrix(_, bytes) | Self::Table(_, bytes) => *bytes,
-        }
-    }
 }
 
 macro_rules! scalar_args {

@@ -11,7 +11,6 @@
 mod backend;
 mod compute;
 mod driver;
-mod estimate;
 mod graph;
 mod kind;
 mod launch;
@@ -23,11 +22,9 @@ mod toolchain;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use ebt_core::compute::Scope;
 use ebt_core::error::Error;
 
 use driver::Driver;
-pub use estimate::{Launch, Rates};
 use graph::Graphs;
 pub use graph::StepReport;
 pub use kind::Kind;
@@ -46,7 +43,6 @@ pub struct Cuda {
     precision: Precision,
     name: String,
     poison: bool,
-    scope: Cell<Scope>,
     failure: RefCell<Option<Error>>,
     /// Step of random numbers, see [`Cuda::clock`].
     clock: Index,
@@ -93,7 +89,6 @@ impl Cuda {
             precision: options.precision,
             name: format!("cuda {} on {}", options.precision.name(), driver.name()),
             poison: options.poison,
-            scope: Cell::new(Scope::Other),
             failure: RefCell::new(None),
             clock: Index { block: None, len: 1 },
             _workspace: None,
@@ -148,12 +143,6 @@ impl Cuda {
     /// Device memory taken so far.
     pub fn memory_report(&self) -> MemoryReport {
         self.pool.report()
-    }
-
-    /// What a backend without a device was asked to do since this was last called, replays of recorded steps included;
-    /// empty on a device.
-    pub fn work(&self) -> Vec<Launch> {
-        self.driver.work()
     }
 
     /// Bytes of device memory free now, and in all.

@@ -116,7 +116,7 @@ impl Driver for HostMemory {
     }
     fn launch(&self, kernel: &Kernel, _: [u32; 3], _: u32, _: usize, args: &[Arg<'_>]) -> Result<(), String> {
         match (kernel.name, args) {
-            ("add", &[Arg::Matrix(x, _), Arg::Word(count), Arg::Matrix(y, _)]) => {
+            ("add", &[Arg::Word(x), Arg::Word(count), Arg::Word(y)]) => {
                 self.submit(Operation::Add(x, count as usize, y))
             }
             // what operations start by themselves is of no interest here

@@ -7,9 +7,8 @@ pub(crate) mod real;
 
 use std::fmt::Debug;
 
-use ebt_core::compute::{Layout, Scope};
+use ebt_core::compute::Layout;
 
-use crate::estimate::Launch;
 use crate::kind::Kind;
 use crate::launch::{Arg, Kernel};
 
@@ -87,12 +86,6 @@ pub(crate) trait Driver: Debug {
     fn replay(&self, graph: GraphId) -> Result<(), String>;
     /// Frees a recording.
     fn forget(&self, graph: GraphId);
-    /// What follows belongs to this part of a step.
-    fn enter(&self, _scope: Scope) {}
-    /// What was asked of a driver that keeps books, since it was last asked.
-    fn work(&self) -> Vec<Launch> {
-        Vec::new()
-    }
     /// Name of the device for reports.
     fn name(&self) -> &str;
     /// Number of streaming multiprocessors.

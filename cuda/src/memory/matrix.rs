@@ -96,7 +96,7 @@ impl Index {
 
 impl From<&Matrix> for Arg<'_> {
     fn from(m: &Matrix) -> Self {
-        Arg::Matrix(m.address(), m.bytes())
+        Arg::Word(m.address())
     }
 }
 
@@ -109,7 +109,7 @@ impl From<Option<&Matrix>> for Arg<'_> {
 
 impl From<&Index> for Arg<'_> {
     fn from(i: &Index) -> Self {
-        Arg::Matrix(i.address(), i.len * size_of::<u32>())
+        Arg::Word(i.address())
     }
 }
 

@@ -205,7 +205,7 @@ impl Cuda {
                 blocks += m.bytes().div_ceil(CLEARED_A_BLOCK);
             }
             if blocks > 0 {
-                let table = Arg::Table(&words, members.iter().map(Matrix::bytes).sum());
+                let table = Arg::Words(&words);
                 let args = args![table, self.size(members.len())];
                 self.launch(kernel("element", "clear_list", Kind::F32), blocks, THREADS, 0, args);
             }

@@ -19,13 +19,11 @@ struct Table {
     words: [u64; WORDS * MEMBERS + 3 * MEMBERS / 2],
     members: usize,
     blocks: usize,
-    /// Bytes that the kernel reads and writes.
-    bytes: usize,
 }
 
 impl Table {
     const fn new() -> Self {
-        Self { words: [0; WORDS * MEMBERS + 3 * MEMBERS / 2], members: 0, blocks: 0, bytes: 0 }
+        Self { words: [0; WORDS * MEMBERS + 3 * MEMBERS / 2], members: 0, blocks: 0 }
     }
 
     /// Adds a parameter: its 64-bit words in the kernel's order (the number of elements last), rate and decay.
@@ -39,11 +37,6 @@ impl Table {
             self.words[WORDS * MEMBERS + at / 2] |= u64::from(word) << (32 * (at % 2));
         }
         self.members += 1;
-        // weight, moments and average are read and written
-        let moves = rate != 0.0;
-        let of = |list: usize, bytes: usize| if words[list] == 0 { 0 } else { bytes };
-        let moved = if moves { 8 + 8 + 8 + 4 + of(5, 2) } else { 4 };
-        self.bytes += words[WORDS - 1] as usize * (moved + of(4, 8));
         self.blocks += (words[WORDS - 1] as usize).div_ceil(SHARE);
     }
 }
@@ -161,7 +154,7 @@ impl Cuda {
     fn launch_update(&self, table: &Table, adam: Adam, step: &Matrix) {
         if table.blocks > 0 {
             let args = args![
-                Arg::Table(&table.words, table.bytes),
+                Arg::Words(&table.words),
                 self.size(table.members),
                 step,
                 (1.0 - adam.beta1) as f32,

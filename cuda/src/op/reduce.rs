@@ -126,8 +126,7 @@ impl Cuda {
                 first += blocks(m);
             }
             if first > 0 {
-                let bytes = members.iter().map(Matrix::bytes).sum();
-                let table = Arg::Table(&words, bytes);
+                let table = Arg::Words(&words);
                 let args = args![partial.address() + 4 * done as u64, table, self.size(members.len())];
                 self.launch(kernel("reduce", "sum_squares", Kind::F32), first, THREADS, 0, args);
             }

@@ -91,8 +91,8 @@ impl Real {
         let mut pointers: Vec<*mut c_void> = args
             .iter()
             .map(|arg| match arg {
-                Arg::Word(word) | Arg::Matrix(word, _) => std::ptr::from_ref(word).cast_mut().cast(),
-                Arg::Words(words) | Arg::Table(words, _) => words.as_ptr().cast_mut().cast(),
+                Arg::Word(word) => std::ptr::from_ref(word).cast_mut().cast(),
+                Arg::Words(words) => words.as_ptr().cast_mut().cast(),
             })
             .collect();
         // SAFETY: the pointers lead to as many arguments as the kernel takes (checked above where the driver reports them),

@@ -138,8 +138,8 @@ impl Function {
         }
         for (at, (size, arg)) in sizes.iter().zip(args).enumerate() {
             let fits = match arg {
-                Arg::Word(_) | Arg::Matrix(..) => *size <= 8,
-                Arg::Words(words) | Arg::Table(words, _) => size.div_ceil(8) == words.len(),
+                Arg::Word(_) => *size <= 8,
+                Arg::Words(words) => size.div_ceil(8) == words.len(),
             };
             if !fits {
                 return Err(format!("argument {at} is not the {size} bytes that the kernel takes"));
