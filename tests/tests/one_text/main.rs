@@ -81,7 +81,8 @@ fn in_the_program(case: &Case) -> String {
 
 /// Builds the C program against the library of this source tree.
 fn program_in_c() -> PathBuf {
-    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("one_text");
+    // the folder in which ebt's own tests build the library, too
+    let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libebt");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let words = ["rustc", "--quiet", "--release", "--offline", "-p", "ebt", "--lib", "--crate-type", "staticlib"];
     run(Command::new(cargo).args(words).arg("--target-dir").arg(&work).current_dir(root()));

@@ -32,10 +32,12 @@ impl<R> Expected<R> {
         Self { exact: compute(case), nudged: [1, 2, 3].map(|seed| compute(&case.nudged(seed))) }
     }
 
-    /// Whether `ours` is the part `of` the exact result to `rounding`, or to what the nudges do to that part.
+    /// Whether `ours` is the part `of` the exact result to `rounding`, or to what the nudges do to that part. A case in
+    /// which nudges change a tenth of the result says nothing, and another is drawn for it.
     fn check(&self, ours: &[f32], rounding: f64, of: impl Fn(&R) -> Vec<f64>) -> Result<(), TestCaseError> {
         let exact = of(&self.exact);
         let allowed = self.nudged.iter().map(|n| distance(&of(n), &exact)).fold(rounding, f64::max);
+        prop_assume!(allowed <= 0.1);
         let d = distance(ours, &exact);
         prop_assert!(d <= allowed, "they differ by {} where {} is allowed: {:?} {:?}", d, allowed, ours, exact);
         Ok(())
