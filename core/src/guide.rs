@@ -10,6 +10,7 @@ macro_rules! page {
         #[doc = "[add-a-fused-operation]: crate::guide::add_a_fused_operation"]
         #[doc = "[add-a-layer]: crate::guide::add_a_layer"]
         #[doc = "[add-an-update-rule]: crate::guide::add_an_update_rule"]
+        #[doc = "[add-an-objective-term]: crate::guide::add_an_objective_term"]
         #[doc = "[add-a-command]: crate::guide::add_a_command"]
         #[doc = "[add-a-backend]: crate::guide::add_a_backend"]
         #[doc = ""]
@@ -25,5 +26,6 @@ page!(add_a_primitive, "../guide/add-a-primitive.md");
 page!(add_a_fused_operation, "../guide/add-a-fused-operation.md");
 page!(add_a_layer, "../guide/add-a-layer.md");
 page!(add_an_update_rule, "../guide/add-an-update-rule.md");
+page!(add_an_objective_term, "../guide/add-an-objective-term.md");
 page!(add_a_command, "../guide/add-a-command.md");
 page!(add_a_backend, "../guide/add-a-backend.md");

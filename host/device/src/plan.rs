@@ -9,7 +9,7 @@ use ebt_core::training::{Sequences, StepSettings, Trainer};
 use ebt_train::run_config::{Precision, RunConfig};
 use serde::Serialize;
 
-/// BackendTask of one part of the model in a training step.
+/// The work of one part of the model in a training step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Part {
     /// Part.

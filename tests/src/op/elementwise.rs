@@ -25,7 +25,7 @@ pub enum Elementwise {
     SumColumns,
     SumRows,
     MaxColumns,
-    /// `lift`, then `primal`, of a leaf.
+    /// `lift` of a leaf.
     Lift,
 }
 
