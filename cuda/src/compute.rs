@@ -1,7 +1,7 @@
 //! The compute trait on the device: every method is the operation of the same name in [`crate::op`].
 
 use ebt_core::compute::{
-    Attention, AttentionOutput, Band, Compute, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope,
+    Attention, AttentionOutput, Band, Compute, Layout, PredictedAttention, Rotary, Route, RouteSpec,
 };
 
 use crate::{Cuda, Index, Matrix};
