@@ -11,7 +11,7 @@
 //! | [`ebt_corpus`] | dumps in many formats, a tokenizer | clean documents without duplicates, as shards of tokens |
 //! | [`ebt_train::run_config`] | a preset, a file, `--set`, flags | one checked configuration of a run |
 //! | [`ebt_data`] | text files or shards, seed and step | batches: tokens and targets `(B,T)`, gathered while a step computes |
-//! | [`ebt_cpu`], or `ebt_cuda` | core's operations | their results: the backend that [`ebt_core::training`] runs on |
+//! | [`ebt_device`] | the device asked for | a backend that [`ebt_core::training`] runs on: `ebt_cpu`, or `ebt_cuda` |
 //! | [`ebt_train::session`] | a configuration, batches, a backend | training steps, measurements, a saved run |
 //! | [`ebt_train::evaluate`], [`evaluate`] | a model, held-out text | losses after every descent step, bits per byte |
 //! | [`ebt_train::checkpoint`] | weights, moments, average, replay buffer, position | a folder from which the run goes on, bit for bit |
@@ -23,8 +23,8 @@
 //! | [`ebt_train::model`] | a checkpoint, a run or a model file | configuration, weights, tokenizer |
 //! | [`packing`] | a model | a packed model, which [`ebt`] uses in place |
 //! | [`inference`], [`certificate`] | a model, what to think | a session of [`ebt`], and the certificates of its tokens |
-//! | [`interchange`] | a model; safetensors | safetensors; a model (`core/guide/interchange.md`) |
-//! | [`parity`] | golden cases | every quantity against the reference implementation |
+//! | [`ebt_interchange`] | a model; safetensors | safetensors; a model (`core/guide/interchange.md`) |
+//! | [`ebt_device::parity`] | golden cases | every quantity against the reference implementation |
 //! | [`plot`] | certificates, a model and a prompt | pictures of energies along a descent, of the landscape |
 //!
 //! [`cli`] is what commands share.

@@ -132,7 +132,7 @@ impl Cuda {
         &self.clock
     }
 
-    /// Sets the step of random numbers that [`Cuda::clock`] holds; recorded steps read it at every replay.
+    /// Sets the step of random numbers that `Cuda::clock` holds; recorded steps read it at every replay.
     pub fn set_noise_step(&self, step: u32) {
         self.op_write_index(&mut self.clock.clone(), &[step]);
     }

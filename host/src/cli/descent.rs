@@ -64,6 +64,7 @@ pub struct DescentArgs {
     pub rule: Option<Rule>,
     /// none, langevin:S (standard deviation S), temperature:T (Langevin dynamics at temperature T), or mala:T[:N]
     /// (Metropolis-adjusted, its step size adapted during the first N transitions)
+    #[allow(rustdoc::broken_intra_doc_links, reason = "the comment is the help that the program prints")]
     #[arg(long, value_name = "NOISE", default_value = "none", value_parser = noise)]
     pub noise: descent::Noise,
     /// Stop a descent once a step changes the energy by no more than E; 0 = off

@@ -23,7 +23,7 @@
 //!
 //! [`Model::read`] takes any bytes of any alignment: it checks every size against the file before it believes it, never
 //! panics, allocates nothing, and its time is linear in the length of the file. [`VERSION`] changes whenever
-//! [`Config`] or [`DescentDefaults`] do, because postcard stores fields by position.
+//! [`Config`](ebt_core::config::Config) or [`DescentDefaults`] do, because postcard stores fields by position.
 
 mod error;
 mod header;
