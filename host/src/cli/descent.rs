@@ -8,6 +8,8 @@ use ebt::engine::descent::{self, DescentOptions, Tolerance};
 use ebt::packed;
 use ebt_core::config::UpdateRule;
 
+use super::names::{RULES, one_of};
+
 /// More descent steps than this are refused: a run would not end.
 const MOST_STEPS: usize = 4096;
 
@@ -60,8 +62,8 @@ pub struct DescentArgs {
     #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, allow_negative_numbers = true)]
     pub step_size: StepSize,
     /// How a state moves [default: as in training]
-    #[arg(long, value_enum, value_name = "RULE")]
-    pub rule: Option<Rule>,
+    #[arg(long, value_parser = one_of(RULES), value_name = "RULE")]
+    pub rule: Option<UpdateRule>,
     /// none, langevin:S (standard deviation S), temperature:T (Langevin dynamics at temperature T), or mala:T[:N]
     /// (Metropolis-adjusted, its step size adapted during the first N transitions)
     #[allow(rustdoc::broken_intra_doc_links, reason = "the comment is the help that the program prints")]
@@ -101,17 +103,6 @@ impl Selection {
             Selection::Drop => descent::Selection::Drop,
         }
     }
-}
-
-/// Update rules by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Rule {
-    /// Y' = P - alpha G, the published rule
-    Probability,
-    /// Y' = Y - alpha G, mirror descent
-    Mirror,
-    /// Y' = Y - alpha J G, descent on the logits
-    Logit,
 }
 
 /// Step sizes; the products of `curvature` are another flag's.
@@ -227,15 +218,6 @@ impl DescentArgs {
         };
         think.validate().map_err(by_flag)?;
         Ok(think)
-    }
-
-    /// The update rule asked for.
-    pub fn update(&self) -> Option<UpdateRule> {
-        self.rule.map(|rule| match rule {
-            Rule::Probability => UpdateRule::Probability,
-            Rule::Mirror => UpdateRule::Mirror,
-            Rule::Logit => UpdateRule::Logit,
-        })
     }
 
     /// The first flag that asks for more than a number of steps.

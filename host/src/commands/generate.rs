@@ -126,7 +126,7 @@ pub fn run(args: Args) -> Result<()> {
     let extents = extents(&think, model.descent.steps);
     let mut memory = SessionMemory::of(&model.config, &extents)?;
     let mut session = memory.session(model, &extents, kernel)?;
-    if let Some(rule) = args.think.update() {
+    if let Some(rule) = args.think.rule {
         session.dynamics_mut().update = rule;
     }
     let rule = session.dynamics_mut().update;

@@ -130,7 +130,7 @@ fn think(args: &Args) -> Result<Figure> {
     };
     let mut memory = SessionMemory::of(&packed.config, &extents)?;
     let mut session = memory.session(packed, &extents, Isa::detect())?;
-    if let Some(rule) = args.think.update() {
+    if let Some(rule) = args.think.rule {
         session.dynamics_mut().update = rule;
     }
     let prompt = args.prompt.as_deref().unwrap_or_default();
