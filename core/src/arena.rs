@@ -1,6 +1,6 @@
 //! Counted blocks in a fixed range: first fit, no heap after construction.
 //!
-//! [`Blocks`] keeps the books (offsets only), so the same allocator serves real memory ([`Store`]) and the planner,
+//! [`Blocks`] keeps account (of offsets only), so the same allocator serves real memory ([`Store`]) and the planner,
 //! which therefore predicts the reference backend's high-water mark exactly.
 
 use alloc::boxed::Box;

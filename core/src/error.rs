@@ -13,7 +13,7 @@ pub enum Error {
     /// Arrays whose shapes do not fit together.
     #[error("shape of {what}: {message}")]
     Shape {
-        /// Which array.
+        /// The array, parameter or operation whose shapes do not fit, by name or as a noun phrase (`a reshape`).
         what: String,
         /// Expected and found.
         message: String,

@@ -83,9 +83,9 @@ impl LossScale {
 /// The scales on the device, each `(1,1)`.
 #[derive(Clone, Debug)]
 pub struct Scaling<A> {
-    /// `S`.
+    /// The factor `S` on the loss, between `2^-24` and `2^24`; weight gradients are `S` times their value.
     pub outer: A,
-    /// `s`.
+    /// The factor `s` on the energy that drives the descent, between `2^-24` and `2^24`; step sizes are divided by it.
     pub inner: A,
     /// `1 / S`.
     pub inverse_outer: A,

@@ -47,7 +47,7 @@ pub struct Part {
 pub enum Start {
     /// The same value everywhere.
     Constant(f64),
-    /// `N(0, std^2)`.
+    /// Independent draws from `N(0, std^2)`; the number held is `std`, and 0 makes every value zero.
     Normal(f64),
     /// The AdaLN bias whose gates (the third and sixth of six parts) are open and the rest zero.
     OpenGates,

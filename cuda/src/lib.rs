@@ -110,7 +110,7 @@ impl Cuda {
         cuda
     }
 
-    /// [`ebt_core::compute::Backend::status`].
+    /// Returns the first failure that the host has seen since the backend was made, without waiting for the device.
     pub(crate) fn op_status(&self) -> Result<(), Error> {
         self.failure.borrow().clone().map_or(Ok(()), Err)
     }

@@ -14,7 +14,7 @@ pub const VERSION: u32 = 1;
 /// A generation with the certificate of every token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CertificateFile {
-    /// [`VERSION`].
+    /// Version of the format: always [`VERSION`], as a file of any other is refused.
     pub version: u32,
     /// The model, as it was named.
     pub model: String,
@@ -52,7 +52,7 @@ impl CertificateFile {
 /// A token and how it was arrived at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Certified {
-    /// Its id.
+    /// Its id in the vocabulary of the model.
     pub id: u32,
     /// Its text; bytes that are no whole character are U+FFFD.
     pub piece: String,

@@ -24,7 +24,7 @@ use crate::inference::{SessionMemory, extents};
 pub struct CachedEvaluation {
     /// Starts of every token; one is kept.
     pub candidates: usize,
-    /// Which.
+    /// Which of the candidates is kept: the one of least final energy, or of the largest drop.
     pub choose: Selection,
     /// How far a step goes.
     pub step_size: StepSize,

@@ -21,13 +21,13 @@ pub trait Operation: Clone + Debug {
 pub struct Args<C: Compute> {
     /// What may carry tangents.
     pub t: Vec<C::Tensor>,
-    /// Constants.
+    /// Matrices without tangents, such as weights, in the order in which the operation reads them.
     pub l: Vec<C::Leaf>,
-    /// Integers.
+    /// Row numbers, targets or document starts, in the order in which the operation reads them.
     pub i: Vec<C::Index>,
     /// Where gradients are collected.
     pub slots: Vec<C::Leaf>,
-    /// Routing.
+    /// Which rows go to which expert; `None` for operations that do not work by expert.
     pub route: Option<Route<C::Index>>,
 }
 
@@ -47,7 +47,7 @@ pub struct HostRoute {
     pub gates: Vec<u32>,
     /// First slot of every expert, and the end.
     pub offsets: Vec<u32>,
-    /// Experts.
+    /// Number of experts, at least 1; some may have no slot.
     pub experts: usize,
 }
 
@@ -74,7 +74,7 @@ impl HostRoute {
         }
     }
 
-    /// Slots.
+    /// Number of (token, expert) pairs, which is `tokens * top_k` for a drawn route.
     pub fn slots(&self) -> usize {
         self.tokens.len()
     }
@@ -98,13 +98,13 @@ pub struct Case<O> {
     pub op: O,
     /// What may carry tangents.
     pub tensors: Vec<Mat>,
-    /// Constants.
+    /// Matrices without tangents, such as weights; they become [`Args::l`] in the same order.
     pub leaves: Vec<Mat>,
-    /// Integers.
+    /// Row numbers, targets or document starts; they become [`Args::i`] in the same order.
     pub indices: Vec<Vec<u32>>,
     /// Contents of the gradient slots before the call.
     pub slots: Vec<Mat>,
-    /// Routing.
+    /// Which rows go to which expert; `None` for operations that do not work by expert.
     pub route: Option<HostRoute>,
 }
 
@@ -113,19 +113,19 @@ impl<O: Operation> Case<O> {
     pub fn new(op: O, tensors: Vec<Mat>) -> Self {
         Self { op, tensors, leaves: Vec::new(), indices: Vec::new(), slots: Vec::new(), route: None }
     }
-    /// With constants.
+    /// The same case with these matrices without tangents instead of its own.
     pub fn leaves(self, leaves: Vec<Mat>) -> Self {
         Self { leaves, ..self }
     }
-    /// With integers.
+    /// The same case with these arrays of integers instead of its own.
     pub fn indices(self, indices: Vec<Vec<u32>>) -> Self {
         Self { indices, ..self }
     }
-    /// With gradient slots.
+    /// The same case with gradient slots that hold these matrices before the call.
     pub fn slots(self, slots: Vec<Mat>) -> Self {
         Self { slots, ..self }
     }
-    /// With routing.
+    /// The same case with a copy of this route instead of its own.
     pub fn route(self, route: &HostRoute) -> Self {
         Self { route: Some(route.clone()), ..self }
     }

@@ -8,9 +8,9 @@ use ebt_core::random::{Purpose, Stream};
 /// A matrix on the tests' side.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mat {
-    /// Rows.
+    /// Number of rows; `data` holds `rows * columns` elements.
     pub rows: usize,
-    /// Columns.
+    /// Number of columns, which is the distance of a row from the next in `data`.
     pub columns: usize,
     /// Elements in row-major order.
     pub data: Vec<f64>,
@@ -22,11 +22,11 @@ impl Mat {
         assert_eq!(rows * columns, data.len(), "elements of a matrix");
         Self { rows, columns, data }
     }
-    /// Zeros.
+    /// A matrix of this shape whose elements are all zero.
     pub fn zeros(rows: usize, columns: usize) -> Self {
         Self::new(rows, columns, vec![0.0; rows * columns])
     }
-    /// `(rows, columns)`.
+    /// Numbers of rows and columns, in this order.
     pub fn shape(&self) -> (usize, usize) {
         (self.rows, self.columns)
     }
@@ -41,7 +41,7 @@ impl Mat {
         assert_eq!(self.shape(), other.shape(), "a product of matrices");
         self.data.iter().zip(&other.data).map(|(a, b)| a * b).sum()
     }
-    /// Row `i`.
+    /// The `columns` elements of row `i`, counted from 0; panics if there is no such row.
     pub fn row(&self, i: usize) -> &[f64] {
         &self.data[i * self.columns..(i + 1) * self.columns]
     }

@@ -35,7 +35,7 @@ pub trait Factory {
     const TOLERANCE: Tolerance;
     /// Whether the same call twice gives the same bits.
     const REPEATABLE: bool;
-    /// Makes a backend and lends it to `run`.
+    /// Makes a backend and passes it to `run`.
     fn with<R>(run: impl for<'a> FnOnce(&Self::B<'a>) -> R) -> R;
 }
 

@@ -11,7 +11,7 @@ use crate::{Check, Draw, Mat, close, same_bits};
 pub struct Directions {
     /// First direction, of every tensor.
     pub u: Vec<Option<Mat>>,
-    /// Second direction.
+    /// Second direction, of every tensor.
     pub v: Vec<Option<Mat>>,
     /// Mixed part: the change of `u` along the second direction.
     pub w: Vec<Option<Mat>>,

@@ -14,15 +14,15 @@ use crate::{Draw, Mat};
 /// Sizes of a random model.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// Sequences.
+    /// Sequences of a batch, at least 1.
     pub batch: usize,
-    /// Positions.
+    /// Positions of a sequence, at least 1; the model's context is as long.
     pub context: usize,
-    /// Blocks.
+    /// Number of blocks, at least 1; with two or more, the first may stay dense among mixtures.
     pub layers: usize,
-    /// Landscapes.
+    /// Number of landscapes, at least 1; more descent steps than these stay on the last.
     pub landscapes: usize,
-    /// Vocabulary.
+    /// Number of tokens; all token ids are below it, and so are targets other than `NO_TARGET`.
     pub vocab: usize,
 }
 
@@ -35,7 +35,7 @@ pub enum Kind {
     Experts,
 }
 
-/// Small sizes.
+/// Random sizes of at most 3 sequences of 5 positions, 2 blocks, 3 landscapes and 8 tokens.
 pub fn sizes() -> impl Strategy<Value = Sizes> {
     (1..=3usize, 1..=5usize, 1..=2usize, 1..=3usize, 3..=8usize)
         .prop_map(|(batch, context, layers, landscapes, vocab)| Sizes { batch, context, layers, landscapes, vocab })
@@ -133,7 +133,7 @@ pub fn trainer<B: Backend>(b: &B, config: &Config, objective: &Objective, weight
         .expect("a drawn model is valid")
 }
 
-/// Lends the rollout for `weights` on `sequences`.
+/// Passes to `run` the rollout of the trainer's model on `sequences`, and the sequences on the device.
 pub fn with_rollout<B: Backend, R>(
     b: &B,
     trainer: &Trainer<B>,

@@ -22,14 +22,14 @@ pub struct Frozen {
     pub states: Vec<Mat>,
     /// Direction of every step.
     pub directions: Vec<Mat>,
-    /// Last state.
+    /// State `(n,V)` after the last step; `None` before a rollout.
     pub last: Option<Mat>,
 }
 
 /// Loss with its parts, and the trajectory.
 #[derive(Clone, Debug, Default)]
 pub struct Loss {
-    /// Cross entropy.
+    /// Cross entropy in nats: a mean over the positions with a target, weighted by step.
     pub reconstruction: f64,
     /// Balance of the mixtures, as far as it is differentiated.
     pub balance: f64,
@@ -37,12 +37,12 @@ pub struct Loss {
     pub extra: f64,
     /// Energies before every step.
     pub energies: Vec<Mat>,
-    /// The trajectory.
+    /// States and directions of this rollout, to be held constant in others.
     pub trajectory: Frozen,
 }
 
 impl Loss {
-    /// The sum.
+    /// The training loss: the sum of its three parts, which carry their weights already.
     pub fn total(&self) -> f64 {
         self.reconstruction + self.balance + self.extra
     }

@@ -27,7 +27,7 @@ pub struct Counts {
     pub allocations: u64,
     /// Waits for the device.
     pub synchronizations: u64,
-    /// Graphs launched.
+    /// Launches of recorded graphs; their kernels and products are counted in the fields above too.
     pub replays: u64,
     /// Copies to, from and on the device.
     pub copies: u64,

@@ -15,7 +15,7 @@ pub struct Library {
 /// A token with the text it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LibraryToken {
-    /// Its id.
+    /// Its id in the vocabulary of the library, added tokens included.
     pub id: u32,
     /// The bytes of the source that it covers.
     pub source: Range<usize>,

@@ -40,7 +40,7 @@ struct Inner {
     fingerprint: u64,
 }
 
-/// What encodes.
+/// What turns text into ids; tokens and their bytes come from the table beside it.
 enum Engine {
     /// The compact runtime.
     Compact { header: Header, bytes: Vec<u8> },
@@ -89,7 +89,7 @@ impl Tokenizer {
         Self::from_json(parts.to_json()?.as_bytes())
     }
 
-    /// Loads a tokenizer from a file: a `tokenizer.json` or a compact tokenizer, told apart by their first bytes.
+    /// Loads a tokenizer from a file: a `tokenizer.json` or a compact tokenizer, distinguished by their first bytes.
     ///
     /// # Errors
     ///
@@ -241,7 +241,7 @@ impl Tokenizer {
     }
 
     /// A hash of [`Tokenizer::to_json`]: equal for tokenizers that encode alike, the same on every
-    /// machine. It tells tokenizers apart; it does not protect against forgery.
+    /// machine. It distinguishes tokenizers; it does not protect against forgery.
     pub fn fingerprint(&self) -> u64 {
         self.inner.fingerprint
     }

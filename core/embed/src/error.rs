@@ -28,7 +28,7 @@ pub enum Error {
     NoBegin,
     /// The prompt is longer than [`crate::Options::prompt`] allows.
     Prompt {
-        /// Bytes given.
+        /// Bytes of the text, or places that its tokens may take; more than `most`.
         given: usize,
         /// Most bytes of one prompt.
         most: usize,

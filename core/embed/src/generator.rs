@@ -28,7 +28,7 @@ impl Default for Options {
 /// A generated token.
 #[derive(Clone, Copy, Debug)]
 pub struct Token<'g> {
-    /// Its id.
+    /// Id of the token in the model's tokenizer; never one that delimits a text.
     pub id: u32,
     /// Its bytes; they may begin or end inside a character.
     pub bytes: &'g [u8],
@@ -40,7 +40,7 @@ pub struct Token<'g> {
     pub certificate: Certificate<'g>,
 }
 
-/// Continues a text token by token, in memory that the caller lends.
+/// Continues a text token by token, in memory that the caller passes.
 ///
 /// `'m` is how long the packed model is borrowed, `'a` the memory.
 pub struct Generator<'m, 'a> {

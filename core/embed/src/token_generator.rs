@@ -9,9 +9,9 @@ use crate::engine::{Error, Session};
 /// How tokens are thought of and drawn. The seed of both is `think.seed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Settings {
-    /// The descent.
+    /// How the distribution of a token is descended to; its `seed` is also that of the draw.
     pub think: DescentOptions,
-    /// The draw.
+    /// How a token is drawn from the logits that the descent ends with.
     pub sampling: Sampling,
 }
 
@@ -112,7 +112,7 @@ impl<'m, 'a> TokenGenerator<'m, 'a> {
         &mut self.session
     }
 
-    /// The session.
+    /// The session that observes the text; the token drawn last is observed by the call that needs it.
     pub fn session(&self) -> &Session<'m, 'a> {
         &self.session
     }

@@ -14,7 +14,7 @@ pub enum Layout {
 /// Geometry of a banded contraction: row `t` of a sequence meets rows `t - j`, `0 <= j < slots`, of the same sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Band {
-    /// Sequences `B`.
+    /// Number `B` of sequences; operands have `B T` rows, and no row meets one of another sequence.
     pub batch: usize,
     /// Positions `T` of a sequence.
     pub context: usize,
@@ -31,7 +31,7 @@ pub struct Band {
 /// Geometry of two-stream attention (guide/mathematics.md section 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attention {
-    /// Sequences `B`.
+    /// Number `B` of sequences; each stream has `B T` rows, and no row sees one of another sequence.
     pub batch: usize,
     /// Positions `T` of a sequence.
     pub context: usize,

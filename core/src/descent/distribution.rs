@@ -9,7 +9,7 @@ pub enum Distribution<T> {
     Stored(T),
     /// Its logits `y (n,V)` and their log-sum-exp `(n,1)`.
     Logits {
-        /// Logits `(n,V)`.
+        /// Logits `y (n,V)`, of which `P = exp(y - lse)` row by row.
         y: T,
         /// Log-sum-exp of every row.
         lse: T,

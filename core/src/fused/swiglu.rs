@@ -8,7 +8,7 @@ fn halves<C: Compute>(c: &C, u: &C::Tensor) -> (C::Tensor, C::Tensor, usize) {
     (c.slice_columns(u, 0, f), c.slice_columns(u, f, f), f)
 }
 
-/// `(n,F)`.
+/// The product `silu(u1) u3 (n,F)` of the halves of `u (n,2F)`.
 pub fn forward<C: Compute>(c: &C, u: &C::Tensor) -> C::Tensor {
     let (u1, u3, _) = halves(c, u);
     c.mul(&c.mul(&u1, &c.sigmoid(&u1)), &u3)

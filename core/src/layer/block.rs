@@ -61,7 +61,7 @@ pub struct BlockSink<'a, L> {
 /// Activations of a block: what its backward pass reads.
 #[derive(Clone, Debug)]
 pub struct BlockSaved<T, I> {
-    /// Input `(n,D)`.
+    /// The hidden state `(n,D)` that entered the block.
     h: T,
     /// Inverse root mean square of `h (n,1)`, and `h` normed `(n,D)`.
     r1: T,

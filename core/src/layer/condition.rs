@@ -93,7 +93,7 @@ pub struct ConditionSaved<T> {
     last: Modulated<T>,
 }
 
-/// `x sigmoid(x)`.
+/// The product `z sigmoid(z)` of each element, in the shape of `z`.
 fn silu<B: Backend>(b: &B, z: &B::Array) -> B::Array {
     b.mul(z, &b.sigmoid(z))
 }

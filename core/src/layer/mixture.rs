@@ -17,9 +17,9 @@ const TOPK_EPS: f64 = 1e-20;
 /// Parameters of a mixture, see [`crate::parameters::FeedForwardIds`].
 #[derive(Clone, Copy, Debug)]
 pub struct MixtureIds {
-    /// Gate `(E,D)`.
+    /// The matrix `W_gate (E,D)` that scores all routed experts for a token.
     pub gate: ParameterId,
-    /// Routing bias `(1,E)`.
+    /// Routing bias `(1,E)`: it is added to gates for choosing, never for weighting, and has no gradient.
     pub bias: ParameterId,
     /// Routed experts, stacked: `(E 2h, D)` and `(E D, h)`.
     pub experts: SwigluIds,

@@ -42,7 +42,7 @@ pub enum LossSteps {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InitialState {
-    /// `N(0, sigma0^2)`.
+    /// Independent logits from `N(0, sigma0^2)`, drawn anew in every training step; `sigma0 = 0` gives zeros.
     #[default]
     Noise,
     /// Zeros: the uniform distribution.

@@ -12,7 +12,7 @@ use crate::layer::condition::Condition;
 /// The energy on one landscape, with where the gradients of what is evaluated there go.
 #[derive(Debug)]
 pub struct EnergyWithSink<'a, B: Backend> {
-    /// The energy.
+    /// The model, its observed keys and values, and the condition of the landscape: all of `E` but the candidate.
     pub x: Prediction<'a, B::Array, B::Index>,
     /// Weight gradients in layout order.
     pub grads: &'a mut [B::Array],

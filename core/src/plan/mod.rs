@@ -44,7 +44,7 @@ impl Flops {
     pub fn scope(&self, scope: Scope) -> u64 {
         self.0[scope as usize].iter().sum()
     }
-    /// All operations.
+    /// Floating-point operations of all kinds in all scopes.
     pub fn total(&self) -> u64 {
         self.0.iter().flatten().sum()
     }

@@ -137,9 +137,9 @@ impl Indices<'_> {
 /// precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities {
-    /// See [`Backend::streams_vocabulary`](crate::compute::Backend::streams_vocabulary).
+    /// Whether matrices `(n,V)` are recomputed from logits instead of stored; they are stored by default.
     pub streams_vocabulary: bool,
-    /// See [`Backend::needs_loss_scale`](crate::compute::Backend::needs_loss_scale).
+    /// Whether the loss and the energy are scaled, as numbers of short range need; they are not by default.
     pub needs_loss_scale: bool,
 }
 

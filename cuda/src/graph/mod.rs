@@ -7,9 +7,9 @@
 //!
 //! A recording holds addresses. Work therefore keeps what outlives it (parameters, moments, inputs) in matrices that
 //! were made before, lives as long as the key is used, and is written in place ([`Cuda::op_write`] and friends, between
-//! calls). A recording that fails changed nothing on the device and is followed by the work run as it is; it is tried
-//! again twice at later calls, with the memory that it lacked: results of the run before may still be alive when a
-//! recording takes its own.
+//! calls). A recording that fails changed nothing on the device and is followed by the work run as it is; it is
+//! attempted again twice at later calls, with the memory that it lacked: results of the run before may still be alive
+//! when a recording takes its own.
 
 mod steps;
 
@@ -26,7 +26,7 @@ use crate::memory::NarrowCopyLog;
 /// Recorded steps kept at a time.
 const MOST_KEPT: usize = 4;
 
-/// Recordings tried for a key before it is run as it is for good.
+/// Recordings attempted for a key before it is run as it is for good.
 const MOST_TRIES: u32 = 3;
 
 impl Cuda {

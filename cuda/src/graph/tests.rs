@@ -108,7 +108,7 @@ fn work_that_waits_is_run_as_it_is_and_the_reason_kept() {
         };
         cuda.run_captured(&[1], &mut waiting).unwrap();
     }
-    // every call did the work once, whatever was tried before
+    // every call did the work once, whatever was attempted before
     assert_eq!(seen, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
     assert_eq!(memory.kept(), 0);
     let steps = cuda.steps();

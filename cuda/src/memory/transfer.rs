@@ -28,14 +28,14 @@ fn bytes_mut<T: Plain>(data: &mut [T]) -> &mut [u8] {
 }
 
 impl Cuda {
-    /// [`ebt_core::compute::Backend::upload`].
+    /// Copies `data` to a new matrix of single precision; the backend fails if it is not `rows * columns` long.
     pub(crate) fn op_upload(&self, rows: usize, columns: usize, data: &[f32]) -> Matrix {
         let out = self.take(rows, columns, Kind::F32);
         self.send(&out, data);
         out
     }
 
-    /// [`ebt_core::compute::Backend::upload_f64`].
+    /// Copies values to a new matrix as `op_upload` does, each rounded once to single precision.
     pub(crate) fn op_upload_f64(&self, rows: usize, columns: usize, data: &[f64]) -> Matrix {
         let data: Vec<f32> = data.iter().map(|x| *x as f32).collect();
         self.op_upload(rows, columns, &data)
@@ -81,7 +81,7 @@ impl Cuda {
         }
     }
 
-    /// [`ebt_core::compute::Backend::download_f64`].
+    /// Copies a matrix to `out` as `op_download` does, from single precision; zeros after a failure.
     pub(crate) fn op_download_f64(&self, m: &Matrix, out: &mut [f64]) {
         let mut data = vec![0.0; out.len()];
         self.op_download(m, &mut data);
@@ -100,7 +100,7 @@ impl Cuda {
         self.check(self.driver.download(m.address(), out));
     }
 
-    /// [`ebt_core::compute::Backend::index`].
+    /// Copies integers to a new index, which may be empty; the backend fails inside a recorded step.
     pub(crate) fn op_index(&self, data: &[u32]) -> Index {
         let mut out = self.take_index(data.len());
         self.op_write_index(&mut out, data);

@@ -9,7 +9,7 @@ const fn kernel(name: &'static str, kind: Kind) -> Kernel {
 }
 
 impl Cuda {
-    /// See [`ebt_core::compute::Compute::reshape`].
+    /// The same memory as `(rows, columns)`; the backend fails if the number of elements differs.
     pub(crate) fn op_reshape(&self, a: &Matrix, rows: usize, columns: usize) -> Matrix {
         if require_fit(self, "a reshape", rows * columns == a.len(), &[(a.rows, a.columns), (rows, columns)]) {
             a.shaped(0, rows, columns)
@@ -18,7 +18,7 @@ impl Cuda {
         }
     }
 
-    /// See [`ebt_core::compute::Compute::slice_rows`].
+    /// Rows `start .. start + len` in the same memory; the backend fails if `a` has fewer.
     pub(crate) fn op_slice_rows(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
         let fits = start.checked_add(len).is_some_and(|end| end <= a.rows);
         if require_fit(self, "a slice of rows", fits, &[(a.rows, a.columns), (start, len)]) {
@@ -28,7 +28,7 @@ impl Cuda {
         }
     }
 
-    /// See [`ebt_core::compute::Compute::slice_columns`].
+    /// A copy of columns `start .. start + len`; the backend fails if `a` has fewer.
     pub(crate) fn op_slice_columns(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
         let out = self.take(a.rows, len, a.kind);
         let fits = start.checked_add(len).is_some_and(|end| end <= a.columns);
@@ -38,7 +38,7 @@ impl Cuda {
         out
     }
 
-    /// See [`ebt_core::compute::Compute::pad_columns`].
+    /// A copy of `a` that begins at column `start` of `total`, zero beside it; the backend fails if it does not fit.
     pub(crate) fn op_pad_columns(&self, a: &Matrix, start: usize, total: usize) -> Matrix {
         let out = self.take(a.rows, total, a.kind);
         let fits = start.checked_add(a.columns).is_some_and(|end| end <= total);
@@ -60,7 +60,7 @@ impl Cuda {
         self.launch(kernel(name, a.kind), blocks(count), THREADS, 0, args);
     }
 
-    /// See [`ebt_core::compute::Compute::gather_rows`].
+    /// A matrix whose row `i` is row `index[i]` of `a`, or zero where `a` has no such row.
     pub(crate) fn op_gather_rows(&self, a: &Matrix, index: &Index) -> Matrix {
         let out = self.take(index.len, a.columns, a.kind);
         let (name, unit) = if in_quads(&[a, &out]) { ("gather_quads", quad(a.kind)) } else { ("gather", 1) };
@@ -71,7 +71,7 @@ impl Cuda {
         out
     }
 
-    /// See [`ebt_core::compute::Compute::one_hot`].
+    /// Rows of single precision with 1 in column `index[i]` and else 0; all zero if there is no such column.
     pub(crate) fn op_one_hot(&self, index: &Index, columns: usize) -> Matrix {
         let out = self.take(index.len, columns, Kind::F32);
         let args = args![&out, index, out.len() as u64, word(self, "one-hot rows", columns)];
@@ -79,7 +79,7 @@ impl Cuda {
         out
     }
 
-    /// See [`ebt_core::compute::Compute::fill`].
+    /// A new matrix of single precision whose elements are all `value`, rounded.
     pub(crate) fn op_fill(&self, rows: usize, columns: usize, value: f64) -> Matrix {
         let out = self.take(rows, columns, Kind::F32);
         let value = value as f32;

@@ -73,7 +73,7 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The folder.
+    /// The folder of the kernel files; it existed and could be written when the cache was opened.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }

@@ -15,7 +15,7 @@ pub struct Document {
     pub number: u64,
     /// Index of its file among the inputs.
     pub input: usize,
-    /// Its text.
+    /// Its text before any cleaning.
     pub text: String,
 }
 
@@ -33,7 +33,7 @@ pub struct FileEnd {
 /// Some documents in order, and the ends of the files that were read meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chunk {
-    /// Documents.
+    /// Those documents that are wanted, by ascending number; there may be none.
     pub documents: Vec<Document>,
     /// Files that ended in or before this chunk, in order.
     pub ends: Vec<FileEnd>,

@@ -1,4 +1,4 @@
-//! What kind of file an input is, told by its name.
+//! What kind of file an input is, judged by its name.
 
 use std::fmt;
 use std::path::Path;
@@ -82,7 +82,7 @@ pub struct Name {
     pub stem: String,
     /// `None` where the extension is unknown.
     pub format: Option<Format>,
-    /// Packing.
+    /// How the file is compressed; [`Compression::None`] where no extension says so.
     pub compression: Compression,
 }
 

@@ -2,12 +2,12 @@
 //!
 //! A document is in another language when whatlang (trigrams and alphabets of 70 languages) says so with a confidence
 //! above 0.9. It looks at the whole of a short document, and at four parts of [`PART`] bytes, evenly spread, of a long
-//! one. Whatever is too short to tell (fewer than [`LETTERS`] letters) or undecided counts as the language asked for.
+//! one. Whatever is too short to judge (fewer than [`LETTERS`] letters) or undecided counts as the language asked for.
 
 use anyhow::{Result, bail};
 use whatlang::Lang;
 
-/// Fewest letters that tell a language.
+/// Fewest letters by which a language is judged.
 pub const LETTERS: usize = 40;
 /// Bytes of each part of a long document that are looked at.
 pub const PART: usize = 1024;

@@ -5,7 +5,7 @@
 //! from a pool: after the first step of a shape nothing is allocated.
 //!
 //! What goes in and what comes out are arrays of [`ndarray`]: [`Cpu::array`] makes a [`Matrix`] of a view with any
-//! strides, [`Matrix::view`] lends its elements as a view, without a copy. Between them, [`Cpu`] is a
+//! strides, [`Matrix::view`] borrows its elements as a view, without a copy. Between them, [`Cpu`] is a
 //! [`Compute`](ebt_core::compute::Compute) and a [`Backend`](ebt_core::compute::Backend), and that is how models use it.
 //! Operations do not return errors: the first shape that does not fit is kept for `status`.
 //!

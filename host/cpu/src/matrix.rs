@@ -76,7 +76,7 @@ impl<E: Element> Matrix<E> {
     }
 
     /// The elements as an array `(rows, columns)`, in place; `view().to_owned()` copies them. What an operation made of
-    /// shapes that do not fit (the backend's status tells) may have fewer elements than its shape: its view is empty.
+    /// shapes that do not fit (the backend's status says so) may have fewer elements than its shape: its view is empty.
     pub fn view(&self) -> ArrayView2<'_, E> {
         let empty: &[[E; 0]] = &[];
         ArrayView2::from_shape((self.rows, self.columns), self.slice()).unwrap_or_else(|_| empty.into())

@@ -10,15 +10,15 @@ use ebt_core::compute::Scope;
 pub struct ProfileEntry {
     /// Part of the computation.
     pub scope: Scope,
-    /// Operation.
+    /// Name of the operation.
     pub operation: &'static str,
-    /// Wall-clock seconds.
+    /// Wall-clock seconds of all its calls together.
     pub seconds: f64,
-    /// Calls.
+    /// Number of calls since the profile was last reset.
     pub calls: u64,
 }
 
-/// Accumulated times.
+/// Time spent and number of calls since the last reset, by scope and operation.
 #[derive(Debug, Default)]
 pub(super) struct Profile(BTreeMap<(Scope, &'static str), (Duration, u64)>);
 
@@ -29,7 +29,7 @@ impl Profile {
         entry.1 += 1;
     }
 
-    /// Longest first.
+    /// All entries, the one that took longest first.
     pub(super) fn entries(&self) -> Vec<ProfileEntry> {
         let entry = |(&(scope, operation), &(time, calls)): (&(Scope, &'static str), &(Duration, u64))| ProfileEntry {
             scope,

@@ -46,7 +46,7 @@ pub struct BatchOptions {
 pub struct Worker {
     /// Number of this worker, below `world`.
     pub rank: u64,
-    /// Workers.
+    /// Number of workers, at least 1.
     pub world: u64,
 }
 
@@ -83,7 +83,7 @@ impl Batches {
         self.blocks.count()
     }
 
-    /// Batch `k`.
+    /// Batch `k` of this worker, counted from 0 over all epochs: `batch` rows of `context` positions.
     ///
     /// # Errors
     ///

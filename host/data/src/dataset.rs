@@ -38,7 +38,7 @@ pub struct DataConfig {
 pub struct Dataset {
     /// Text to token ids.
     pub tokenizer: Tokenizer,
-    /// Training text.
+    /// Text to train on, at least one sequence of it.
     pub train: Tokens,
     /// Text to measure on.
     pub validation: Tokens,
@@ -65,7 +65,7 @@ impl Dataset {
         Ok(data)
     }
 
-    /// Refuses a stream without a single sequence, and padding that could not be told from text.
+    /// Refuses a stream without a single sequence, and padding that could not be distinguished from text.
     fn check(&self, config: &DataConfig, context: usize) -> Result<()> {
         let need = context as u64 + 1;
         match config.documents {

@@ -4,7 +4,7 @@
 //! (what a table of counts already predicts).
 //!
 //! Beside these stands what every program of this house does with files: mapping and replacing them whole ([`file`](mod@file)),
-//! their digests ([`digest`]), and telling how far a long piece of work is ([`progress`]).
+//! their digests ([`digest`]), and reporting how far a long piece of work is ([`progress`]).
 
 pub mod baselines;
 pub mod batches;

@@ -9,7 +9,7 @@ use super::shard::Shard;
 pub trait Part: Debug + Send + Sync {
     /// Tokens, begin tokens included.
     fn tokens(&self) -> u64;
-    /// Documents.
+    /// Number of documents; `begin_of`, `length` and `source` take an `i` below it.
     fn documents(&self) -> u64;
     /// Bytes of text.
     fn text_bytes(&self) -> u64;

@@ -1,5 +1,5 @@
-//! How far a long piece of work is: it tells a [`Progress`], and a [`Terminal`] shows it, as a bar on a terminal, as lines
-//! elsewhere; and numbers that read well.
+//! How far a long piece of work is: it reports to a [`Progress`], and a [`Terminal`] shows it, as a bar on a
+//! terminal, as lines elsewhere; and numbers that read well.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Receives what a long piece of work tells.
+/// Receives what a long piece of work reports.
 pub trait Progress {
     /// A sentence for the user.
     fn note(&mut self, text: &str);
@@ -34,7 +34,7 @@ pub struct Stretch {
     pub total: Option<u64>,
     /// Template of the bar, as `indicatif` understands it; empty = a plain bar with position and total.
     pub bar: &'static str,
-    /// A state as a line for where there is no terminal, from position and message; `None` = nothing is told there.
+    /// A state as a line for where there is no terminal, from position and message; `None` = nothing is shown there.
     pub line: Option<fn(&Stretch, u64, &str) -> String>,
     /// Whether the first state makes a line at once, and not after some time.
     pub prompt: bool,
@@ -42,7 +42,7 @@ pub struct Stretch {
     pub lasting: bool,
 }
 
-/// Tells nothing.
+/// Discards every report: for commands with `--quiet`, and for callers that show no progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
@@ -54,12 +54,12 @@ impl Progress for Silent {
     fn end(&mut self) {}
 }
 
-/// What a command tells: nothing when `quiet`, else all, on standard error.
+/// What a command reports to: nothing is shown when `quiet`, else everything, on standard error.
 pub fn of_command(quiet: bool) -> Box<dyn Progress + Send> {
     if quiet { Box::new(Silent) } else { Box::new(Terminal::default()) }
 }
 
-/// Tells on standard error: a bar where that is a terminal, a line now and then elsewhere.
+/// Shows progress on standard error: a bar where that is a terminal, a line now and then elsewhere.
 #[derive(Debug, Default)]
 pub struct Terminal {
     notes_alone: bool,
@@ -195,7 +195,7 @@ impl Counter {
     }
 }
 
-/// Writes a line to standard error, or nowhere when that is closed or full: telling must never stop the work.
+/// Writes a line to standard error, or nowhere when that is closed or full: a report must never stop the work.
 pub fn eprint_line(text: impl std::fmt::Display) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr().lock(), "{text}");

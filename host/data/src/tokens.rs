@@ -129,7 +129,7 @@ impl Tokens {
         self.tokens == 0
     }
 
-    /// Documents.
+    /// Number of documents, and so of begin tokens.
     pub fn documents(&self) -> u64 {
         self.documents
     }
@@ -223,8 +223,8 @@ impl Tokens {
         &self.parts[after]
     }
 
-    /// A hash that tells data apart and does not protect against forgery: of tokens and borders for a stream in memory
-    /// (FNV-1a, 64 bits), of the shards' checksums in the manifests for a mapped one.
+    /// A hash that distinguishes data and does not protect against forgery: of tokens and borders for a stream in
+    /// memory (FNV-1a, 64 bits), of the shards' checksums in the manifests for a mapped one.
     pub fn fingerprint(&self) -> u64 {
         self.identity.unwrap_or_else(|| {
             let mut hash = FNV;

@@ -12,7 +12,7 @@ pub enum Device {
         /// At least 1.
         threads: usize,
     },
-    /// A GPU.
+    /// The GPU of this number, with products in this precision.
     #[cfg(feature = "cuda")]
     Cuda(ebt_cuda::Options),
 }
@@ -21,7 +21,7 @@ pub enum Device {
 pub trait BackendTask {
     /// What it gives back.
     type Output;
-    /// Does it.
+    /// Does the work on the opened device and returns what it made.
     ///
     /// # Errors
     ///

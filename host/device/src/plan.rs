@@ -12,13 +12,13 @@ use serde::Serialize;
 /// The work of one part of the model in a training step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Part {
-    /// Part.
+    /// Name of the part of the model, as profiles name it.
     pub scope: &'static str,
     /// Products with weight matrices.
     pub product: u64,
     /// Attention scores and mixtures.
     pub attention: u64,
-    /// All else.
+    /// Everything linear in the number of elements; one operation an element written.
     pub elementwise: u64,
 }
 
@@ -29,17 +29,17 @@ pub struct Report {
     pub backend: &'static str,
     /// Numbers computed with.
     pub precision: &'static str,
-    /// Trained values.
+    /// Number of trained values, those of every expert included.
     pub parameters: usize,
     /// Trained values that a token meets.
     pub active_parameters: usize,
-    /// Weights.
+    /// Bytes of the weights in single precision.
     pub weight_bytes: usize,
-    /// Gradients.
+    /// Bytes of the gradients: as many as of the weights.
     pub gradient_bytes: usize,
     /// Both moments of the optimiser.
     pub moment_bytes: usize,
-    /// Averaged weights.
+    /// Bytes of the averaged weights: as many as of the weights.
     pub average_bytes: usize,
     /// Most bytes alive at a time, all of the above included. On a GPU: most bytes taken from the device, copies of
     /// weights, workspaces and rounding included, without what the driver itself takes.

@@ -18,7 +18,7 @@ use crate::weights::random_weights;
 /// Which steps are timed.
 #[derive(Clone, Debug)]
 pub struct TimedSteps {
-    /// The model.
+    /// Sizes of the model, whose weights are random.
     pub model: Config,
     /// What is minimised.
     pub objective: Objective,
@@ -26,7 +26,7 @@ pub struct TimedSteps {
     pub batch: usize,
     /// Positions of a sequence.
     pub context: usize,
-    /// Timed steps.
+    /// Number of timed steps, the first `warmup` steps not counted.
     pub steps: usize,
     /// Steps before the timed ones.
     pub warmup: usize,
@@ -110,7 +110,7 @@ fn measure<B: Backend>(b: &B, timed: &TimedSteps, warm: impl Fn()) -> Result<(Ve
     Ok((times, loss))
 }
 
-/// Most memory this process ever held, where the system tells.
+/// Most memory this process ever held, where the system reports it.
 fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -19,7 +19,7 @@ use ebt_train::session::{Session, Summary, train};
 use crate::device::{BackendTask, Device};
 
 impl Device {
-    /// Trains.
+    /// Opens this device and runs one session of training on it.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ pub struct Training<'a> {
     pub started: Instant,
     /// Why it is this device.
     pub why: &'a str,
-    /// Is told of the device and of every step.
+    /// Receives a note of the device and a report of every step.
     pub progress: &'a mut dyn Progress,
 }
 
@@ -71,13 +71,13 @@ impl BackendTask for Training<'_> {
 /// An evaluation that waits for its device.
 #[derive(Debug)]
 pub struct Evaluating<'a> {
-    /// The model.
+    /// The model, whose weights are copied to the device.
     pub model: &'a LoadedModel,
-    /// Its tokenizer.
+    /// The tokenizer that `text` was encoded with.
     pub tokenizer: &'a Tokenizer,
     /// What is measured.
     pub text: &'a Tokens,
-    /// How.
+    /// How many descent steps are taken, on how much of the text.
     pub options: &'a EvaluateOptions,
     /// Why it is this device.
     pub why: &'a str,

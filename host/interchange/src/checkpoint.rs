@@ -42,7 +42,7 @@ impl Checkpoint {
         Ok(Self { path: path.to_path_buf(), bytes, start: header + 8, metadata, names })
     }
 
-    /// The file.
+    /// Path of the file as it was opened, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }

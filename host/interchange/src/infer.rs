@@ -5,7 +5,7 @@ use ebt_core::config::{Config, ModelKind, MoeConfig, UpdateRule};
 
 use super::Checkpoint;
 
-/// What shapes cannot tell.
+/// What cannot be inferred from shapes.
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
     /// Query heads `H`.
@@ -16,11 +16,11 @@ pub struct Hints {
     pub context: Option<usize>,
     /// Sliding window in positions.
     pub window: Option<usize>,
-    /// Update rule.
+    /// Update rule of the descent; the default rule if `None`.
     pub update: Option<UpdateRule>,
 }
 
-/// The configuration of a checkpoint: everything that its shapes tell, and `hints` for the rest.
+/// The configuration of a checkpoint: everything that its shapes determine, and `hints` for the rest.
 ///
 /// # Errors
 ///

@@ -37,7 +37,7 @@ pub struct DeviceArgs {
 /// A device, and why it is this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// The device.
+    /// The device that was decided on, with its threads or GPU; nothing has been opened yet.
     pub device: Device,
     /// The reason, in a few words.
     pub why: String,

@@ -129,7 +129,7 @@ pub enum IsaName {
 }
 
 impl IsaName {
-    /// The kernel.
+    /// The instructions to compute with; `Auto` takes the widest that this processor has.
     ///
     /// # Errors
     ///

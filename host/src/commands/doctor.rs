@@ -30,7 +30,7 @@ pub struct Args {
 pub struct NoGpu;
 
 impl NoGpu {
-    /// Exit status that tells this from a failure.
+    /// Exit status that distinguishes this from a failure.
     pub const STATUS: u8 = 3;
 }
 

@@ -136,7 +136,7 @@ fn with_cache(args: &Args) -> Result<bool> {
     if gpu && other_size {
         bail!("--step-size needs --backend cpu");
     }
-    // a GPU that cannot be used is told of before the model
+    // a GPU that cannot be used is reported before the model is read
     if gpu || !args.model.exists() {
         args.device.choose(args.precision)?;
     }

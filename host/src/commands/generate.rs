@@ -47,15 +47,15 @@ pub struct Args {
     /// Seed of initial states and draws: the same seed gives the same text
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Instructions of the processor; the text does not depend on them
+    #[arg(long, value_enum, default_value_t = IsaName::Auto, value_name = "KERNEL")]
+    kernel: IsaName,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
     think: DescentArgs,
     #[command(flatten)]
     output: OutputArgs,
-    /// Instructions of the processor; the text does not depend on them
-    #[arg(long, value_enum, default_value_t = IsaName::Auto, value_name = "KERNEL")]
-    kernel: IsaName,
 }
 
 #[derive(Debug, clap::Args)]

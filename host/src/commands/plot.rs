@@ -80,7 +80,7 @@ const ROWS: usize = 32;
 ///
 /// Flags out of range, files that cannot be read or written, and a model without energies.
 pub fn run(args: Args) -> Result<()> {
-    // a wrong name is told of before the work
+    // a wrong name is reported before the work
     Format::of(&args.out)?;
     let figure = match &args.certificate {
         Some(path) => {

@@ -19,7 +19,7 @@ pub type Area<DB> = DrawingArea<DB, Shift>;
 /// What drawing returns.
 pub type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
-/// `x` in as few digits as tell a part of `span`.
+/// `x` in as few digits as distinguish parts of `span`.
 pub fn label(x: f64, span: f64) -> String {
     let digits = (2.0 - span.abs().max(1e-12).log10().floor()).clamp(0.0, 9.0) as usize;
     if x != 0.0 && (x.abs() >= 1e6 || span < 1e-6) {

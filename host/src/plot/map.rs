@@ -5,7 +5,7 @@ use plotters::prelude::*;
 use super::canvas::{Area, Drawn, FONT, label};
 use super::landscape::{Landscape, Point};
 
-/// Contours.
+/// Number of contours on a map; none are drawn where no energy is finite.
 const LEVELS: usize = 12;
 
 /// Colours from low to high energy; lightness grows evenly.
@@ -34,7 +34,7 @@ fn range(energies: &[f64]) -> (f64, f64) {
     if low < high { (low, high) } else { (low.min(0.0), low.min(0.0) + 1.0) }
 }
 
-/// Energies of contours: quantiles, so that flat ground shows its form, too.
+/// Energies of contours: quantiles, so that flat regions show their form, too.
 fn levels(energies: &[f64]) -> Vec<f64> {
     let mut sorted: Vec<f64> = energies.iter().copied().filter(|e| e.is_finite()).collect();
     sorted.sort_by(f64::total_cmp);

@@ -43,9 +43,9 @@ pub enum Figure {
 /// The two kinds of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Vector graphics.
+    /// Vector graphics, with text in the viewer's own font `sans-serif`.
     Svg,
-    /// Pixels.
+    /// Pixels, with text drawn in DejaVu Sans.
     Png,
 }
 

@@ -8,7 +8,7 @@ use crate::certificate::Certified;
 /// One step of one candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// Its landscape.
+    /// Index of the landscape that it was taken on, from 0.
     pub landscape: u32,
     /// Energy before it.
     pub before: f64,
@@ -28,7 +28,7 @@ pub struct Trajectory {
 }
 
 impl Trajectory {
-    /// What a certificate tells: the candidate that was kept.
+    /// What a certificate records: the candidate that was kept.
     pub fn of_certificate(token: &Certified) -> Self {
         let c = &token.certificate;
         let step = |(i, (&landscape, &before)): (usize, (&u32, &f32))| Step {

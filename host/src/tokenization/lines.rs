@@ -133,7 +133,7 @@ fn chunks(mut input: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>
 /// What became of some lines.
 struct Rewritten {
     bytes: Vec<u8>,
-    /// Lines written.
+    /// Number of lines whose result is in `bytes`: those before the first that failed.
     lines: usize,
     /// Why the line after them was not.
     stopped: Option<anyhow::Error>,

@@ -13,7 +13,7 @@ use super::blocks::Documents;
 /// What is known of a text before it is learned from.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
-    /// Documents.
+    /// Number of documents in all files; one over 1 MiB counts once for each of its parts.
     pub documents: u64,
     /// Bytes of the documents.
     pub bytes: u64,
@@ -64,7 +64,7 @@ pub fn learn(
     let report = move |event: TrainProgress| {
         let Ok(mut shown) = shown.lock() else { return };
         let (progress, stage) = &mut *shown;
-        // whether the stage is another than that of the event before
+        // whether this event is of another kind than the one before
         let mut begins = |now| stage.replace(now) != Some(now);
         match event {
             TrainProgress::Reading { bytes, .. } => {

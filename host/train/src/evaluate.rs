@@ -48,7 +48,7 @@ impl Default for EvaluateOptions {
 pub struct Losses {
     /// Where the text is from.
     pub source: String,
-    /// Predicted tokens.
+    /// Number of predicted tokens, which leaves begin tokens out; at 0 the mean loss is NaN.
     pub tokens: usize,
     /// Bytes of text of these tokens.
     pub bytes: usize,

@@ -25,7 +25,7 @@ pub struct StepLine {
     /// Loss in nats a token, gradient and energies.
     #[serde(flatten)]
     pub report: StepReport,
-    /// Learning rate.
+    /// Learning rate of this step as the schedule gives it.
     pub rate: f64,
     /// Busiest expert's load over the mean, by block with experts.
     pub load: Vec<f64>,

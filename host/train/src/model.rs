@@ -111,7 +111,7 @@ pub fn save<W: AsRef<[f32]>>(path: &Path, contents: &Contents<'_, W>) -> Result<
 }
 
 impl LoadedModel {
-    /// [`load`].
+    /// Loads a model file with its tokenizer, as the function [`load`] does.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl LoadedModel {
         Ok(weights)
     }
 
-    /// The tokenizer.
+    /// The tokenizer from the model file, none of whose ids is beyond the model's vocabulary.
     ///
     /// # Errors
     ///

@@ -5,7 +5,7 @@ use ebt_core::compute::{Band as Geometry, Compute};
 use crate::Draw;
 use crate::case::{Args, Case, Operation};
 
-/// Banded contractions.
+/// Contractions over the rows of a band, and its mask, each with its geometry.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "named after the methods of Compute")]
 pub enum Band {

@@ -5,7 +5,7 @@ use ebt_core::compute::{Compute, Rotary};
 use crate::Draw;
 use crate::case::{Args, Case, Operation};
 
-/// Movement operations.
+/// Operations that move elements, with their sizes and starts in rows or columns.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "named after the methods of Compute")]
 pub enum Movement {

@@ -5,7 +5,7 @@ use ebt_core::compute::{Compute, Layout};
 use crate::Draw;
 use crate::case::{Args, Case, HostRoute, Operation};
 
-/// Products.
+/// Products of `t[0]` with a tensor `t[1]` or a constant `l[0]`; those by expert read the route.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "named after the methods of Compute")]
 pub enum Product {

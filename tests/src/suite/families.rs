@@ -44,7 +44,7 @@ pub fn elementwise(visit: &impl Visit) {
     });
 }
 
-/// Movement.
+/// Reshapes, slices, padding, gathers, scatters, one-hot rows and rotations of random shapes.
 pub fn movement(visit: &impl Visit) {
     for_all(visit.draws(), (dimension(visit), dimension(visit), any::<u64>()), |(rows, columns, seed)| {
         let draw = Draw::new(seed);
@@ -61,7 +61,7 @@ pub fn products(visit: &impl Visit) {
     });
 }
 
-/// Gradient sinks.
+/// Everything that adds to a gradient slot but the norm's sink; slots hold random numbers before.
 pub fn sinks(visit: &impl Visit) {
     let size = || dimension(visit);
     for_all(visit.draws(), (size(), size(), size(), any::<u64>()), |(m, k, n, seed)| {
@@ -70,7 +70,7 @@ pub fn sinks(visit: &impl Visit) {
     });
 }
 
-/// The norm.
+/// The norm, its tangents, backward pass and gradient sink, with and without a shift.
 pub fn norms(visit: &impl Visit) {
     for_all(visit.draws(), (dimension(visit), dimension(visit), any::<u64>()), |(rows, columns, seed)| {
         let draw = Draw::new(seed);
@@ -86,7 +86,7 @@ pub fn pointwise(visit: &impl Visit) {
     });
 }
 
-/// Cross entropy.
+/// Losses and their derivatives of logits near each other and far apart; some rows have no target.
 pub fn cross_entropies(visit: &impl Visit) {
     for_all(visit.draws(), (dimension(visit), dimension(visit), any::<u64>()), |(rows, columns, seed)| {
         let draw = Draw::new(seed);
@@ -99,7 +99,7 @@ fn geometry() -> impl Strategy<Value = (usize, usize, usize, usize, usize, usize
     (1..=2usize, 1..=7usize, 1..=2usize, 1..=3usize, 1..=3usize, 1..=9usize)
 }
 
-/// Banded contractions.
+/// Scores, mixtures, scatters and masks of bands, which may reach beyond the sequence.
 pub fn bands(visit: &impl Visit) {
     let strategy = (geometry(), any::<u64>());
     for_all(visit.draws(), strategy, |((batch, context, kv_heads, share, half, slots), seed)| {

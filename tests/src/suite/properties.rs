@@ -78,7 +78,8 @@ pub fn adaln_zero_blocks_are_the_identity<F: Factory>() {
     });
 }
 
-/// Uniform gates are in balance: every block with experts owes exactly `a1`, per sequence or over the batch.
+/// Uniform gates are in balance: every block with experts has a balance loss of exactly `aux_coeff`, per
+/// sequence or over the batch.
 pub fn uniform_gates_owe_exactly_the_coefficient<F: Factory>() {
     F::with(|b| {
         for_all(24, (model::sizes(), any::<u64>()), |(sizes, seed)| {

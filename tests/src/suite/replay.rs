@@ -94,7 +94,7 @@ pub fn another_computation_is_reported<F: Factory>() {
     F::with(|b| {
         let (x, row) = (b.fill(2, 3, 1.0), b.fill(1, 3, 1.0));
         let all = [Asked::Nothing, Asked::Exp, Asked::ExpAdd, Asked::ExpExpAdd, Asked::ExpNorm];
-        // as many matrices in another arrangement cannot be told apart: a tape holds results, not names
+        // as many matrices in another arrangement cannot be distinguished: a tape holds results, not names
         let alike = |a, b| a == b || [a, b].iter().all(|x| [Asked::ExpExpAdd, Asked::ExpNorm].contains(x));
         for recorded in all {
             let record = Record::new(b, Tape::new());

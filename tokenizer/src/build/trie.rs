@@ -6,7 +6,7 @@ use crate::compact::trie::{END_BIT, LABEL_BITS, OFFSET_SHIFT};
 const MOST_UNITS: usize = 1 << (32 - OFFSET_SHIFT);
 /// Labels span this many units around an offset.
 const BLOCK: usize = 1 << LABEL_BITS;
-/// Free places that are tried before the array grows instead.
+/// Free places that are examined before the array grows instead.
 const TRIES: usize = 512;
 /// How far from its parent a lone child is looked for a place, in units.
 const NEAR: usize = 32;

@@ -12,7 +12,7 @@ pub enum CompactError {
     Length {
         /// Bytes that the header promises.
         expected: usize,
-        /// Bytes given.
+        /// All bytes that were given, header and checksum included.
         found: usize,
     },
     /// The checksum is wrong.
@@ -21,7 +21,7 @@ pub enum CompactError {
     /// A table holds what it must not.
     #[error("the compact tokenizer is damaged: its {table} is not usable")]
     Damaged {
-        /// The table.
+        /// The damaged part as the message names it, for instance `trie` or `cost table`.
         table: &'static str,
     },
     /// The output has too few places.

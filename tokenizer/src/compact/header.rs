@@ -19,7 +19,7 @@ pub const MAGIC: [u8; 8] = *b"EBTTOK\0\x01";
 pub enum Algorithm {
     /// The cheapest path over all tokens.
     Lattice,
-    /// Byte-pair encoding.
+    /// Byte-pair encoding: the pair learned first is merged first, until no pair is left that was learned.
     Merges,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Header {
     pub lengths: [u32; 6],
 }
 
-/// The tables.
+/// The tables as borrowed little-endian bytes of any alignment; one that the tokenizer does not need is empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tables<'a> {
     /// Units of the trie of all tokens, `u32`.

@@ -19,7 +19,7 @@ use super::words::Halves;
 /// The longest token, in bytes; a power of two larger than it is the size of the ring.
 pub const LONGEST_TOKEN: usize = 63;
 const RING: usize = LONGEST_TOKEN + 1;
-/// No path.
+/// The cost of a place that no path reaches; the cost of a path is always less.
 const NEVER: u64 = u64::MAX;
 
 /// Tokens with their costs.

@@ -31,7 +31,7 @@ pub const WORDS: &str = concat!(
     r"|\s+",
 );
 
-/// What the pattern of words tells apart.
+/// The classes of characters that the pattern of words distinguishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     /// `[\p{L}\p{M}]`
@@ -40,7 +40,7 @@ pub(crate) enum Class {
     Number,
     /// `\s`
     Space,
-    /// Everything else.
+    /// A character in none of the classes above, for instance punctuation; code 0 in a table.
     Other,
 }
 

@@ -10,7 +10,7 @@ impl<'a> Words<'a> {
         Self(bytes.as_chunks().0)
     }
 
-    /// Number `index`.
+    /// The number at place `index`, counted from 0; `None` beyond the last.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<u32> {
         self.0.get(index as usize).map(|&bytes| u32::from_le_bytes(bytes))
@@ -36,7 +36,7 @@ impl<'a> Halves<'a> {
         Self(bytes.as_chunks().0)
     }
 
-    /// Number `index`.
+    /// The number at place `index`, counted from 0; `None` beyond the last.
     #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<u16> {
         self.0.get(index as usize).map(|&bytes| u16::from_le_bytes(bytes))

@@ -15,7 +15,7 @@ pub(crate) const SPECIAL_SCORE: f64 = -1e6;
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type")]
 pub(crate) enum Model {
-    /// Byte-pair encoding.
+    /// Byte-pair encoding: neighbouring tokens are merged, the pair that stands first in the list of merges first.
     #[serde(rename = "BPE")]
     Bpe(Bpe),
     /// Most probable path.

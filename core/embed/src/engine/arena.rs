@@ -1,4 +1,4 @@
-//! Allocating typed buffers out of one lent block of memory.
+//! Allocating typed buffers out of one borrowed block of memory.
 //!
 //! One function allocates all buffers of a session. Run on [`Arena::measure`] it counts bytes; run on [`Arena::over`] it
 //! hands the buffers out: the count is exact by construction.

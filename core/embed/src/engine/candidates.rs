@@ -20,32 +20,32 @@ pub struct Points<'a> {
     pub landscapes: &'a mut [u32],
     /// Rows whose activations are held, in order.
     pub members: &'a mut [u32],
-    /// How many.
+    /// How many of `members` are valid, from the front on; 0 where no activations can be used again.
     pub held: usize,
 }
 
 /// Candidates at positions from `first` on, `every` a position.
 #[derive(Debug)]
 pub struct Candidates<'s, 'm, 'a> {
-    /// Weights.
+    /// Packed model whose energy is evaluated; its vocabulary matrix is `W_v`.
     pub model: &'s Model<'m>,
-    /// Sizes.
+    /// Sizes that the cache and the buffers below were allocated for.
     pub sizes: &'s Sizes,
     /// How products are computed.
     pub kernel: Isa,
     /// Observed keys and values.
     pub cache: &'s mut Cache<'a>,
-    /// Activations.
+    /// What the members' last forward pass kept for the gradient.
     pub saved: &'s mut Activations<'a>,
-    /// Scratch.
+    /// Scratch of a pass; its stream `h` takes the points in and gives `dE/dp` back.
     pub work: &'s mut Scratch<'a>,
-    /// Points.
+    /// Where every row was last evaluated, and whose activations `saved` holds.
     pub points: &'s mut Points<'a>,
     /// Position of the first row.
     pub first: u64,
     /// Rows of one position.
     pub every: usize,
-    /// Rows.
+    /// Rows: `every` times the number of positions, at most the session's `rows`.
     pub n: usize,
 }
 

@@ -16,15 +16,15 @@ pub enum Error {
         /// What would be right.
         requirement: &'static str,
     },
-    /// The memory lent is too small.
+    /// The memory that was passed is too small.
     #[error("the arena holds {given} bytes and {needed} are needed")]
     Arena {
         /// Bytes that would do.
         needed: usize,
-        /// Bytes lent.
+        /// Bytes of the memory that was passed.
         given: usize,
     },
-    /// The memory lent does not start at a multiple of four.
+    /// The memory that was passed does not start at a multiple of four.
     #[error("the arena must start at an address that is a multiple of 4")]
     Alignment,
     /// A size that does not fit in the address space of this machine.
@@ -36,25 +36,25 @@ pub enum Error {
     /// A token id outside the vocabulary.
     #[error("token id {id} is outside the vocabulary of {vocabulary}")]
     Token {
-        /// The id.
+        /// The id that was given, at or above `vocabulary`.
         id: u32,
-        /// Vocabulary size.
+        /// Extent `V` of the vocabulary: ids run from 0 to one less.
         vocabulary: usize,
     },
     /// Arrays whose shapes do not fit together.
     #[error("{what}: expected {expected}, got {given}")]
     Shape {
-        /// Which extent.
+        /// The extent that does not fit, in words (`rows of the potential`).
         what: &'static str,
-        /// Needed.
+        /// The extent that is needed; of logits to sample, the most that fit.
         expected: usize,
-        /// Found.
+        /// The extent that the array or the potential has.
         given: usize,
     },
     /// A value that is not finite where one must be.
     #[error("{what} of position {position} is not finite at descent step {step}")]
     NotFinite {
-        /// Which quantity.
+        /// The quantity, in words: `the energy` or `the gradient`.
         what: &'static str,
         /// Position in the sequence.
         position: usize,
@@ -64,7 +64,7 @@ pub enum Error {
     /// A logit that no token can be drawn with.
     #[error("the logit of token {id} is not a number or infinite")]
     Logit {
-        /// The token.
+        /// Id of the first token whose logit is NaN or positive infinity.
         id: u32,
     },
     /// No token has a positive probability and is allowed.

@@ -1,7 +1,7 @@
 //! Inference on fixed memory: no allocation, no panic, the same bits on every target.
 //!
-//! The caller lends one block of memory; everything is allocated out of it once ([`arena`]). Nothing here allocates, calls
-//! a transcendental function of the platform ([`math`] has its own) or holds a branch that could panic.
+//! The caller passes one block of memory; everything is allocated out of it once ([`arena`]). Nothing here allocates,
+//! calls a transcendental function of the platform ([`math`] has its own) or holds a branch that could panic.
 
 pub mod arena;
 mod cache;

@@ -22,11 +22,11 @@ pub trait Number: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = 
     /// A row that is written.
     type RowMut<'a>;
 
-    /// A constant.
+    /// The number `x`; its tangent, where it has one, is 0.
     fn constant(x: f32) -> Self;
     /// The value alone.
     fn value(self) -> f32;
-    /// `e^x`.
+    /// `e^x`, by [`math::exp`]; the tangent is multiplied by it.
     fn exp(self) -> Self;
     /// `1 / x`.
     fn recip(self) -> Self;
@@ -135,7 +135,7 @@ impl Number for f32 {
 /// A value and its tangent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dual {
-    /// Value.
+    /// The number itself, by the same operations as on `f32`.
     pub value: f32,
     /// Derivative along the direction that is pushed through.
     pub tangent: f32,
@@ -148,7 +148,7 @@ pub struct DualRow<'a> {
     tangents: &'a [f32],
 }
 
-/// The same, written.
+/// A row of values and one of their tangents, to be written.
 #[derive(Debug)]
 pub struct DualRowMut<'a> {
     values: &'a mut [f32],

@@ -18,13 +18,13 @@ use crate::packed::{Block, BlockCondition, Floats, HeadCondition, Isa, Model};
 /// What rows pass through.
 #[derive(Clone, Copy, Debug)]
 pub struct Pass<'p, 'm> {
-    /// Weights.
+    /// Matrices of the blocks and vectors of their conditions, from the packed model.
     pub model: &'p Model<'m>,
-    /// Sizes.
+    /// Sizes that the cache and the buffers of the pass were allocated for.
     pub sizes: &'p Sizes,
     /// How products are computed.
     pub kernel: Isa,
-    /// Rows.
+    /// Rows that pass together, each counted once, with or without a tangent.
     pub n: usize,
     /// Where they stand.
     pub visible: Visibility<'p>,

@@ -125,7 +125,7 @@ pub struct AttentionScratch<'a> {
 }
 
 impl AttentionScratch<'_> {
-    /// The same, lent.
+    /// Borrows the buffers for one call.
     pub fn scratch(&mut self) -> attention::Scratch<'_> {
         attention::Scratch { a: self.a, b: self.b, scores: self.scores }
     }
@@ -142,7 +142,7 @@ pub struct FeedForwardScratch<'a> {
 }
 
 impl FeedForwardScratch<'_> {
-    /// The same, lent.
+    /// Borrows the buffers for one call.
     pub fn buffers(&mut self) -> buffers::Buffers<'_> {
         buffers::Buffers { hidden: self.hidden, up: self.up, xs: self.xs, dxs: self.dxs, gates: self.gates }
     }
@@ -153,23 +153,23 @@ impl FeedForwardScratch<'_> {
 pub struct Scratch<'a> {
     /// The stream `(n,D)`; on the way back its gradient.
     pub h: &'a mut [f32],
-    /// `(n,D)`.
+    /// Input of a layer after its norm, or output of attention, `(n,D)`; on the way back a gradient.
     pub x: &'a mut [f32],
-    /// `(n,D)`.
+    /// Output of the feed-forward `(n,D)`; on the way back the gradient of its input.
     pub y: &'a mut [f32],
-    /// `(n,1)`.
+    /// Inverse norms `(n,1)` of norms that have no backward pass.
     pub inverse: &'a mut [f32],
-    /// `(n, H d)`.
+    /// Mixed values of all query heads `(n, H d)`; on the way back their gradient.
     pub attended: &'a mut [f32],
-    /// `(n, (H+2K) d)`.
+    /// Gradient of `[q | k | v] (n, (H+2K) d)`; in the last observed block, its keys and values.
     pub dqkv: &'a mut [f32],
     /// Cosines and sines of every row `(n, d)`.
     pub turns: &'a mut [f32],
     /// Rotary frequencies `(d)`.
     pub frequencies: &'a mut [f32],
-    /// Attention.
+    /// Queries, mixed values and scores of one key head at a time.
     pub attention: AttentionScratch<'a>,
-    /// Feed-forward.
+    /// Hidden values and gathered rows of one SwiGLU at a time, and gradients of the gates.
     pub feed_forward: FeedForwardScratch<'a>,
 }
 

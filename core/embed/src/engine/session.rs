@@ -114,7 +114,7 @@ impl<'m, 'a> Session<'m, 'a> {
         Self { kernel, ..self }
     }
 
-    /// The model.
+    /// The packed model that the session runs, with bytes that are borrowed for `'m`.
     pub fn model(&self) -> &Model<'m> {
         &self.model
     }

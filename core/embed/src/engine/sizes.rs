@@ -7,11 +7,11 @@ use ebt_core::config::{Conditioning, Config, ModelKind};
 /// Every size that buffers are made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// Vocabulary `V`.
+    /// Vocabulary `V`: numbers in a state, and rows of the token matrices.
     pub vocab: usize,
-    /// Width `D`.
+    /// Width `D` of the rows of both streams.
     pub dim: usize,
-    /// Blocks.
+    /// Number of blocks; each has rings of its own in every observed stream.
     pub layers: usize,
     /// Key heads `K`.
     pub key_heads: usize,
@@ -33,7 +33,7 @@ pub struct Sizes {
     pub rows: usize,
     /// Arrays of a candidate pass: 2 with tangents.
     pub parts: usize,
-    /// Widest feed-forward.
+    /// Widest feed-forward that is run as one: dense, all shared experts, or one routed expert.
     pub hidden: usize,
     /// Widest feed-forward that all rows pass: the dense one or the shared experts.
     pub common: usize,

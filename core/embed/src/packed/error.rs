@@ -12,26 +12,26 @@ pub enum ReadError {
     Foreign,
     /// Another version of the format.
     Version {
-        /// Version found.
+        /// Version number of the file, other than the only one that is read.
         found: u32,
     },
     /// There are fewer bytes than the file had.
     CutShort {
-        /// Bytes found.
+        /// Bytes that were given, fewer than `whole`.
         found: u64,
         /// Bytes of the whole file.
         whole: u64,
     },
     /// Bytes follow the end of the model.
     TooLong {
-        /// How many.
+        /// Bytes behind the end that the file states, at least 1.
         extra: u64,
     },
     /// The checksum does not match.
     Checksum,
     /// A field of the header cannot be read.
     Header {
-        /// Which.
+        /// What could not be read, in words (`the configuration`).
         field: &'static str,
     },
     /// The configuration cannot describe a model.

@@ -16,16 +16,16 @@ pub const ALIGNMENT: usize = 64;
 pub(super) const HEADER_START: usize = 24;
 pub(super) const CHECKSUM_BYTES: usize = 4;
 
-/// How the model descends unless it is told otherwise: what it was trained with.
+/// How the model descends unless it is asked otherwise: what it was trained with.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DescentDefaults {
-    /// Descent steps.
+    /// Descent steps of a token, 1 to 4096: the most that training took.
     pub steps: usize,
-    /// Initial state.
+    /// What the state `Y_0` starts from: normal noise, or zeros (the uniform distribution).
     pub initial: InitialState,
     /// Standard deviation of noise starts.
     pub sigma0: f32,
-    /// Step size.
+    /// Step size `alpha` of every step, finite and above 0.
     pub alpha: f32,
 }
 

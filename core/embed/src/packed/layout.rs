@@ -8,9 +8,9 @@ use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig};
 
 /// What gives out the sections one after the other. [`Sizes`] counts, [`View`] cuts bytes.
 pub(super) trait Sections {
-    /// A matrix.
+    /// What stands for a matrix: a view of its bytes, or nothing where bytes are counted.
     type Matrix;
-    /// A vector.
+    /// What stands for a vector of singles: a view of its bytes, or nothing where bytes are counted.
     type Floats;
     /// The next matrix.
     fn matrix(&mut self, rows: usize, columns: usize) -> Self::Matrix;

@@ -10,9 +10,9 @@ use super::storage::Storage;
 pub struct Matrix<'m> {
     /// Storage of the values.
     pub storage: Storage,
-    /// Rows.
+    /// Number of rows: outputs of `x W^T`, inputs of `x W`.
     pub rows: usize,
-    /// Columns.
+    /// Number of columns: inputs of `x W^T`, outputs of `x W`.
     pub columns: usize,
     values: &'m [u8],
     scales: &'m [u8],
@@ -42,7 +42,7 @@ pub(super) fn part<T>(all: &[T], start: usize, len: usize) -> &[T] {
 }
 
 impl<'m> Matrix<'m> {
-    /// No rows.
+    /// A matrix without rows and columns, in place of one that is not there.
     pub const EMPTY: Matrix<'static> = Matrix { storage: Storage::F32, rows: 0, columns: 0, values: &[], scales: &[] };
 
     /// A matrix over its bytes; `None` if they are not as many as the sizes ask for.

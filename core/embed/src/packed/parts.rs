@@ -18,9 +18,9 @@ pub type HeadCondition<'m> = HeadConditionOf<Floats<'m>>;
 pub struct BlockOf<M, V> {
     /// `[wq; wk; wv] ((H + 2K) d, D)`.
     pub qkv: M,
-    /// `(D, H d)`.
+    /// Output projection of attention `(D, H d)`.
     pub wo: M,
-    /// Feed-forward.
+    /// What follows attention in the block: one SwiGLU, or a mixture of experts.
     pub feed_forward: FeedForwardOf<M, V>,
 }
 
@@ -32,11 +32,11 @@ pub enum FeedForwardOf<M, V> {
     /// Mixture of experts of width `h`, stacked: expert `e` has rows `e 2h ..` of `w13 (E 2h, D)` and `e D ..` of
     /// `w2 (E D, h)`.
     Mixture {
-        /// `(E, D)`.
+        /// `W_gate (E, D)`: a row for every routed expert.
         gate: M,
         /// Routing bias `(E)`, used for choosing only; none unless the model was trained with one.
         bias: Option<V>,
-        /// All experts.
+        /// The routed experts, stacked by rows as above.
         experts: SwigluOf<M>,
         /// Shared experts side by side.
         shared: Option<SwigluOf<M>>,
@@ -48,7 +48,7 @@ pub enum FeedForwardOf<M, V> {
 pub struct SwigluOf<M> {
     /// `[w1; w3] (2F, D)`.
     pub w13: M,
-    /// `(D, F)`.
+    /// Projection from the hidden width back to the model's, `(D, F)`.
     pub w2: M,
 }
 
@@ -74,7 +74,7 @@ pub struct BlockConditionOf<V> {
 pub struct HeadConditionOf<V> {
     /// `gain (1 + g)`.
     pub w: V,
-    /// Shift.
+    /// Shift that is added after the norm; none means 0.
     pub b: Option<V>,
 }
 

@@ -24,10 +24,10 @@ pub enum Storage {
 }
 
 impl Storage {
-    /// All storages.
+    /// Every storage once, in the order of declaration.
     pub const ALL: [Storage; 5] = [Storage::F32, Storage::F16, Storage::Bf16, Storage::Int8, Storage::Int4];
 
-    /// Lower-case name.
+    /// The name in lower case that settings and messages use (`bf16`).
     pub fn name(self) -> &'static str {
         match self {
             Storage::F32 => "f32",

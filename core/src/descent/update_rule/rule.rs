@@ -12,13 +12,13 @@ use crate::compute::Backend;
 pub enum Origin {
     /// `P`: the next state's logits are probabilities, moved.
     Distribution,
-    /// `Y`.
+    /// `Y`: the move is added to the logits of the state, noise included.
     State,
 }
 
 /// One step, as the reverse sweep sees it.
 pub struct PulledMove<'a, A> {
-    /// `P (n,V)`.
+    /// The distribution `P (n,V)` at which the step evaluated the energy.
     pub p: &'a A,
     /// Cotangent `v (n,V)` on the next state.
     pub v: &'a A,
@@ -34,13 +34,13 @@ pub struct PulledMove<'a, A> {
 /// Where the dissipation of a step is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Speed<'a, A> {
-    /// `P (n,V)`.
+    /// The distribution `P (n,V)` before the step.
     pub p: &'a A,
-    /// `G (n,V)`.
+    /// The gradient `G (n,V)` of the summed energies at `P`.
     pub g: &'a A,
     /// `P' = softmax(Y') (n,V)` of the next state.
     pub next: &'a A,
-    /// `alpha (n,1)`.
+    /// The step size `alpha (n,1)` of every position, its jitter factor included.
     pub alpha: &'a A,
 }
 

@@ -28,7 +28,7 @@ impl Drop for Recording {
     }
 }
 
-/// All recordings.
+/// The recordings of one stream that can be replayed, by an id that is never given out twice.
 #[derive(Debug)]
 pub(super) struct Recordings {
     context: Rc<Context>,

@@ -43,7 +43,7 @@ impl<const N: usize> Spill<N> {
         file.write_all(record).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// Ends writing.
+    /// Writes out what is still buffered; the records can then be read back.
     ///
     /// # Errors
     ///

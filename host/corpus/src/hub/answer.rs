@@ -9,7 +9,7 @@ use anyhow::anyhow;
 pub struct Answer {
     /// The address that answered.
     pub url: String,
-    /// HTTP status.
+    /// Status code of HTTP, that of a redirect or an error included.
     pub status: u16,
     /// By lower-case name, the first of each.
     pub headers: HashMap<String, String>,

@@ -15,9 +15,9 @@ use super::options::HubOptions;
 /// Sends requests through the agent of `hf-hub`. The token goes to addresses of the endpoint alone: same scheme, host
 /// and port.
 pub struct Client {
-    /// Shows the token.
+    /// Sends the token, if there is one, and serves the endpoint alone.
     known: ApiRepo,
-    /// Does not.
+    /// Never sends the token, and serves all other hosts.
     stranger: ApiRepo,
     endpoint: String,
 }

@@ -14,7 +14,7 @@ use super::options::HubOptions;
 /// A failure and what may help.
 #[derive(Debug)]
 pub struct Failure {
-    /// In sentences.
+    /// What went wrong, in sentences for the user.
     pub error: Error,
     /// What may help.
     pub remedy: Remedy,
@@ -48,7 +48,7 @@ impl Failure {
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Repeats `attempt` as long as that may help: [`HubOptions::retries`] times after the last time that `reached` (bytes
-/// got so far) rose above all before. The attempt is told whether it is a repetition.
+/// got so far) rose above all before. The attempt learns whether it is a repetition.
 pub fn persist<T>(
     options: &HubOptions,
     progress: &mut dyn Progress,

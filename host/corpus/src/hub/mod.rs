@@ -33,7 +33,7 @@ use resolve::RemoteFile;
 ///
 /// What was downloaded has the size and, for files in large-file storage, the SHA-256 that the hub gave; a `.parquet`
 /// file begins and ends as Parquet does. Where the hub cannot be reached, a cached file of the revision is taken, and
-/// `progress` told. An interrupted download is taken up where it broke off, by this call or a later one.
+/// `progress` notified. An interrupted download is taken up where it broke off, by this call or a later one.
 ///
 /// # Errors
 ///

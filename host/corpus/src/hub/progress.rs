@@ -1,4 +1,4 @@
-//! How a download tells how far it is.
+//! How a download reports how far it is.
 
 use ebt_data::progress::{Stretch, clock, size};
 

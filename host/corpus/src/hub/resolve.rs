@@ -83,7 +83,7 @@ fn size_of(answer: &Answer) -> Option<u64> {
 /// The part of a file that an answer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ContentRange {
-    /// First byte.
+    /// Offset of its first byte in the file, from 0.
     pub first: u64,
     /// Bytes of the whole file, where they are known.
     pub total: Option<u64>,

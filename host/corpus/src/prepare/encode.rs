@@ -86,7 +86,7 @@ pub fn encode(
     Ok(pass.end(written))
 }
 
-/// Encodes documents.
+/// Turns documents into token ids and decides which split each of them belongs to.
 struct Encoder<'a> {
     tokenizer: &'a Tokenizer,
     begin: u32,

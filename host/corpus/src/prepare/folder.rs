@@ -30,7 +30,7 @@ pub struct Folder {
 
 impl Folder {
     /// Takes possession of a folder: a new one, an empty one, one with interrupted work under the same plan, which goes
-    /// on, or under another, which is begun anew. Finished data is replaced if `overwrite`. `note` is told what is not
+    /// on, or under another, which is begun anew. Finished data is replaced if `overwrite`. `note` receives what is not
     /// obvious.
     ///
     /// # Errors

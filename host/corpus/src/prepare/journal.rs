@@ -44,7 +44,7 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// All documents.
+    /// Number of documents in all inputs together, those to drop included.
     pub fn documents(&self) -> u64 {
         self.files.iter().sum()
     }
@@ -55,7 +55,7 @@ impl Survey {
 pub struct Share {
     /// Index of the source.
     pub source: usize,
-    /// Documents.
+    /// Number of documents, each of which adds one begin token.
     pub documents: u64,
     /// Bytes of text.
     pub text_bytes: u64,
@@ -66,9 +66,9 @@ pub struct Share {
 /// A finished shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finished {
-    /// Its split.
+    /// Whether it is to train on or to measure on.
     pub split: Split,
-    /// Its number.
+    /// Its number among the shards of the split, from 0, as in the name of its file.
     pub index: usize,
     /// For the manifest.
     pub shard: ShardRecord,
@@ -99,7 +99,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the journal of a folder, or begins one; tells whether it was made for this plan (a new one is).
+    /// Opens the journal of a folder, or begins one; returns whether it was made for this plan (a new one is).
     ///
     /// # Errors
     ///

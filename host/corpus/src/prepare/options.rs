@@ -81,7 +81,7 @@ const LONGEST: usize = 4 << 20;
 pub struct Job {
     /// Files to read, in order.
     pub inputs: Vec<Input>,
-    /// The tokenizer.
+    /// The tokenizer that encodes the documents; the folder gets a copy of it.
     pub tokenizer: Tokenizer,
     /// Folder of the data.
     pub out: PathBuf,

@@ -1,4 +1,4 @@
-//! How the passes of `prepare` tell how far they are.
+//! How the passes of `prepare` report how far they are.
 
 use std::time::Instant;
 

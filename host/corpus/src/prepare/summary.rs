@@ -28,16 +28,16 @@ pub struct Summary {
     pub encode_seconds: f64,
 }
 
-/// One source.
+/// What came of one source, or of all sources together.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SourceSummary {
-    /// Its name.
+    /// Its name in the manifest; `total` for all sources together.
     pub name: String,
-    /// Input files.
+    /// Number of its input files, those without a document included.
     pub files: u64,
     /// Licence, if given.
     pub licence: Option<String>,
-    /// Documents kept.
+    /// Number of documents that were kept, in both splits.
     pub documents: u64,
     /// Bytes of text kept.
     pub text_bytes: u64,
@@ -53,12 +53,12 @@ pub struct SourceSummary {
     pub replaced: u64,
 }
 
-/// One split.
+/// What all shards of one split hold together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SplitSummary {
-    /// Shards.
+    /// Number of shard files; 0 where no document is of this split.
     pub shards: u64,
-    /// Documents.
+    /// Number of documents, each of which has one begin token.
     pub documents: u64,
     /// Tokens, begin tokens included.
     pub tokens: u64,

@@ -1,4 +1,4 @@
-//! Arrow IPC: files (as Feather version 2) and streams (as the data sets library writes them), told apart by their
+//! Arrow IPC: files (as Feather version 2) and streams (as the data sets library writes them), distinguished by their
 //! first bytes.
 
 use std::fs::File;
@@ -26,9 +26,9 @@ pub struct Arrow {
     rows: Rows,
     /// Index of the column; `None` in an empty file.
     column: Option<usize>,
-    /// Batches read.
+    /// Number of record batches read so far: the index of the next one.
     read: usize,
-    /// Bytes of the file that each batch stands for in a display of progress, where reading does not tell.
+    /// Bytes of the file that each batch stands for in a display of progress, where reading does not report it.
     share: u64,
     position: Position,
 }

@@ -45,7 +45,7 @@ pub struct Parquet {
     /// Row groups begun.
     groups: usize,
     reader: Option<ParquetRecordBatchReader>,
-    /// Bytes of the file that a row stands for in a display of progress, where reading does not tell.
+    /// Bytes of the file that a row stands for in a display of progress, where reading does not report it.
     share: f64,
     told: u64,
     position: Position,

@@ -57,7 +57,7 @@ pub struct Tally {
 pub struct Position(Arc<AtomicU64>);
 
 impl Position {
-    /// Adds bytes.
+    /// Counts `bytes` more as read; any thread may call it.
     pub fn add(&self, bytes: u64) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }

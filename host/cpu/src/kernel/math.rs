@@ -30,11 +30,11 @@ pub trait Real:
     + MulAssign
     + DivAssign
 {
-    /// Zero.
+    /// Zero with a positive sign.
     const ZERO: Self;
-    /// One.
+    /// One, which both types represent exactly.
     const ONE: Self;
-    /// Negative infinity.
+    /// Less than every finite value: where a maximum starts, and the score of a key that is not seen.
     const NEG_INFINITY: Self;
 
     /// Nearest value to `x`.
@@ -47,7 +47,7 @@ pub trait Real:
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// Square root, correctly rounded.
     fn sqrt(self) -> Self;
-    /// Absolute value.
+    /// The value without its sign, which is exact.
     fn abs(self) -> Self;
     /// The larger value; `other` if either is NaN.
     #[inline(always)]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 /// Hyper-parameters of one [`adamw`] step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
-    /// Step size.
+    /// Learning rate of this step; it scales the move and the weight decay alike.
     pub rate: f64,
     /// Decay of the mean of the gradient.
     pub beta1: f64,

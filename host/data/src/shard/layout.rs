@@ -85,9 +85,9 @@ impl Header {
 /// What a footer says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footer {
-    /// Tokens.
+    /// Number of tokens, begin tokens included and padding not.
     pub tokens: u64,
-    /// Documents.
+    /// Number of documents: the length of each of the three columns.
     pub documents: u64,
     /// Bytes of text.
     pub text_bytes: u64,
@@ -143,11 +143,11 @@ impl Footer {
 pub struct Places {
     /// End of the tokens, before their padding.
     pub tokens_end: usize,
-    /// Begins.
+    /// Start of the begins, a multiple of 8; they are one u64 a document.
     pub begins: usize,
-    /// Lengths.
+    /// Start of the lengths, right after the begins; they are one u64 a document.
     pub lengths: usize,
-    /// Sources.
+    /// Start of the sources, right after the lengths; they are one u32 a document, up to the footer.
     pub sources: usize,
 }
 

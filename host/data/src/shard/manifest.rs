@@ -20,11 +20,11 @@ pub const FORMAT: u32 = 1;
 /// What a folder of prepared data holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// Always [`FORMAT`]: a manifest of any other format is refused.
     pub format: u32,
     /// Program and version.
     pub created_by: String,
-    /// The tokenizer.
+    /// The tokenizer that the shards were encoded with; the folder is refused if its own is another.
     pub tokenizer: TokenizerRecord,
     /// All options that decided the content.
     pub options: PrepareOptions,
@@ -43,7 +43,7 @@ pub struct Manifest {
 pub struct TokenizerRecord {
     /// Fingerprint, as 16 hexadecimal digits.
     pub fingerprint: String,
-    /// Tokens.
+    /// Number of tokens in the vocabulary.
     pub vocabulary: usize,
     /// Name of the file in the same folder.
     pub file: String,
@@ -71,9 +71,9 @@ impl PrepareOptions {
 pub struct SourceRecord {
     /// Name for reports.
     pub name: String,
-    /// Input files.
+    /// Number of input files, those without a document included.
     pub files: u64,
-    /// Documents kept.
+    /// Number of documents that were kept, for training and validation together.
     pub documents: u64,
     /// Bytes of text kept.
     pub text_bytes: u64,
@@ -166,7 +166,7 @@ impl Manifest {
 /// An opened folder of prepared data: its manifest and tokenizer, checked against each other.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// The folder.
+    /// Path of the folder as it was given; the manifest names its files without it.
     pub folder: PathBuf,
     /// What it holds.
     pub manifest: Manifest,

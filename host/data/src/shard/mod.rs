@@ -31,7 +31,7 @@ pub use writer::ShardWriter;
 pub enum TokenWidth {
     /// Two bytes: ids below 65,536.
     U16,
-    /// Four bytes.
+    /// Four bytes: every id, for vocabularies of more than 65,536 tokens.
     U32,
 }
 
@@ -77,7 +77,7 @@ impl TokenWidth {
 pub struct ShardRecord {
     /// Name of the file in the folder of the manifest.
     pub file: String,
-    /// Documents.
+    /// Number of documents, none of which goes on in another shard.
     pub documents: u64,
     /// Tokens, the begin token of every document included.
     pub tokens: u64,

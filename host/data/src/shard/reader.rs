@@ -95,7 +95,7 @@ impl Shard {
         Ok(sources)
     }
 
-    /// The file.
+    /// Path of the mapped file: the folder that it was opened in, and its name.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -105,7 +105,7 @@ impl Shard {
         self.footer.tokens
     }
 
-    /// Documents.
+    /// Number of documents, each of which has one begin token.
     pub fn documents(&self) -> u64 {
         self.footer.documents
     }

@@ -16,7 +16,7 @@ use ebt_interchange::{CONFIG_KEY, Checkpoint, Names, is_case_name, layout_for, r
 pub struct Case {
     /// Sizes and semantics.
     pub config: Config,
-    /// Parameter order.
+    /// Names, shapes and order of the parameters that `config` has.
     pub layout: ParameterLayout,
     /// Weights in layout order.
     pub weights: Vec<Vec<f64>>,
@@ -24,7 +24,7 @@ pub struct Case {
     pub sequences: Sequences,
     /// Initial states `(B T, V)`, row-major.
     pub initial: Vec<f64>,
-    /// Results.
+    /// What the reference computed from `initial` on `sequences`.
     pub expected: Expected,
     /// Tensors of the file that this program knows nothing to compare with.
     pub not_compared: Vec<String>,
@@ -51,7 +51,7 @@ pub struct Expected {
     pub states: Vec<f64>,
 }
 
-/// Metadata `objective`.
+/// What the metadata `objective` says of the reference's loss.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Settings {
     detach: bool,

@@ -59,7 +59,7 @@ pub struct Making {
 }
 
 impl Making {
-    /// Prepares the documents of `inputs` and tells what came of it.
+    /// Prepares the documents of `inputs` and reports what came of it.
     ///
     /// # Errors
     ///

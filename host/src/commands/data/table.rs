@@ -1,4 +1,4 @@
-//! The table that tells what was prepared.
+//! The table that shows what was prepared.
 
 use std::io::{self, Write};
 

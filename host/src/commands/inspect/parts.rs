@@ -8,7 +8,7 @@ use serde::Serialize;
 /// A tokenizer inside a model.
 #[derive(Debug, Serialize)]
 pub struct TokenizerReport {
-    /// Tokens.
+    /// Number of tokens in its vocabulary.
     pub vocabulary: usize,
     /// Sixteen hexadecimal digits.
     pub fingerprint: String,

@@ -1,4 +1,4 @@
-//! What a token is worth, told by the letters it covers.
+//! What a token is worth, judged by the letters it covers.
 //!
 //! White space at the ends of a token is left aside. A *run* is a maximal run of letters, one with an apostrophe between
 //! letters taken whole. Suffixes are those of `affix`, which knows forms and no dictionary: a piece that

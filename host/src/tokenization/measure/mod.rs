@@ -1,7 +1,7 @@
 //! How well a tokenizer writes a text.
 //!
 //! A file is cut into documents at blank lines, as for training; each document is encoded whole. A *word* is a maximal
-//! run of characters other than white space. What a token is worth is told by the letters it covers ([`class`]).
+//! run of characters other than white space. What a token is worth is judged by the letters it covers ([`class`]).
 //! A line or document is *restored* if decoding its ids gives it back byte for byte; lines are encoded each by itself.
 
 mod affix;
@@ -21,16 +21,16 @@ pub use subject::{Subject, Token};
 /// The documents of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The file.
+    /// Path of the file as it was given, for reports.
     pub name: String,
-    /// Its documents.
+    /// Its documents in order, as blank lines separate them.
     pub documents: Vec<String>,
 }
 
 /// What a text is made of, whatever the tokenizer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Extent {
-    /// Documents.
+    /// Number of documents: 1 for the extent of a single one.
     pub documents: u64,
     /// Lines of the documents.
     pub lines: u64,
@@ -43,9 +43,9 @@ pub struct Extent {
 /// What a tokenizer made of a text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// The text.
+    /// Size of the text that was encoded; the same for every tokenizer.
     pub extent: Extent,
-    /// Tokens.
+    /// Number of tokens that the documents become, each document encoded whole.
     pub tokens: u64,
     /// Tokens of each class, in the order of [`Class::ALL`].
     pub classes: [u64; Class::ALL.len()],

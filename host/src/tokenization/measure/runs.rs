@@ -10,7 +10,7 @@ use super::affix::{is_suffix_chain, lower, suffix_starts};
 /// A maximal run of letters: of a word with an apostrophe between letters (`Ankara'nın`), all of it.
 #[derive(Clone, Debug)]
 pub(super) struct Run<'a> {
-    /// The run.
+    /// Its letters as they stand in the text, in their own case, with the apostrophes between them.
     pub text: &'a str,
     /// Its bytes in the text it is from.
     pub range: Range<usize>,

@@ -13,14 +13,14 @@ use ebt_data::dataset;
 pub enum Subject {
     /// A lossless tokenizer.
     Lossless(Tokenizer),
-    /// Any other.
+    /// Any other that the HuggingFace library can read; decoding need not give the text back.
     Foreign(Box<Library>),
 }
 
 /// A token with the text it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Its id.
+    /// Its id in the vocabulary of the tokenizer that is measured.
     pub id: u32,
     /// The bytes of the source that it covers. They may begin or end inside a character.
     pub source: Range<usize>,

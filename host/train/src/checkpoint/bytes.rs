@@ -23,7 +23,7 @@ impl<W: Write> Writer<W> {
         self.inner.write_all(bytes)
     }
 
-    /// A number.
+    /// A number as eight bytes.
     pub fn number(&mut self, x: u64) -> io::Result<()> {
         self.raw(&x.to_le_bytes())
     }
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         Ok(Self { rest })
     }
 
-    /// `n` bytes.
+    /// Takes the next `n` bytes; it is an error if fewer are left.
     pub fn raw(&mut self, n: u64) -> Result<&'a [u8]> {
         match usize::try_from(n).ok().and_then(|n| self.rest.split_at_checked(n)) {
             Some((taken, rest)) => {
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A number.
+    /// Takes the number in the next eight bytes; it is an error if fewer are left.
     pub fn number(&mut self) -> Result<u64> {
         let mut x = [0; 8];
         x.copy_from_slice(self.raw(8)?);

@@ -30,7 +30,7 @@ pub struct Validation {
     pub bits_per_byte: f64,
     /// Bits per byte after every thinking step.
     pub per_step: Vec<f64>,
-    /// Tokens measured.
+    /// Number of tokens whose prediction was measured.
     pub tokens: u64,
 }
 
@@ -68,19 +68,19 @@ pub struct Header {
 /// A run at rest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    /// Numbers.
+    /// Counters, seed, configuration and loss scales.
     pub header: Header,
     /// Sequences that the replay buffer has room for.
     pub replay_capacity: usize,
-    /// Remembered rollouts.
+    /// Remembered sequences with their last states `(T, V)`, at most `replay_capacity` of them.
     pub replay: ReplayBuffer,
     /// Weights in layout order.
     pub weights: Vec<Vec<f32>>,
-    /// First moments.
+    /// First moments of the optimiser, with the order and shapes of the weights.
     pub first: Vec<Vec<f32>>,
-    /// Second moments.
+    /// Second moments of the optimiser, with the order and shapes of the weights.
     pub second: Vec<Vec<f32>>,
-    /// Averaged weights.
+    /// Averaged weights in layout order: those that evaluation and generation use.
     pub average: Vec<Vec<f32>>,
 }
 

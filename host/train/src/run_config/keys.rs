@@ -68,7 +68,7 @@ pub fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
     known.iter().map(String::as_str).min_by_key(|key| distance(key))
 }
 
-/// Levenshtein distance.
+/// Levenshtein distance: the fewest characters to insert, delete or replace that make `b` of `a`.
 pub fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

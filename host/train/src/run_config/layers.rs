@@ -20,7 +20,7 @@ pub struct Layers<'a> {
     pub recipe: Option<&'a str>,
     /// A TOML file.
     pub file: Option<&'a Path>,
-    /// `section.key=value` assignments.
+    /// Assignments `section.key=value`, laid over all of the above in this order.
     pub set: &'a [String],
 }
 

@@ -26,7 +26,7 @@ pub struct RunConfig {
     pub model: Config,
     /// Rollout and loss.
     pub objective: Objective,
-    /// AdamW.
+    /// Moments, weight decay and clipping of AdamW.
     pub optimizer: OptimizerConfig,
     /// Learning rate over the run.
     pub schedule: Schedule,

@@ -16,7 +16,7 @@ use crate::model::MODEL_FILE;
 use run::Run;
 pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
 
-/// Trains.
+/// Trains until the run is complete, the time is up or a stop is asked for, and saves the model and the state.
 ///
 /// # Errors
 ///

@@ -53,7 +53,7 @@ pub enum Ending {
 pub struct Summary {
     /// Why it ended.
     pub ending: Ending,
-    /// Steps done.
+    /// Training steps done so far, over all invocations of the run.
     pub step: u64,
     /// Steps of the run.
     pub total_steps: u64,

@@ -50,7 +50,7 @@ pub struct Certificate<'a> {
     pub position: usize,
     /// Which candidate was kept.
     pub candidate: usize,
-    /// Steps spent.
+    /// Descent steps of the chosen candidate, the length of the slices below; 0 without a descent.
     pub steps: usize,
     /// Why it stopped.
     pub stop: Stop,

@@ -7,14 +7,14 @@ use crate::engine::Error;
 /// Most products a step.
 pub(super) const MOST_PRODUCTS: usize = 32;
 
-/// Step sizes.
+/// How the step size `alpha` of every descent step is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StepSize {
     /// The model's own.
     #[default]
     Model,
-    /// This one.
+    /// This `alpha` at every step of every row; it must be finite and above 0.
     Fixed(f32),
     /// Backtracking (Armijo, Pacific J. Math. 16, 1966), row by row and on the landscape of the step, until
     /// `E' <= E - decrease alpha D`. A row that finds no such step keeps its state.
@@ -49,12 +49,12 @@ impl StepSize {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Noise {
-    /// Deterministic.
+    /// No noise: the descent is a function of its initial state alone.
     #[default]
     None,
     /// `Y += sigma xi` before the energy of every step: the training recipe.
     Langevin {
-        /// Standard deviation.
+        /// Standard deviation `sigma` of the noise on every logit; it must be finite, and 0 adds none.
         sigma: f32,
     },
     /// The same at `sigma = sqrt(2 alpha tau)`: unadjusted Langevin dynamics at temperature `tau`.
@@ -94,21 +94,21 @@ pub enum Selection {
     Drop,
 }
 
-/// One request.
+/// What is asked of one run; it holds for all of its positions and candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DescentOptions {
     /// Most descent steps; 0 = the model's own number.
     pub steps: usize,
-    /// Step sizes.
+    /// How `alpha` is found; with a temperature it must be the model's own or a fixed one.
     pub step_size: StepSize,
-    /// Noise.
+    /// Noise on the states; every number of it is a function of `seed`, position, candidate and step.
     pub noise: Noise,
-    /// Early stopping.
+    /// When a row stops before its last step; with Metropolis steps both thresholds must be 0.
     pub tolerance: Tolerance,
     /// Starts of every position; one is kept.
     pub candidates: usize,
-    /// Which.
+    /// Which candidate of a position is kept; among equals it is the first.
     pub choose: Selection,
     /// Whether the energy after every step is evaluated, so that the certificate says whether it decreased.
     pub certify: bool,

@@ -19,9 +19,9 @@ pub(super) struct DualAveraging {
     pub mu: f32,
     /// Running mean of `delta - a`.
     pub error: f32,
-    /// `x_bar`.
+    /// `x_bar`, the weighted mean of `ln alpha` that is kept when adaptation ends.
     pub average: f32,
-    /// Transitions adapted.
+    /// Transitions that the step size was adapted after, at most `warm_up`: the time `t` of the formulas.
     pub adapted: u32,
     /// Transitions counted in the rate: those after adaptation, or all while there are none.
     pub transitions: u32,

@@ -12,7 +12,7 @@ pub struct Dynamics {
     pub landscapes: usize,
     /// Steps where [`super::DescentOptions::steps`] is 0.
     pub steps: usize,
-    /// Step size.
+    /// Step size `alpha`, finite and above 0, of every step for which the options set no other.
     pub alpha: f32,
     /// Whether states start at zero (the uniform distribution); else at `N(0, sigma0^2)`.
     pub zero_start: bool,

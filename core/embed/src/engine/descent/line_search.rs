@@ -1,7 +1,8 @@
 //! Backtracking, row by row: the first trial of a step is what the step before left, grown where that held at once.
 //!
-//! A trial is accepted where `E' <= E - c alpha D`, with `D >= 0`: the energy never rises. All rows that still search
-//! are tried together; the gradient of the next step is taken at the accepted trial without another forward pass.
+//! A trial is accepted where `E' <= E - c alpha D`, with `D >= 0`: the energy never rises. The trials of all rows that
+//! still search are evaluated together; the gradient of the next step is taken at the accepted trial without another
+//! forward pass.
 
 use super::descent_options::Noise;
 use super::moves::Move;

@@ -1,4 +1,4 @@
-//! What a run tells: after every step, and at its end.
+//! What a run reports: after every step, and at its end.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ pub struct StepReport<'a> {
     pub candidate: usize,
     /// Step of the descent, from 0.
     pub step: usize,
-    /// Its landscape.
+    /// Landscape that the step was taken on, `min(step, S - 1)`.
     pub landscape: usize,
     /// Energy before the step.
     pub energy: f32,
@@ -21,11 +21,11 @@ pub struct StepReport<'a> {
     pub energy_after: Option<f32>,
     /// Step size; 0 where no trial was accepted.
     pub step_size: f32,
-    /// `D`.
+    /// Dissipation `D`, at least 0: to first order the move loses the energy `step_size D`.
     pub dissipation: f32,
     /// The new state `Y' (V)`.
     pub logits: &'a [f32],
-    /// `softmax(Y') (V)`.
+    /// The new distribution `softmax(Y') (V)`.
     pub probabilities: &'a [f32],
     /// Log-sum-exp of `Y'`: the loss of token `t` is this less `Y'_t`.
     pub log_sum_exp: f32,
@@ -36,9 +36,9 @@ pub struct StepReport<'a> {
 pub struct Outcome {
     /// Steps of the row that took most.
     pub steps: usize,
-    /// Energies evaluated.
+    /// Energies that were evaluated, one for each row and point; those of refused trials count.
     pub energies: u64,
-    /// Gradients evaluated.
+    /// Gradients `G (V)` that were evaluated, one for each row and point.
     pub gradients: u64,
     /// Hessian-vector products evaluated.
     pub curvatures: u64,

@@ -17,9 +17,9 @@ pub(super) struct Row {
     pub energy: f32,
     /// Energy of the initial state on the last landscape reached, for [`super::Selection::Drop`].
     pub first: f32,
-    /// `<P, G>`.
+    /// `<P, G>` at the current state, the mean of the gradient under its distribution.
     pub mean: f32,
-    /// `D`.
+    /// Dissipation `D`, at least 0, of the last move or trial.
     pub dissipation: f32,
     /// Log-sum-exp of the current state.
     pub lse: f32,
@@ -27,7 +27,7 @@ pub(super) struct Row {
     pub lambda: f32,
     /// Step-size adaptation and acceptance.
     pub adapt: DualAveraging,
-    /// Steps taken.
+    /// Descent steps that the row took, including the one that it stopped at.
     pub steps: u32,
     /// Why it stopped; none while it runs.
     pub stop: Option<Stop>,

@@ -53,20 +53,20 @@ impl Sampling {
 /// A token that was drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Drawn {
-    /// The token.
+    /// Id of the token: its index into the logits.
     pub id: u32,
     /// Its probability among the tokens that could have been drawn.
     pub probability: f32,
 }
 
-/// KeysAndValues of one draw: a word a token of the vocabulary.
+/// Memory of one draw: one word for every token of the vocabulary.
 #[derive(Debug)]
 pub struct Sampler<'a> {
     ids: &'a mut [u32],
 }
 
 impl<'a> Sampler<'a> {
-    /// Carves the memory for logits of this length.
+    /// Allocates the memory for at most `vocab` logits.
     ///
     /// # Errors
     ///

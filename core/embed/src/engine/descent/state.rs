@@ -46,7 +46,7 @@ pub struct Descent<'a> {
     pub(super) trial_y: &'a mut [f32],
     pub(super) trial_p: &'a mut [f32],
     pub(super) trial_g: &'a mut [f32],
-    /// `H u`.
+    /// `H u`, then `A v` in its place, `(rows, V)`; empty unless the session has `curvature`.
     pub(super) hu: &'a mut [f32],
     /// Tridiagonal matrices `(rows, MOST_PRODUCTS)`.
     pub(super) diagonal: &'a mut [f32],
@@ -80,7 +80,7 @@ impl<'a> Descent<'a> {
         Ok(())
     }
 
-    /// Carves the buffers for `rows` candidate rows over a vocabulary.
+    /// Allocates the buffers for `rows` candidate rows over a vocabulary of `vocab` tokens.
     ///
     /// # Errors
     ///

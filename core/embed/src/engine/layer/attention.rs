@@ -16,11 +16,11 @@ use crate::packed::{Isa, Matrix, Storage};
 /// Geometry of a pass.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// Rows.
+    /// Rows `n` of queries: observed tokens or candidates, each counted once, with or without a tangent.
     pub n: usize,
     /// Query heads of a key head.
     pub group: usize,
-    /// Key heads.
+    /// Key heads `K`; each has a ring of keys and one of values.
     pub key_heads: usize,
     /// Width of a head.
     pub width: usize,
@@ -58,9 +58,9 @@ impl Shape {
 pub struct KeysAndValues<'s, 'a> {
     /// Keys and values.
     pub cache: &'s Cache<'a>,
-    /// Observed stream.
+    /// Observed stream whose rings are read: a landscape, or 0 where one stream serves all.
     pub stream: usize,
-    /// Block.
+    /// Block whose rings are read, from 0.
     pub layer: usize,
     /// What the rows see.
     pub visible: Visibility<'s>,
@@ -80,9 +80,9 @@ pub struct Weights<'s> {
 /// Scratch of a pass, each `(n group, d)`.
 #[derive(Debug)]
 pub struct Scratch<'s> {
-    /// Gathered queries.
+    /// Gathered queries of a key head; in the backward pass the gradient of their results.
     pub a: &'s mut [f32],
-    /// Gathered results.
+    /// Results before they are scattered; in the backward pass the gradient of the queries.
     pub b: &'s mut [f32],
     /// Scores' gradient `(n group, used)`.
     pub scores: &'s mut [f32],

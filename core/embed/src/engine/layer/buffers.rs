@@ -12,24 +12,24 @@ pub struct Saved<'s> {
     pub expert_up: &'s mut [f32],
     /// Outputs of the routed experts, slot by slot `(n k, D)`.
     pub expert_out: &'s mut [f32],
-    /// Gates `(n,E)`.
+    /// Gates `(n,E)`: softmax over the routed experts, chosen or not.
     pub gate: &'s mut [f32],
     /// 1 where an expert was chosen `(n,E)`.
     pub chosen: &'s mut [f32],
 }
 
-/// Scratch.
+/// Scratch of a feed-forward layer; nothing in it is kept from one call to the next.
 #[derive(Debug)]
 pub struct Buffers<'s> {
-    /// `(n, F)`.
+    /// `silu(u1) u3` of one SwiGLU `(n, F)`; in the backward pass its gradient.
     pub hidden: &'s mut [f32],
-    /// `(n, 2F)`.
+    /// Gradient of `[W1 x | W3 x] (n, 2F)`; used in the backward pass alone.
     pub up: &'s mut [f32],
-    /// `(n, D)`.
+    /// Inputs of the rows that chose an expert `(n, D)`; in the backward pass gradients of its outputs.
     pub xs: &'s mut [f32],
-    /// `(n, D)`.
+    /// Gradients of an expert's inputs, and lastly of the gates' inputs, `(n, D)`.
     pub dxs: &'s mut [f32],
-    /// `(n, E)`.
+    /// Gradients of the gates, then of their logits, `(n, E)`.
     pub gates: &'s mut [f32],
 }
 

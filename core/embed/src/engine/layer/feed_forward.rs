@@ -10,11 +10,11 @@ use ebt_core::config::MoeConfig;
 /// What a feed-forward layer is run with.
 #[derive(Clone, Copy, Debug)]
 pub struct Layer<'m> {
-    /// Weights.
+    /// One SwiGLU, or a gate with routed and shared experts; the latter need `moe`.
     pub weights: FeedForward<'m>,
     /// Settings of the mixture, where it is one.
     pub moe: Option<&'m MoeConfig>,
-    /// Width `D`.
+    /// Width `D` of inputs and outputs.
     pub dim: usize,
     /// Width of a dense layer.
     pub ffn: usize,

@@ -16,15 +16,15 @@ const TOPK_EPS: f32 = 1e-20;
 /// A mixture's parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct Mixture<'m> {
-    /// `(E, D)`.
+    /// `W_gate (E, D)`: a row for every routed expert.
     pub gate: Matrix<'m>,
     /// `(1, E)`, for choosing only.
     pub bias: Option<Floats<'m>>,
     /// All experts, stacked.
     pub experts: Swiglu<'m>,
-    /// Settings.
+    /// Numbers of experts, how many a row chooses, and how their weights are scaled.
     pub moe: &'m MoeConfig,
-    /// Width `D`.
+    /// Width `D` of inputs and outputs.
     pub dim: usize,
     /// How products are computed.
     pub kernel: Isa,

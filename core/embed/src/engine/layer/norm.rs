@@ -6,9 +6,9 @@ use crate::packed::Floats;
 /// Width of a row and the constant under the root.
 #[derive(Clone, Copy, Debug)]
 pub struct Spec {
-    /// Rows.
+    /// Rows `n`, each with a norm of its own.
     pub n: usize,
-    /// Width.
+    /// Numbers `m` of a row, over which the mean square is taken.
     pub width: usize,
     /// Added to the mean square.
     pub eps: f32,

@@ -8,7 +8,7 @@ fn combine([a, b, c, d, e, f, g, h]: [f32; LANES]) -> f32 {
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
 
-/// `sum f(x_k)`.
+/// `sum f(x_k)` in the canonical order; 0 of an empty slice.
 #[inline(always)]
 pub fn sum1(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     let (chunks, tail) = x.as_chunks::<LANES>();
@@ -55,7 +55,7 @@ pub fn sum_of(terms: impl Iterator<Item = f32>) -> f32 {
     combine(lanes)
 }
 
-/// `<x, y>`.
+/// `<x, y>` of slices of one length, summed in the canonical order.
 #[inline]
 pub fn dot(x: &[f32], y: &[f32]) -> f32 {
     sum2(x, y, |x, y| x * y)

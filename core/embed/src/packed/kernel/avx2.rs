@@ -10,7 +10,7 @@ use core::arch::x86_64::{
 
 use bytemuck::must_cast;
 
-/// Eight numbers.
+/// Eight single-precision numbers in a register of 256 bits, lane 0 first in memory.
 pub type V = __m256;
 
 #[target_feature(enable = "avx2,f16c")]

@@ -59,7 +59,7 @@ impl Isa {
         Self::all().next_back().unwrap_or_default()
     }
 
-    /// Lower-case name.
+    /// The name in lower case, for messages and for [`Self::named`].
     pub fn name(self) -> &'static str {
         match self {
             Isa::Portable => "portable",

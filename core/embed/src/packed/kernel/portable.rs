@@ -2,7 +2,7 @@
 
 use super::super::storage::{brain, half};
 
-/// Eight numbers.
+/// Eight single-precision numbers, lane 0 first in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct V([f32; 8]);
 

@@ -1,4 +1,4 @@
-//! What the CPU is told ahead of time.
+//! Hints to the CPU about bytes that will be read soon.
 
 /// Asks for bytes that will be read soon, where the CPU can be asked.
 #[inline]

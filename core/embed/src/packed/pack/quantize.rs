@@ -75,7 +75,7 @@ fn int8_scale(values: &[f32]) -> f32 {
     best(values, -127.0, 127.0, factors(8, 0.16).map(|f| largest / 127.0 * f))
 }
 
-/// Both signs are tried, for the range reaches further down than up.
+/// Scales of both signs are compared, for the range reaches further down than up.
 fn int4_scale(values: &[f32]) -> Result<f16, f32> {
     let largest = values.iter().fold(0.0f32, |m, &x| if x.abs() > m.abs() { x } else { m });
     let steps = [-8.0, 7.0, -7.5].into_iter().flat_map(|ends| factors(12, 0.3).map(move |f| largest / ends * f));

@@ -1,7 +1,7 @@
 //! Dense matrix products on strided slices, for `f32` and `f64`.
 //!
 //! Every product of the backend comes through here. Behind this door stand
-//! two routines, and [`Routine::chosen`] tells which one serves: blocked loops
+//! two routines, and [`Routine::chosen`] says which one serves: blocked loops
 //! of this crate, for AVX-512 and for AVX2 with FMA, and the crate
 //! `matrixmultiply` for all else.
 //!

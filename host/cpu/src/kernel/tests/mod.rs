@@ -40,7 +40,7 @@ pub fn difference(x: &[f64], x_dot: &[f64], f: impl Fn(&[f64]) -> Vec<f64>) -> V
     at(1.0).iter().zip(at(-1.0)).map(|(p, m)| (p - m) / (2.0 * h)).collect()
 }
 
-/// Inner product.
+/// Inner product of two vectors of equal length, summed in their order.
 pub fn inner(x: &[f64], y: &[f64]) -> f64 {
     x.iter().zip(y).map(|(x, y)| x * y).sum()
 }

@@ -26,13 +26,13 @@ const DERIVATION: &[Suffix] = &[
     suffix("time of day", "leyin", NOUN, END),
 ];
 
-/// The plural.
+/// The plural -lAr, which after a possessive means somebody and those about him.
 const NUMBER: &[Suffix] = &[
     suffix("plural", "lAr", NOUN | PARTICIPLE | RELATION, PLURAL),
     suffix("somebody and those about him", "lAr", POSSESSED, PLURAL),
 ];
 
-/// The possessives.
+/// The possessives of the six persons; those of the third put the pronominal n before a case.
 const POSSESSION: &[Suffix] = &[
     suffix("my", "(I)m", POSSESSABLE, POSSESSED),
     suffix("your", "(I)n", POSSESSABLE, POSSESSED),
@@ -45,7 +45,7 @@ const POSSESSION: &[Suffix] = &[
 /// Nouns that take the cases without the pronominal n.
 const DECLINED: Slots = POSSESSABLE | POSSESSED;
 
-/// The cases.
+/// The cases as they stand without the pronominal n; nothing may follow the accusative.
 const CASE: &[Suffix] = &[
     suffix("accusative", "(y)I", DECLINED, END),
     suffix("dative", "(y)A", DECLINED, OBLIQUE),

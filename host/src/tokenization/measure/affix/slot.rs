@@ -48,7 +48,7 @@ pub(super) const AORIST: Slots = 1 << 17;
 pub(super) const PAST: Slots = 1 << 18;
 /// The conditional of a verb, with the same persons.
 pub(super) const CONDITIONAL: Slots = 1 << 19;
-/// The optative.
+/// The optative, which takes the persons -yIm, -sIn, -lIm, -sInIz, -lAr.
 pub(super) const OPTATIVE: Slots = 1 << 20;
 /// The past or conditional of the copula.
 pub(super) const COPULA: Slots = 1 << 21;
@@ -65,7 +65,7 @@ pub(super) const UNTIL: Slots = 1 << 26;
 /// Nothing may follow.
 pub(super) const END: Slots = 1 << 27;
 
-/// Every slot.
+/// The set of all 28 slots.
 pub(super) const ANY: Slots = (1 << 28) - 1;
 /// The slots in which a word may end.
 pub(super) const FINAL: Slots = ANY & !NARROWED;

@@ -27,9 +27,9 @@ pub(super) struct Suffix {
 /// The letter that must stand before a suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
-    /// Any letter.
+    /// There is no condition: the suffix may follow every letter.
     Anything,
-    /// A consonant.
+    /// Any letter that is no vowel, l and r included.
     Consonant,
     /// A consonant other than l.
     NotL,

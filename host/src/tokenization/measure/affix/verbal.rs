@@ -52,7 +52,7 @@ const COMPOUND: &[Suffix] = &[
     suffix("ability", "(y)Abil", STEM | NEGATIVE, ABLE),
 ];
 
-/// Negation.
+/// Negation and inability, each with a form that has lost its vowel before -(I)yor.
 const NEGATION: &[Suffix] = &[
     suffix("negation", "mA", STEM | ABLE, NEGATIVE),
     suffix("negation before -(I)yor", "m", STEM | ABLE, NARROWED),
@@ -60,7 +60,7 @@ const NEGATION: &[Suffix] = &[
     suffix("inability before -(I)yor", "(y)Am", STEM, NARROWED),
 ];
 
-/// The tenses.
+/// The tenses; the slot that each leads to decides which persons may follow.
 const TENSE: &[Suffix] = &[
     suffix("past", "DI", FINITE, PAST),
     suffix("evidential past", "mIş", FINITE, PREDICATE | PARTICIPLE),
@@ -75,7 +75,7 @@ const TENSE: &[Suffix] = &[
     suffix("negative aorist, we", "yIz", NEGATIVE, END),
 ];
 
-/// The moods.
+/// The moods; nothing may follow an imperative, which has its person in itself.
 const MOOD: &[Suffix] = &[
     suffix("necessity", "mAlI", FINITE, PREDICATE),
     suffix("conditional", "sA", FINITE, CONDITIONAL),
@@ -141,7 +141,7 @@ const PARTICIPLES: &[Suffix] = &[
     suffix("participle of what is to be", "(y)AsI", FINITE, PARTICIPLE | PRONOMINAL),
 ];
 
-/// The gerunds.
+/// The gerunds; nothing may follow any but -(y)IncA, which takes -yA.
 const GERUND: &[Suffix] = &[
     suffix("and then", "(y)Ip", FINITE, END),
     suffix("by doing", "(y)ArAk", FINITE, END),
