@@ -1,11 +1,12 @@
 //! Which code computes products, by what was measured.
 //!
 //! `host bench product --against matrixmultiply` times both in turns at the shapes of training. How many times faster
-//! this crate's loops were over all shapes, in processor time of one thread of an AMD EPYC (Zen 4), matrixmultiply 0.3.11:
+//! this crate's loops were over all shapes, on one thread of an AMD EPYC (Zen 4) with matrixmultiply 0.3.11 (AVX-512 in
+//! turns on a quiet machine, on two threads 1.09 and 1.05; the others in processor time, beside other work):
 //!
 //! | instruction set | f32 | f64 | taken |
 //! |---|---|---|---|
-//! | AVX-512 | 1.07 | 1.01 | [`Routine::Avx512`]; f64, in which checks are computed, follows f32, in which training is |
+//! | AVX-512 | 1.08 | 1.03 | [`Routine::Avx512`]; f64, in which checks are computed, follows f32, in which training is |
 //! | AVX2 and FMA | 1.10 | 1.05 | [`Routine::Avx2`] |
 //! | baseline x86-64 | 0.45 | 0.99 | [`Routine::Library`] |
 //! | others | - | - | [`Routine::Library`], which has kernels for the NEON of aarch64: nothing was measured there |
