@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "alloc")]
 use crate::compute::{Attention, RouteSpec};
 use crate::config_error::{ConfigError, not_negative, positive, require};
 
@@ -108,7 +107,6 @@ impl Default for MoeConfig {
 
 impl MoeConfig {
     /// The routing rule.
-    #[cfg(feature = "alloc")]
     pub fn route(&self) -> RouteSpec {
         RouteSpec { experts: self.n_routed, top_k: self.top_k, groups: self.n_group, top_groups: self.topk_group }
     }
@@ -201,7 +199,6 @@ impl Config {
         self.key_heads().saturating_mul(2).saturating_add(self.heads).saturating_mul(self.head_width())
     }
     /// Attention geometry for `batch` sequences of `context` positions.
-    #[cfg(feature = "alloc")]
     pub fn attention(&self, batch: usize, context: usize) -> Attention {
         Attention {
             batch,

@@ -23,10 +23,14 @@
 #![forbid(unsafe_code)]
 
 pub mod checksum;
+pub mod compute;
 pub mod config;
 pub mod config_error;
+pub mod dual;
+pub mod fused;
 #[cfg(doc)]
 pub mod guide;
+pub mod layer;
 pub mod objective;
 mod primitives;
 pub mod random;
@@ -37,13 +41,9 @@ cfg_if::cfg_if! {
 
         pub mod arena;
         pub mod average;
-        pub mod compute;
         pub mod descent;
-        pub mod dual;
         pub mod energy;
         pub mod error;
-        pub mod fused;
-        pub mod layer;
         pub mod loss_scale;
         pub mod model_file;
         pub mod optimizer;

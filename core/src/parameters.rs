@@ -9,10 +9,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::config::{Config, Initialization, ModelKind};
+pub use crate::layer::weights::ParameterId;
+use crate::layer::weights::{Block, FeedForward, Mixture, Swiglu};
 use crate::random::{Purpose, Stream};
-
-/// Index of a parameter in every list.
-pub type ParameterId = usize;
 
 /// How a parameter is treated by the optimiser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,32 +90,10 @@ impl ParameterInfo {
     }
 }
 
-/// Parameters of a SwiGLU: `[w1; w3]` and `w2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SwigluIds {
-    /// `[w1; w3] (2F, D)`.
-    pub w13: ParameterId,
-    /// `w2 (D, F)`.
-    pub w2: ParameterId,
-}
-
+/// Parameters of a SwiGLU.
+pub type SwigluIds = Swiglu<ParameterId>;
 /// Parameters of a feed-forward layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FeedForwardIds {
-    /// A single SwiGLU.
-    Dense(SwigluIds),
-    /// Mixture of experts: stacked `[w1; w3]` of every expert `(E 2h, D)` and `w2` `(E D, h)`.
-    Mixture {
-        /// Gate `(E, D)`.
-        gate: ParameterId,
-        /// Routing bias `(1, E)`, a state.
-        bias: ParameterId,
-        /// All routed experts, stacked.
-        experts: SwigluIds,
-        /// Shared experts side by side.
-        shared: Option<SwigluIds>,
-    },
-}
+pub type FeedForwardIds = FeedForward<ParameterId>;
 
 /// The AdaLN projection from a condition to shifts, scales and gates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,18 +107,14 @@ pub struct ModulationIds {
 /// Parameters of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockIds {
-    /// `[wq; wk; wv] ((H+2K) d, D)`.
-    pub qkv: ParameterId,
-    /// `(D, H d)`.
-    pub wo: ParameterId,
+    /// Weights of the products.
+    pub weights: Block<ParameterId>,
     /// Gain of the norm before attention `(1, D)`.
     pub attention_norm: ParameterId,
     /// Gain of the norm before the feed-forward `(1, D)`.
     pub ffn_norm: ParameterId,
     /// AdaLN, absent in the baseline.
     pub modulation: Option<ModulationIds>,
-    /// Parameters of the feed-forward.
-    pub feed_forward: FeedForwardIds,
 }
 
 /// What only the energy-based model has.
@@ -315,10 +288,10 @@ impl ParameterLayout {
                     let from = format!("{prefix}.shared_experts");
                     b.swiglu(&format!("block{i}.shared"), &from, d, m.n_shared * m.hidden)
                 });
-                FeedForwardIds::Mixture { gate, bias, experts, shared }
+                FeedForward::Mixture(Mixture { gate, bias, experts, shared })
             }
         };
-        BlockIds { qkv, wo, attention_norm, ffn_norm, modulation, feed_forward }
+        BlockIds { weights: Block { qkv, wo, feed_forward }, attention_norm, ffn_norm, modulation }
     }
 
     /// Number of values in all trained parameters.
@@ -328,8 +301,8 @@ impl ParameterLayout {
 
     /// Values a token meets on its way: all but the experts it is not sent to.
     pub fn active(&self, c: &Config) -> usize {
-        let unused = self.blocks.iter().map(|b| match (b.feed_forward, &c.moe) {
-            (FeedForwardIds::Mixture { experts, .. }, Some(m)) => {
+        let unused = self.blocks.iter().map(|b| match (b.weights.feed_forward, &c.moe) {
+            (FeedForward::Mixture(Mixture { experts, .. }), Some(m)) => {
                 let all = self.entries[experts.w13].len() + self.entries[experts.w2].len();
                 all / m.n_routed * (m.n_routed - m.top_k)
             }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::compute::{Backend, Scope};
 use crate::descent::balance;
-use crate::layer::block::{self, BlockContext, BlockSaved, BlockSink, Stream};
+use crate::layer::block::{self, BlockSaved, BlockSink, Stream};
 use crate::layer::condition::{Condition, unconditioned, unconditioned_backward};
 use crate::layer::{Geometry, Model, linear};
 use crate::objective::target::Target;
@@ -33,14 +33,14 @@ pub fn forward<B: Backend>(
     let mut h = b.gather_rows(&model.weights[model.layout.embedding], tokens);
     let mut blocks = Vec::new();
     for layer in 0..model.config.layers {
-        let x = BlockContext { model, layer, condition: &condition.blocks[layer], geometry, stream: Stream::Observed };
+        let x = model.block(layer, &condition.blocks[layer], geometry, Stream::Observed);
         let (out, saved) = block::forward(b, &x, &h);
         blocks.push(saved);
         h = out;
     }
     let (n, r) = b.norm(&h, &condition.w, None, model.config.eps);
     b.enter(Scope::Vocabulary);
-    let logits = linear::forward(b, model.weights, model.layout.vocabulary, &n);
+    let logits = linear::forward(b, model.weight(model.layout.vocabulary), &n);
     b.enter(left);
     (logits, TransformerSaved { condition, blocks, h, n, r })
 }
@@ -70,7 +70,7 @@ pub fn gradient<B: Backend>(
     let weight = b.mul(&b.fill(geometry.shape.rows(), 1, 1.0), target.weight);
     let (loss, dlogits) = b.cross_entropy(&logits, target.targets, &weight);
     drop(logits);
-    let dn = linear::backward(b, model.weights, model.layout.vocabulary, &saved.n, &dlogits, Some(&mut *grads));
+    let dn = linear::backward(b, model.weight(model.layout.vocabulary), &saved.n, &dlogits, Some(&mut *grads));
     drop(dlogits);
     b.enter(Scope::Observed);
     let mut out = TransformerLoss { reconstruction: b.sum_rows(&loss), balance: b.fill(1, 1, 0.0), load: Vec::new() };
@@ -94,7 +94,7 @@ pub fn gradient<B: Backend>(
     let mut dh = b.norm_backward(&saved.h, &saved.condition.w, &saved.r, &dn);
     for (layer, activations) in saved.blocks.iter().enumerate().rev() {
         let condition = &saved.condition.blocks[layer];
-        let x = BlockContext { model, layer, condition, geometry, stream: Stream::Observed };
+        let x = model.block(layer, condition, geometry, Stream::Observed);
         let sink = BlockSink {
             grads: &mut *grads,
             condition: &mut d.blocks[layer],

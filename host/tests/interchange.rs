@@ -106,7 +106,7 @@ fn vocabulary_is_transposed_and_projections_are_stacked() {
     let ours = &model.weights[model.layout.vocabulary];
     assert!((0..v).all(|i| (0..d).all(|j| f64::from(ours[i * d + j]) == file[j * v + i])));
     let wk = checkpoint.values("transformer.layers.1.attention.wk.weight").unwrap();
-    let qkv = &model.weights[model.layout.blocks[1].qkv];
+    let qkv = &model.weights[model.layout.blocks[1].weights.qkv];
     let first = config.heads * config.head_width() * d;
     assert!(wk.iter().zip(&qkv[first..]).all(|(a, b)| *a == f64::from(*b)));
 }

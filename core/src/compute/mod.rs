@@ -20,9 +20,11 @@
 //! Operations do not return `Result`: a backend keeps its first failure (a full arena, a lost device) and reports it
 //! from [`Backend::status`], as asynchronous devices do. After a failure results are unspecified but memory-safe.
 
+#[cfg(feature = "alloc")]
 mod backend;
 mod shape;
 
+#[cfg(feature = "alloc")]
 pub use backend::{Adam, AdamW, Backend, Modulated, Modulation, Parameters, Rows, Treatment};
 pub use shape::{Attended, Attention, Band, Candidate, Layout, Rotary, Route, RouteSpec, Scope};
 

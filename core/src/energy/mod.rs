@@ -63,7 +63,7 @@ pub fn observe<B: Backend>(
     let mut h = b.gather_rows(&model.weights[model.layout.embedding], tokens);
     let mut observed = Observed { memory: Vec::new(), blocks: Vec::new(), last: None };
     for layer in 0..layers {
-        let x = BlockContext { model, layer, condition: &condition.blocks[layer], geometry, stream: Stream::Observed };
+        let x = model.block(layer, &condition.blocks[layer], geometry, Stream::Observed);
         if layer + 1 == layers {
             let saved = block::last_forward(b, &x, &h);
             observed.memory.push(match &saved {
@@ -119,7 +119,7 @@ pub fn observe_backward<B: Backend>(
     let left = b.enter(Scope::Observed);
     let mut dh: Option<B::Array> = None;
     for layer in (0..model.config.layers).rev() {
-        let x = BlockContext { model, layer, condition: &condition.blocks[layer], geometry, stream: Stream::Observed };
+        let x = model.block(layer, &condition.blocks[layer], geometry, Stream::Observed);
         let sink = BlockSink {
             grads: &mut *grads,
             condition: &mut dcondition.blocks[layer],
@@ -166,13 +166,8 @@ impl<L, I> Copy for Prediction<'_, L, I> {}
 
 impl<'a, L, I> Prediction<'a, L, I> {
     fn block(&self, layer: usize) -> BlockContext<'a, L, I> {
-        BlockContext {
-            model: self.model,
-            layer,
-            condition: &self.condition.blocks[layer],
-            geometry: self.geometry,
-            stream: Stream::Predicted(&self.memory[layer]),
-        }
+        let stream = Stream::Predicted(&self.memory[layer]);
+        self.model.block(layer, &self.condition.blocks[layer], self.geometry, stream)
     }
 }
 
@@ -193,7 +188,7 @@ fn head_forward<C: Compute>(
 ) -> (C::Tensor, HeadSaved<C::Tensor>) {
     let (n, r) = c.norm(&h, &x.condition.w, x.condition.b.as_ref(), x.model.config.eps);
     let energy = match x.model.layout.energy {
-        Some(ids) => linear::wide_forward(c, x.model.weights, ids.head, &n),
+        Some(ids) => linear::wide_forward(c, x.model.weight(ids.head), &n),
         None => c.fill(x.geometry.shape.rows(), 1, 0.0),
     };
     (energy, HeadSaved { h, n, r })
@@ -211,7 +206,7 @@ fn head_backward<C: Compute>(
     let dn = match x.model.layout.energy {
         Some(ids) => {
             let grads = sink.as_deref_mut().map(|s| &mut *s.grads);
-            linear::backward(c, x.model.weights, ids.head, &saved.n, &de, grads)
+            linear::backward(c, x.model.weight(ids.head), &saved.n, &de, grads)
         }
         None => c.scale(&saved.n, 0.0),
     };

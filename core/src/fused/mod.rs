@@ -5,10 +5,12 @@
 
 pub mod attention;
 pub mod cross_entropy;
+#[cfg(feature = "alloc")]
 pub mod modulation;
 pub mod norm;
 pub mod softmax;
 pub mod swiglu;
+#[cfg(feature = "alloc")]
 pub mod vocabulary;
 
 use crate::compute::Compute;

@@ -8,11 +8,11 @@
 //! The observed stream attends to itself; the predicted stream to the observed keys and values and to itself. Nothing
 //! else differs, and the baseline transformer is the observed stream with all condition vectors absent.
 
-use super::condition::BlockCondition;
 use super::feed_forward::{self, FeedForwardSaved};
-use super::{Geometry, Model, linear, mixture};
+use super::weights::{Block, FeedForward, Weight};
+use super::{Geometry, linear, mixture};
 use crate::compute::{Attended, Candidate, Compute};
-use crate::parameters::{FeedForwardIds, ParameterId};
+use crate::config::Config;
 
 /// Which stream runs, with what it attends to.
 #[derive(Debug)]
@@ -30,11 +30,44 @@ impl<L> Clone for Stream<'_, L> {
 }
 impl<L> Copy for Stream<'_, L> {}
 
+/// Vectors of one block, each (1,D); absent shift and gate mean 0 and 1.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockCondition<L> {
+    /// `gain1 (1 + g1)`.
+    pub w1: L,
+    /// Shift of the attention norm.
+    pub b1: Option<L>,
+    /// Gate of attention.
+    pub a1: Option<L>,
+    /// `gain2 (1 + g2)`.
+    pub w2: L,
+    /// Shift of the feed-forward norm.
+    pub b2: Option<L>,
+    /// Gate of the feed-forward.
+    pub a2: Option<L>,
+}
+
+impl<L> BlockCondition<L> {
+    /// Every vector mapped; absent ones stay absent.
+    pub fn map<U>(&self, mut f: impl FnMut(&L) -> U) -> BlockCondition<U> {
+        BlockCondition {
+            w1: f(&self.w1),
+            b1: self.b1.as_ref().map(&mut f),
+            a1: self.a1.as_ref().map(&mut f),
+            w2: f(&self.w2),
+            b2: self.b2.as_ref().map(&mut f),
+            a2: self.a2.as_ref().map(&mut f),
+        }
+    }
+}
+
 /// Everything a block's passes share.
 #[derive(Debug)]
 pub struct BlockContext<'a, L, I> {
-    /// The model whose block this is.
-    pub model: Model<'a, L>,
+    /// Sizes and semantics.
+    pub config: &'a Config,
+    /// Its weights.
+    pub weights: Block<Weight<'a, L>>,
     /// Number of the block, from 0.
     pub layer: usize,
     /// Its condition vectors, each `(1,D)`.
@@ -87,20 +120,18 @@ pub fn forward<C: Compute>(
     x: &BlockContext<'_, C::Leaf, C::Index>,
     h: &C::Tensor,
 ) -> (C::Tensor, BlockSaved<C::Tensor, C::Index>) {
-    let (config, weights) = (x.model.config, x.model.weights);
-    let ids = &x.model.layout.blocks[x.layer];
-    let k = x.condition;
+    let (config, w, k) = (x.config, x.weights, x.condition);
     let (n1, r1) = c.norm(h, &k.w1, k.b1.as_ref(), config.eps);
-    let qkv = linear::forward(c, weights, ids.qkv, &n1);
+    let qkv = linear::forward(c, w.qkv, &n1);
     let qkv = c.rotary(&qkv, &rotary(x), false);
     let attended = match x.stream {
         Stream::Observed => c.causal_attention(&qkv, x.geometry.starts, x.geometry.shape),
         Stream::Predicted(memory) => c.candidate_attention(candidate(x, &qkv, memory)),
     };
-    let o = linear::forward(c, weights, ids.wo, &attended.out);
+    let o = linear::forward(c, w.wo, &attended.out);
     let h1 = c.gate_residual(h, k.a1.as_ref(), &o);
     let (n2, r2) = c.norm(&h1, &k.w2, k.b2.as_ref(), config.eps);
-    let (f, feed_forward) = feed_forward::forward(c, weights, ids.feed_forward, config.mixture(x.layer), &n2);
+    let (f, feed_forward) = feed_forward::forward(c, w.feed_forward, config.mixture(x.layer), &n2);
     let h2 = c.gate_residual(&h1, k.a2.as_ref(), &f);
     (h2, BlockSaved { h: h.clone(), r1, n1, qkv, attended, o, h1, r2, n2, f, feed_forward })
 }
@@ -115,8 +146,7 @@ pub fn backward<C: Compute>(
     dmemory: Option<&C::Tensor>,
     mut sink: Option<BlockSink<'_, C::Leaf>>,
 ) -> C::Tensor {
-    let weights = x.model.weights;
-    let (ids, k) = (&x.model.layout.blocks[x.layer], x.condition);
+    let (w, k) = (x.weights, x.condition);
     // h2 = h1 + a2 f
     if let Some(BlockSink { condition: BlockCondition { a2: Some(da2), .. }, .. }) = &mut sink {
         c.collect_dot(da2, dh2, &saved.f);
@@ -126,9 +156,8 @@ pub fn backward<C: Compute>(
         Some(s) => (Some(&mut *s.grads), s.balance),
         None => (None, None),
     };
-    let moe = x.model.config.mixture(x.layer);
-    let dn2 =
-        feed_forward::backward(c, weights, ids.feed_forward, moe, &saved.n2, &saved.feed_forward, &df, balance, grads);
+    let moe = x.config.mixture(x.layer);
+    let dn2 = feed_forward::backward(c, w.feed_forward, moe, &saved.n2, &saved.feed_forward, &df, balance, grads);
     // n2 = norm(h1)
     if let Some(s) = &mut sink {
         c.collect_norm(&mut s.condition.w2, s.condition.b2.as_mut(), &saved.h1, &saved.r2, &dn2);
@@ -146,15 +175,14 @@ fn attention_half_backward<C: Compute>(
     dmemory: Option<&C::Tensor>,
     mut sink: Option<BlockSink<'_, C::Leaf>>,
 ) -> C::Tensor {
-    let (weights, geometry) = (x.model.weights, x.geometry);
-    let (ids, k) = (&x.model.layout.blocks[x.layer], x.condition);
+    let (w, k, geometry) = (x.weights, x.condition, x.geometry);
     // h1 = h + a1 o, o = out Wo^T
     if let Some(BlockSink { condition: BlockCondition { a1: Some(da1), .. }, .. }) = &mut sink {
         c.collect_dot(da1, dh1, &saved.o);
     }
     let do_ = gated(c, dh1, k.a1.as_ref());
     let grads = sink.as_mut().map(|s| &mut *s.grads);
-    let dout = linear::backward(c, weights, ids.wo, &saved.attended.out, &do_, grads);
+    let dout = linear::backward(c, w.wo, &saved.attended.out, &do_, grads);
     let mut dqkv = match x.stream {
         Stream::Observed => {
             c.causal_attention_backward(&saved.qkv, geometry.starts, geometry.shape, &saved.attended, &dout)
@@ -181,7 +209,7 @@ fn attention_half_backward<C: Compute>(
     }
     let dqkv = c.rotary(&dqkv, &rotary(x), true);
     let grads = sink.as_mut().map(|s| &mut *s.grads);
-    let dn1 = linear::backward(c, weights, ids.qkv, &saved.n1, &dqkv, grads);
+    let dn1 = linear::backward(c, w.qkv, &saved.n1, &dqkv, grads);
     // n1 = norm(h)
     if let Some(s) = &mut sink {
         c.collect_norm(&mut s.condition.w1, s.condition.b1.as_mut(), &saved.h, &saved.r1, &dn1);
@@ -192,7 +220,7 @@ fn attention_half_backward<C: Compute>(
 fn rotary<L, I>(x: &BlockContext<'_, L, I>) -> crate::compute::Rotary {
     let offset = usize::from(matches!(x.stream, Stream::Predicted(_)));
     let shape = &x.geometry.shape;
-    x.geometry.rotary(x.model.config, shape.heads + shape.kv_heads, offset)
+    x.geometry.rotary(x.config, shape.heads + shape.kv_heads, offset)
 }
 
 fn candidate<'a, T, L, I>(x: &BlockContext<'a, L, I>, qkv: &'a T, memory: &'a L) -> Candidate<'a, T, L, I> {
@@ -242,16 +270,25 @@ pub fn last_forward<C: Compute>(
     x: &BlockContext<'_, C::Leaf, C::Index>,
     h: &C::Tensor,
 ) -> LastSaved<C::Tensor, C::Index> {
-    let config = x.model.config;
+    let config = x.config;
     let balanced = config.mixture(x.layer).is_some_and(|m| m.aux_coeff > 0.0 || m.bias_rate > 0.0);
-    if balanced && matches!(x.model.layout.blocks[x.layer].feed_forward, FeedForwardIds::Mixture { .. }) {
+    if balanced && matches!(x.weights.feed_forward, FeedForward::Mixture(_)) {
         return LastSaved::Gates(forward(c, x, h).1);
     }
+    memory_forward(c, x, h)
+}
+
+/// The last observed block, from its input `h (n,D)`, where nothing reads its gates: keys and values only.
+pub fn memory_forward<C: Compute>(
+    c: &C,
+    x: &BlockContext<'_, C::Leaf, C::Index>,
+    h: &C::Tensor,
+) -> LastSaved<C::Tensor, C::Index> {
     let shape = &x.geometry.shape;
     let k = x.condition;
-    let (n1, r1) = c.norm(h, &k.w1, k.b1.as_ref(), config.eps);
-    let kv = linear::rows_forward(c, x.model.weights, key_value_rows(x), &n1);
-    let memory = c.rotary(&kv, &x.geometry.rotary(config, shape.kv_heads, 0), false);
+    let (n1, r1) = c.norm(h, &k.w1, k.b1.as_ref(), x.config.eps);
+    let kv = linear::rows_forward(c, key_value_rows(x), &n1);
+    let memory = c.rotary(&kv, &x.geometry.rotary(x.config, shape.kv_heads, 0), false);
     LastSaved::Memory { h: h.clone(), r1, n1, memory }
 }
 
@@ -270,16 +307,16 @@ pub fn last_backward<C: Compute>(
             backward(c, x, saved, &c.fill(n, d, 0.0), Some(dmemory), Some(sink))
         }
         LastSaved::Memory { h, r1, n1, .. } => {
-            let dkv = c.rotary(dmemory, &x.geometry.rotary(x.model.config, shape.kv_heads, 0), true);
-            let dn1 = linear::rows_backward(c, x.model.weights, key_value_rows(x), n1, &dkv, sink.grads);
+            let dkv = c.rotary(dmemory, &x.geometry.rotary(x.config, shape.kv_heads, 0), true);
+            let dn1 = linear::rows_backward(c, key_value_rows(x), n1, &dkv, sink.grads);
             c.collect_norm(&mut sink.condition.w1, sink.condition.b1.as_mut(), h, r1, &dn1);
             c.norm_backward(h, &x.condition.w1, r1, &dn1)
         }
     }
 }
 
-/// The rows `[wk; wv]` of the stacked projection: its number, first row and `2 K d` rows.
-fn key_value_rows<L, I>(x: &BlockContext<'_, L, I>) -> (ParameterId, usize, usize) {
+/// The rows `[wk; wv]` of the stacked projection: the weight, first row and `2 K d` rows.
+fn key_value_rows<'a, L, I>(x: &BlockContext<'a, L, I>) -> (Weight<'a, L>, usize, usize) {
     let shape = &x.geometry.shape;
-    (x.model.layout.blocks[x.layer].qkv, shape.query_columns(), 2 * shape.key_columns())
+    (x.weights.qkv, shape.query_columns(), 2 * shape.key_columns())
 }

@@ -5,25 +5,9 @@
 use alloc::vec::Vec;
 
 use super::Model;
+use super::block::BlockCondition;
 use crate::compute::{Backend, Modulated, Modulation, Scope};
 use crate::parameters::{BlockIds, ModulationIds};
-
-/// Vectors of one block, each (1,D); absent shift and gate mean 0 and 1.
-#[derive(Clone, Debug)]
-pub struct BlockCondition<L> {
-    /// `gain1 (1 + g1)`.
-    pub w1: L,
-    /// Shift of the attention norm.
-    pub b1: Option<L>,
-    /// Gate of attention.
-    pub a1: Option<L>,
-    /// `gain2 (1 + g2)`.
-    pub w2: L,
-    /// Shift of the feed-forward norm.
-    pub b2: Option<L>,
-    /// Gate of the feed-forward.
-    pub a2: Option<L>,
-}
 
 /// Vectors of all blocks and of the final norm. The same type holds their gradients.
 #[derive(Clone, Debug)]
@@ -39,17 +23,7 @@ pub struct Condition<L> {
 impl<L: Clone> Condition<L> {
     /// The condition with every vector mapped; absent ones stay absent.
     pub fn map(&self, mut f: impl FnMut(&L) -> L) -> Self {
-        let mut blocks = Vec::with_capacity(self.blocks.len());
-        for k in &self.blocks {
-            blocks.push(BlockCondition {
-                w1: f(&k.w1),
-                b1: k.b1.as_ref().map(&mut f),
-                a1: k.a1.as_ref().map(&mut f),
-                w2: f(&k.w2),
-                b2: k.b2.as_ref().map(&mut f),
-                a2: k.a2.as_ref().map(&mut f),
-            });
-        }
+        let blocks = self.blocks.iter().map(|k| k.map(&mut f)).collect();
         Self { blocks, w: f(&self.w), b: self.b.as_ref().map(&mut f) }
     }
 }

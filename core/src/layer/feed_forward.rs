@@ -4,7 +4,7 @@ use super::mixture::{self, GateSaved, MixtureSaved};
 use super::swiglu::{self, SwigluSaved};
 use crate::compute::Compute;
 use crate::config::MoeConfig;
-use crate::parameters::FeedForwardIds;
+use crate::layer::weights::{FeedForward, Mixture, Weight};
 
 /// Activations of a feed-forward layer.
 #[derive(Clone, Debug)]
@@ -28,19 +28,17 @@ impl<T, I> FeedForwardSaved<T, I> {
 /// `y (n,D)` of the normed hidden state `x (n,D)`, with what the backward pass needs.
 pub fn forward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    ids: FeedForwardIds,
+    w: FeedForward<Weight<'_, C::Leaf>>,
     moe: Option<&MoeConfig>,
     x: &C::Tensor,
 ) -> (C::Tensor, FeedForwardSaved<C::Tensor, C::Index>) {
-    match (ids, moe) {
-        (FeedForwardIds::Mixture { gate, bias, experts, shared }, Some(moe)) => {
-            let ids = mixture::MixtureIds { gate, bias, experts, shared };
-            let (y, saved) = mixture::forward(c, weights, ids, moe, x);
+    match (w, moe) {
+        (FeedForward::Mixture(w), Some(moe)) => {
+            let (y, saved) = mixture::forward(c, w, moe, x);
             (y, FeedForwardSaved::Mixture(saved))
         }
-        (FeedForwardIds::Dense(ids) | FeedForwardIds::Mixture { experts: ids, .. }, _) => {
-            let (y, saved) = swiglu::forward(c, weights, ids, x);
+        (FeedForward::Dense(w) | FeedForward::Mixture(Mixture { experts: w, .. }), _) => {
+            let (y, saved) = swiglu::forward(c, w, x);
             (y, FeedForwardSaved::Dense(saved))
         }
     }
@@ -50,8 +48,7 @@ pub fn forward<C: Compute>(
 /// (layout order), weight gradients are added to theirs.
 pub fn backward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    ids: FeedForwardIds,
+    w: FeedForward<Weight<'_, C::Leaf>>,
     moe: Option<&MoeConfig>,
     x: &C::Tensor,
     saved: &FeedForwardSaved<C::Tensor, C::Index>,
@@ -59,17 +56,16 @@ pub fn backward<C: Compute>(
     balance: Option<&C::Leaf>,
     grads: Option<&mut [C::Leaf]>,
 ) -> C::Tensor {
-    match (ids, moe, saved) {
-        (FeedForwardIds::Mixture { gate, bias, experts, shared }, Some(moe), FeedForwardSaved::Mixture(saved)) => {
-            let ids = mixture::MixtureIds { gate, bias, experts, shared };
-            mixture::backward(c, weights, ids, moe, x, saved, dy, balance, grads)
+    match (w, moe, saved) {
+        (FeedForward::Mixture(w), Some(moe), FeedForwardSaved::Mixture(saved)) => {
+            mixture::backward(c, w, moe, x, saved, dy, balance, grads)
         }
         (
-            FeedForwardIds::Dense(ids) | FeedForwardIds::Mixture { experts: ids, .. },
+            FeedForward::Dense(w) | FeedForward::Mixture(Mixture { experts: w, .. }),
             _,
             FeedForwardSaved::Dense(saved),
-        ) => swiglu::backward(c, weights, ids, x, saved, dy, grads),
-        // the layer kind is fixed by the layout, so a saved mixture always meets its own ids
+        ) => swiglu::backward(c, w, x, saved, dy, grads),
+        // the layer kind is fixed by the layout, so a saved mixture always meets its own weights
         (_, _, FeedForwardSaved::Mixture(_)) => dy.clone(),
     }
 }

@@ -5,80 +5,72 @@
 //! route is multiplied with its own expert's.
 
 use crate::compute::{Compute, Route};
-use crate::parameters::ParameterId;
+use crate::layer::weights::Weight;
 
 /// `y = x W^T (n,out)`.
-pub fn forward<C: Compute>(c: &C, weights: &[C::Leaf], id: ParameterId, x: &C::Tensor) -> C::Tensor {
-    c.linear(x, &weights[id])
+pub fn forward<C: Compute>(c: &C, w: Weight<'_, C::Leaf>, x: &C::Tensor) -> C::Tensor {
+    c.linear(x, w.value)
 }
 
 /// [`forward`] for few outputs whose exact value matters: energies `(n,1)` and gate scores `(n,E)`, see
 /// [`Compute::scores`].
-pub fn wide_forward<C: Compute>(c: &C, weights: &[C::Leaf], id: ParameterId, x: &C::Tensor) -> C::Tensor {
-    c.scores(x, &weights[id])
+pub fn wide_forward<C: Compute>(c: &C, w: Weight<'_, C::Leaf>, x: &C::Tensor) -> C::Tensor {
+    c.scores(x, w.value)
 }
 
 /// `dx = dy W (n,in)` of [`forward`] and [`wide_forward`]; `dW += dy^T x`.
 pub fn backward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    id: ParameterId,
+    w: Weight<'_, C::Leaf>,
     x: &C::Tensor,
     dy: &C::Tensor,
     grads: Option<&mut [C::Leaf]>,
 ) -> C::Tensor {
-    if let Some(grads) = grads {
-        c.collect_product(&mut grads[id], 0, dy, x);
+    if let Some(slot) = grads.and_then(|grads| grads.get_mut(w.id)) {
+        c.collect_product(slot, 0, dy, x);
     }
-    c.linear_adjoint(dy, &weights[id])
+    c.linear_adjoint(dy, w.value)
 }
 
 /// `y = x W[start .. start + len]^T (n,len)`: some rows of a stacked weight.
 pub fn rows_forward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    (id, start, len): (ParameterId, usize, usize),
+    (w, start, len): (Weight<'_, C::Leaf>, usize, usize),
     x: &C::Tensor,
 ) -> C::Tensor {
-    c.linear(x, &c.slice_rows(&weights[id], start, len))
+    c.linear(x, &c.slice_rows(w.value, start, len))
 }
 
 /// `dx = dy W[start .. start + len] (n,in)` of [`rows_forward`]; `dW[start .. start + len] += dy^T x`.
 pub fn rows_backward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    (id, start, len): (ParameterId, usize, usize),
+    (w, start, len): (Weight<'_, C::Leaf>, usize, usize),
     x: &C::Tensor,
     dy: &C::Tensor,
     grads: &mut [C::Leaf],
 ) -> C::Tensor {
-    c.collect_product(&mut grads[id], start, dy, x);
-    c.linear_adjoint(dy, &c.slice_rows(&weights[id], start, len))
+    if let Some(slot) = grads.get_mut(w.id) {
+        c.collect_product(slot, start, dy, x);
+    }
+    c.linear_adjoint(dy, &c.slice_rows(w.value, start, len))
 }
 
 /// `y (slots,out)`: rows `x (slots,in)`, each times its expert's matrix of `W (E out, in)`.
-pub fn grouped_forward<C: Compute>(
-    c: &C,
-    weights: &[C::Leaf],
-    id: ParameterId,
-    x: &C::Tensor,
-    route: &Route<C::Index>,
-) -> C::Tensor {
-    c.grouped_linear(x, &weights[id], route)
+pub fn grouped_forward<C: Compute>(c: &C, w: Weight<'_, C::Leaf>, x: &C::Tensor, route: &Route<C::Index>) -> C::Tensor {
+    c.grouped_linear(x, w.value, route)
 }
 
 /// `dx (slots,in)` of [`grouped_forward`]; the gradient of every expert's matrix is added to its part of `dW (E out, in)`.
 pub fn grouped_backward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    id: ParameterId,
+    w: Weight<'_, C::Leaf>,
     x: &C::Tensor,
     dy: &C::Tensor,
     route: &Route<C::Index>,
     grads: Option<&mut [C::Leaf]>,
 ) -> C::Tensor {
-    if let Some(grads) = grads {
-        c.collect_grouped(&mut grads[id], dy, x, route);
+    if let Some(slot) = grads.and_then(|grads| grads.get_mut(w.id)) {
+        c.collect_grouped(slot, dy, x, route);
     }
-    c.grouped_linear_adjoint(dy, &weights[id], route)
+    c.grouped_linear_adjoint(dy, w.value, route)
 }

@@ -9,23 +9,10 @@ use super::linear;
 use super::swiglu::{self, SwigluSaved};
 use crate::compute::{Compute, Route};
 use crate::config::MoeConfig;
-use crate::parameters::{ParameterId, SwigluIds};
+use crate::layer::weights::{Mixture, Weight};
 
 /// Added to the sum of kept gates before dividing by it.
 const TOPK_EPS: f64 = 1e-20;
-
-/// Parameters of a mixture, see [`crate::parameters::FeedForwardIds`].
-#[derive(Clone, Copy, Debug)]
-pub struct MixtureIds {
-    /// Gate `(E,D)`.
-    pub gate: ParameterId,
-    /// Routing bias `(1,E)`.
-    pub bias: ParameterId,
-    /// Routed experts, stacked: `(E 2h, D)` and `(E D, h)`.
-    pub experts: SwigluIds,
-    /// Shared experts side by side, one SwiGLU of width `n_shared h`.
-    pub shared: Option<SwigluIds>,
-}
 
 /// A routing decision with its gates.
 #[derive(Clone, Debug)]
@@ -58,13 +45,12 @@ pub struct MixtureSaved<T, I> {
 /// Gates `softmax(W_gate x) (n,E)` of `x (n,D)`, and the routing that they decide.
 pub fn gate<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    ids: MixtureIds,
+    w: Mixture<Weight<'_, C::Leaf>>,
     moe: &MoeConfig,
     x: &C::Tensor,
 ) -> GateSaved<C::Tensor, C::Index> {
-    let gate = c.softmax(&linear::wide_forward(c, weights, ids.gate, x));
-    let bias = (moe.bias_rate > 0.0).then(|| &weights[ids.bias]);
+    let gate = c.softmax(&linear::wide_forward(c, w.gate, x));
+    let bias = (moe.bias_rate > 0.0).then_some(w.bias.value);
     let route = c.route(&gate, bias, &moe.route());
     GateSaved { gate, route }
 }
@@ -72,8 +58,7 @@ pub fn gate<C: Compute>(
 /// `dx (n,D)` through the gates from `dgate (n,E)`; `balance (n,E)` is the outer objective's part of that gradient.
 pub fn gate_backward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    ids: MixtureIds,
+    w: Mixture<Weight<'_, C::Leaf>>,
     x: &C::Tensor,
     saved: &GateSaved<C::Tensor, C::Index>,
     dgate: &C::Tensor,
@@ -84,19 +69,18 @@ pub fn gate_backward<C: Compute>(
         Some(balance) => c.softmax_backward(&saved.gate, &c.inject(dgate, balance)),
         None => c.softmax_backward(&saved.gate, dgate),
     };
-    linear::backward(c, weights, ids.gate, x, &dlogits, grads)
+    linear::backward(c, w.gate, x, &dlogits, grads)
 }
 
 /// `y (n,D)` of the normed hidden state `x (n,D)`, with what the backward pass needs.
 pub fn forward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    ids: MixtureIds,
+    w: Mixture<Weight<'_, C::Leaf>>,
     moe: &MoeConfig,
     x: &C::Tensor,
 ) -> (C::Tensor, MixtureSaved<C::Tensor, C::Index>) {
     let (n, _) = c.shape(x);
-    let gate = gate(c, weights, ids, moe, x);
+    let gate = gate(c, w, moe, x);
     let route = &gate.route;
     let flat = c.reshape(&gate.gate, n * moe.n_routed, 1);
     let chosen = c.gather_rows(&flat, &route.gates);
@@ -110,12 +94,12 @@ pub fn forward<C: Compute>(
     };
     let weight = c.scale(&kept, moe.scale);
     let xs = c.gather_rows(x, &route.tokens);
-    let u = linear::grouped_forward(c, weights, ids.experts.w13, &xs, route);
+    let u = linear::grouped_forward(c, w.experts.w13, &xs, route);
     let act = c.swiglu(&u);
-    let ys = linear::grouped_forward(c, weights, ids.experts.w2, &act, route);
+    let ys = linear::grouped_forward(c, w.experts.w2, &act, route);
     let mut y = c.scatter_rows(&c.mul(&ys, &weight), &route.tokens, n);
-    let shared = ids.shared.map(|ids| {
-        let (z, saved) = swiglu::forward(c, weights, ids, x);
+    let shared = w.shared.map(|w| {
+        let (z, saved) = swiglu::forward(c, w, x);
         y = c.add(&y, &z);
         saved
     });
@@ -126,8 +110,7 @@ pub fn forward<C: Compute>(
 /// With `grads` (layout order), weight gradients are added to theirs.
 pub fn backward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    ids: MixtureIds,
+    w: Mixture<Weight<'_, C::Leaf>>,
     moe: &MoeConfig,
     x: &C::Tensor,
     saved: &MixtureSaved<C::Tensor, C::Index>,
@@ -142,10 +125,10 @@ pub fn backward<C: Compute>(
     let dweight = c.sum_columns(&c.mul(&dslots, &saved.ys));
     let dys = c.mul(&dslots, &saved.weight);
     // experts
-    let (up, down) = (ids.experts.w13, ids.experts.w2);
-    let dact = linear::grouped_backward(c, weights, down, &saved.experts.act, &dys, route, grads.as_deref_mut());
+    let (up, down) = (w.experts.w13, w.experts.w2);
+    let dact = linear::grouped_backward(c, down, &saved.experts.act, &dys, route, grads.as_deref_mut());
     let du = c.swiglu_backward(&saved.experts.u, &dact);
-    let dxs = linear::grouped_backward(c, weights, up, &saved.xs, &du, route, grads.as_deref_mut());
+    let dxs = linear::grouped_backward(c, up, &saved.xs, &du, route, grads.as_deref_mut());
     let mut dx = c.scatter_rows(&dxs, &route.tokens, n);
     // weight = scale * chosen * inverse, inverse = 1 / (sum of chosen + eps)
     let dkept = c.scale(&dweight, moe.scale);
@@ -159,10 +142,10 @@ pub fn backward<C: Compute>(
         }
     };
     let dgate = c.reshape(&c.scatter_rows(&dchosen, &route.gates, n * moe.n_routed), n, moe.n_routed);
-    let through_gate = gate_backward(c, weights, ids, x, &saved.gate, &dgate, balance, grads.as_deref_mut());
+    let through_gate = gate_backward(c, w, x, &saved.gate, &dgate, balance, grads.as_deref_mut());
     dx = c.add(&dx, &through_gate);
-    if let (Some(ids), Some(saved)) = (ids.shared, &saved.shared) {
-        dx = c.add(&dx, &swiglu::backward(c, weights, ids, x, saved, dy, grads));
+    if let (Some(w), Some(saved)) = (w.shared, &saved.shared) {
+        dx = c.add(&dx, &swiglu::backward(c, w, x, saved, dy, grads));
     }
     dx
 }

@@ -5,33 +5,21 @@
 //! weights go through [`linear`]. Hidden states `h` are `(n,D)`, a gradient has the shape of what it belongs to.
 
 pub mod block;
+#[cfg(feature = "alloc")]
 pub mod condition;
 pub mod feed_forward;
 pub mod linear;
 pub mod mixture;
+#[cfg(feature = "alloc")]
+mod model;
 pub mod swiglu;
+pub mod weights;
+
+#[cfg(feature = "alloc")]
+pub use model::Model;
 
 use crate::compute::{Attention, Rotary};
 use crate::config::Config;
-use crate::parameters::ParameterLayout;
-
-/// A model: its configuration, and its weights in the order of the layout that follows from it.
-#[derive(Debug)]
-pub struct Model<'a, L> {
-    /// Sizes and semantics.
-    pub config: &'a Config,
-    /// Shape and place of every parameter.
-    pub layout: &'a ParameterLayout,
-    /// The weights, in layout order; each `(rows, columns)` as the layout says.
-    pub weights: &'a [L],
-}
-
-impl<L> Clone for Model<'_, L> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<L> Copy for Model<'_, L> {}
 
 /// Geometry of one stream of `n = B T` rows: sequences, document starts, positions.
 #[derive(Debug)]

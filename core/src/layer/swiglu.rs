@@ -2,7 +2,7 @@
 
 use super::linear;
 use crate::compute::Compute;
-use crate::parameters::SwigluIds;
+use crate::layer::weights::{Swiglu, Weight};
 
 /// Activations of a SwiGLU.
 #[derive(Clone, Debug)]
@@ -16,27 +16,25 @@ pub struct SwigluSaved<T> {
 /// `y (n,D)` of `x (n,D)`.
 pub fn forward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    ids: SwigluIds,
+    w: Swiglu<Weight<'_, C::Leaf>>,
     x: &C::Tensor,
 ) -> (C::Tensor, SwigluSaved<C::Tensor>) {
-    let u = linear::forward(c, weights, ids.w13, x);
+    let u = linear::forward(c, w.w13, x);
     let act = c.swiglu(&u);
-    let y = linear::forward(c, weights, ids.w2, &act);
+    let y = linear::forward(c, w.w2, &act);
     (y, SwigluSaved { u, act })
 }
 
 /// `dx (n,D)` from `dy (n,D)`; with `grads`, the gradients of both weights are added to theirs.
 pub fn backward<C: Compute>(
     c: &C,
-    weights: &[C::Leaf],
-    ids: SwigluIds,
+    w: Swiglu<Weight<'_, C::Leaf>>,
     x: &C::Tensor,
     saved: &SwigluSaved<C::Tensor>,
     dy: &C::Tensor,
     mut grads: Option<&mut [C::Leaf]>,
 ) -> C::Tensor {
-    let dact = linear::backward(c, weights, ids.w2, &saved.act, dy, grads.as_deref_mut());
+    let dact = linear::backward(c, w.w2, &saved.act, dy, grads.as_deref_mut());
     let du = c.swiglu_backward(&saved.u, &dact);
-    linear::backward(c, weights, ids.w13, x, &du, grads)
+    linear::backward(c, w.w13, x, &du, grads)
 }

@@ -204,8 +204,8 @@ fn nudge_routing<B: Backend>(
     factor: &B::Array,
 ) {
     let Some(moe) = config.moe.as_ref().filter(|m| m.bias_rate > 0.0) else { return };
-    let biases = layout.blocks.iter().filter_map(|block| match block.feed_forward {
-        FeedForwardIds::Mixture { bias, .. } => Some(bias),
+    let biases = layout.blocks.iter().filter_map(|block| match block.weights.feed_forward {
+        FeedForwardIds::Mixture(mixture) => Some(mixture.bias),
         FeedForwardIds::Dense(_) => None,
     });
     let applied = b.step(&b.offset(&b.scale(factor, 0.0), 1.0));

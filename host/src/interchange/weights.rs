@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 use ebt_core::config::Config;
+use ebt_core::layer::weights::Mixture;
 use ebt_core::model_file::values_at_least;
 use ebt_core::parameters::{FeedForwardIds, ParameterId, ParameterInfo, ParameterLayout, Part};
 
@@ -31,7 +32,7 @@ impl Names {
         }
         let mut optional = BTreeMap::new();
         for (i, block) in layout.blocks.iter().enumerate() {
-            if let FeedForwardIds::Mixture { bias, .. } = block.feed_forward {
+            if let FeedForwardIds::Mixture(Mixture { bias, .. }) = block.weights.feed_forward {
                 let name = format!("transformer.layers.{i}.feed_forward.gate.e_score_correction_bias");
                 let shape = vec![layout.entries[bias].columns];
                 let part = Part { name: name.clone(), start: 0, rows: 1, shape, transposed: false };

@@ -3,6 +3,7 @@
 use ebt_core::compute::Compute;
 use ebt_core::config::{Conditioning, Initialization, UpdateRule};
 use ebt_core::descent::rollout;
+use ebt_core::layer::weights::Mixture;
 use ebt_core::objective::{InitialState, Objective};
 use ebt_core::parameters::{FeedForwardIds, ParameterLayout};
 use proptest::prelude::*;
@@ -87,7 +88,7 @@ pub fn uniform_gates_owe_exactly_the_coefficient<F: Factory>() {
             let mut weights = model::weights(&draw, &config);
             let mut blocks = 0;
             for block in &ParameterLayout::new(&config).blocks {
-                if let FeedForwardIds::Mixture { gate, .. } = block.feed_forward {
+                if let FeedForwardIds::Mixture(Mixture { gate, .. }) = block.weights.feed_forward {
                     weights[gate] = Mat::zeros(weights[gate].rows, weights[gate].columns);
                     blocks += 1;
                 }

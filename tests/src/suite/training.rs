@@ -3,6 +3,7 @@
 use ebt_core::compute::Backend;
 use ebt_core::config::{Config, ModelKind, UpdateRule};
 use ebt_core::error::Error;
+use ebt_core::layer::weights::Mixture;
 use ebt_core::objective::{Flow, Objective};
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::parameters::{FeedForwardIds, ParameterLayout};
@@ -148,7 +149,9 @@ pub fn routing_biases_follow_the_load_and_averages_warm_up<F: Factory>() {
             let report = trainer.step(b, &sequences, &model::settings(seed)).map_err(|e| e.to_string())?;
             let layout = ParameterLayout::new(&config);
             for (block, load) in layout.blocks[first..].iter().zip(&report.load) {
-                let FeedForwardIds::Mixture { bias, .. } = block.feed_forward else { return Err("no experts".into()) };
+                let FeedForwardIds::Mixture(Mixture { bias, .. }) = block.weights.feed_forward else {
+                    return Err("no experts".into());
+                };
                 let mean = load.iter().sum::<f64>() / load.len() as f64;
                 let nudge = |l: &f64| if *l == mean { 0.0 } else { 0.25 * (mean - l).signum() };
                 let want = Mat::new(1, load.len(), load.iter().map(nudge).collect());

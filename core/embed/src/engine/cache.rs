@@ -128,9 +128,30 @@ impl<'a> Cache<'a> {
         }
     }
 
+    /// Slots in use: all, or the first ones.
+    pub fn used(&self) -> usize {
+        self.written.min(self.slots as u64) as usize
+    }
+
+    /// Stores the keys and values of observed rows, which hold `[.. | k | v]` from column `from` on.
+    pub fn store_rows(
+        &mut self,
+        (stream, layer): (usize, usize),
+        seen: Seen<'_>,
+        rows: &[f32],
+        columns: usize,
+        from: usize,
+    ) {
+        for (row, values) in rows.chunks_exact(columns.max(1)).enumerate() {
+            let parts = values.get(from..).and_then(|kv| kv.split_at_checked(self.heads.saturating_mul(self.width)));
+            let Some((key, value)) = parts else { continue };
+            self.store(stream, layer, seen.position(row), key, value);
+        }
+    }
+
     /// The rings of a block.
     pub fn ring(&self, stream: usize, layer: usize, head: usize) -> Ring<'_> {
-        let used = (self.written.min(self.slots as u64)) as usize;
+        let used = self.used();
         let start = self.start(stream, layer, head);
         let end = start.saturating_add(used.saturating_mul(self.width));
         Ring {

@@ -9,6 +9,7 @@ mod candidates;
 pub mod descent;
 pub mod error;
 mod layer;
+mod lent;
 pub mod math;
 mod number;
 pub mod options;

@@ -1,19 +1,18 @@
-//! One pass of rows through all blocks (definition: [`ebt_core::layer::block`]), and back to the gradient of its input:
-//!
-//! ```text
-//! h1 = h  + a1 * Attention(rms(h;  w1) + b1)
-//! h2 = h1 + a2 * FeedForward(rms(h1; w2) + b2)
-//! e  = w . (rms(h; w) + b)
-//! ```
+//! One pass of rows through all blocks of [`ebt_core::layer::block`], and back to the gradient of its input, with the head
+//! `e = w . (rms(h; w) + b)` on top.
+
+use ebt_core::compute::Compute;
+use ebt_core::layer::block::{self, LastSaved};
 
 use super::cache::{Cache, Seen};
-use super::layer::attention::{self, Memory, Shape, Weights};
-use super::layer::{feed_forward, norm, rotary};
+use super::layer::rotary;
+use super::lent::{Context, Leaf, Lent, Memory, Place, Rows};
+use super::math::dot;
 use super::number::Number;
 use super::sizes::Sizes;
-use super::slices::{copy, front};
-use super::work::{Saved, SavedLayer, Work};
-use crate::packed::{Block, BlockCondition, Floats, HeadCondition, Kernel, Model};
+use super::slices::copy;
+use super::work::{Saved, SavedBlock, Work};
+use crate::packed::{ConditionOf, HeadCondition, Kernel, Model};
 
 /// What rows pass through.
 #[derive(Clone, Copy, Debug)]
@@ -32,158 +31,61 @@ pub struct Pass<'p, 'm> {
     pub stream: usize,
 }
 
-/// `dx = gate * dy`, or `dy` itself.
-fn gated<N: Number>(n: usize, width: usize, gate: Option<Floats<'_>>, dy: &[f32], out: &mut [f32]) {
-    for (dy, mut out) in N::rows(dy, n, width).zip(N::rows_mut(out, n, width)) {
-        N::update(&mut out, dy, |_, dy| dy);
-        if let Some(gate) = gate {
-            N::update_with(&mut out, gate.iter().map(N::constant), |x, a| x * a);
-        }
-    }
-}
-
-/// `h += gate * o`.
-fn residual<N: Number>(n: usize, width: usize, h: &mut [f32], gate: Option<Floats<'_>>, o: &[f32]) {
-    for (mut h, o) in N::rows_mut(h, n, width).zip(N::rows(o, n, width)) {
-        match gate {
-            Some(gate) => {
-                let moved = N::numbers(o).zip(gate.iter()).map(|(o, a)| o * N::constant(a));
-                N::update_with(&mut h, moved, |h, moved| h + moved);
-            }
-            None => N::update(&mut h, o, |h, o| h + o),
-        }
-    }
-}
-
 impl<'p, 'm> Pass<'p, 'm> {
-    fn flat<N: Number>(&self, width: usize) -> usize {
-        N::PARTS.saturating_mul(self.n).saturating_mul(width)
-    }
-
-    fn norm(&self) -> norm::Spec {
-        norm::Spec { n: self.n, width: self.sizes.dim, eps: self.model.config.eps as f32 }
-    }
-
-    fn shape(&self) -> Shape {
-        let s = self.sizes;
-        let own = self.seen.predicted;
-        Shape { n: self.n, group: s.group, key_heads: s.key_heads, width: s.head_width, own }
-    }
-
-    fn feed_forward(&self, layer: usize, block: &Block<'m>) -> feed_forward::Layer<'p>
-    where
-        'm: 'p,
-    {
-        let config = &self.model.config;
-        let (moe, dim, ffn) = (config.mixture(layer), config.dim, config.ffn);
-        feed_forward::Layer { weights: block.feed_forward, moe, dim, ffn, kernel: self.kernel }
-    }
-
     /// Cosines and sines of every row's position.
-    pub fn prepare(&self, work: &mut Work<'_>) {
+    fn prepare(&self, work: &mut Work<'_>) {
         let width = self.sizes.head_width;
         for (row, turns) in work.turns.chunks_exact_mut(width.max(1)).take(self.n).enumerate() {
             rotary::turns(work.frequencies, self.seen.position(row), turns);
         }
     }
 
-    /// Turns queries and keys, or their gradients back.
-    fn turn(&self, array: &mut [f32], columns: usize, turned: usize, turns: &[f32], back: bool) {
-        let width = self.sizes.head_width;
-        for part in array.chunks_exact_mut(self.n.saturating_mul(columns).max(1)) {
-            for (row, turns) in part.chunks_exact_mut(columns.max(1)).zip(turns.chunks_exact(width.max(1))) {
-                rotary::turn(front(row, turned), width, turns, back);
-            }
-        }
+    fn lent<'s, 'a, N: Number>(&self, memory: Memory<'s, 'a>) -> Lent<'s, 'a, N>
+    where
+        'p: 's,
+    {
+        let shape = self.sizes.attention(self.n, self.seen.predicted);
+        let Self { seen, stream, kernel, .. } = *self;
+        Lent::new(memory, Rows { shape, slots: self.sizes.slots, seen, stream, kernel })
     }
 
-    /// Keys and values of observed rows go to the cache; rows hold `[.. | k | v]` from column `from` on.
-    fn store(&self, layer: usize, cache: &mut Cache<'_>, array: &[f32], columns: usize, from: usize) {
-        let keys = self.sizes.keys();
-        for (row, values) in array.chunks_exact(columns.max(1)).take(self.n).enumerate() {
-            let position = self.seen.position(row);
-            let Some((key, value)) = values.get(from..).and_then(|kv| kv.split_at_checked(keys)) else { continue };
-            cache.store(self.stream, layer, position, key, value);
-        }
+    fn context(&self, of: ConditionOf, layer: usize) -> Option<Context<'p, 'm>> {
+        let (block, condition) = (self.model.block(layer)?, self.model.block_condition(of, layer)?);
+        Some(Context { config: &self.model.config, layer, block, condition, predicted: self.seen.predicted })
     }
 
-    /// `work.h (n,D)` through block `layer`.
-    pub fn block<N: Number>(
+    /// Which of [`Saved::blocks`] is that of block `layer`.
+    fn kind(&self, layer: usize) -> bool {
+        self.model.config.mixture(layer).is_some()
+    }
+
+    /// Observed rows `work.h (n,D)` through all blocks. With `memory_only` the last one computes keys and values alone;
+    /// else `finish` is given its output `(n,D)`, and a spare number a row.
+    pub fn observe(
         &self,
-        layer: usize,
-        condition: &BlockCondition<'m>,
+        of: ConditionOf,
+        memory_only: bool,
         cache: &mut Cache<'_>,
-        saved: &mut SavedLayer<'_>,
+        saved: &mut Saved<'_>,
         work: &mut Work<'_>,
+        finish: impl FnOnce(&[f32], &mut [f32]),
     ) {
-        let Some(block) = self.model.block(layer) else { return };
-        let (s, spec, shape) = (self.sizes, self.norm(), self.shape());
-        let (d, columns) = (self.flat::<N>(s.dim), self.flat::<N>(s.columns()));
-        let (h, x) = (front(work.h, d), front(work.x, d));
-        copy(saved.h, h);
-        norm::forward::<N>(spec, h, (condition.w1, condition.b1), x, saved.r1);
-        let qkv = front(saved.qkv, columns);
-        block.qkv.product(self.kernel, x, qkv);
-        self.turn(qkv, s.columns(), s.queries().saturating_add(s.keys()), work.turns, false);
-        if !self.seen.predicted {
-            self.store(layer, cache, qkv, s.columns(), s.queries());
+        self.prepare(work);
+        let Saved { tape, words, .. } = saved;
+        let c: Lent<'_, '_, f32> = self.lent(Memory { tape, words, cache: Some(cache), turns: work.turns });
+        let (base, window) = (Place::default(), self.sizes.window);
+        c.write(&c.begin(0, base, self.sizes.dim), |h| copy(h, work.h));
+        for layer in 0..self.sizes.layers {
+            let Some(context) = self.context(of, layer) else { return };
+            let h = c.begin(layer, base, self.sizes.dim);
+            if memory_only && layer + 1 == self.sizes.layers {
+                let last = context.run(window, |x| block::memory_forward(&c, x, &h));
+                let LastSaved::Memory { memory, .. } = last else { return };
+                return c.remember(&memory, 0);
+            }
+            c.replace_input(&context.run(window, |x| block::forward(&c, x, &h)).0);
         }
-        let out = front(work.attended, self.flat::<N>(s.queries()));
-        let memory = Memory { cache: &*cache, stream: self.stream, layer, seen: self.seen, kernel: self.kernel };
-        let mut weights = Weights { cached: saved.cached, own: saved.own };
-        attention::forward::<N>(shape, memory, qkv, &mut weights, &mut work.attention.scratch(), out);
-        block.wo.product(self.kernel, out, x);
-        residual::<N>(self.n, s.dim, h, condition.a1, x);
-        copy(saved.h1, h);
-        norm::forward::<N>(spec, h, (condition.w2, condition.b2), x, saved.r2);
-        let y = front(work.y, d);
-        let layer = self.feed_forward(layer, &block);
-        layer.forward::<N>(self.n, x, &mut saved.feed_forward(), &mut work.feed_forward.buffers(), y);
-        residual::<N>(self.n, s.dim, h, condition.a2, y);
-    }
-
-    /// Keys and values of block `layer` alone: all that the last block of the observed stream is for.
-    pub fn last_block(&self, layer: usize, condition: &BlockCondition<'m>, cache: &mut Cache<'_>, work: &mut Work<'_>) {
-        let Some(block) = self.model.block(layer) else { return };
-        let s = self.sizes;
-        let (h, x) = (front(work.h, self.flat::<f32>(s.dim)), front(work.x, self.flat::<f32>(s.dim)));
-        norm::forward::<f32>(self.norm(), h, (condition.w1, condition.b1), x, work.inverse);
-        let wide = s.keys().saturating_mul(2);
-        let kv = front(work.dqkv, self.flat::<f32>(wide));
-        block.qkv.slice_rows(s.queries(), wide).product(self.kernel, x, kv);
-        self.turn(kv, wide, s.keys(), work.turns, false);
-        self.store(layer, cache, kv, wide, 0);
-    }
-
-    /// `work.dh (n,D)` back through block `layer` of predictions.
-    fn block_backward<N: Number>(
-        &self,
-        layer: usize,
-        condition: &BlockCondition<'m>,
-        cache: &Cache<'_>,
-        saved: &mut SavedLayer<'_>,
-        work: &mut Work<'_>,
-    ) {
-        let Some(block) = self.model.block(layer) else { return };
-        let (s, spec, shape) = (self.sizes, self.norm(), self.shape());
-        let d = self.flat::<N>(s.dim);
-        let (dh, x, y) = (front(work.h, d), front(work.x, d), front(work.y, d));
-        // h2 = h1 + a2 f
-        gated::<N>(self.n, s.dim, condition.a2, dh, x);
-        let feed_forward = self.feed_forward(layer, &block);
-        feed_forward.backward::<N>(self.n, x, &mut saved.feed_forward(), &mut work.feed_forward.buffers(), y);
-        norm::backward::<N>(spec, saved.h1, condition.w2, saved.r2, y, dh);
-        // h1 = h + a1 o, o = out Wo^T
-        gated::<N>(self.n, s.dim, condition.a1, dh, x);
-        let dout = front(work.attended, self.flat::<N>(s.queries()));
-        block.wo.adjoint(self.kernel, x, dout);
-        let dqkv = front(work.dqkv, self.flat::<N>(s.columns()));
-        let memory = Memory { cache, stream: self.stream, layer, seen: self.seen, kernel: self.kernel };
-        let mut weights = Weights { cached: saved.cached, own: saved.own };
-        attention::backward::<N>(shape, memory, saved.qkv, &mut weights, dout, &mut work.attention.scratch(), dqkv);
-        self.turn(dqkv, s.columns(), s.queries().saturating_add(s.keys()), work.turns, true);
-        block.qkv.adjoint(self.kernel, dqkv, x);
-        norm::backward::<N>(spec, saved.h, condition.w1, saved.r1, x, dh);
+        c.read(&c.begin(self.sizes.layers, base, self.sizes.dim), finish);
     }
 
     /// Energies `(n,1)` of the candidates `work.h (n,D)` on landscape `s`; keeps what [`Self::gradient`] needs.
@@ -195,44 +97,62 @@ impl<'p, 'm> Pass<'p, 'm> {
         work: &mut Work<'_>,
         mut each: impl FnMut(usize, f32),
     ) {
-        let of = crate::packed::ConditionOf::Landscape(landscape);
+        let of = ConditionOf::Landscape(landscape);
         self.prepare(work);
+        let Saved { tape, words, blocks: [dense, mixed], last } = saved;
+        let c: Lent<'_, '_, N> = self.lent(Memory { tape, words, cache: Some(cache), turns: work.turns });
+        let (mut base, dim) = (Place::default(), self.sizes.dim);
+        c.write(&c.begin(0, base, dim), |h| copy(h, work.h));
         for layer in 0..self.sizes.layers {
-            let Some(condition) = self.model.block_condition(of, layer) else { return };
-            self.block::<N>(layer, &condition, cache, &mut saved.layer(layer), work);
+            let Some(context) = self.context(of, layer) else { return };
+            let h = c.begin(layer, base, dim);
+            let (out, arrays) = context.run(self.sizes.window, |x| block::forward(&c, x, &h));
+            let length = c.length(&out);
+            base = base.after(length);
+            *(if self.kind(layer) { &mut *mixed } else { &mut *dense }) = Some(SavedBlock { arrays, length });
         }
         let (Some(HeadCondition { w, b }), Some(head)) = (self.model.head_condition(of), self.model.head()) else {
             return;
         };
-        let d = self.flat::<N>(self.sizes.dim);
-        let (h, x) = (front(work.h, d), front(work.x, d));
-        copy(saved.last, h);
-        norm::forward::<N>(self.norm(), h, (w, b), x, saved.last_r);
-        // the head as numbers: one row is enough for all
-        let weights = front(work.y, self.sizes.dim);
-        weights.iter_mut().zip(head.iter()).for_each(|(to, x)| *to = x);
-        for (row, n) in f32::rows(x, self.n, self.sizes.dim).enumerate() {
-            each(row, super::math::dot(n, weights));
-        }
+        let h = c.begin(self.sizes.layers, base, dim);
+        let (n, r) = c.norm(&h, &Leaf::Vector(w), b.map(Leaf::Vector).as_ref(), self.model.config.eps);
+        *last = r;
+        // the head as numbers
+        let head = c.repeat(head, dim);
+        c.read_both(&n, &head, |n, head| {
+            let rows = f32::rows(n, self.n, dim).zip(f32::rows(head, self.n, dim)).enumerate();
+            rows.for_each(|(row, (n, head))| each(row, dot(n, head)));
+        });
     }
 
     /// `dE/dp (n,D)` of the candidates last given to [`Self::energies`], left in `work.h`; with tangents, `H` times the
     /// candidates' tangents behind it.
-    pub fn gradient<N: Number>(&self, landscape: usize, cache: &Cache<'_>, saved: &mut Saved<'_>, work: &mut Work<'_>) {
-        let of = crate::packed::ConditionOf::Landscape(landscape);
+    pub fn gradient<N: Number>(
+        &self,
+        landscape: usize,
+        cache: &mut Cache<'_>,
+        saved: &mut Saved<'_>,
+        work: &mut Work<'_>,
+    ) {
+        let of = ConditionOf::Landscape(landscape);
         let (Some(HeadCondition { w, .. }), Some(head)) = (self.model.head_condition(of), self.model.head()) else {
             return;
         };
-        let d = self.flat::<N>(self.sizes.dim);
-        let (dh, dn) = (front(work.h, d), front(work.x, d));
-        dh.iter_mut().for_each(|x| *x = 0.0);
-        for mut row in N::rows_mut(dn, self.n, self.sizes.dim) {
-            N::update_with(&mut row, head.iter().map(N::constant), |_, w| w);
+        let Saved { tape, words, blocks: [dense, mixed], last } = saved;
+        let c: Lent<'_, '_, N> = self.lent(Memory { tape, words, cache: Some(cache), turns: work.turns });
+        let (layers, dim) = (self.sizes.layers, self.sizes.dim);
+        let block_of = |layer: usize| if self.kind(layer) { mixed.as_ref() } else { dense.as_ref() };
+        let base_of = |layer: usize| {
+            (0..layer).filter_map(block_of).fold(Place::default(), |base, block| base.after(block.length))
+        };
+        let h = c.begin_head(base_of(layers), dim, last);
+        let dn = c.repeat(head, dim);
+        let mut dh = c.norm_backward(&h, &Leaf::Vector(w), last, &dn);
+        for layer in (0..layers).rev() {
+            let (Some(context), Some(block)) = (self.context(of, layer), block_of(layer)) else { return };
+            let dh2 = c.begin_back(layer, base_of(layer), block.length, &dh);
+            dh = context.run(self.sizes.window, |x| block::backward(&c, x, &block.arrays, &dh2, None, None));
         }
-        norm::backward::<N>(self.norm(), saved.last, w, saved.last_r, dn, dh);
-        for layer in (0..self.sizes.layers).rev() {
-            let Some(condition) = self.model.block_condition(of, layer) else { return };
-            self.block_backward::<N>(layer, &condition, cache, &mut saved.layer(layer), work);
-        }
+        c.read(&dh, |dh, _| copy(work.h, dh));
     }
 }

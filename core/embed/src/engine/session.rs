@@ -12,7 +12,6 @@ use super::math;
 use super::options::Options;
 use super::pass::Pass;
 use super::sizes::Sizes;
-use super::slices::front;
 use super::work::{Saved, Work};
 use crate::packed::{ConditionOf, Kernel, Model};
 use ebt_core::config::{Conditioning, Config, ModelKind};
@@ -56,8 +55,8 @@ impl<'a> Parts<'a> {
         let (baseline, candidates) = if ebt { (0, sizes.rows) } else { (1, 0) };
         Ok(Self {
             cache: Cache::carve(carver, sizes)?,
-            observed: Saved::carve(carver, sizes, sizes.block, 1)?,
-            saved: Saved::carve(carver, sizes, rows, sizes.layers)?,
+            observed: Saved::carve(carver, sizes, config, sizes.block, false)?,
+            saved: Saved::carve(carver, sizes, config, rows, true)?,
             work: Work::carve(carver, sizes, config.rope_theta)?,
             points: Points {
                 mixed: carver.matrix(candidates, sizes.dim)?,
@@ -177,24 +176,17 @@ impl<'m, 'a> Session<'m, 'a> {
                 seen: Seen { first, every: 1, members: &[], predicted: false },
                 stream,
             };
-            pass.prepare(work);
             let of = match (ebt, self.model.config.condition) {
                 (true, Conditioning::All) => ConditionOf::Landscape(stream),
                 _ => ConditionOf::Plain,
             };
-            for layer in 0..self.sizes.layers {
-                let Some(condition) = self.model.block_condition(of, layer) else { return };
-                if ebt && layer.saturating_add(1) == self.sizes.layers {
-                    pass.last_block(layer, &condition, cache, work);
-                } else {
-                    pass.block::<f32>(layer, &condition, cache, &mut observed.layer(0), work);
+            let head = if ebt { None } else { self.model.head_condition(of) };
+            let spec = norm::Spec { n: tokens.len(), width: self.sizes.dim, eps: self.model.config.eps as f32 };
+            pass.observe(of, ebt, cache, observed, work, |h, inverse| {
+                if let Some(head) = head {
+                    norm::forward::<f32>(spec, h, (head.w, head.b), hidden, inverse);
                 }
-            }
-            if let (false, Some(head)) = (ebt, self.model.head_condition(of)) {
-                let (n, width, eps) = (tokens.len(), self.sizes.dim, self.model.config.eps as f32);
-                let h = front(work.h, n.saturating_mul(width));
-                norm::forward::<f32>(norm::Spec { n, width, eps }, h, (head.w, head.b), hidden, work.inverse);
-            }
+            });
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a session needs of everything, from the configuration and the options alone.
 
 use super::error::Error;
+use super::layer::attention::Shape;
 use super::options::Options;
 use ebt_core::config::{Conditioning, Config, ModelKind};
 
@@ -33,16 +34,6 @@ pub struct Sizes {
     pub rows: usize,
     /// Arrays of a candidate pass: 2 with tangents.
     pub parts: usize,
-    /// Widest feed-forward.
-    pub hidden: usize,
-    /// Widest feed-forward that all rows pass: the dense one or the shared experts.
-    pub common: usize,
-    /// Width of a routed expert; 0 without a mixture.
-    pub expert: usize,
-    /// Routed experts; 0 without a mixture.
-    pub experts: usize,
-    /// Routed experts of a row.
-    pub chosen: usize,
 }
 
 impl Sizes {
@@ -62,12 +53,6 @@ impl Sizes {
             Conditioning::All => landscapes,
             Conditioning::Predictions => 1,
         };
-        let dense = config.mixture(0).is_none();
-        let (mut common, mut expert, mut experts, mut chosen) = (if dense { config.ffn } else { 0 }, 0, 0, 0);
-        if let Some(m) = &config.moe {
-            common = common.max(m.n_shared.saturating_mul(m.hidden));
-            (expert, experts, chosen) = (m.hidden, m.n_routed, m.top_k);
-        }
         Ok(Self {
             vocab: config.vocab,
             dim: config.dim,
@@ -82,11 +67,6 @@ impl Sizes {
             block: options.block,
             rows: options.rows,
             parts: if options.curvature { 2 } else { 1 },
-            hidden: common.max(expert),
-            common,
-            expert,
-            experts,
-            chosen,
         })
     }
 
@@ -95,23 +75,8 @@ impl Sizes {
         self.block.max(self.rows.saturating_mul(self.parts))
     }
 
-    /// Query heads `H`.
-    pub fn heads(&self) -> usize {
-        self.key_heads.saturating_mul(self.group)
-    }
-
-    /// Columns of all queries.
-    pub fn queries(&self) -> usize {
-        self.heads().saturating_mul(self.head_width)
-    }
-
-    /// Columns of all keys.
-    pub fn keys(&self) -> usize {
-        self.key_heads.saturating_mul(self.head_width)
-    }
-
-    /// Columns of `[q | k | v]`.
-    pub fn columns(&self) -> usize {
-        self.queries().saturating_add(self.keys().saturating_mul(2))
+    /// Geometry of the attention of `n` rows.
+    pub fn attention(&self, n: usize, own: bool) -> Shape {
+        Shape { n, group: self.group, key_heads: self.key_heads, width: self.head_width, own }
     }
 }

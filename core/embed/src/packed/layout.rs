@@ -2,9 +2,11 @@
 
 use super::ALIGNMENT;
 use super::matrix::{Floats, Matrix};
-use super::parts::{BlockConditionOf, BlockOf, FeedForwardOf, HeadConditionOf, SwigluOf};
+use super::parts::HeadConditionOf;
 use super::storage::Storage;
 use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig};
+use ebt_core::layer::block::BlockCondition;
+use ebt_core::layer::weights::{Block, FeedForward, Mixture, Swiglu};
 
 /// What gives out the sections one after the other. [`Sizes`] counts, [`View`] cuts bytes.
 pub(super) trait Sections {
@@ -96,15 +98,31 @@ impl<'m> Sections for View<'m> {
     }
 }
 
-fn swiglu<S: Sections>(s: &mut S, dim: usize, width: usize) -> SwigluOf<S::Matrix> {
-    SwigluOf { w13: s.matrix(width.saturating_mul(2), dim), w2: s.matrix(dim, width) }
+/// Sizes alone.
+pub(super) struct Shapes;
+
+impl Sections for Shapes {
+    type Matrix = Matrix<'static>;
+    type Floats = Floats<'static>;
+
+    fn matrix(&mut self, rows: usize, columns: usize) -> Matrix<'static> {
+        Matrix::of_shape(rows, columns)
+    }
+
+    fn floats(&mut self, _: usize) -> Floats<'static> {
+        Floats::default()
+    }
 }
 
-fn mixture<S: Sections>(s: &mut S, dim: usize, moe: &MoeConfig) -> FeedForwardOf<S::Matrix, S::Floats> {
-    FeedForwardOf::Mixture {
+fn swiglu<S: Sections>(s: &mut S, dim: usize, width: usize) -> Swiglu<S::Matrix> {
+    Swiglu { w13: s.matrix(width.saturating_mul(2), dim), w2: s.matrix(dim, width) }
+}
+
+fn mixture<S: Sections>(s: &mut S, dim: usize, moe: &MoeConfig) -> Mixture<S::Matrix, Option<S::Floats>> {
+    Mixture {
         gate: s.matrix(moe.n_routed, dim),
         bias: (moe.bias_rate > 0.0).then(|| s.floats(moe.n_routed)),
-        experts: SwigluOf {
+        experts: Swiglu {
             w13: s.matrix(moe.n_routed.saturating_mul(moe.hidden).saturating_mul(2), dim),
             w2: s.matrix(moe.n_routed.saturating_mul(dim), moe.hidden),
         },
@@ -113,24 +131,24 @@ fn mixture<S: Sections>(s: &mut S, dim: usize, moe: &MoeConfig) -> FeedForwardOf
 }
 
 /// The sections of block `layer`.
-pub(super) fn block<S: Sections>(s: &mut S, c: &Config, layer: usize) -> BlockOf<S::Matrix, S::Floats> {
-    BlockOf {
+pub(super) fn block<S: Sections>(s: &mut S, c: &Config, layer: usize) -> Block<S::Matrix, Option<S::Floats>> {
+    Block {
         qkv: s.matrix(c.qkv_rows(), c.dim),
         wo: s.matrix(c.dim, c.heads.saturating_mul(c.head_width())),
         feed_forward: match c.mixture(layer) {
-            None => FeedForwardOf::Dense(swiglu(s, c.dim, c.ffn)),
-            Some(moe) => mixture(s, c.dim, moe),
+            None => FeedForward::Dense(swiglu(s, c.dim, c.ffn)),
+            Some(moe) => FeedForward::Mixture(mixture(s, c.dim, moe)),
         },
     }
 }
 
 /// The condition vectors of one block.
-pub(super) fn block_condition<S: Sections>(s: &mut S, dim: usize, modulated: bool) -> BlockConditionOf<S::Floats> {
+pub(super) fn block_condition<S: Sections>(s: &mut S, dim: usize, modulated: bool) -> BlockCondition<S::Floats> {
     let w1 = s.floats(dim);
     let (b1, a1) = (modulated.then(|| s.floats(dim)), modulated.then(|| s.floats(dim)));
     let w2 = s.floats(dim);
     let (b2, a2) = (modulated.then(|| s.floats(dim)), modulated.then(|| s.floats(dim)));
-    BlockConditionOf { w1, b1, a1, w2, b2, a2 }
+    BlockCondition { w1, b1, a1, w2, b2, a2 }
 }
 
 /// The condition vectors of the final norm.

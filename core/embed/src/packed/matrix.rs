@@ -46,6 +46,11 @@ impl<'m> Matrix<'m> {
     /// No rows.
     pub const EMPTY: Matrix<'static> = Matrix { storage: Storage::F32, rows: 0, columns: 0, values: &[], scales: &[] };
 
+    /// A matrix with a size but no values.
+    pub(super) fn of_shape(rows: usize, columns: usize) -> Matrix<'static> {
+        Matrix { rows, columns, ..Matrix::EMPTY }
+    }
+
     /// A matrix over its bytes; `None` if they are not as many as the sizes ask for.
     pub fn over(
         storage: Storage,

@@ -39,10 +39,7 @@ pub use kernel::{Avx2, Avx512, Kernel};
 pub use matrix::{Floats, Matrix};
 #[cfg(feature = "pack")]
 pub use pack::{Contents, pack};
-pub use parts::{
-    Block, BlockCondition, BlockConditionOf, BlockOf, ConditionOf, FeedForward, FeedForwardOf, HeadCondition,
-    HeadConditionOf, Swiglu, SwigluOf,
-};
+pub use parts::{Block, BlockCondition, ConditionOf, FeedForward, HeadCondition, HeadConditionOf, Mixture, Swiglu};
 pub use storage::{GROUP, Storage};
 
 use serde::{Deserialize, Serialize};
@@ -177,6 +174,12 @@ fn frame(bytes: &[u8]) -> Result<(&[u8], &[u8], u64), ReadError> {
     let parts = usize::try_from(length).ok().and_then(|length| body.split_at_checked(length));
     let (header, sections) = parts.ok_or(ReadError::Header { field: "the length" })?;
     Ok((header, sections, (HEADER_START as u64).saturating_add(u64::from(length))))
+}
+
+/// Block `layer` of a model and its condition vectors as sizes without values.
+pub(crate) fn shapes(config: &Config, layer: usize, modulated: bool) -> (Block<'static>, BlockCondition<'static>) {
+    let sections = &mut layout::Shapes;
+    (layout::block(sections, config, layer), layout::block_condition(sections, config.dim, modulated))
 }
 
 impl<'m> Model<'m> {

@@ -1,73 +1,21 @@
-//! What a packed model is made of: of views of matrices `M` and vectors `V`, or of nothing while sizes are counted.
+//! What a packed model is made of: of views of matrices and vectors, or of nothing while sizes are counted.
+
+use ebt_core::layer::{block, weights};
 
 use super::matrix::{Floats, Matrix};
 
-/// A block of a packed model.
-pub type Block<'m> = BlockOf<Matrix<'m>, Floats<'m>>;
+/// A block of a packed model; a mixture has a routing bias if the model was trained with one.
+pub type Block<'m> = weights::Block<Matrix<'m>, Option<Floats<'m>>>;
 /// A feed-forward of a packed model.
-pub type FeedForward<'m> = FeedForwardOf<Matrix<'m>, Floats<'m>>;
+pub type FeedForward<'m> = weights::FeedForward<Matrix<'m>, Option<Floats<'m>>>;
+/// A mixture of experts of a packed model.
+pub type Mixture<'m> = weights::Mixture<Matrix<'m>, Option<Floats<'m>>>;
 /// A SwiGLU of a packed model.
-pub type Swiglu<'m> = SwigluOf<Matrix<'m>>;
+pub type Swiglu<'m> = weights::Swiglu<Matrix<'m>>;
 /// The condition vectors of a block of a packed model.
-pub type BlockCondition<'m> = BlockConditionOf<Floats<'m>>;
+pub type BlockCondition<'m> = block::BlockCondition<Floats<'m>>;
 /// The condition vectors of the final norm of a packed model.
 pub type HeadCondition<'m> = HeadConditionOf<Floats<'m>>;
-
-/// A block, stacked as in training.
-#[derive(Clone, Copy, Debug)]
-pub struct BlockOf<M, V> {
-    /// `[wq; wk; wv] ((H + 2K) d, D)`.
-    pub qkv: M,
-    /// `(D, H d)`.
-    pub wo: M,
-    /// Feed-forward.
-    pub feed_forward: FeedForwardOf<M, V>,
-}
-
-/// A feed-forward layer.
-#[derive(Clone, Copy, Debug)]
-pub enum FeedForwardOf<M, V> {
-    /// One SwiGLU of width `F`.
-    Dense(SwigluOf<M>),
-    /// Mixture of experts of width `h`, stacked: expert `e` has rows `e 2h ..` of `w13 (E 2h, D)` and `e D ..` of
-    /// `w2 (E D, h)`.
-    Mixture {
-        /// `(E, D)`.
-        gate: M,
-        /// Routing bias `(E)`, used for choosing only; none unless the model was trained with one.
-        bias: Option<V>,
-        /// All experts.
-        experts: SwigluOf<M>,
-        /// Shared experts side by side.
-        shared: Option<SwigluOf<M>>,
-    },
-}
-
-/// `W2 (silu(W1 x) * W3 x)`.
-#[derive(Clone, Copy, Debug)]
-pub struct SwigluOf<M> {
-    /// `[w1; w3] (2F, D)`.
-    pub w13: M,
-    /// `(D, F)`.
-    pub w2: M,
-}
-
-/// Vectors `(D)` of a block; absent shift and gate mean 0 and 1.
-#[derive(Clone, Copy, Debug)]
-pub struct BlockConditionOf<V> {
-    /// `gain1 (1 + g1)`.
-    pub w1: V,
-    /// Shift of the attention norm.
-    pub b1: Option<V>,
-    /// Gate of attention.
-    pub a1: Option<V>,
-    /// `gain2 (1 + g2)`.
-    pub w2: V,
-    /// Shift of the feed-forward norm.
-    pub b2: Option<V>,
-    /// Gate of the feed-forward.
-    pub a2: Option<V>,
-}
 
 /// Vectors `(D)` of the final norm.
 #[derive(Clone, Copy, Debug)]

@@ -59,7 +59,7 @@ fn walk(model: &Model<'_>) {
             touch(block.wo);
             match block.feed_forward {
                 FeedForward::Dense(dense) => touch(dense.w2),
-                FeedForward::Mixture { experts, .. } => touch(experts.w2),
+                FeedForward::Mixture(mixture) => touch(mixture.experts.w2),
             }
         }
         for of in [ConditionOf::Plain, ConditionOf::Landscape(0), ConditionOf::Landscape(usize::MAX)] {

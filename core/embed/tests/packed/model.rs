@@ -3,6 +3,7 @@
 use ebt::packed::{ConditionOf, FeedForward, Floats, Matrix, Model, Storage};
 use ebt_core::compute::Backend;
 use ebt_core::config::{Conditioning, Config, ModelKind};
+use ebt_core::layer::weights::Mixture;
 use ebt_core::layer::{self, condition};
 use ebt_core::parameters::{FeedForwardIds, ParameterId, ParameterLayout, SwigluIds};
 use ebt_core::reference::{Arena, Reference};
@@ -118,13 +119,13 @@ proptest! {
         pair.matrix(model.vocabulary(), layout.vocabulary);
         for (i, ids) in layout.blocks.iter().enumerate() {
             let block = model.block(i).expect("exists");
-            pair.matrix(block.qkv, ids.qkv);
-            pair.matrix(block.wo, ids.wo);
-            match (block.feed_forward, ids.feed_forward) {
+            pair.matrix(block.qkv, ids.weights.qkv);
+            pair.matrix(block.wo, ids.weights.wo);
+            match (block.feed_forward, ids.weights.feed_forward) {
                 (FeedForward::Dense(found), FeedForwardIds::Dense(ids)) => pair.swiglu(found, ids),
                 (
-                    FeedForward::Mixture { gate, bias, experts, shared },
-                    FeedForwardIds::Mixture { gate: g, bias: b, experts: e, shared: s },
+                    FeedForward::Mixture(ebt::packed::Mixture { gate, bias, experts, shared }),
+                    FeedForwardIds::Mixture(Mixture { gate: g, bias: b, experts: e, shared: s }),
                 ) => {
                     pair.matrix(gate, g);
                     let biased = config.moe.as_ref().is_some_and(|m| m.bias_rate > 0.0);

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
-use ebt::packed::{BlockCondition, ConditionOf, Defaults, FeedForward, Floats, Model, Swiglu, VERSION};
+use ebt::packed::{BlockCondition, ConditionOf, Defaults, FeedForward, Floats, Mixture, Model, Swiglu, VERSION};
 use ebt_core::config::Config;
 use ebt_tokenizer::compact::CompactTokenizer;
 use serde::Serialize;
@@ -78,7 +78,7 @@ fn parts(model: &Model<'_>) -> Vec<Part> {
         attention += block.qkv.bytes() + block.wo.bytes();
         feed_forward += match block.feed_forward {
             FeedForward::Dense(dense) => swiglu(dense),
-            FeedForward::Mixture { gate, bias, experts, shared } => {
+            FeedForward::Mixture(Mixture { gate, bias, experts, shared }) => {
                 gate.bytes() + vector(bias) + swiglu(experts) + shared.map_or(0, swiglu)
             }
         };

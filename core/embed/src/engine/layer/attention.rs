@@ -10,7 +10,7 @@ use core::ops::Range;
 use crate::engine::cache::{Cache, Seen};
 use crate::engine::math;
 use crate::engine::number::Number;
-use crate::engine::slices::{front, row_mut};
+use crate::engine::slices::{front, row_mut, row_of};
 use crate::packed::{Kernel, Matrix, Storage};
 
 /// Geometry of a pass.
@@ -195,7 +195,7 @@ pub fn backward<N: Number>(
     shape: Shape,
     memory: Memory<'_, '_>,
     qkv: &[f32],
-    weights: &mut Weights<'_>,
+    (cached, own): (&[f32], &[f32]),
     dout: &[f32],
     scratch: &mut Scratch<'_>,
     dqkv: &mut [f32],
@@ -207,8 +207,8 @@ pub fn backward<N: Number>(
         let ring = memory.cache.ring(memory.stream, memory.layer, head);
         let [at_q, at_k, at_v] = shape.places(head);
         let wide = N::PARTS.saturating_mul(stacked).saturating_mul(ring.used);
-        let weight = &*row_mut(weights.cached, head, wide);
-        let own = &*row_mut(weights.own, head, N::PARTS.saturating_mul(stacked));
+        let weight = row_of(cached, head, wide);
+        let own = row_of(own, head, N::PARTS.saturating_mul(stacked));
         let (douts, dqs) = (front(scratch.a, flat), front(scratch.b, flat));
         let ds = front(scratch.scores, wide);
         gather::<N>(shape, dout, shape.queries(), at_q, douts);

@@ -1,8 +1,7 @@
 //! The layers of one pass over rows, forward and backward, on values or on values with tangents.
 
 pub mod attention;
-pub mod feed_forward;
-pub mod mixture;
 pub mod norm;
 pub mod rotary;
+pub mod softmax;
 pub mod swiglu;

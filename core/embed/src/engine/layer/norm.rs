@@ -36,18 +36,23 @@ pub fn forward<N: Number>(
     }
 }
 
-/// Adds `dx = r u - x r^3 mean(u x)`, `u = w dy`, to `dh (n,m)`; `dy` is used up.
-pub fn backward<N: Number>(spec: Spec, x: &[f32], w: Floats<'_>, r: &[f32], dy: &mut [f32], dh: &mut [f32]) {
-    let Spec { n, width, .. } = spec;
+/// `dx (n,m) = r u - x r^3 mean(u x)`, `u = w dy`.
+pub fn backward<N: Number>(
+    (n, width): (usize, usize),
+    x: &[f32],
+    w: Floats<'_>,
+    r: &[f32],
+    dy: &[f32],
+    dx: &mut [f32],
+) {
     let over = N::constant(1.0 / width as f32);
     let inputs = N::rows(x, n, width).zip(N::rows(r, n, 1));
-    let outputs = N::rows_mut(dy, n, width).zip(N::rows_mut(dh, n, width));
-    for ((x, r), (mut u, mut dh)) in inputs.zip(outputs) {
+    let outputs = N::rows(dy, n, width).zip(N::rows_mut(dx, n, width));
+    for ((x, r), (dy, mut dx)) in inputs.zip(outputs) {
         let Some(r) = N::numbers(r).next() else { continue };
-        N::update_with(&mut u, w.iter().map(N::constant), |u, w| u * w);
-        let u = N::read(&u);
-        let through = N::dot(u, x) * over * (r * r * r);
-        let dx = N::numbers(u).zip(N::numbers(x)).map(|(u, x)| u * r - x * through);
-        N::update_with(&mut dh, dx, |dh, dx| dh + dx);
+        N::update(&mut dx, dy, |_, dy| dy);
+        N::update_with(&mut dx, w.iter().map(N::constant), |dy, w| dy * w);
+        let through = N::dot(N::read(&dx), x) * over * (r * r * r);
+        N::update(&mut dx, x, |u, x| u * r - x * through);
     }
 }

@@ -15,6 +15,7 @@ use super::{CHECKSUM_BYTES, Defaults, HEADER_START, MAGIC, VERSION};
 use ebt_core::config::SMALLEST_ALPHA;
 use ebt_core::config::{Conditioning, Config, ModelKind};
 use ebt_core::error::{Error, Result};
+use ebt_core::layer::weights::Mixture;
 use ebt_core::objective::Objective;
 use ebt_core::parameters::{FeedForwardIds, ParameterId, ParameterLayout, SwigluIds};
 
@@ -185,11 +186,11 @@ impl<W: AsRef<[f32]>> Writer<'_, W> {
             self.matrix(layout.vocabulary)?;
         }
         for block in &layout.blocks {
-            self.matrix(block.qkv)?;
-            self.matrix(block.wo)?;
-            match block.feed_forward {
+            self.matrix(block.weights.qkv)?;
+            self.matrix(block.weights.wo)?;
+            match block.weights.feed_forward {
                 FeedForwardIds::Dense(ids) => self.swiglu(ids)?,
-                FeedForwardIds::Mixture { gate, bias, experts, shared } => {
+                FeedForwardIds::Mixture(Mixture { gate, bias, experts, shared }) => {
                     self.matrix(gate)?;
                     if config.moe.as_ref().is_some_and(|moe| moe.bias_rate > 0.0) {
                         self.vector(bias);
