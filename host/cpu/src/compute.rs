@@ -214,7 +214,7 @@ impl<E: Element> Compute for Cpu<E> {
     }
     fn heaviside(&self, a: &Matrix<E>) -> Matrix<E> {
         self.unary(
-            "step",
+            "heaviside",
             a,
             #[inline(always)]
             |x: E| if x > E::ZERO { E::ONE } else { E::ZERO },

@@ -8,7 +8,7 @@ use ebt::engine::descent::{self, DescentOptions, Tolerance};
 use ebt::packed;
 use ebt_core::config::UpdateRule;
 
-use super::names::{RULES, one_of};
+use super::names::{RULES, SELECTIONS, one_of};
 
 /// More descent steps than this are refused: a run would not end.
 const MOST_STEPS: usize = 4096;
@@ -55,8 +55,8 @@ pub struct DescentArgs {
     #[arg(long, value_name = "M", default_value = "1")]
     pub candidates: NonZeroUsize,
     /// Which candidate is kept: that of least energy, or of the largest drop of energy
-    #[arg(long, value_enum, default_value_t = Selection::Energy, value_name = "BY")]
-    pub choose: Selection,
+    #[arg(long, value_parser = one_of(SELECTIONS), default_value = "energy", value_name = "BY")]
+    pub choose: descent::Selection,
     /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
     /// (C over the largest curvature; stable below C = 2)
     #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, allow_negative_numbers = true)]
@@ -84,25 +84,6 @@ pub struct DescentArgs {
     /// Evaluate the energy after every step, too, so that certificates say whether it decreased
     #[arg(long)]
     pub certify: bool,
-}
-
-/// Which candidate is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Selection {
-    /// The least final energy
-    Energy,
-    /// The largest drop from the first to the last energy
-    Drop,
-}
-
-impl Selection {
-    /// The same of a descent.
-    pub fn core(self) -> descent::Selection {
-        match self {
-            Selection::Energy => descent::Selection::Energy,
-            Selection::Drop => descent::Selection::Drop,
-        }
-    }
 }
 
 /// Step sizes; the products of `curvature` are another flag's.
@@ -211,7 +192,7 @@ impl DescentArgs {
             noise: self.noise,
             tolerance: Tolerance { energy: self.tolerance, dissipation: self.dissipation, min_steps: self.min_steps },
             candidates,
-            choose: self.choose.core(),
+            choose: self.choose,
             certify: self.certify,
             curvature: self.curvature,
             seed,
@@ -224,7 +205,7 @@ impl DescentArgs {
     pub fn beyond_steps(&self) -> Option<&'static str> {
         let flags = [
             ("--candidates", self.candidates.get() > 1),
-            ("--choose", self.choose != Selection::Energy),
+            ("--choose", self.choose != descent::Selection::Energy),
             ("--step-size", self.step_size != StepSize::Is(descent::StepSize::Model)),
             ("--rule", self.rule.is_some()),
             ("--noise", self.noise != descent::Noise::None),

@@ -1,6 +1,7 @@
 //! Values by name: one list names a value on the command line, explains it in the help, and gives it.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use ebt::engine::descent::Selection;
 use ebt::packed::Storage;
 use ebt_core::config::UpdateRule;
 use ebt_core::model_file::Dtype;
@@ -32,6 +33,12 @@ pub const STORAGES: Names<Storage> = &[
     ("bf16", "Brain float", Storage::Bf16),
     ("int8", "8-bit integers, one scale a row", Storage::Int8),
     ("int4", "4-bit integers, one scale for 32 values of a row", Storage::Int4),
+];
+
+/// Which of several candidates of a token is kept.
+pub const SELECTIONS: Names<Selection> = &[
+    ("energy", "The least final energy", Selection::Energy),
+    ("drop", "The largest drop from the first to the last energy", Selection::Drop),
 ];
 
 /// Update rules of the descent.

@@ -17,8 +17,8 @@ use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, Choice, DeviceArgs, IsaName, PRECISIONS, Selection, StepSize, by_flag, candidates, one_of, steps,
-    thread_count, write_json,
+    Backend as Asked, Choice, DeviceArgs, IsaName, PRECISIONS, SELECTIONS, StepSize, by_flag, candidates, one_of,
+    steps, thread_count, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
 use crate::inference::{InferenceModel, is_packed};
@@ -55,8 +55,8 @@ pub struct Args {
     #[arg(long, value_name = "M", default_value = "1")]
     candidates: NonZeroUsize,
     /// Which candidate is kept: that of least energy, or of the largest drop of energy
-    #[arg(long, value_enum, default_value_t = Selection::Energy, value_name = "BY")]
-    choose: Selection,
+    #[arg(long, value_parser = one_of(SELECTIONS), default_value = "energy", value_name = "BY")]
+    choose: descent::Selection,
     /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
     /// (C over the largest curvature)
     #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, allow_negative_numbers = true)]
@@ -174,7 +174,7 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(
     if options.progress {
         eprint_line(format_args!("device: {name}, {threads} threads, with a cache"));
     }
-    let (candidates, choose) = (args.candidates.get(), args.choose.core());
+    let (candidates, choose) = (args.candidates.get(), args.choose);
     let step_size = args.step_size.core(0);
     let with = CachedEvaluation { candidates, choose, step_size, kernel, threads };
     // eight tokens take about the memory of a sequence's share
