@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 /// Root of the repository.
 pub fn root() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
 
 /// The binary of this build. Cargo builds it before the tests of a whole workspace; for those of this package alone it may

@@ -11,11 +11,8 @@ mod tokens;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ebt_tests::program::root;
 use serde_json::Value;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
-}
 
 fn metadata() -> Value {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());

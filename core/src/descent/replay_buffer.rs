@@ -69,20 +69,20 @@ impl ReplayBuffer {
     }
 
     /// Puts a sequence back into the slot it came from.
-    pub fn put(&mut self, slot: usize, memory: ReplayEntry) {
+    pub fn put(&mut self, slot: usize, entry: ReplayEntry) {
         if let Some(old) = self.slots.get_mut(slot) {
-            *old = memory;
+            *old = entry;
         }
     }
 
     /// Remembers a new sequence: in a free slot, or over a random one. `draw` numbers the insertions of a step.
-    pub fn insert(&mut self, seed: u64, step: u32, draw: u64, memory: ReplayEntry) {
+    pub fn insert(&mut self, seed: u64, step: u32, draw: u64, entry: ReplayEntry) {
         if self.slots.len() < self.capacity {
-            self.slots.push(memory);
+            self.slots.push(entry);
         } else if self.capacity > 0 {
             let stream = Stream::new(seed, step, Purpose::Replay).detail(1);
             let slot = stream.below(draw, self.capacity as u64) as usize;
-            self.put(slot, memory);
+            self.put(slot, entry);
         }
     }
 }

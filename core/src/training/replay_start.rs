@@ -23,15 +23,15 @@ impl<B: Backend> Trainer<B> {
         let mut all = sequences.clone();
         let t = all.context;
         let from = all.batch - slots.len();
-        for (i, memory) in slots.iter().filter_map(|&s| self.replay.get(s)).enumerate() {
+        for (i, entry) in slots.iter().filter_map(|&s| self.replay.get(s)).enumerate() {
             let rows = (from + i) * t..(from + i + 1) * t;
-            all.tokens[rows.clone()].copy_from_slice(&memory.tokens);
-            all.targets[rows.clone()].copy_from_slice(&memory.targets);
-            if !memory.starts.is_empty() && all.starts.is_empty() {
+            all.tokens[rows.clone()].copy_from_slice(&entry.tokens);
+            all.targets[rows.clone()].copy_from_slice(&entry.targets);
+            if !entry.starts.is_empty() && all.starts.is_empty() {
                 all.starts = alloc::vec![0; all.tokens.len()];
             }
             if !all.starts.is_empty() {
-                for (to, from) in all.starts[rows].iter_mut().zip(memory.starts.iter().chain(core::iter::repeat(&0))) {
+                for (to, from) in all.starts[rows].iter_mut().zip(entry.starts.iter().chain(core::iter::repeat(&0))) {
                     *to = *from;
                 }
             }
@@ -57,11 +57,11 @@ impl<B: Backend> Trainer<B> {
             for (i, state) in values.chunks_exact(t * v).enumerate() {
                 let row = part.first + i;
                 let one = sequences.slice(row, 1);
-                let memory =
+                let entry =
                     ReplayEntry { tokens: one.tokens, targets: one.targets, starts: one.starts, state: state.to_vec() };
                 match row.checked_sub(from).and_then(|k| slots.get(k)) {
-                    Some(&slot) => self.replay.put(slot, memory),
-                    None => self.replay.insert(settings.seed, settings.step, row as u64, memory),
+                    Some(&slot) => self.replay.put(slot, entry),
+                    None => self.replay.insert(settings.seed, settings.step, row as u64, entry),
                 }
             }
         }

@@ -141,10 +141,13 @@ pub fn run(args: Args) -> Result<()> {
             stop = Stop::End;
             break;
         };
-        let bytes = tokenizer.token_bytes(drawn.id).unwrap_or_default();
-        let piece = String::from_utf8_lossy(bytes).into_owned();
-        let certificate = Certificate::from(&certificate);
-        out.push(Certified { id: drawn.id, piece, probability: drawn.probability, certificate })?;
+        out.push(drawn.id)?;
+        if certified || args.output.json {
+            let bytes = tokenizer.token_bytes(drawn.id).unwrap_or_default();
+            let piece = String::from_utf8_lossy(bytes).into_owned();
+            let certificate = Certificate::from(&certificate);
+            out.tokens.push(Certified { id: drawn.id, piece, probability: drawn.probability, certificate });
+        }
     }
     let (text, tokens) = out.finish(stop, &loaded.name, &backend)?;
     let Some(path) = &args.output.certificate else { return Ok(()) };
@@ -182,16 +185,13 @@ impl<'a> Output<'a> {
         Ok(Self { args, decoder, streams, text: String::new(), tokens: Vec::new(), started: Instant::now() })
     }
 
-    fn push(&mut self, token: Certified) -> Result<()> {
-        let piece = self.decoder.push(token.id)?;
+    fn push(&mut self, id: u32) -> Result<()> {
+        let piece = self.decoder.push(id)?;
         self.text.push_str(piece);
         if self.streams {
             let mut out = io::stdout().lock();
             write!(out, "{piece}")?;
             out.flush()?;
-        }
-        if self.args.output.json || self.args.output.certificate.is_some() {
-            self.tokens.push(token);
         }
         Ok(())
     }

@@ -121,10 +121,10 @@ impl State {
             bail!("the state remembers {} sequences, not {}", self.replay_capacity, config.objective.replay);
         }
         for i in 0..self.replay.len() {
-            let Some(memory) = self.replay.get(i) else { continue };
-            let n = memory.tokens.len();
-            let starts = memory.starts.is_empty() || memory.starts.len() == n;
-            if memory.targets.len() != n || memory.state.len() != n * config.model.vocab || !starts {
+            let Some(entry) = self.replay.get(i) else { continue };
+            let n = entry.tokens.len();
+            let starts = entry.starts.is_empty() || entry.starts.len() == n;
+            if entry.targets.len() != n || entry.state.len() != n * config.model.vocab || !starts {
                 bail!("remembered sequence {i} of the state does not fit the model");
             }
         }
@@ -211,11 +211,11 @@ fn upload<B: Backend>(b: &B, layout: &ParameterLayout, what: &str, list: &[Vec<f
 
 fn write_replay<W: Write>(out: &mut Writer<W>, replay: &ReplayBuffer) -> io::Result<()> {
     out.number(replay.len() as u64)?;
-    for memory in (0..replay.len()).filter_map(|i| replay.get(i)) {
-        for words in [&memory.tokens, &memory.targets, &memory.starts] {
+    for entry in (0..replay.len()).filter_map(|i| replay.get(i)) {
+        for words in [&entry.tokens, &entry.targets, &entry.starts] {
             out.words(words.iter().copied())?;
         }
-        out.floats(&memory.state)?;
+        out.floats(&entry.state)?;
     }
     Ok(())
 }

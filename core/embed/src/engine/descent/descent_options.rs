@@ -31,7 +31,7 @@ pub enum StepSize {
         most_halvings: u32,
     },
     /// `alpha = c / lambda_max` of the linearised step (stable below `c = 2`); the model's step size where
-    /// `lambda_max <= 0`.
+    /// `lambda_max <= 0`, and where it is so small that `alpha` would exceed `2^23` step sizes of the model.
     Curvature {
         /// The product `alpha lambda_max` wanted.
         c: f32,

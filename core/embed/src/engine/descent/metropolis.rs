@@ -28,13 +28,13 @@ impl<P: Potential> Run<'_, '_, P> {
     /// One transition of every row, energy and gradient at its state being known.
     pub fn transition(&mut self, i: usize, s: usize, tau: f32, warm_up: u32) {
         self.propose_noisy(i, tau);
-        let count = self.select(|row| row.searching);
+        let count = self.select(|_| true);
         self.energies(s, true, count);
         self.gradients(true, count);
         self.test(i, tau, warm_up);
     }
 
-    /// Proposals of all rows, which are marked to be evaluated.
+    /// Proposals of all rows that run, as their trial states.
     fn propose_noisy(&mut self, i: usize, tau: f32) {
         let (v, capacity) = (self.d.vocab, self.d.capacity);
         for r in 0..self.n {
@@ -52,7 +52,6 @@ impl<P: Potential> Run<'_, '_, P> {
             for (((x, &y), &p), &g) in trial_y.iter_mut().zip(y).zip(p).zip(g) {
                 *x += by.next(y, p, g);
             }
-            row.searching = true;
             softmax(trial_y, trial_p);
             row.dissipation = match self.dynamics.update {
                 UpdateRule::Probability => by.dissipation_between(p, trial_p, g),
@@ -88,9 +87,9 @@ impl<P: Potential> Run<'_, '_, P> {
             let Some(mut row) = self.d.row(r).filter(Row::runs) else { continue };
             let energy = self.d.energies.get(r).copied().unwrap_or(f32::NAN);
             let log_ratio = (row.energy - energy) / tau + self.log_proposal_ratio(r, &row, tau);
-            let probability = if row.searching { exp(if log_ratio < 0.0 { log_ratio } else { 0.0 }) } else { 0.0 };
             // a ratio that is not a number is a refusal
-            let probability = if log_ratio.is_nan() || !energy.is_finite() { 0.0 } else { probability };
+            let refused = log_ratio.is_nan() || !energy.is_finite();
+            let probability = if refused { 0.0 } else { exp(if log_ratio < 0.0 { log_ratio } else { 0.0 }) };
             let noise = stream(self.think.seed, Purpose::Acceptance, candidate, i);
             let accepted = probability > 0.0 && ln_unit(noise.word(position as u64)) <= log_ratio;
             if accepted {
@@ -99,7 +98,6 @@ impl<P: Potential> Run<'_, '_, P> {
                 row.lse = softmax(row_of(self.d.y, r, v), row_mut(self.d.p, r, v));
                 row.energy = energy;
             }
-            row.searching = false;
             row.adapt.count(accepted);
             if row.adapt.adapted < warm_up {
                 row.alpha = row.adapt.adapt(probability, warm_up);
