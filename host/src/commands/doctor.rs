@@ -48,7 +48,8 @@ pub use device::run;
 mod device {
     use std::io::{self, Write};
 
-    use anyhow::{Result, bail};
+    use anyhow::Result;
+    use ebt_data::program;
     use serde::Serialize;
 
     use super::{Args, NoGpu};
@@ -68,12 +69,12 @@ mod device {
     /// [`NoGpu`]: this build has no CUDA backend.
     pub fn run(args: Args) -> Result<()> {
         if !args.compile.is_empty() {
-            bail!("--compile: this build has no CUDA backend (it was built without the feature `cuda`)");
+            return Err(program::lacks("--compile", "cuda"));
         }
         let mut out = io::stdout().lock();
         match args.json {
             true => write_json(&mut out, &Report { usable: false, cuda: false })?,
-            false => writeln!(out, "This build has no CUDA backend: it was built without the feature `cuda`.")?,
+            false => writeln!(out, "No GPU can be used: {}.", program::lacks("the CUDA backend", "cuda"))?,
         }
         out.flush()?;
         Err(NoGpu.into())

@@ -256,7 +256,7 @@ fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
 
 #[cfg(not(feature = "cuda"))]
 fn on_gpu(_args: &Args, _model: Config) -> Result<Measured> {
-    bail!("--device cuda: this program was built without CUDA")
+    Err(ebt_data::program::lacks("--device cuda", "cuda"))
 }
 
 fn table(entries: &[ProfileEntry], steps: usize) -> io::Result<()> {
