@@ -48,12 +48,13 @@ fn edges(metadata: &Value) -> Vec<(String, String)> {
 
 /// Which packages of the workspace a package may use. Nobody uses the tests.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("ebt-fixtures", &[]),
     ("ebt-core", &[]),
-    ("ebt-tokenizer", &[]),
+    ("ebt-tokenizer", &["ebt-fixtures"]),
     ("ebt-cuda", &["ebt-core"]),
-    ("ebt", &["ebt-core", "ebt-tokenizer"]),
+    ("ebt", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
     ("ebt-cpu", &["ebt-core"]),
-    ("ebt-data", &["ebt-core", "ebt-tokenizer"]),
+    ("ebt-data", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
     ("ebt-corpus", &["ebt-data", "ebt-tokenizer"]),
     ("ebt-train", &["ebt-core", "ebt-data", "ebt-tokenizer"]),
     ("ebt-interchange", &["ebt-core", "ebt-data", "ebt-train"]),
@@ -68,6 +69,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ebt-cuda",
             "ebt-data",
             "ebt-device",
+            "ebt-fixtures",
             "ebt-interchange",
             "ebt-tokenizer",
             "ebt-train",

@@ -5,7 +5,6 @@ use anyhow::Result;
 /// Print a script that completes commands and flags of this program in a shell.
 ///
 /// A build needs the feature `manual` for this command.
-#[cfg_attr(not(feature = "manual"), expect(dead_code, reason = "the feature reads what is given"))]
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -10,7 +10,6 @@ use anyhow::Result;
 /// Print the page of this program for `man`, or write the pages of all commands to a folder.
 ///
 /// A build needs the feature `manual` for this command.
-#[cfg_attr(not(feature = "manual"), expect(dead_code, reason = "the feature reads what is given"))]
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -34,7 +34,7 @@ pub struct Fetched {
 pub struct RepoCache {
     cache: PathBuf,
     /// Folder of the data set.
-    folder: PathBuf,
+    dataset: PathBuf,
     reference: PathBuf,
     revision: String,
     file: String,
@@ -47,19 +47,19 @@ impl RepoCache {
         Self {
             cache: options.cache.clone(),
             reference: folder.join("refs").join(&options.revision),
-            folder,
+            dataset: folder,
             revision: options.revision.clone(),
             file: options.file.clone(),
         }
     }
 
     fn blob(&self, remote: &RemoteFile) -> PathBuf {
-        self.folder.join("blobs").join(&remote.etag)
+        self.dataset.join("blobs").join(&remote.etag)
     }
 
     /// Where the file of a commit lies.
     fn snapshot(&self, commit: &str) -> PathBuf {
-        self.folder.join("snapshots").join(commit).join(&self.file)
+        self.dataset.join("snapshots").join(commit).join(&self.file)
     }
 
     /// Folder of the whole cache.

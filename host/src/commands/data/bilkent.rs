@@ -14,7 +14,6 @@ use super::making::Making;
 /// 9,119 writings of students of Bilkent University's Turkish courses since 2014, compiled by S. F. Yilmaz. The set is
 /// downloaded from the Hugging Face hub into the cache that all Hugging Face libraries share, and verified. Nothing of it
 /// is part of this program. A build needs the feature `hub` for this command.
-#[cfg_attr(not(feature = "hub"), expect(dead_code, reason = "the feature reads what is given"))]
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
