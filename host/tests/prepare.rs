@@ -16,11 +16,11 @@ use ebt_data::shard::{Manifest, Prepared, Shard};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-#[path = "prepare/resume.rs"]
-mod resume;
 #[cfg(feature = "parquet")]
 #[path = "prepare/columnar.rs"]
 mod columnar;
+#[path = "prepare/resume.rs"]
+mod resume;
 #[path = "prepare/write.rs"]
 mod write;
 

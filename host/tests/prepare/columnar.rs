@@ -111,10 +111,9 @@ fn a_file_with_any_byte_changed_never_ends_in_a_panic() {
     use ebt_corpus::read::{Documents, Position};
     let folder = tempfile::tempdir().unwrap();
     let rows: Vec<_> = ["bir", "iki", "bir", "üç dört"].map(|d| Some(d.to_owned())).to_vec();
-    for (name, good) in [
-        ("a.parquet", parquet(&batches::<Dictionary>(&rows), 0)),
-        ("a.arrow", stream(&batches::<i32>(&rows))),
-    ] {
+    for (name, good) in
+        [("a.parquet", parquet(&batches::<Dictionary>(&rows), 0)), ("a.arrow", stream(&batches::<i32>(&rows)))]
+    {
         let path = folder.path().join(name);
         for at in 0..good.len() {
             let mut bad = good.clone();
