@@ -25,15 +25,15 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  host import published.safetensors --out model.ebt --tokenizer tokenizer.json --heads 12
-  host inspect model.ebt
-  host eval --model model.ebt fixtures/turkish/validation
-  host generate --model model.ebt --prompt \"Bir varmış\" --tokens 100 --temperature 0.8 --seed 7
-  host parity fixtures/golden/*.safetensors
-  host doctor
+  ebt import published.safetensors --out model.ebt --tokenizer tokenizer.json --heads 12
+  ebt inspect model.ebt
+  ebt eval --model model.ebt fixtures/turkish/validation
+  ebt generate --model model.ebt --prompt \"Bir varmış\" --tokens 100 --temperature 0.8 --seed 7
+  ebt parity fixtures/golden/*.safetensors
+  ebt doctor
 
-`host COMMAND --help` explains a command. Exit status: 0 success, 1 failure, 2 wrong usage,
-3 no GPU (`host doctor`).";
+`ebt COMMAND --help` explains a command. Exit status: 0 success, 1 failure, 2 wrong usage,
+3 no GPU (`ebt doctor`).";
 
 /// The version, and the features of this build.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
@@ -76,7 +76,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Whether the reader of our output went away (`host generate ... | head`), which is no failure.
+/// Whether the reader of our output went away (`ebt generate ... | head`), which is no failure.
 fn closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }

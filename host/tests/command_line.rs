@@ -183,7 +183,7 @@ fn generate_streams_and_is_reproducible() {
 fn a_closed_pipe_ends_quietly() {
     let folder = tempfile::tempdir().unwrap();
     let model = saved(folder.path(), 0);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_host"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ebt"))
         .args(["generate", "--model", &model, "--prompt", "a", "--tokens", "4000"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,4 +1,4 @@
-//! `host data bilkent` against a hub on this machine.
+//! `ebt data bilkent` against a hub on this machine.
 #![allow(clippy::unwrap_used)]
 
 #[path = "hub/fixture.rs"]
@@ -98,11 +98,11 @@ fn the_set_is_prepared_under_its_licence_and_the_data_say_so() {
     let source = &manifest["sources"][0];
     assert_eq!(source["name"], format!("bilkent-turkish-writings@{COMMIT}"));
     assert_says(source["licence"].as_str().unwrap(), &["academic", "non-commercial", "zenodo"]);
-    let inspected = Command::new(env!("CARGO_BIN_EXE_host")).args(["data", "inspect", "--verify"]).arg(&out).output();
+    let inspected = Command::new(env!("CARGO_BIN_EXE_ebt")).args(["data", "inspect", "--verify"]).arg(&out).output();
     assert_eq!(inspected.unwrap().status.code(), Some(0));
     // without a folder it is not known where the data should go
     assert_eq!(whole.args(["--download-only"]).output().unwrap().status.code(), Some(0));
-    prepare = Command::new(env!("CARGO_BIN_EXE_host"));
+    prepare = Command::new(env!("CARGO_BIN_EXE_ebt"));
     assert_eq!(prepare.args(["data", "bilkent", "--accept-licence"]).output().unwrap().status.code(), Some(2));
 }
 

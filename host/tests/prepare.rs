@@ -1,4 +1,4 @@
-//! `host data prepare`: what goes in comes out, whatever it came in and however often it was interrupted.
+//! `ebt data prepare`: what goes in comes out, whatever it came in and however often it was interrupted.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -228,7 +228,7 @@ mod command {
     use super::*;
 
     pub fn host(arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ebt"));
         command.args(["data", "prepare"]).args(arguments).stdin(Stdio::null());
         command
     }

@@ -94,6 +94,23 @@ fn dependencies_point_one_way() {
     assert!(packages.iter().all(|p| p["name"] != "core"), "a package named core breaks `use core::...`");
 }
 
+/// What a newcomer waits for: the crates of the program as it is built without flags.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_first_build_compiles_fewer_than_150_crates() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let flags =
+        ["-p", "ebt-host", "-e", "normal,build", "--prefix", "none", "--format", "{p}", "--offline", "--locked"];
+    let tree = Command::new(cargo).arg("tree").args(flags).current_dir(root()).output().unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let text = String::from_utf8(tree.stdout).unwrap();
+    let crates: std::collections::BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| Some(line.split_whitespace().take(2).collect::<Vec<_>>()).filter(|l| l.len() == 2))
+        .collect();
+    assert!((50..150).contains(&crates.len()), "{} crates", crates.len());
+}
+
 /// Circles of files that there may be: those below these paths, and why.
 const CIRCLES: &[(&[&str], &str)] = &[(
     &["core/src/compute", "core/src/dual.rs", "core/src/fused"],

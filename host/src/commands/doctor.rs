@@ -1,4 +1,4 @@
-//! `host doctor`: what this machine can compute on.
+//! `ebt doctor`: what this machine can compute on.
 
 #[cfg(feature = "cuda")]
 mod kernels;
@@ -9,9 +9,9 @@ use std::fmt;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host doctor
-  host doctor --json
-  host doctor --compile sm_80,sm_90a
+  ebt doctor
+  ebt doctor --json
+  ebt doctor --compile sm_80,sm_90a
 
 Exit status: 0 a GPU can be used, 3 none can, 1 failure, 2 wrong usage.
 With --compile, which needs libnvrtc only: 0 all kernels compile and no hot one spills registers, else 1.

@@ -1,4 +1,4 @@
-//! `host eval`: perplexity and bits per byte on text.
+//! `ebt eval`: perplexity and bits per byte on text.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -31,16 +31,16 @@ use crate::inference::{InferenceModel, is_packed};
 /// byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a model from
 /// training are their moving average.
 ///
-/// Packed models (`host export --packed`) are evaluated on the processor as they are used, with a cache; so are others
+/// Packed models (`ebt export --packed`) are evaluated on the processor as they are used, with a cache; so are others
 /// where --candidates asks for several starts of every token, or --step-size for another step size than the trained one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host eval --model model.ebt
-  host eval --model runs/turkish --think 8 --json text.txt
-  host eval --model runs/turkish prepared/
-  host eval --model model.ebp --candidates 4 --choose drop text.txt
-  host eval --model model.ebp --think 10 --step-size armijo text.txt")]
+  ebt eval --model model.ebt
+  ebt eval --model runs/turkish --think 8 --json text.txt
+  ebt eval --model runs/turkish prepared/
+  ebt eval --model model.ebp --candidates 4 --choose drop text.txt
+  ebt eval --model model.ebp --think 10 --step-size armijo text.txt")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder
     #[arg(long, value_name = "PATH")]

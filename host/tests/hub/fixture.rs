@@ -139,7 +139,7 @@ fn list(root: &Path, folder: &Path, found: &mut Vec<String>) {
 }
 
 pub fn command(home: &Path, endpoint: &str, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ebt"));
     for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"] {
         command.env_remove(name);
     }

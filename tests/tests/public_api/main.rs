@@ -31,7 +31,10 @@ fn the_interface_of_ebt_is_the_one_written_down() {
 fn what_is_public_is_found_and_what_is_not_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    write("lib.rs", "mod inner; pub mod open { pub fn f(x: u8) -> u8 { x } fn g() {} } pub use inner::{A, deep::B as C};");
+    write(
+        "lib.rs",
+        "mod inner; pub mod open { pub fn f(x: u8) -> u8 { x } fn g() {} } pub use inner::{A, deep::B as C};",
+    );
     write(
         "inner.rs",
         "#[non_exhaustive] pub struct A { pub x: u8, y: u8 } pub struct Hidden; pub mod deep { pub enum B { One } }

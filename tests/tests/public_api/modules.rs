@@ -63,7 +63,13 @@ type Exported = BTreeMap<(Definition, String), Vec<String>>;
 type Definition = (Vec<String>, String);
 
 /// Adds what `module` exports as `path`.
-fn reach(modules: &Modules, module: &[String], path: &str, out: &mut Exported, met: &mut BTreeSet<(Vec<String>, String)>) {
+fn reach(
+    modules: &Modules,
+    module: &[String],
+    path: &str,
+    out: &mut Exported,
+    met: &mut BTreeSet<(Vec<String>, String)>,
+) {
     if !met.insert((module.to_vec(), path.to_owned())) {
         return;
     }
@@ -121,7 +127,10 @@ fn used(
         define(item.unwrap(), target, &full, out);
     } else {
         // of another package
-        out.insert(((module.to_vec(), name.to_owned()), full.clone()), vec![format!("pub use {} as {full}", from.join("::"))]);
+        out.insert(
+            ((module.to_vec(), name.to_owned()), full.clone()),
+            vec![format!("pub use {} as {full}", from.join("::"))],
+        );
     }
 }
 

@@ -83,7 +83,8 @@ pub fn item(item: &Item, path: &str) -> Option<String> {
             format!("{}pub struct {path}{}{}", seen(&s.attrs), text(&s.generics), fields(&s.fields, false))
         }
         Item::Enum(e) => {
-            let variants = e.variants.iter().map(|v| format!("{}{}{}", seen(&v.attrs), v.ident, fields(&v.fields, true)));
+            let variants =
+                e.variants.iter().map(|v| format!("{}{}{}", seen(&v.attrs), v.ident, fields(&v.fields, true)));
             let variants: Vec<String> = variants.collect();
             format!("{}pub enum {path}{} {{ {} }}", seen(&e.attrs), text(&e.generics), variants.join(", "))
         }

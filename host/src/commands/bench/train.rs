@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long, visible_alias = "backend", default_value = "cpu", value_parser = ["cpu", "cuda"])]
     #[serde(skip)]
     device: String,
-    /// The GPU of this number in `host doctor` [default: the first that can be used]
+    /// The GPU of this number in `ebt doctor` [default: the first that can be used]
     #[arg(long, value_name = "N")]
     #[serde(skip)]
     gpu: Option<usize>,

@@ -1,4 +1,4 @@
-//! `host data bilkent`: fetches and prepares the Bilkent Turkish Writings set.
+//! `ebt data bilkent`: fetches and prepares the Bilkent Turkish Writings set.
 
 #[cfg(feature = "hub")]
 mod fetch;
@@ -47,10 +47,10 @@ The variables of the Hugging Face libraries hold here too: HF_HOME and HF_HUB_CA
 HF_ENDPOINT, HF_HUB_OFFLINE. An interrupted download is taken up where it broke off when the command is run again.
 
 Examples:
-  host data bilkent --accept-licence --out data/bilkent
-  host data bilkent --accept-licence --out data/bilkent --revision 0123456789abcdef0123456789abcdef01234567
-  HF_HOME=/mnt/big/huggingface host data bilkent --out data/bilkent
-  host data bilkent --accept-licence --offline --out data/bilkent";
+  ebt data bilkent --accept-licence --out data/bilkent
+  ebt data bilkent --accept-licence --out data/bilkent --revision 0123456789abcdef0123456789abcdef01234567
+  HF_HOME=/mnt/big/huggingface ebt data bilkent --out data/bilkent
+  ebt data bilkent --accept-licence --offline --out data/bilkent";
 
 /// Runs the command.
 ///

@@ -1,4 +1,4 @@
-//! `host data`: corpora and the data made from them.
+//! `ebt data`: corpora and the data made from them.
 
 mod bilkent;
 mod inspect;
