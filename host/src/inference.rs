@@ -15,10 +15,7 @@ use ebt_train::model::{self, LoadedModel, check_vocabulary};
 
 use crate::packing;
 
-/// The model that is used where none is named.
-pub const SAMPLE_MODEL: &[u8] = include_bytes!("../../fixtures/sample-model.ebp");
-
-/// Its name in messages and results.
+/// The name of the model that is used where none is named, in messages and results.
 pub const SAMPLE_NAME: &str = "the built-in sample model";
 
 /// A packed model and where its bytes lie.
@@ -56,7 +53,7 @@ impl InferenceModel {
     /// A file that cannot be read or is not a sound model; the message names it.
     pub fn load(path: Option<&Path>) -> Result<Self> {
         let packed = |name: &str, bytes| Self { name: name.to_owned(), bytes, tokenizer: None };
-        let Some(path) = path else { return Ok(packed(SAMPLE_NAME, Bytes::BuiltIn(SAMPLE_MODEL))) };
+        let Some(path) = path else { return Ok(packed(SAMPLE_NAME, Bytes::BuiltIn(ebt_fixtures::SAMPLE_MODEL))) };
         let name = path.display().to_string();
         let mapped = file::map(&model::locate(path)?)?;
         if mapped.starts_with(&packed::MAGIC) {

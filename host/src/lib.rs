@@ -1,6 +1,6 @@
 //! Files and commands of the energy-based transformer.
 //!
-//! The binary `host` is a thin shell around this library: every command in [`commands`] is a pair of an argument
+//! The binaries `ebt` and `host` are thin shells around [`program`]: every command in [`commands`] is a pair of an argument
 //! structure and a `run` function, and everything they do is reachable from here.
 //!
 //! From text to a checkpoint, in the order in which data flow:
@@ -38,4 +38,5 @@ pub mod evaluate;
 pub mod inference;
 pub mod packing;
 pub mod plot;
+pub mod program;
 pub mod tokenization;

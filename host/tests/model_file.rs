@@ -97,7 +97,7 @@ fn files_and_folders_load_and_failures_name_the_file() {
     let message = |path: &std::path::Path| format!("{:#}", model::load(path).unwrap_err());
     assert!(message(&folder.path().join("none.ebt")).contains("none.ebt does not exist"));
     let golden = message(&fixtures("golden/s1_dense.safetensors"));
-    assert!(golden.contains("host import"), "{golden}");
+    assert!(golden.contains("ebt import"), "{golden}");
     let empty = folder.path().join("empty.ebt");
     std::fs::write(&empty, b"").unwrap();
     assert!(message(&empty).contains("empty.ebt"), "{}", message(&empty));

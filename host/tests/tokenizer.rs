@@ -1,4 +1,4 @@
-//! `host tokenizer ...` as a user types it.
+//! `ebt tokenizer ...` as a user types it.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -29,7 +29,7 @@ fn host(arguments: &[&str], input: &[u8]) -> Output {
 }
 
 fn start(arguments: &[&str]) -> std::process::Child {
-    Command::new(env!("CARGO_BIN_EXE_host"))
+    Command::new(env!("CARGO_BIN_EXE_ebt"))
         .arg("tokenizer")
         .args(arguments)
         .stdin(Stdio::piped())

@@ -27,6 +27,7 @@ impl Default for Options {
 
 /// A generated token.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Token<'g> {
     /// Id of the token in the model's tokenizer; never one that delimits a text.
     pub id: u32,

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash;
 
 /// First bytes of a file.
 const MAGIC: &[u8; 8] = b"EBTKERN1";
@@ -31,7 +31,7 @@ pub(crate) struct Entry {
 
 /// Name of an entry: the digest of `parts`, each with its length, so that no two lists have the same text.
 pub(crate) fn key(parts: &[&[u8]]) -> String {
-    let mut digest = Sha256::new();
+    let mut digest = Hash::new();
     for part in parts {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
@@ -110,14 +110,14 @@ fn encode(entry: &Entry) -> Vec<u8> {
     body.extend_from_slice(entry.log.as_bytes());
     body.extend_from_slice(&entry.image);
     let mut file = MAGIC.to_vec();
-    file.extend_from_slice(&Sha256::digest(&body));
+    file.extend_from_slice(&Hash::hash(&body));
     file.extend(body);
     file
 }
 
 fn decode(file: &[u8]) -> Option<Entry> {
     let (digest, body) = file.strip_prefix(MAGIC)?.split_at_checked(DIGEST)?;
-    if Sha256::digest(body).as_slice() != digest {
+    if Hash::hash(body) != digest {
         return None;
     }
     let (length, rest) = body.split_first_chunk::<8>()?;

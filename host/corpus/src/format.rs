@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use ebt_data::program;
+
 /// Format of a corpus file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -35,6 +37,18 @@ impl Format {
             "arrow" | "ipc" | "feather" => Self::Arrow,
             _ => return None,
         })
+    }
+}
+
+impl Format {
+    /// Whether this build reads files of the format.
+    pub fn is_read(self) -> bool {
+        cfg!(feature = "parquet") || !matches!(self, Self::Parquet | Self::Arrow)
+    }
+
+    /// The error of a file in a format that this build does not read.
+    pub fn lacks(self, path: &Path) -> anyhow::Error {
+        program::lacks(&format!("{}: reading {self}", path.display()), "parquet")
     }
 }
 

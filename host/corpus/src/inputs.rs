@@ -36,7 +36,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// A file that cannot be read or is of no known format; the message names it.
+    /// A file that cannot be read, is of no known format, or of one that this build does not read; the message names it.
     pub fn new(path: &Path, format: Option<Format>) -> Result<Self> {
         let path = std::path::absolute(path).with_context(|| format!("cannot read {}", path.display()))?;
         if path.to_str().is_none() {
@@ -50,6 +50,9 @@ impl Input {
                 path.display()
             );
         };
+        if !format.is_read() {
+            return Err(format.lacks(&path));
+        }
         let (size, modified) = state(&path)?;
         Ok(Self { path, source: name.stem, format, compression: name.compression, size, modified })
     }

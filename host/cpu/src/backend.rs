@@ -5,7 +5,6 @@ use std::rc::Rc;
 use ebt_core::compute::{AdamW, Backend, Compute};
 use ebt_core::error::Error;
 use ebt_core::random::Stream;
-use ndarray::ArrayView2;
 
 use super::kernel::element::Element;
 use super::kernel::{elementwise, noise, optim, reduce};
@@ -13,26 +12,20 @@ use super::{Cpu, Matrix, blend};
 
 impl<E: Element> Cpu<E> {
     /// A matrix of the elements of `array`, whose strides may be any: transposed and sliced views are read in place.
-    pub fn array(&self, array: ArrayView2<'_, E>) -> Matrix<E> {
-        self.copy(array, |x| x)
-    }
-
-    /// A matrix of `f` of every element.
-    fn copy<X: Copy + Sync>(&self, array: ArrayView2<'_, X>, f: fn(X) -> E) -> Matrix<E> {
+    #[cfg(feature = "ndarray")]
+    pub fn array(&self, array: ndarray::ArrayView2<'_, E>) -> Matrix<E> {
         let (rows, columns) = array.dim();
-        self.write("move", rows, columns, |out| out.iter_mut().zip(&array).for_each(|(o, &x)| *o = f(x)))
+        self.write("move", rows, columns, |out| out.iter_mut().zip(&array).for_each(|(o, &x)| *o = x))
     }
 
-    /// As [`Cpu::copy`], of values in row-major order.
+    /// A matrix of `f` of every value of `data`, which is in row-major order.
     fn copy_rows<X: Copy + Sync>(&self, rows: usize, columns: usize, data: &[X], f: fn(X) -> E) -> Matrix<E> {
-        match ArrayView2::from_shape((rows, columns), data) {
-            Ok(array) if data.len() == array.len() => self.copy(array, f),
-            _ => {
-                let message = format!("{} values for {rows} x {columns}", data.len());
-                self.fail(Error::Shape { what: "an upload".to_owned(), message });
-                self.fill(rows, columns, 0.0)
-            }
+        if rows.checked_mul(columns) != Some(data.len()) {
+            let message = format!("{} values for {rows} x {columns}", data.len());
+            self.fail(Error::Shape { what: "an upload".to_owned(), message });
+            return self.fill(rows, columns, 0.0);
         }
+        self.write("move", rows, columns, |out| out.iter_mut().zip(data).for_each(|(o, &x)| *o = f(x)))
     }
 }
 

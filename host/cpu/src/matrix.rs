@@ -4,8 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use ndarray::ArrayView2;
-
 use super::kernel::element::Element;
 
 /// Buffers waiting for reuse, by exact length.
@@ -77,9 +75,10 @@ impl<E: Element> Matrix<E> {
 
     /// The elements as an array `(rows, columns)`, in place; `view().to_owned()` copies them. What an operation made of
     /// shapes that do not fit (the backend's status says so) may have fewer elements than its shape: its view is empty.
-    pub fn view(&self) -> ArrayView2<'_, E> {
+    #[cfg(feature = "ndarray")]
+    pub fn view(&self) -> ndarray::ArrayView2<'_, E> {
         let empty: &[[E; 0]] = &[];
-        ArrayView2::from_shape((self.rows, self.columns), self.slice()).unwrap_or_else(|_| empty.into())
+        ndarray::ArrayView2::from_shape((self.rows, self.columns), self.slice()).unwrap_or_else(|_| empty.into())
     }
 
     /// The same elements under another shape.

@@ -6,11 +6,13 @@ use anyhow::{Result, bail};
 use ebt_tokenizer::Tokenizer;
 
 use super::shard::manifest::{MANIFEST_FILE, Manifest, Prepared, Split, TOKENIZER_FILE};
-use super::{Tokens, text};
+use super::{Tokens, program, text};
 
 /// Input of one kind.
 #[derive(Clone, Debug)]
 pub enum Input {
+    /// The text that the program brings along.
+    Sample,
     /// Text files and folders of text files.
     Text(Vec<PathBuf>),
     /// Folders of prepared data.
@@ -18,7 +20,10 @@ pub enum Input {
 }
 
 impl Input {
-    /// Looks at paths.
+    /// What messages call the text that the program brings along.
+    pub const SAMPLE: &str = "the sample text";
+
+    /// Looks at paths; none mean the sample text.
     ///
     /// # Errors
     ///
@@ -30,13 +35,15 @@ impl Input {
             }
             if !Manifest::exists(path) && holds_shards(path) {
                 bail!(
-                    "{} holds shards but no {MANIFEST_FILE}: the data are not ready; run the same `host data prepare` again to finish them",
-                    path.display()
+                    "{} holds shards but no {MANIFEST_FILE}: the data are not ready; run the same `{} data prepare` again to finish them",
+                    path.display(),
+                    program::name()
                 );
             }
         }
         let (prepared, text): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| Manifest::exists(path));
         match (prepared.as_slice(), text.as_slice()) {
+            ([], []) => Ok(Self::Sample),
             ([], _) => Ok(Self::Text(text)),
             (_, []) => Ok(Self::Prepared(prepared.iter().map(|path| Prepared::open(path)).collect::<Result<_>>()?)),
             ([folder, ..], [file, ..]) => bail!(
@@ -54,6 +61,7 @@ impl Input {
     /// Prepared data of another tokenizer, no documents, and as [`Tokens::read`] and [`Tokens::mapped`].
     pub fn tokens(&self, purpose: &str, split: Split, tokenizer: &Tokenizer) -> Result<Tokens> {
         let folders = match self {
+            Self::Sample => return Tokens::of(&sample(split), tokenizer),
             Self::Text(paths) => return Tokens::read(purpose, paths, tokenizer),
             Self::Prepared(folders) => folders,
         };
@@ -66,13 +74,22 @@ impl Input {
             let remedy = match split {
                 Split::Train => "prepare it with a smaller --validation share",
                 Split::Validation => {
-                    "name other text (`host train --validation PATH`), or prepare it with a larger --validation share"
+                    "name other text (--validation PATH), or prepare it with a larger --validation share"
                 }
             };
             bail!("{} holds no {purpose} documents: {remedy}", text::names(&names));
         }
         Ok(tokens)
     }
+}
+
+/// Documents of the text that the program brings along, by source.
+fn sample(split: Split) -> Vec<(String, Vec<&'static str>)> {
+    let texts = match split {
+        Split::Train => ebt_fixtures::TRAIN,
+        Split::Validation => ebt_fixtures::VALIDATION,
+    };
+    texts.iter().map(|text| (format!("sample text, {}", text.source), text::documents(text.text))).collect()
 }
 
 /// Extension of a shard.

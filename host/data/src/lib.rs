@@ -4,7 +4,7 @@
 //! (what a table of counts already predicts).
 //!
 //! Beside these stands what every program of this house does with files: mapping and replacing them whole ([`file`](mod@file)),
-//! their digests ([`digest`]), and reporting how far a long piece of work is ([`progress`]).
+//! their digests ([`digest`]), reporting how far a long piece of work is ([`progress`]), and its own name ([`program`]).
 
 pub mod baselines;
 pub mod batches;
@@ -15,6 +15,7 @@ pub mod file;
 pub mod input;
 pub mod loader;
 pub mod part;
+pub mod program;
 pub mod progress;
 mod sample;
 pub mod shard;

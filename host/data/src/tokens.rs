@@ -9,7 +9,7 @@ use ebt_tokenizer::{Special, Tokenizer};
 
 use super::part::{Encoded, Part};
 use super::shard::manifest::{Prepared, Split};
-use super::text;
+use super::{program, text};
 
 /// A token stream with its document borders. Positions in it count all tokens, begin tokens included. A clone shares
 /// everything.
@@ -191,9 +191,10 @@ impl Tokens {
         let i = self.parts.partition_point(|p| p.first_token + p.part.tokens() <= at);
         let (name, first) = self.parts.get(i).map_or_else(Default::default, |p| (p.part.name(), p.first_token));
         format!(
-            "{name} is damaged: its token {} is {id}, outside the vocabulary of {} (`host data inspect --verify` reads all of it)",
+            "{name} is damaged: its token {} is {id}, outside the vocabulary of {} (`{} data inspect --verify` reads all of it)",
             at - first,
-            self.vocabulary
+            self.vocabulary,
+            program::name()
         )
     }
 

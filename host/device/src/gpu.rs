@@ -1,5 +1,6 @@
 //! The GPU that a command would use, or a sentence that says why there is none.
 
+use ebt_data::program;
 use ebt_train::run_config::Precision;
 
 use crate::device::Device;
@@ -31,7 +32,7 @@ pub fn device(index: Option<usize>, precision: Precision) -> Result<Device, Miss
     let report = ebt_cuda::probe();
     if let Err(full) = report.usable() {
         let first = report.problems.iter().find(|p| p.fatal).map_or_else(String::new, |p| p.why.clone());
-        return Err(Missing { brief: format!("{first}; `host doctor` says more"), full });
+        return Err(Missing { brief: format!("{first}; `{} doctor` says more", program::name()), full });
     }
     choose(&report, index, precision).map(Device::Cuda).map_err(Missing::new)
 }
@@ -83,7 +84,7 @@ pub fn numbers(precision: Precision) -> ebt_cuda::Precision {
 /// Always.
 #[cfg(not(feature = "cuda"))]
 pub fn device(_index: Option<usize>, _precision: Precision) -> Result<Device, Missing> {
-    Err(Missing::new("this program was built without CUDA"))
+    Err(Missing::new(program::lacks("a GPU", "cuda").to_string()))
 }
 
 #[cfg(all(test, feature = "cuda"))]

@@ -143,10 +143,10 @@ pub fn gpu_peak(config: &RunConfig, precision: Precision) -> Result<usize> {
 ///
 /// # Errors
 ///
-/// Always: this program was built without CUDA.
+/// Always: this build lacks the feature `cuda`.
 #[cfg(not(feature = "cuda"))]
 pub fn gpu_peak(_config: &RunConfig, _precision: Precision) -> Result<usize> {
-    bail!("--backend cuda: this program was built without CUDA")
+    Err(ebt_data::program::lacks("--backend cuda", "cuda"))
 }
 
 fn part(flops: &Flops, scope: Scope) -> Part {

@@ -16,7 +16,7 @@ pub enum Backend {
     Auto,
     /// The processor
     Cpu,
-    /// An NVIDIA GPU; `host doctor` shows what is missing
+    /// An NVIDIA GPU; `ebt doctor` shows what is missing
     Cuda,
 }
 
@@ -29,7 +29,7 @@ pub struct DeviceArgs {
     /// Processor threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
-    /// The GPU of this number in `host doctor` and no other device [default: the first that can be used]
+    /// The GPU of this number in `ebt doctor` and no other device [default: the first that can be used]
     #[arg(long, value_name = "N")]
     pub gpu: Option<usize>,
 }

@@ -1,10 +1,12 @@
 //! Arguments that several commands share.
 
+mod called;
 mod choice;
 mod descent;
 mod json;
 mod names;
 
+pub use called::called_by;
 pub use choice::{Backend, Choice, DeviceArgs, thread_count, thread_pool};
 pub use descent::{DescentArgs, IsaName, StepSize, by_flag, candidates, steps};
 pub use ebt_device::{BackendTask, Device};

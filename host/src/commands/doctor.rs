@@ -1,4 +1,4 @@
-//! `host doctor`: what this machine can compute on.
+//! `ebt doctor`: what this machine can compute on.
 
 #[cfg(feature = "cuda")]
 mod kernels;
@@ -9,9 +9,9 @@ use std::fmt;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host doctor
-  host doctor --json
-  host doctor --compile sm_80,sm_90a
+  ebt doctor
+  ebt doctor --json
+  ebt doctor --compile sm_80,sm_90a
 
 Exit status: 0 a GPU can be used, 3 none can, 1 failure, 2 wrong usage.
 With --compile, which needs libnvrtc only: 0 all kernels compile and no hot one spills registers, else 1.
@@ -48,7 +48,8 @@ pub use device::run;
 mod device {
     use std::io::{self, Write};
 
-    use anyhow::{Result, bail};
+    use anyhow::Result;
+    use ebt_data::program;
     use serde::Serialize;
 
     use super::{Args, NoGpu};
@@ -68,12 +69,12 @@ mod device {
     /// [`NoGpu`]: this build has no CUDA backend.
     pub fn run(args: Args) -> Result<()> {
         if !args.compile.is_empty() {
-            bail!("--compile: this build has no CUDA backend (it was built without the feature `cuda`)");
+            return Err(program::lacks("--compile", "cuda"));
         }
         let mut out = io::stdout().lock();
         match args.json {
             true => write_json(&mut out, &Report { usable: false, cuda: false })?,
-            false => writeln!(out, "This build has no CUDA backend: it was built without the feature `cuda`.")?,
+            false => writeln!(out, "No GPU can be used: {}.", program::lacks("the CUDA backend", "cuda"))?,
         }
         out.flush()?;
         Err(NoGpu.into())

@@ -1,4 +1,4 @@
-//! `host eval`: perplexity and bits per byte on text.
+//! `ebt eval`: perplexity and bits per byte on text.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -31,21 +31,21 @@ use crate::inference::{InferenceModel, is_packed};
 /// byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a model from
 /// training are their moving average.
 ///
-/// Packed models (`host export --packed`) are evaluated on the processor as they are used, with a cache; so are others
+/// Packed models (`ebt export --packed`) are evaluated on the processor as they are used, with a cache; so are others
 /// where --candidates asks for several starts of every token, or --step-size for another step size than the trained one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host eval --model model.ebt fixtures/turkish/validation
-  host eval --model runs/turkish --think 8 --json text.txt
-  host eval --model runs/turkish prepared/
-  host eval --model model.ebp --candidates 4 --choose drop text.txt
-  host eval --model model.ebp --think 10 --step-size armijo text.txt")]
+  ebt eval --model model.ebt
+  ebt eval --model runs/turkish --think 8 --json text.txt
+  ebt eval --model runs/turkish prepared/
+  ebt eval --model model.ebp --candidates 4 --choose drop text.txt
+  ebt eval --model model.ebp --think 10 --step-size armijo text.txt")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// Text files, folders of .txt files, or folders of prepared data [default: fixtures/turkish/validation]
+    /// Text files, folders of .txt files, or folders of prepared data [default: the sample text's held-out part]
     #[arg(value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// Measure up to this many descent steps (at least as many as in training)
@@ -83,9 +83,6 @@ pub struct Args {
     #[command(flatten)]
     device: DeviceArgs,
 }
-
-/// Text that is evaluated when none is named.
-const DEFAULT_TEXT: &str = "fixtures/turkish/validation";
 
 /// More sequences than this are refused.
 const MOST_BATCH: usize = 4096;
@@ -156,7 +153,7 @@ fn with_cache(args: &Args) -> Result<bool> {
 
 fn on_device(args: &Args, options: &EvaluateOptions) -> Result<(Evaluation, String)> {
     let Choice { device, why } = args.device.choose(args.precision)?;
-    let input = input(&args.paths)?;
+    let input = Input::open(&args.paths)?;
     let model = model::load(&args.model)?;
     let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
     let text = input.tokens("validation", Split::Validation, tokenizer)?;
@@ -165,7 +162,7 @@ fn on_device(args: &Args, options: &EvaluateOptions) -> Result<(Evaluation, Stri
 
 fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(Evaluation, String)> {
     let threads = thread_count(args.device.threads)?;
-    let input = input(&args.paths)?;
+    let input = Input::open(&args.paths)?;
     let loaded = InferenceModel::load(Some(&args.model))?;
     let model = loaded.model()?;
     let tokenizer = loaded.tokenizer(&model)?;
@@ -181,17 +178,6 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(
     let options = EvaluateOptions { batch: TOKENS * options.batch, ..options.clone() };
     let result = evaluate_cached(&model, &tokenizer, &text, &options, &with);
     Ok((result.map_err(by_flag)?, name))
-}
-
-/// The text meant by `paths`.
-fn input(paths: &[PathBuf]) -> Result<Input> {
-    let default = [PathBuf::from(DEFAULT_TEXT)];
-    let paths = match paths {
-        [] if default[0].is_dir() => &default,
-        [] => bail!("there is no {DEFAULT_TEXT} here: name text files or folders to evaluate"),
-        paths => paths,
-    };
-    Input::open(paths)
 }
 
 fn print(out: &mut impl Write, e: &Evaluation) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `host export`: a model file becomes a safetensors checkpoint or a packed model.
+//! `ebt export`: a model file becomes a safetensors checkpoint or a packed model.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -16,16 +16,16 @@ use crate::packing;
 /// Turn a model file into a safetensors checkpoint, or into a packed model.
 ///
 /// Tensors of a checkpoint go by the names of the published EBT code; the configuration is in the metadata `config`. With
-/// f32, `host import` gives back every bit.
+/// f32, `ebt import` gives back every bit.
 ///
 /// A packed model (--packed) is for inference alone: programs use it in place, from flash or a memory map. It holds the
 /// model's tokenizer in its compact form and cannot be turned back.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host export model.ebt --out model.safetensors
-  host export runs/turkish --out model.safetensors --dtype bf16 --tokenizer tokenizer.json
-  host export runs/turkish --packed int8 --out model.ebp")]
+  ebt export model.ebt --out model.safetensors
+  ebt export runs/turkish --out model.safetensors --dtype bf16 --tokenizer tokenizer.json
+  ebt export runs/turkish --packed int8 --out model.ebp")]
 pub struct Args {
     /// Model file, or run or checkpoint folder
     #[arg(value_name = "MODEL")]

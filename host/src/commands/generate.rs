@@ -1,4 +1,4 @@
-//! `host generate`: continues a prompt.
+//! `ebt generate`: continues a prompt.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -23,17 +23,17 @@ use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spell
 /// after --tokens tokens, or when the model ends the document.
 ///
 /// What was read is kept, so a token costs the same wherever it stands; one thread of the processor computes. Packed
-/// models (`host export --packed`) are used in place. The same model, seed and settings give the same text here, in C, in
+/// models (`ebt export --packed`) are used in place. The same model, seed and settings give the same text here, in C, in
 /// a browser and on a phone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host generate --prompt \"Bir varmış\"
-  host generate --model runs/turkish --prompt \"Ankara\" --temperature 0.8 --top-p 0.95 --seed 7
-  host generate --model model.ebp --prompt \"Ankara\" --think 16 --tolerance 0.01
-  host generate --model model.ebp --prompt \"Ankara\" --candidates 8 --choose drop
-  host generate --model model.ebp --prompt \"Ankara\" --step-size armijo --certificate ankara.json
-  host generate --model model.ebt --prompt \"Ankara\" --temperature 0 --think 8 --json")]
+  ebt generate --prompt \"Bir varmış\"
+  ebt generate --model runs/turkish --prompt \"Ankara\" --temperature 0.8 --top-p 0.95 --seed 7
+  ebt generate --model model.ebp --prompt \"Ankara\" --think 16 --tolerance 0.01
+  ebt generate --model model.ebp --prompt \"Ankara\" --candidates 8 --choose drop
+  ebt generate --model model.ebp --prompt \"Ankara\" --step-size armijo --certificate ankara.json
+  ebt generate --model model.ebt --prompt \"Ankara\" --temperature 0 --think 8 --json")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH")]

@@ -1,4 +1,4 @@
-//! `host import`: a safetensors checkpoint becomes a model file.
+//! `ebt import`: a safetensors checkpoint becomes a model file.
 
 use std::fs;
 use std::io::{self, Write};
@@ -24,8 +24,8 @@ use crate::cli::{DTYPES, RULES, one_of};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host import trained.safetensors --out model.ebt --tokenizer tokenizer.json
-  host import published.safetensors --out model.ebt --heads 12 --context 256")]
+  ebt import trained.safetensors --out model.ebt --tokenizer tokenizer.json
+  ebt import published.safetensors --out model.ebt --heads 12 --context 256")]
 pub struct Args {
     /// Checkpoint to read (safetensors; F32, F16, BF16 or F64)
     #[arg(value_name = "IN")]

@@ -1,4 +1,4 @@
-//! `host parity`: golden cases of the reference implementation.
+//! `ebt parity`: golden cases of the reference implementation.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -17,9 +17,9 @@ use crate::cli::{Backend as Asked, DeviceArgs, Names, one_of, thread_count, writ
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host parity fixtures/golden/*.safetensors
-  host parity --dtype f32 --json fixtures/golden/s1_dense.safetensors
-  host parity --backend cuda --dtype bf16 fixtures/golden/*.safetensors")]
+  ebt parity fixtures/golden/*.safetensors
+  ebt parity --dtype f32 --json fixtures/golden/s1_dense.safetensors
+  ebt parity --backend cuda --dtype bf16 fixtures/golden/*.safetensors")]
 pub struct Args {
     /// Golden cases (safetensors)
     #[arg(required = true, value_name = "FILE")]

@@ -1,4 +1,4 @@
-//! `host plan`: memory and work of a training step, from shapes alone.
+//! `ebt plan`: memory and work of a training step, from shapes alone.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ use crate::cli::{PRECISIONS, one_of};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host plan --preset small
-  host plan --preset xl+s1 --batch 4 --backend cuda --precision bf16")]
+  ebt plan --preset small
+  ebt plan --preset xl+s1 --batch 4 --backend cuda --precision bf16")]
 pub struct Args {
     #[command(flatten)]
     choice: Choice,

@@ -1,4 +1,4 @@
-//! `host plot`: draws descents.
+//! `ebt plot`: draws descents.
 
 use std::path::PathBuf;
 
@@ -25,11 +25,11 @@ use crate::plot::{Figure, Format};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host plot --prompt \"Bir varmış\" --out trajectory.svg
-  host plot --model runs/turkish --prompt \"Ankara\" --tokens 6 --think 12 --out ankara.png
-  host plot --prompt \"Ankara\" --kind landscape --candidates 6 --out landscape.png
-  host generate --prompt \"Ankara\" --tokens 9 --certificate ankara.json
-  host plot --certificate ankara.json --out ankara.svg")]
+  ebt plot --prompt \"Bir varmış\" --out trajectory.svg
+  ebt plot --model runs/turkish --prompt \"Ankara\" --tokens 6 --think 12 --out ankara.png
+  ebt plot --prompt \"Ankara\" --kind landscape --candidates 6 --out landscape.png
+  ebt generate --prompt \"Ankara\" --tokens 9 --certificate ankara.json
+  ebt plot --certificate ankara.json --out ankara.svg")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
@@ -37,7 +37,7 @@ pub struct Args {
     /// Text whose next token is thought about
     #[arg(long, value_name = "TEXT", required_unless_present = "certificate", conflicts_with = "certificate")]
     prompt: Option<String>,
-    /// Draw what `host generate --certificate` wrote
+    /// Draw what `ebt generate --certificate` wrote
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
     /// Picture to write, .svg or .png

@@ -10,7 +10,7 @@ use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_tokenizer::Tokenizer;
 
-use ebt_data::file;
+use ebt_data::{file, program};
 
 /// Name of the model file inside a run or checkpoint folder.
 pub const MODEL_FILE: &str = "model.ebt";
@@ -60,7 +60,7 @@ pub fn load(path: &Path) -> Result<LoadedModel> {
     let path = locate(path)?;
     let bytes = file::map(&path)?;
     if looks_like_safetensors(&bytes) {
-        bail!("{} is a safetensors file: turn it into a model with `host import`", path.display());
+        bail!("{} is a safetensors file: turn it into a model with `{} import`", path.display(), program::name());
     }
     if bytes.starts_with(&PACKED) {
         let path = path.display();

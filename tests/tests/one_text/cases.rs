@@ -97,7 +97,7 @@ fn case(d: &mut Draws) -> Case {
 }
 
 impl Case {
-    /// Flags of `host generate`.
+    /// Flags of `ebt generate`.
     pub fn flags(&self) -> Vec<String> {
         let (t, s) = (&self.think, &self.sampling);
         let step_size = match t.step_size {

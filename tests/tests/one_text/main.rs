@@ -1,4 +1,4 @@
-//! One model, one seed, one text: the program `host`, Rust, C and JavaScript say the same, with the same certificates to the
+//! One model, one seed, one text: the program `ebt`, Rust, C and JavaScript say the same, with the same certificates to the
 //! bit, whatever the prompt, the seed, the sampling, the step sizes, the noise and the number of candidates.
 //!
 //! C is always tried. JavaScript is tried where `EBT_WASM` names the WebAssembly module, which a compiler builds that not
@@ -59,7 +59,7 @@ fn in_rust(model: &[u8], case: &Case) -> String {
     whole(lines, &text)
 }
 
-/// The same of what `host generate --certificate -` prints.
+/// The same of what `ebt generate --certificate -` prints.
 fn in_the_program(case: &Case) -> String {
     let model = model();
     let mut command = Command::new(program::host());
@@ -103,7 +103,7 @@ fn every_door_says_the_same() {
     let tokens: usize = expected.iter().map(|text| text.lines().filter(|line| line.contains(" |")).count()).sum();
     assert!(tokens > 3 * cases.len(), "{tokens} tokens are too few to compare");
     for (case, expected) in cases.iter().zip(&expected) {
-        assert_eq!(&in_the_program(case), expected, "host generate {:?}", case.flags());
+        assert_eq!(&in_the_program(case), expected, "ebt generate {:?}", case.flags());
         let said = run(Command::new(&program).arg(model()).args(case.words()));
         assert_eq!(&said, expected, "in C: {case:?}");
     }

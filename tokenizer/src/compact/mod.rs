@@ -18,6 +18,8 @@ mod tokenizer;
 pub(crate) mod trie;
 pub(crate) mod words;
 
+#[cfg(feature = "std")]
+pub(crate) use checksum::crc32;
 pub use error::CompactError;
 pub use header::{Algorithm, MAGIC};
 #[cfg(feature = "std")]

@@ -12,7 +12,7 @@ use crate::Special;
 /// A tokenizer that borrows its tables. Copying it is cheap.
 ///
 /// ```
-/// # let json = include_bytes!("../../../fixtures/tokenizer.json");
+/// # let json = ebt_fixtures::TOKENIZER;
 /// # let compact = ebt_tokenizer::Tokenizer::from_json(json).unwrap();
 /// # let compact = compact.to_compact().unwrap();
 /// use ebt_tokenizer::compact::CompactTokenizer;

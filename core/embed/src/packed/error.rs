@@ -7,6 +7,7 @@ use ebt_core::config_error::ConfigError;
 
 /// Why bytes were refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The bytes do not begin with the signature.
     Foreign,

@@ -7,7 +7,7 @@
 //! With [`PLACES`] places the estimate of a similarity `s` has a standard deviation of `sqrt(s (1 - s) / 128)`, 0.035 at
 //! 0.8. A signature holds the low 16 bits of every minimum: two different minima look equal once in 65,536 times.
 
-use xxhash_rust::xxh3::xxh3_64;
+use twox_hash::XxHash3_64;
 
 /// Words of a shingle.
 pub const SHINGLE: usize = 5;
@@ -24,14 +24,14 @@ pub fn minima(text: &str) -> Option<Box<Minima>> {
     let mut words = 0;
     for_each_word(text, |word| {
         recent.rotate_left(1);
-        recent[SHINGLE - 1] = xxh3_64(word.as_bytes());
+        recent[SHINGLE - 1] = XxHash3_64::oneshot(word.as_bytes());
         words += 1;
         if words >= SHINGLE {
             let mut bytes = [0; 8 * SHINGLE];
             for (to, word) in bytes.chunks_exact_mut(8).zip(recent) {
                 to.copy_from_slice(&word.to_le_bytes());
             }
-            let shingle = xxh3_64(&bytes);
+            let shingle = XxHash3_64::oneshot(&bytes);
             for (least, &(factor, term)) in least.iter_mut().zip(&FUNCTIONS) {
                 *least = (*least).min((shingle as u32).wrapping_mul(factor).wrapping_add(term));
             }
@@ -121,7 +121,7 @@ impl Bands {
             for (to, x) in bytes.chunks_exact_mut(4).zip(std::iter::once(&(band as u32)).chain(rows)) {
                 to.copy_from_slice(&x.to_le_bytes());
             }
-            xxh3_64(&bytes[..4 * (rows.len() + 1)])
+            XxHash3_64::oneshot(&bytes[..4 * (rows.len() + 1)])
         })
     }
 }

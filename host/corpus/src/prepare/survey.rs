@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use ebt_data::shard::manifest::Dropped;
 use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 use super::journal::Survey;
 use super::options::Content;
@@ -147,7 +147,7 @@ impl Judge {
 
 /// The hash that equality of documents and their split are decided by.
 pub fn document_hash(cleaned: &str) -> u128 {
-    xxh3_128(cleaned.as_bytes())
+    XxHash3_128::oneshot(cleaned.as_bytes())
 }
 
 /// Fails when no document is left.

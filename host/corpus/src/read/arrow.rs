@@ -10,8 +10,8 @@ use arrow_ipc::reader::{FileReader, StreamReader};
 
 use super::column::{self, Rows};
 use super::guard::guarded;
-use super::packed;
 use super::record::{Position, ReadOptions, Records, Tally};
+use super::{packed, seekable};
 use crate::format::Compression;
 use crate::inputs::Input;
 
@@ -53,7 +53,7 @@ impl Arrow {
         let batches = if magic.is_empty() {
             Batches::None
         } else if magic.starts_with(FILE_MAGIC) {
-            let mut file = packed::open_seekable(input, scratch, position)?;
+            let mut file = seekable::open(input, scratch, position)?;
             file.rewind().with_context(unusable)?;
             let reader = FileReader::try_new(BufReader::new(file), None).with_context(unusable)?;
             if input.compression == Compression::None {

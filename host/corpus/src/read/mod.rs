@@ -3,16 +3,23 @@
 //! A reader gives the documents of one file in order, as they stand there; documents longer than
 //! [`ReadOptions::longest`] come in pieces ([`cut`]). Nothing larger than [`LONGEST_RECORD`] is ever held.
 
+#[cfg(feature = "parquet")]
 mod arrow;
+#[cfg(feature = "parquet")]
 mod column;
 pub mod cut;
+mod frames;
+#[cfg(feature = "parquet")]
 mod guard;
 mod json;
 mod lines;
 mod packed;
+#[cfg(feature = "parquet")]
 mod parquet;
 mod plain;
 mod record;
+#[cfg(feature = "parquet")]
+mod seekable;
 mod table;
 mod utf8;
 
@@ -20,6 +27,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+#[cfg(feature = "parquet")]
 pub use self::parquet::columns_and_rows;
 use super::format::Format;
 use super::inputs::Input;
@@ -46,14 +54,7 @@ impl Documents {
             Format::Jsonl => Box::new(json::JsonLines::open(input, options, position)?),
             Format::Csv => Box::new(table::Table::open(input, b',', options, position)?),
             Format::Tsv => Box::new(table::Table::open(input, b'\t', options, position)?),
-            Format::Parquet => {
-                let open = || parquet::Parquet::open(input, options, scratch, position);
-                Box::new(guard::guarded(&input.path.display().to_string(), open)?)
-            }
-            Format::Arrow => {
-                let open = || arrow::Arrow::open(input, options, scratch, position);
-                Box::new(guard::guarded(&input.path.display().to_string(), open)?)
-            }
+            Format::Parquet | Format::Arrow => columnar(input, options, scratch, position)?,
         };
         Ok(Self { records, cutter: Cutter::new(options.longest), tally: Tally::default() })
     }
@@ -74,4 +75,22 @@ impl Documents {
     pub fn tally(&self) -> Tally {
         self.tally
     }
+}
+
+/// Opens a file of a format whose columns are read in any order.
+#[cfg(feature = "parquet")]
+fn columnar(input: &Input, options: &ReadOptions, scratch: &Path, position: &Position) -> Result<Box<dyn Records>> {
+    let open = || -> Result<Box<dyn Records>> {
+        Ok(match input.format {
+            Format::Parquet => Box::new(parquet::Parquet::open(input, options, scratch, position)?),
+            _ => Box::new(arrow::Arrow::open(input, options, scratch, position)?),
+        })
+    };
+    guard::guarded(&input.path.display().to_string(), open)
+}
+
+/// This build has none of them.
+#[cfg(not(feature = "parquet"))]
+fn columnar(input: &Input, _: &ReadOptions, _: &Path, _: &Position) -> Result<Box<dyn Records>> {
+    Err(input.format.lacks(&input.path))
 }

@@ -1,11 +1,11 @@
 //! The bytes of a file, unpacked on the way.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, Write};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, Read};
 
 use anyhow::{Context, Result};
 
+use super::frames::Frames;
 use super::record::Position;
 use crate::format::Compression;
 use crate::inputs::Input;
@@ -24,39 +24,8 @@ pub fn open(input: &Input, position: &Position) -> Result<Box<dyn BufRead>> {
     Ok(match input.compression {
         Compression::None => Box::new(file),
         Compression::Gzip => unpacked(flate2::bufread::MultiGzDecoder::new(file), "gzip"),
-        Compression::Zstd => {
-            let decoder = zstd::stream::read::Decoder::with_buffer(file)
-                .with_context(|| format!("cannot read {}", input.path.display()))?;
-            unpacked(decoder, "Zstandard")
-        }
+        Compression::Zstd => unpacked(Frames::new(file), "Zstandard"),
     })
-}
-
-/// Opens a file for reading in any order; a packed one is unpacked to an unnamed file in `scratch` first. Bytes read of
-/// an unpacked file are not counted.
-///
-/// # Errors
-///
-/// As [`open`], and no room to unpack.
-pub fn open_seekable(input: &Input, scratch: &Path, position: &Position) -> Result<File> {
-    let unreadable = || format!("cannot read {}", input.path.display());
-    if input.compression == Compression::None {
-        return File::open(&input.path).with_context(unreadable);
-    }
-    let unwritable = || format!("cannot unpack {} into {}", input.path.display(), scratch.display());
-    let mut packed = open(input, position)?;
-    let mut file = tempfile::tempfile_in(scratch).with_context(unwritable)?;
-    loop {
-        let block = packed.fill_buf().with_context(unreadable)?;
-        if block.is_empty() {
-            break;
-        }
-        file.write_all(block).with_context(unwritable)?;
-        let n = block.len();
-        packed.consume(n);
-    }
-    file.rewind().with_context(unwritable)?;
-    Ok(file)
 }
 
 fn unpacked(decoder: impl Read + 'static, kind: &'static str) -> Box<dyn BufRead> {

@@ -14,8 +14,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::column::{self, Rows};
 use super::guard::guarded;
-use super::packed;
 use super::record::{Position, ReadOptions, Records, Tally};
+use super::seekable;
 use crate::format::Compression;
 use crate::inputs::Input;
 
@@ -55,7 +55,7 @@ impl Parquet {
     pub fn open(input: &Input, options: &ReadOptions, scratch: &Path, position: &Position) -> Result<Self> {
         let path = input.path.display().to_string();
         let unusable = || format!("{path} is not a usable Parquet file");
-        let file = packed::open_seekable(input, scratch, position)?;
+        let file = seekable::open(input, scratch, position)?;
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).with_context(unusable)?;
         let column = column::find(metadata.schema(), &options.column, &path)?;
         // views share the pages they lie in: a text that a dictionary repeats is held once

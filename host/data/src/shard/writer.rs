@@ -5,7 +5,6 @@ use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::layout::{FOOTER, Footer, HEADER, Header, INDEX};
@@ -154,7 +153,7 @@ impl ShardWriter {
             tokens: footer.tokens,
             text_bytes: footer.text_bytes,
             file_bytes: HEADER as u64 + used + padding as u64 + INDEX * footer.documents + FOOTER as u64,
-            sha256: hexadecimal(sums.sha256),
+            sha256: hexadecimal(sums.sha256.finalize()),
         })
     }
 
@@ -165,10 +164,16 @@ impl ShardWriter {
 }
 
 /// Checksums of what was written.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Sums {
     crc: crc32fast::Hasher,
-    sha256: Sha256,
+    sha256: hmac_sha256::Hash,
+}
+
+impl std::fmt::Debug for Sums {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sums").finish_non_exhaustive()
+    }
 }
 
 /// Writes and sums up what it writes.

@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(long, visible_alias = "backend", default_value = "cpu", value_parser = ["cpu", "cuda"])]
     #[serde(skip)]
     device: String,
-    /// The GPU of this number in `host doctor` [default: the first that can be used]
+    /// The GPU of this number in `ebt doctor` [default: the first that can be used]
     #[arg(long, value_name = "N")]
     #[serde(skip)]
     gpu: Option<usize>,
@@ -256,7 +256,7 @@ fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
 
 #[cfg(not(feature = "cuda"))]
 fn on_gpu(_args: &Args, _model: Config) -> Result<Measured> {
-    bail!("--device cuda: this program was built without CUDA")
+    Err(ebt_data::program::lacks("--device cuda", "cuda"))
 }
 
 fn table(entries: &[ProfileEntry], steps: usize) -> io::Result<()> {

@@ -1,4 +1,4 @@
-//! `host data inspect`: what prepared data hold, and whether they are whole.
+//! `ebt data inspect`: what prepared data hold, and whether they are whole.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -19,10 +19,10 @@ use crate::cli::{thread_pool, write_json};
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host data inspect prepared/
-  host data inspect prepared/ --verify
-  host data inspect prepared/ --show 0 --split validation
-  host data inspect prepared/ --json")]
+  ebt data inspect prepared/
+  ebt data inspect prepared/ --verify
+  ebt data inspect prepared/ --show 0 --split validation
+  ebt data inspect prepared/ --json")]
 pub struct Args {
     /// Folder of prepared data
     #[arg(value_name = "DIR")]

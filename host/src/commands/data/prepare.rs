@@ -1,4 +1,4 @@
-//! `host data prepare`: raw corpora to shards of tokens.
+//! `ebt data prepare`: raw corpora to shards of tokens.
 
 use std::path::PathBuf;
 
@@ -59,10 +59,10 @@ reordering input never moves a document.
 An interrupted command, by Ctrl-C, a full disk or anything else, goes on where it was when it is given again.
 
 Examples:
-  host data prepare corpus/ --out data/tr
-  host data prepare 'dumps/*.jsonl.zst' --column content --language tr --near-duplicates 0.8 --out data/web
-  host data prepare wiki.parquet haber.csv.gz --out data/mixed --licence 'wiki=CC BY-SA 4.0' --licence haber=private
-  host data prepare book.txt --documents file --longest 256Ki --tokenizer tokenizer.json --out data/book";
+  ebt data prepare corpus/ --out data/tr
+  ebt data prepare 'dumps/*.jsonl.zst' --column content --language tr --near-duplicates 0.8 --out data/web
+  ebt data prepare wiki.parquet haber.csv.gz --out data/mixed --licence 'wiki=CC BY-SA 4.0' --licence haber=private
+  ebt data prepare book.txt --documents file --longest 256Ki --tokenizer tokenizer.json --out data/book";
 
 /// Runs the command.
 ///

@@ -1,4 +1,4 @@
-//! `host inspect`: what a model file or a packed model holds.
+//! `ebt inspect`: what a model file or a packed model holds.
 
 mod packed;
 mod parts;
@@ -22,9 +22,9 @@ use parts::{TokenizerReport, print_fields, print_origin};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host inspect model.ebt
-  host inspect model.ebp
-  host inspect --json runs/turkish")]
+  ebt inspect model.ebt
+  ebt inspect model.ebp
+  ebt inspect --json runs/turkish")]
 pub struct Args {
     /// Model file, packed model, or run or checkpoint folder
     #[arg(value_name = "PATH")]

@@ -1,4 +1,4 @@
-//! `host tokenizer decode`: lines of token ids become lines of text.
+//! `ebt tokenizer decode`: lines of token ids become lines of text.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::open::LineArgs;
 use crate::tokenization::lines;
 
-/// Turn lines of token ids back into text: the exact inverse of `host tokenizer encode`.
+/// Turn lines of token ids back into text: the exact inverse of `ebt tokenizer encode`.
 ///
 /// Reads lines of decimal token ids from standard input, with any white space between them, and writes the bytes they
 /// stand for; line ends (\n) stay. Special tokens stand for no text. Ids that no text encodes to may give bytes that are
@@ -17,8 +17,8 @@ use crate::tokenization::lines;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  echo \"Ankara'nın ilçeleri\" | host tokenizer encode | host tokenizer decode
-  host tokenizer decode --tokenizer tokenizer.json < corpus.ids > corpus.txt")]
+  echo \"Ankara'nın ilçeleri\" | ebt tokenizer encode | ebt tokenizer decode
+  ebt tokenizer decode --tokenizer tokenizer.json < corpus.ids > corpus.txt")]
 pub struct Args {
     #[command(flatten)]
     lines: LineArgs,

@@ -1,4 +1,4 @@
-//! `host tokenizer measure`: how well tokenizers write a text, side by side.
+//! `ebt tokenizer measure`: how well tokenizers write a text, side by side.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -47,9 +47,9 @@ use crate::tokenization::measure::{Class, Counts, Extent, Source, Subject, speed
     verbatim_doc_comment,
     after_help = "\
 Examples:
-  host tokenizer measure fixtures/turkish/validation
-  host tokenizer measure news.txt laws.txt --tokenizer ours.json --tokenizer gpt2.json --tokenizer berturk.json
-  host tokenizer measure corpus/ --tokenizer tokenizer.json --json"
+  ebt tokenizer measure fixtures/turkish/validation
+  ebt tokenizer measure news.txt laws.txt --tokenizer ours.json --tokenizer gpt2.json --tokenizer berturk.json
+  ebt tokenizer measure corpus/ --tokenizer tokenizer.json --json"
 )]
 pub struct Args {
     /// Text files, or folders of .txt files

@@ -1,4 +1,4 @@
-//! `host tokenizer train`: learns a tokenizer from text.
+//! `ebt tokenizer train`: learns a tokenizer from text.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,9 +25,9 @@ use crate::tokenization::train;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host tokenizer train fixtures/turkish/train --out tokenizer.json --vocab 4096
-  host tokenizer train corpus/ more.txt --out tokenizer.json --compact tokenizer.ebt
-  host tokenizer train corpus/ --out bpe.json --kind bpe --vocab 65536 --min-frequency 10")]
+  ebt tokenizer train fixtures/turkish/train --out tokenizer.json --vocab 4096
+  ebt tokenizer train corpus/ more.txt --out tokenizer.json --compact tokenizer.ebt
+  ebt tokenizer train corpus/ --out bpe.json --kind bpe --vocab 65536 --min-frequency 10")]
 pub struct Args {
     /// Text files, or folders of .txt files
     #[arg(value_name = "FILE|DIR", required = true)]

@@ -1,4 +1,4 @@
-//! `host train`: trains a model on text, or goes on with a run.
+//! `ebt train`: trains a model on text, or goes on with a run.
 
 mod interrupt;
 pub mod report;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use ebt_data::program;
 use ebt_data::progress::of_command;
 use ebt_data::shard::Manifest;
 use ebt_device::Training;
@@ -25,7 +26,7 @@ pub struct Args {
     #[command(flatten)]
     choice: Choice,
     /// Text to train on: UTF-8 files or folders of .txt files, documents separated by blank lines; or folders of
-    /// prepared data (`host data prepare`)
+    /// prepared data (`ebt data prepare`)
     #[arg(long, value_name = "PATH", num_args = 1..)]
     data: Vec<PathBuf>,
     /// Text to measure on, of the same kinds [default: what prepared data hold for it, or the sample text]
@@ -71,12 +72,12 @@ run the same as an uninterrupted one, with any number of threads. A time limit (
 may end a run at another step; the steps up to there are the same.
 
 Examples:
-  host train
-  host train --preset 4xs+s2 --data corpus/ --validation held-out.txt --out runs/mine
-  host train --preset small --data prepared/ --set data.isolate_documents=true
-  host train --preset small --data prepared/ --backend cuda --precision bf16
-  host train --set model.kind=transformer --set schedule.rate=1e-3 --steps 2000
-  host train --resume runs/mine";
+  ebt train
+  ebt train --preset 4xs+s2 --data corpus/ --validation held-out.txt --out runs/mine
+  ebt train --preset small --data prepared/ --set data.isolate_documents=true
+  ebt train --preset small --data prepared/ --backend cuda --precision bf16
+  ebt train --set model.kind=transformer --set schedule.rate=1e-3 --steps 2000
+  ebt train --resume runs/mine";
 
 /// Which configuration is meant; shared by `train` and `plan`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -198,11 +199,12 @@ pub fn run(args: Args) -> Result<()> {
 /// Says what takes less memory where the device had too little.
 fn with_less_memory(error: anyhow::Error) -> anyhow::Error {
     match error.chain().any(|cause| cause.to_string().contains("out of memory: ")) {
-        true => error.context(
+        true => error.context(format!(
             "the GPU has too little memory for this; a smaller `train.batch` (with a larger `train.accumulate` for the \
              same step), `objective.checkpointing` of \"step\" or \"block\", or precision bf16 takes less, and \
-             `host plan --backend cuda` tells how much",
-        ),
+             `{} plan --backend cuda` tells how much",
+            program::name()
+        )),
         false => error,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use ebt_data::program;
 use ebt_data::progress::{clock, count};
 use ebt_train::session::{Ending, Summary, quoted, resume_command};
 
@@ -40,5 +41,10 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         }
         Ending::Stopped => writeln!(out, "resume:   {}", resume_command(&summary.out))?,
     }
-    writeln!(out, "generate: host generate --model {} --prompt 'Türkiye' --tokens 60", quoted(&summary.out))
+    writeln!(
+        out,
+        "generate: {} generate --model {} --prompt 'Türkiye' --tokens 60",
+        program::name(),
+        quoted(&summary.out)
+    )
 }

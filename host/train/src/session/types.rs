@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use ebt_data::Dataset;
+use ebt_data::{Dataset, program};
 use serde::Serialize;
 
 use crate::checkpoint::{State, Validation};
@@ -88,5 +88,5 @@ pub fn quoted(path: &Path) -> String {
 
 /// The command that goes on with a run.
 pub fn resume_command(out: &Path) -> String {
-    format!("host train --resume {}", quoted(out))
+    format!("{} train --resume {}", program::name(), quoted(out))
 }

@@ -1,0 +1,7 @@
+//! The command `host`: the program `ebt` under the name that it had first.
+
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    ebt_host::program::main()
+}
