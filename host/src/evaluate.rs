@@ -14,7 +14,7 @@ use ebt_data::Tokens;
 use ebt_data::progress::Counter;
 use ebt_tokenizer::Tokenizer;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, Window, chosen_windows, no_losses};
-use ebt_train::model::check_vocabulary;
+use ebt_model::check_vocabulary;
 
 use crate::inference::{SessionMemory, extents};
 

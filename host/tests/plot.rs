@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 
-use ebt_core::model_file::Dtype;
+use ebt_model::Dtype;
 use support::configs;
 use support::program::{fails, succeeds};
 

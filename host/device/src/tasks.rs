@@ -12,7 +12,7 @@ use ebt_data::{Dataset, Tokens};
 use ebt_tokenizer::Tokenizer;
 use ebt_train::checkpoint::State;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate_tokens};
-use ebt_train::model::LoadedModel;
+use ebt_model::LoadedModel;
 use ebt_train::run_config::RunConfig;
 use ebt_train::session::{Session, Summary, train};
 

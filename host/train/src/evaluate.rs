@@ -17,7 +17,7 @@ use ebt_data::progress::Counter;
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
-use crate::model::check_vocabulary;
+use ebt_model::check_vocabulary;
 use crate::rollout::{Predictor, usual_steps};
 
 /// How to evaluate.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use ebt_model::fields;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
@@ -63,39 +64,63 @@ fn read(path: &Path) -> Result<Table> {
     let bytes = fs::read(path).with_context(|| format!("cannot read the configuration file {}", path.display()))?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|error| anyhow!("{}: not UTF-8 text (byte {})", path.display(), error.valid_up_to()))?;
-    let line = |at: usize| 1 + text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count();
-    let at = |error: &toml::de::Error| match error.span() {
-        Some(span) => anyhow!("{}, line {}: {}", path.display(), line(span.start), error.message()),
-        None => anyhow!("{}: {}", path.display(), error.message()),
-    };
-    let tree = DeTable::parse(text).map_err(|error| at(&error))?;
-    if let Some((name, offset)) = unknown(tree.get_ref(), "", &known()) {
-        bail!("{}, line {}: {}", path.display(), line(offset), unknown_key(&name));
-    }
-    toml::from_str::<RunConfig>(text).map_err(|error| at(&error))?;
-    text.parse::<Table>().map_err(|error| at(&error))
+    let place = |line: Option<usize>| line.map_or(String::new(), |line| format!(", line {line}"));
+    parse(text).map_err(|error| match error {
+        TextError::Unknown { key, line } => anyhow!("{}, line {line}: {}", path.display(), unknown_key(&key)),
+        TextError::Wrong { message, line } => anyhow!("{}{}: {message}", path.display(), place(line)),
+    })?;
+    text.parse::<Table>().with_context(|| path.display().to_string())
 }
 
-/// The first unknown key with its place in the text.
-fn unknown(table: &DeTable<'_>, prefix: &str, known: &[String]) -> Option<(String, usize)> {
-    let mut found: Option<(String, usize)> = None;
-    for (key, value) in table {
-        let name = join(prefix, key.get_ref());
-        let here = if known.contains(&name) {
-            match value.get_ref() {
-                DeValue::Table(inner) => unknown(inner, &name, known),
-                _ => None,
-            }
-        } else {
-            Some((name, key.span().start))
-        };
-        if let Some((name, at)) = here
-            && found.as_ref().is_none_or(|(_, first)| at < *first)
-        {
-            found = Some((name, at));
-        }
+/// Why the text of a configuration was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextError {
+    /// A key that there is not.
+    Unknown {
+        /// Its dotted name.
+        key: String,
+        /// Where it stands, counted from 1.
+        line: usize,
+    },
+    /// Anything else.
+    Wrong {
+        /// What is wrong.
+        message: String,
+        /// Where, counted from 1, if that is known.
+        line: Option<usize>,
+    },
+}
+
+/// The configuration in a text of TOML; keys that are missing take their defaults.
+///
+/// # Errors
+///
+/// Text that is no TOML, a key that there is not, a value of another type than its key has.
+pub fn parse(text: &str) -> Result<RunConfig, TextError> {
+    let line = |at: usize| 1 + text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count();
+    let wrong = |error: toml::de::Error| TextError::Wrong {
+        message: error.message().to_owned(),
+        line: error.span().map(|span| line(span.start)),
+    };
+    let tree = DeTable::parse(text).map_err(wrong)?;
+    let mut found = Vec::new();
+    collect(tree.get_ref(), "", &mut found);
+    found.sort_by_key(|(_, at)| *at);
+    if let Some((key, at)) = fields::unknown(found, &known()) {
+        return Err(TextError::Unknown { key, line: line(at) });
     }
-    found
+    toml::from_str(text).map_err(wrong)
+}
+
+/// All keys with their places in the text.
+fn collect(table: &DeTable<'_>, section: &str, found: &mut Vec<(String, usize)>) {
+    for (key, value) in table {
+        let name = join(section, key.get_ref());
+        if let DeValue::Table(inner) = value.get_ref() {
+            collect(inner, &name, found);
+        }
+        found.push((name, key.span().start));
+    }
 }
 
 fn unknown_key(name: &str) -> String {
