@@ -86,7 +86,10 @@ fn import_export_and_inspect() {
     assert_eq!(json["tokenizer"]["vocabulary"], support::tokenizer().vocabulary_size());
     assert!(json["active_parameters"].as_u64() < json["parameters"].as_u64());
     let out = succeeds(&["inspect", &again]);
-    assert!(out.contains("transformer.layers.1.attention.wq.weight") && out.contains("rms") && out.contains("ışık"), "{out}");
+    assert!(
+        out.contains("transformer.layers.1.attention.wq.weight") && out.contains("rms") && out.contains("ışık"),
+        "{out}"
+    );
 
     let golden = fixtures("golden/s1_tied.safetensors");
     succeeds(&["import", golden.to_str().unwrap(), "--out", &again]);

@@ -27,7 +27,8 @@ impl Place {
             let options = TrainOptions { vocabulary_size: 290, ..TrainOptions::default() };
             Tokenizer::train([text.to_owned()].into_iter(), options).unwrap()
         };
-        let (ours, other) = (learn(&TEXT.repeat(3)), learn(&"İstanbul'un kıyıları; denizler, dalgalar, martılar. ".repeat(9)));
+        let (ours, other) =
+            (learn(&TEXT.repeat(3)), learn(&"İstanbul'un kıyıları; denizler, dalgalar, martılar. ".repeat(9)));
         assert_eq!(ours.vocabulary_size(), other.vocabulary_size());
         let place = Self { folder: tempfile::tempdir().unwrap(), ours, other };
         fs::write(place.at("ours.json"), place.ours.to_json()).unwrap();
@@ -109,7 +110,8 @@ fn prepared_data_of_another_tokenizer_are_not_evaluated() {
 #[test]
 fn a_run_goes_on_with_its_own_tokenizer_only() {
     let place = Place::new();
-    let (run, ours, other) = (place.at("run"), place.prepare("ours.json", "bizim"), place.prepare("other.json", "yabanci"));
+    let (run, ours, other) =
+        (place.at("run"), place.prepare("ours.json", "bizim"), place.prepare("other.json", "yabanci"));
     let sizes = ["model.dim=8", "model.heads=2", "model.layers=1", "model.ffn=8", "model.context=4", "train.batch=2"];
     let set: Vec<&str> = sizes.iter().flat_map(|size| ["--set", size]).collect();
     succeeds(&[&["train", "--data", &ours, "--out", &run, "--steps", "2", "--threads", "1"], set.as_slice()].concat());

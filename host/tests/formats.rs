@@ -42,7 +42,15 @@ fn tokenizer() -> Tokenizer {
 
 /// The configuration of the model and of the state, with every optional part.
 fn config() -> Config {
-    let moe = MoeConfig { n_routed: 2, n_shared: 1, top_k: 1, hidden: 2, first_dense: 1, bias_rate: 0.01, ..MoeConfig::default() };
+    let moe = MoeConfig {
+        n_routed: 2,
+        n_shared: 1,
+        top_k: 1,
+        hidden: 2,
+        first_dense: 1,
+        bias_rate: 0.01,
+        ..MoeConfig::default()
+    };
     Config {
         vocab: 280,
         dim: 8,
@@ -89,7 +97,8 @@ fn provenance<'a>(model: &'a LoadedModel, key: &str) -> &'a str {
 fn the_model_file_of_version_3_is_read() {
     let model = load(&pinned("model-3.ebt")).unwrap();
     assert_eq!(model.config, config());
-    let objective = Objective { min_steps: 1, max_steps: 2, replay: 2, langevin: 0.1, alpha_jitter: 2.0, ..Objective::default() };
+    let objective =
+        Objective { min_steps: 1, max_steps: 2, replay: 1, langevin: 0.1, alpha_jitter: 2.0, ..Objective::default() };
     assert_eq!(model.objective, objective);
     compare(&model.config, &model.weights, &expected()["model"], "");
     assert_eq!((provenance(&model, "training steps"), provenance(&model, "seed")), ("4 of 4", "7"));
@@ -120,11 +129,17 @@ fn the_training_state_of_version_3_is_read_and_goes_on() {
     for (prefix, list) in ["weights.", "first_moments.", "second_moments.", "average."].iter().zip(lists) {
         compare(&run.model, list, expected, prefix);
     }
-    assert_eq!((state.replay.len(), state.replay.capacity()), (2, 2));
-    let memory = state.replay.get(1).unwrap();
-    assert_eq!((memory.tokens.len(), memory.targets.len(), memory.starts.len(), memory.state.len()), (6, 6, 6, 6 * 280));
-    let theirs = &expected["replay.1.tokens"];
-    assert_eq!((f64::from(memory.tokens[0]), f64::from(memory.tokens[5])), (theirs["first"].as_f64().unwrap(), theirs["last"].as_f64().unwrap()));
+    assert_eq!((state.replay.len(), state.replay.capacity()), (1, 1));
+    let memory = state.replay.get(0).unwrap();
+    assert_eq!(
+        (memory.tokens.len(), memory.targets.len(), memory.starts.len(), memory.state.len()),
+        (6, 6, 6, 6 * 280)
+    );
+    let theirs = &expected["replay.0.tokens"];
+    assert_eq!(
+        (f64::from(memory.tokens[0]), f64::from(memory.tokens[5])),
+        (theirs["first"].as_f64().unwrap(), theirs["last"].as_f64().unwrap())
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let checkpoint = folder.path().join("checkpoints/step-00000002");
@@ -172,6 +187,8 @@ fn tokenizers_are_read_and_write_text_as_they_did() {
         assert_eq!(tokenizer.decode(&ids).unwrap(), text);
     }
     assert_eq!((compact.to_json(), compact.vocabulary_size()), (tokenizer().to_json(), 280));
+    // files name tokenizers by this: it must never change
+    assert_eq!(format!("{:016x}", tokenizer().fingerprint()), expected["fingerprint"]);
 }
 
 #[test]
@@ -266,12 +283,15 @@ fn files_of_a_later_version_are_refused_by_version() {
         fs::write(&place, edit(fs::read(pinned(name)).unwrap())).unwrap();
         place
     };
-    let byte = |at: usize| move |mut bytes: Vec<u8>| {
-        bytes[at] = 77;
-        bytes
+    let byte = |at: usize| {
+        move |mut bytes: Vec<u8>| {
+            bytes[at] = 77;
+            bytes
+        }
     };
     let string = |bytes: Vec<u8>| with_strings(&bytes, |s| drop(s.insert("ebt_format_version".into(), "77".into())));
-    let digits = |from: &'static str, to: &'static str| move |bytes: Vec<u8>| text(&bytes).replacen(from, to, 1).into_bytes();
+    let digits =
+        |from: &'static str, to: &'static str| move |bytes: Vec<u8>| text(&bytes).replacen(from, to, 1).into_bytes();
     let refused = |arguments: &[&str], name: &str| {
         let message = fails(arguments, 1);
         assert!(message.contains(name) && message.contains("77"), "{message}");

@@ -170,11 +170,7 @@ fn golden_weights_are_read() {
 fn other_files_are_refused() {
     let message = |bytes: &[u8]| open(bytes).unwrap_err().to_string();
     for bytes in [&b""[..], b"abc", b"hello world, this is text\n", &[0xff; 64], &[8, 0, 0, 0, 0, 0, 0, 0, b'{']] {
-        assert!(
-            message(bytes).contains("weights.safetensors is not a usable safetensors file"),
-            "{}",
-            message(bytes)
-        );
+        assert!(message(bytes).contains("weights.safetensors is not a usable safetensors file"), "{}", message(bytes));
     }
     let whole = export(&support::model(&configs()[0], false), Dtype::F32);
     assert!(message(&whole[..whole.len() - 1]).contains("cut short"));

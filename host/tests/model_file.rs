@@ -73,7 +73,10 @@ fn other_programs_read_it_at_once() {
     let (mut header, values) = parts(&bytes);
     assert_eq!(sealed(&header, values), sealed(&header.clone(), values));
     let strings = strings(&mut header);
-    assert_eq!((&strings["format"], &strings["ebt_format"], &strings["ebt_format_version"]), (&json!("pt"), &json!("model"), &json!("3")));
+    assert_eq!(
+        (&strings["format"], &strings["ebt_format"], &strings["ebt_format_version"]),
+        (&json!("pt"), &json!("model"), &json!("3"))
+    );
     let config: Value = serde_json::from_str(strings["config"].as_str().unwrap()).unwrap();
     assert_eq!((&config["dim"], &config["moe"]["top_k"]), (&json!(16), &json!(2)));
     assert_eq!(strings["ebt_tokenizer"], model.tokenizer().unwrap().to_json());
@@ -148,7 +151,7 @@ fn other_versions_and_kinds_are_refused_by_name() {
         (with("ebt_format", "state"), ["\"state\"", "model file is needed", ""]),
         (with("ebt_adapters", "[]"), ["`ebt_adapters`", "does not know", "newer"]),
         (with("config", "{"), ["`config`", "JSON", ""]),
-        (with("config", "[]"), ["`model`", "", ""]),
+        (with("config", "[]"), ["`model`", "named fields", ""]),
         (with("ebt_objective", "7"), ["`objective`", "", ""]),
         (with("ebt_provenance", "{}"), ["`ebt_provenance`", "", ""]),
         (with("ebt_tokenizer", "{}"), ["tokenizer", "", ""]),
@@ -170,7 +173,10 @@ fn fields_of_other_versions_are_defaults_or_refused_by_name() {
     let older = with_json(&older, "ebt_objective", |o| drop(o.as_object_mut().unwrap().remove("lyapunov_c")));
     let read = open(&older).unwrap();
     assert_eq!((read.config.eps, read.objective.lyapunov_c), (1e-5, 1e-4));
-    assert_eq!(open(&with_strings(&bytes, |s| drop(s.remove("ebt_objective")))).unwrap().objective, Objective::default());
+    assert_eq!(
+        open(&with_strings(&bytes, |s| drop(s.remove("ebt_objective")))).unwrap().objective,
+        Objective::default()
+    );
     for (key, pointer, named) in [
         ("config", "", "`model.layer_scale`"),
         ("config", "/moe", "`model.moe.layer_scale`"),
@@ -192,6 +198,7 @@ fn fields_of_other_versions_are_defaults_or_refused_by_name() {
         (json!({"dim": 1e300}), ["`model.dim`", ""]),
         (json!({"dim": 0}), ["`dim`", "between 1"]),
         (json!({"alpha": null}), ["`model.alpha`", "null"]),
+        (json!({"moe": [4, 1]}), ["`model.moe`", "named fields"]),
     ] {
         let message = refused(&with_strings(&bytes, |s| drop(s.insert("config".into(), json!(value.to_string())))));
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");
@@ -235,7 +242,10 @@ fn headers_that_contradict_themselves_are_refused() {
         let entry = h.remove("transformer.norm.weight").unwrap();
         h.insert("transformer.norms.weight".into(), entry);
     });
-    assert!(missing.contains("lacks: transformer.norm.weight") && missing.contains("transformer.norms.weight"), "{missing}");
+    assert!(
+        missing.contains("lacks: transformer.norm.weight") && missing.contains("transformer.norms.weight"),
+        "{missing}"
+    );
     let integers = edit(&|h| h["embeddings.weight"]["dtype"] = json!("I32"));
     assert!(integers.contains("embeddings.weight") && integers.contains("I32"), "{integers}");
     // a small file must not describe a model that fills the memory

@@ -15,14 +15,6 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// Bytes of a value.
-    pub fn size(self) -> usize {
-        match self {
-            Dtype::F32 => 4,
-            Dtype::F16 | Dtype::Bf16 => 2,
-        }
-    }
-
     /// The name of the format in reports, in lower case.
     pub fn name(self) -> &'static str {
         match self {

@@ -60,6 +60,20 @@ pub fn join(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
+/// Whether a field is a structure of fields, which has to be written field by field, never as a list by position.
+pub fn is_structure(name: &str, known: &[String]) -> bool {
+    known.iter().any(|known| known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The first structure that is written as something else.
+fn misshapen(value: &Value, section: &str, known: &[String]) -> Option<String> {
+    match value {
+        Value::Object(fields) => fields.iter().find_map(|(key, inner)| misshapen(inner, &join(section, key), known)),
+        Value::Null => None,
+        _ => is_structure(section, known).then(|| section.to_owned()),
+    }
+}
+
 /// The first of the `found` fields that is not among the `known` ones. A structure comes before what is in it, so a whole one
 /// that is not known is named itself.
 pub fn unknown<T>(found: impl IntoIterator<Item = (String, T)>, known: &[String]) -> Option<(String, T)> {
@@ -117,6 +131,9 @@ pub fn read<T: DeserializeOwned>(value: &Value, section: &str, known: &[String])
     collect(value, section, &mut found);
     if let Some((name, ())) = unknown(found.into_iter().map(|name| (name, ())), known) {
         return Err(FieldError::Unknown(name));
+    }
+    if let Some(field) = misshapen(value, section, known) {
+        return Err(FieldError::Wrong { field, reason: String::from("it is not an object with named fields") });
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();

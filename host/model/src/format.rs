@@ -98,13 +98,19 @@ impl Format {
             if version != self.version.to_string() {
                 let newer = version.parse::<u32>().is_ok_and(|version| version > self.version);
                 let why = if newer { ": it was written by a newer version, which can read it" } else { "" };
-                bail!("{path} is a {} of format version {version}; this program reads version {}{why}", self.what, self.version);
+                bail!(
+                    "{path} is a {} of format version {version}; this program reads version {}{why}",
+                    self.what,
+                    self.version
+                );
             }
         }
         digest::verify(file)?;
         let common = [FORMAT_KEY, VERSION_KEY, digest::KEY];
-        let mut unknown: Vec<&str> =
-            file.keys().filter(|key| key.starts_with(OURS) && !common.contains(key) && !self.keys.contains(key)).collect();
+        let mut unknown: Vec<&str> = file
+            .keys()
+            .filter(|key| key.starts_with(OURS) && !common.contains(key) && !self.keys.contains(key))
+            .collect();
         unknown.sort_unstable();
         if let Some(key) = unknown.first() {
             bail!("{path} has the metadata `{key}`, which this version does not know: it was written by a newer one");

@@ -58,13 +58,9 @@ pub fn infer(file: &TensorFile, hints: &Hints) -> Result<Config> {
         _ => matrix(file, &layer(0, "feed_forward.w1"))?[0],
     };
     let ebt = has("transformer.time_embeddings.weight");
-    let landscapes =
-        if ebt { matrix(file, "transformer.time_embeddings.weight")?[0] } else { default.landscapes };
-    let alpha = if has("alpha") {
-        file.values("alpha")?.first().copied().unwrap_or(default.alpha)
-    } else {
-        default.alpha
-    };
+    let landscapes = if ebt { matrix(file, "transformer.time_embeddings.weight")?[0] } else { default.landscapes };
+    let alpha =
+        if has("alpha") { file.values("alpha")?.first().copied().unwrap_or(default.alpha) } else { default.alpha };
     Ok(Config {
         kind: if ebt { ModelKind::Ebt } else { ModelKind::Transformer },
         vocab,

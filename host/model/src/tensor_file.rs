@@ -123,7 +123,10 @@ impl TensorFile {
     /// JSON that does not describe a `T`; the message names file, key and field.
     pub fn json<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         let parse = |text| serde_json::from_str(text);
-        self.text(key).map(parse).transpose().with_context(|| format!("the metadata `{key}` of {}", self.path.display()))
+        self.text(key)
+            .map(parse)
+            .transpose()
+            .with_context(|| format!("the metadata `{key}` of {}", self.path.display()))
     }
 
     /// A metadata string as the JSON of a structure of settings, which messages call `section`: fields that are missing take

@@ -97,12 +97,12 @@ impl Names {
     /// `prefix`.
     fn check(&self, file: &TensorFile, prefix: &str, aside: impl Fn(&str) -> bool) -> Result<()> {
         let path = file.path().display();
-        let missing = self.required.keys().map(|name| format!("{prefix}{name}")).filter(|name| file.shape(name).is_none());
+        let missing =
+            self.required.keys().map(|name| format!("{prefix}{name}")).filter(|name| file.shape(name).is_none());
         let missing: Vec<String> = missing.collect();
         let parameter = |name: &str| self.required.contains_key(name) || self.optional.contains_key(name);
-        let known = |name: &str| {
-            name.strip_prefix(prefix).is_some_and(parameter) || IGNORED.contains(&name) || aside(name)
-        };
+        let known =
+            |name: &str| name.strip_prefix(prefix).is_some_and(parameter) || IGNORED.contains(&name) || aside(name);
         let unknown: Vec<&str> = file.names().filter(|name| !known(name)).collect();
         let sentence = |what: &str, names: String| format!("{what}: {names}");
         let mut problems = Vec::new();

@@ -70,7 +70,9 @@ impl Values<'_> {
             block.clear();
             let range = first..self.len().min(first + BLOCK / 4);
             match *self {
-                Values::Words(words) => words[range].iter().for_each(|word| block.extend_from_slice(&word.to_le_bytes())),
+                Values::Words(words) => {
+                    words[range].iter().for_each(|word| block.extend_from_slice(&word.to_le_bytes()))
+                }
                 Values::Floats { values, transposed: None, dtype } => {
                     values[range].iter().for_each(|&x| dtype.encode(x, &mut block));
                 }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ebt_core::config::{Config, UpdateRule};
+use ebt_data::dataset;
 use ebt_model::fields::{self, FieldError};
 use ebt_model::import::{Foreign, Imported};
 use ebt_model::infer::Hints;
-use ebt_tokenizer::Tokenizer;
 use ebt_train::run_config::keys;
 
 use crate::cli::{RULES, one_of};
@@ -32,7 +32,7 @@ pub struct Args {
     /// Model file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// tokenizer.json to put into the model
+    /// tokenizer.json or compact tokenizer to put into the model, or `full`
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
     /// Configuration (TOML or JSON), alone or as the table `model` of a training configuration
@@ -63,7 +63,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let file = Foreign::open(&args.input)?;
     let config = configuration(&file, &args)?;
-    let tokenizer = args.tokenizer.as_deref().map(Tokenizer::from_file).transpose()?;
+    let tokenizer = args.tokenizer.as_deref().map(dataset::named).transpose()?;
     let Imported { mut model, dtype, aside } = file.read(config, &origin(&args.input))?;
     if let (Some(tokenizer), Some(path)) = (tokenizer, &args.tokenizer) {
         let place = || format!("{} and {}", args.input.display(), path.display());
@@ -116,7 +116,8 @@ fn read_config(path: &Path) -> Result<Config> {
     match fields::read(table, fields::MODEL, &known) {
         Ok(config) => Ok(config),
         Err(FieldError::Unknown(key)) => {
-            let near = keys::nearest(&key, &known).map_or(String::new(), |near| format!("; the nearest key is `{near}`"));
+            let near =
+                keys::nearest(&key, &known).map_or(String::new(), |near| format!("; the nearest key is `{near}`"));
             bail!("{}: unknown key `{key}`{near}", path.display())
         }
         Err(error) => bail!("{}", error.in_file(&path.display())),
@@ -126,8 +127,5 @@ fn read_config(path: &Path) -> Result<Config> {
 /// Where a model comes from that does not say so.
 fn origin(input: &Path) -> [(String, String); 2] {
     let name = input.file_name().map_or_else(|| input.display().to_string(), |n| n.to_string_lossy().into_owned());
-    [
-        (String::from("imported_from"), name),
-        (String::from("imported_by"), format!("ebt {}", env!("CARGO_PKG_VERSION"))),
-    ]
+    [(String::from("imported_from"), name), (String::from("imported_by"), format!("ebt {}", env!("CARGO_PKG_VERSION")))]
 }

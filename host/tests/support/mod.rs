@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 use ebt_core::config::{Config, ModelKind, MoeConfig};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
-use ebt_tokenizer::{Tokenizer, TrainOptions};
 use ebt_model::LoadedModel;
+use ebt_tokenizer::{Tokenizer, TrainOptions};
 
 /// A folder of the repository's fixtures.
 pub fn fixtures(name: &str) -> PathBuf {

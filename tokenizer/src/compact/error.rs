@@ -10,7 +10,9 @@ pub enum CompactError {
     #[error("these bytes are no compact tokenizer: they do not begin with its signature")]
     NotCompact,
     /// Another version of the format.
-    #[error("format version {found} of a compact tokenizer cannot be read: this program reads version {VERSION}; make it again from its tokenizer.json")]
+    #[error(
+        "format version {found} of a compact tokenizer cannot be read: this program reads version {VERSION}; make it again from its tokenizer.json"
+    )]
     Version {
         /// Version number of the bytes, other than the only one that is read.
         found: u8,

@@ -155,8 +155,7 @@ fn sequences(file: &TensorFile, config: &Config, settings: Settings) -> Result<S
     let id = |name: &str, value: i64| {
         u32::try_from(value).with_context(|| format!("{name} of {path} holds {value}, which is no token id"))
     };
-    let tokens: Result<Vec<u32>> =
-        file.integers("case.tokens")?.into_iter().map(|x| id("case.tokens", x)).collect();
+    let tokens: Result<Vec<u32>> = file.integers("case.tokens")?.into_iter().map(|x| id("case.tokens", x)).collect();
     let target = |x: i64| if x == ignored { Ok(NO_TARGET) } else { id("case.targets", x) };
     let targets: Result<Vec<u32>> = file.integers("case.targets")?.into_iter().map(target).collect();
     let sequences = Sequences { batch, context, tokens: tokens?, targets: targets?, starts: Vec::new() };

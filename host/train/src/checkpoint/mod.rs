@@ -13,7 +13,6 @@ use anyhow::{Context, Result, bail};
 use ebt_data::file;
 use ebt_model::model::MODEL_FILE;
 
-
 pub use state::{Header, State, Validation};
 
 /// Name of the state file in a checkpoint.

@@ -232,7 +232,8 @@ impl State {
         let layout = layout_for(file, &config.model)?;
         let mut lists = GROUPS.map(|_| Vec::new());
         for (prefix, list) in GROUPS.iter().zip(&mut lists) {
-            let aside = |name: &str| name.starts_with(REPLAY) || GROUPS.iter().any(|g| g != prefix && name.starts_with(g));
+            let aside =
+                |name: &str| name.starts_with(REPLAY) || GROUPS.iter().any(|g| g != prefix && name.starts_with(g));
             *list = read_parameters(file, &layout, prefix, aside, |x| Ok(x as f32))?;
         }
         let replay = read_replay(file, &config)?;
@@ -297,15 +298,18 @@ fn read_replay(file: &TensorFile, config: &RunConfig) -> Result<ReplayBuffer> {
     while left > 0 {
         let i = replay.len();
         if i == capacity {
-            bail!("{path} holds more than the {capacity} remembered sequences of its configuration, or other tensors `{REPLAY}*`");
+            bail!(
+                "{path} holds more than the {capacity} remembered sequences of its configuration, or other tensors `{REPLAY}*`"
+            );
         }
         let [tokens, targets, starts, state] = replay_names(i);
         let Some(&[n]) = file.shape(&tokens) else {
             bail!("{path} lacks remembered sequence {i}: there is no tensor {tokens} of one dimension");
         };
         let visible = file.shape(&starts).is_some();
-        for (name, shape) in
-            [(&targets, &[n][..]), (&state, &[n, config.model.vocab])].into_iter().chain(visible.then_some((&starts, &[n][..])))
+        for (name, shape) in [(&targets, &[n][..]), (&state, &[n, config.model.vocab])]
+            .into_iter()
+            .chain(visible.then_some((&starts, &[n][..])))
         {
             match file.shape(name) {
                 Some(found) if found == shape => {}

@@ -103,23 +103,29 @@ pub fn parse(text: &str) -> Result<RunConfig, TextError> {
         line: error.span().map(|span| line(span.start)),
     };
     let tree = DeTable::parse(text).map_err(wrong)?;
-    let mut found = Vec::new();
-    collect(tree.get_ref(), "", &mut found);
+    let (known, mut found) = (known(), [Vec::new(), Vec::new()]);
+    collect(tree.get_ref(), "", &known, &mut found);
+    let [mut found, misshapen] = found;
     found.sort_by_key(|(_, at)| *at);
-    if let Some((key, at)) = fields::unknown(found, &known()) {
+    if let Some((key, at)) = fields::unknown(found, &known) {
         return Err(TextError::Unknown { key, line: line(at) });
+    }
+    if let Some((key, at)) = misshapen.first() {
+        return Err(TextError::Wrong { message: format!("`{key}` is a section"), line: Some(line(*at)) });
     }
     toml::from_str(text).map_err(wrong)
 }
 
-/// All keys with their places in the text.
-fn collect(table: &DeTable<'_>, section: &str, found: &mut Vec<(String, usize)>) {
+/// All keys with their places in the text, and those of `known` sections that are no table.
+fn collect(table: &DeTable<'_>, section: &str, known: &[String], found: &mut [Vec<(String, usize)>; 2]) {
     for (key, value) in table {
-        let name = join(section, key.get_ref());
-        if let DeValue::Table(inner) = value.get_ref() {
-            collect(inner, &name, found);
+        let (name, at) = (join(section, key.get_ref()), key.span().start);
+        match value.get_ref() {
+            DeValue::Table(inner) => collect(inner, &name, known, found),
+            _ if fields::is_structure(&name, known) => found[1].push((name.clone(), at)),
+            _ => {}
         }
-        found.push((name, key.span().start));
+        found[0].push((name, at));
     }
 }
 
@@ -167,6 +173,9 @@ fn assign(table: &mut Table, assignment: &str) -> Result<()> {
     }
     let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
     let value = parsed.unwrap_or_else(|| Value::String(value.to_owned()));
+    if fields::is_structure(name, &known()) && !value.is_table() {
+        bail!("--set {assignment}: `{name}` is a section; a table of its keys is needed");
+    }
     match (table.get_mut(last), value) {
         (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
         (_, value) => {
