@@ -12,9 +12,9 @@ use ebt_core::config::ModelKind;
 use ebt_core::random::{Purpose, Stream};
 use ebt_data::Tokens;
 use ebt_data::progress::Counter;
+use ebt_model::check_vocabulary;
 use ebt_tokenizer::Tokenizer;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, Window, chosen_windows, no_losses};
-use ebt_train::model::check_vocabulary;
 
 use crate::inference::{SessionMemory, extents};
 

@@ -10,8 +10,8 @@ use ebt::engine::{Options, Session};
 use ebt::packed::{self, Isa, Model, Storage};
 use ebt_core::config::Config;
 use ebt_data::file::{self, Mapped};
+use ebt_model::{self as model, LoadedModel, check_vocabulary};
 use ebt_tokenizer::{Special, Tokenizer};
-use ebt_train::model::{self, LoadedModel, check_vocabulary};
 
 use crate::packing;
 

@@ -20,10 +20,9 @@
 //!
 //! | module | goes in | comes out |
 //! |---|---|---|
-//! | [`ebt_train::model`] | a checkpoint, a run or a model file | configuration, weights, tokenizer |
+//! | [`ebt_model`] | a checkpoint, a run or a model file; safetensors of other programs | configuration, weights, tokenizer (`core/guide/interchange.md`) |
 //! | [`packing`] | a model | a packed model, which [`ebt`] uses in place |
 //! | [`inference`], [`certificate`] | a model, what to think | a session of [`ebt`], and the certificates of its tokens |
-//! | [`ebt_interchange`] | a model; safetensors | safetensors; a model (`core/guide/interchange.md`) |
 //! | [`ebt_device::parity`] | golden cases | every quantity against the reference implementation |
 //! | [`plot`] | certificates, a model and a prompt | pictures of energies along a descent, of the landscape |
 //!

@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use ebt_core::model_file::Dtype;
+use ebt_model::Dtype;
 use support::configs;
 use support::program::{fails, succeeds};
 

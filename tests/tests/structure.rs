@@ -53,9 +53,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ebt-cpu", &["ebt-core"]),
     ("ebt-data", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
     ("ebt-corpus", &["ebt-data", "ebt-tokenizer"]),
-    ("ebt-train", &["ebt-core", "ebt-data", "ebt-tokenizer"]),
-    ("ebt-interchange", &["ebt-core", "ebt-data", "ebt-train"]),
-    ("ebt-device", &["ebt-core", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-interchange", "ebt-tokenizer", "ebt-train"]),
+    ("ebt-model", &["ebt-core", "ebt-data", "ebt-tokenizer"]),
+    ("ebt-train", &["ebt-core", "ebt-data", "ebt-model", "ebt-tokenizer"]),
+    ("ebt-device", &["ebt-core", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-model", "ebt-tokenizer", "ebt-train"]),
     (
         "ebt-host",
         &[
@@ -67,7 +67,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ebt-data",
             "ebt-device",
             "ebt-fixtures",
-            "ebt-interchange",
+            "ebt-model",
             "ebt-tokenizer",
             "ebt-train",
         ],

@@ -4,7 +4,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use ebt::engine::descent::Selection;
 use ebt::packed::Storage;
 use ebt_core::config::UpdateRule;
-use ebt_core::model_file::Dtype;
+use ebt_model::Dtype;
 use ebt_train::run_config::Precision;
 
 /// Name, explanation and value of every choice.
@@ -19,7 +19,7 @@ pub const PRECISIONS: Names<Precision> = &[
     (Precision::F16.name(), "IEEE half with dynamic loss scaling; GPU only", Precision::F16),
 ];
 
-/// Storage of the weights of model files and checkpoints.
+/// Storage of the weights of model files.
 pub const DTYPES: Names<Dtype> = &[
     ("f32", "IEEE single precision", Dtype::F32),
     ("f16", "IEEE half precision", Dtype::F16),

@@ -11,8 +11,8 @@ use ebt_data::Input;
 use ebt_data::progress::eprint_line;
 use ebt_data::shard::manifest::Split;
 use ebt_device::Evaluating;
+use ebt_model as model;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses};
-use ebt_train::model;
 use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 

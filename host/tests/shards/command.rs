@@ -1,6 +1,6 @@
 //! The commands as a user types them.
 
-use ebt_core::model_file::Dtype;
+use ebt_model::Dtype;
 use serde_json::Value;
 use support::program::{self, succeeds};
 use support::{configs, fixtures, model};

@@ -5,14 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::checksum::crc32;
 use super::error::CompactError;
 use super::lattice::{LONGEST_TOKEN, Lattice};
+use super::magic::MAGIC;
 use super::merges::Merges;
 use super::segment::{Classes, Segmentation};
 use super::trie::Trie;
 use super::words::{Halves, Words};
 use crate::Special;
-
-/// The first bytes of a compact tokenizer; the last of them is the version.
-pub const MAGIC: [u8; 8] = *b"EBTTOK\0\x01";
 
 /// How the tokens of a segment are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +53,11 @@ pub(crate) struct Tables<'a> {
 
 /// Splits checked bytes into header and tables.
 pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Tables<'_>), CompactError> {
-    let body = bytes.strip_prefix(&MAGIC).ok_or(CompactError::NotCompact)?;
+    let [signature @ .., version] = &MAGIC;
+    let (found, body) = bytes.strip_prefix(signature).and_then(<[u8]>::split_first).ok_or(CompactError::NotCompact)?;
+    if found != version {
+        return Err(CompactError::Version { found: *found });
+    }
     let short = CompactError::Length { expected: bytes.len() + 1, found: bytes.len() };
     let (length, body) = body.split_first_chunk::<4>().ok_or(short)?;
     let (head, rest) = body.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(short)?;

@@ -11,6 +11,7 @@ mod checksum;
 mod error;
 mod header;
 pub(crate) mod lattice;
+mod magic;
 pub(crate) mod merges;
 pub(crate) mod segment;
 mod stream;
@@ -21,10 +22,11 @@ pub(crate) mod words;
 #[cfg(feature = "std")]
 pub(crate) use checksum::crc32;
 pub use error::CompactError;
-pub use header::{Algorithm, MAGIC};
+pub use header::Algorithm;
 #[cfg(feature = "std")]
 pub(crate) use header::{Header, read, tables};
 pub use lattice::LONGEST_TOKEN;
+pub use magic::MAGIC;
 pub use segment::{LINES, Segmentation, WORDS};
 #[cfg(feature = "std")]
 pub(crate) use stream::Utf8Stream;

@@ -65,7 +65,9 @@ impl Header {
         }
         let version = u32_at(file, 8);
         if version != VERSION {
-            bail!("it has format version {version}, this program reads version {VERSION}");
+            bail!(
+                "it has format version {version}, this program reads version {VERSION}: prepare the data again with it"
+            );
         }
         if let Some(at) = file[28..HEADER].iter().position(|&byte| byte != 0) {
             bail!("it is damaged: byte {} of its header is not zero", 28 + at);

@@ -109,5 +109,5 @@ fn print(out: &mut impl Write, r: &Report) -> Result<()> {
         writeln!(out, "{:13} {:>12}", part.name, part.bytes)?;
     }
     writeln!(out, "{:13} {:>12}\n", "with padding", r.weight_bytes)?;
-    print_origin(out, r.tokenizer.as_ref(), &r.provenance)
+    print_origin(out, r.tokenizer.as_ref(), None, &r.provenance)
 }

@@ -171,7 +171,10 @@ pub fn run(args: Args) -> Result<()> {
         }
     };
     args.flags(&mut config);
-    let data = config.load_data()?;
+    let data = config.load_data_if(|tokenizer| match &state {
+        Some(state) => resume::check_tokenizer(&state.header, tokenizer, &out),
+        None => Ok(()),
+    })?;
     config.validate()?;
     if let Some(state) = &state {
         resume::check(&state.header, &config, &data, &out)?;

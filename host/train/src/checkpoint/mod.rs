@@ -3,7 +3,7 @@
 //! `OUT/checkpoints/step-00000300/` holds `state.ebs` ([`state`]) and `model.ebt`. A folder is written under a temporary
 //! name, flushed to the disk, then renamed; a writer that is killed leaves the earlier checkpoints whole.
 
-pub mod bytes;
+mod json;
 pub mod state;
 
 use std::fs::{self, File};
@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ebt_data::file;
-
-use crate::model::MODEL_FILE;
+use ebt_model::model::MODEL_FILE;
 
 pub use state::{Header, State, Validation};
 
@@ -87,7 +86,7 @@ impl Store {
         self.sweep()?;
         fs::create_dir(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;
         let written = (|| {
-            file::write(&unfinished.join(STATE), |out| Ok(state.write(out)?))?;
+            file::write(&unfinished.join(STATE), |out| state.write(out))?;
             model(&unfinished.join(MODEL_FILE))?;
             sync_folder(&unfinished);
             fs::rename(&unfinished, &path).with_context(|| format!("cannot finish {}", path.display()))

@@ -1,17 +1,14 @@
 //! The keys a configuration may have, and the nearest one to a misspelt.
 
-use ebt_core::config::MoeConfig;
-use toml::{Table, Value};
+use ebt_model::fields;
 
 use super::RunConfig;
 
+pub use ebt_model::fields::join;
+
 /// A configuration in which every optional key is present.
 fn complete() -> RunConfig {
-    let mut c = RunConfig::default();
-    c.model.kv_heads = Some(1);
-    c.model.head_dim = Some(2);
-    c.model.window = Some(1);
-    c.model.moe = Some(MoeConfig::default());
+    let mut c = RunConfig { model: fields::complete_config(), ..RunConfig::default() };
     c.train.minutes = Some(1.0);
     c.train.threads = Some(1);
     c.data.tokenizer = Some("tokenizer.json".into());
@@ -20,26 +17,7 @@ fn complete() -> RunConfig {
 
 /// Dotted names of all keys, sections included.
 pub fn known() -> Vec<String> {
-    let mut names = Vec::new();
-    if let Ok(table) = Table::try_from(complete()) {
-        collect(&table, "", &mut names);
-    }
-    names
-}
-
-fn collect(table: &Table, prefix: &str, names: &mut Vec<String>) {
-    for (key, value) in table {
-        let name = join(prefix, key);
-        if let Value::Table(inner) = value {
-            collect(inner, &name, names);
-        }
-        names.push(name);
-    }
-}
-
-/// `prefix.key`, or `key` alone at the top.
-pub fn join(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+    fields::names(&complete(), "")
 }
 
 /// Keys that may be left out or unset with `none`.

@@ -13,7 +13,7 @@ use ebt_core::objective::Objective;
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::schedule::Schedule;
 use ebt_data::{BatchOptions, Batches, DataConfig, Dataset, Documents, Worker};
-use ebt_tokenizer::Special;
+use ebt_tokenizer::{Special, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 pub use layers::Layers;
@@ -158,7 +158,17 @@ impl RunConfig {
     ///
     /// Text or a tokenizer that cannot be read or used, and too little text; the message says what to change.
     pub fn load_data(&mut self) -> Result<Dataset> {
+        self.load_data_if(|_| Ok(()))
+    }
+
+    /// The same, where `check` accepts the tokenizer; it is asked before any text is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunConfig::load_data`], and what `check` returns.
+    pub fn load_data_if(&mut self, check: impl FnOnce(&Tokenizer) -> Result<()>) -> Result<Dataset> {
         let tokenizer = self.data.locate()?;
+        check(&tokenizer)?;
         self.fit_vocabulary(tokenizer.vocabulary_size())?;
         Dataset::load(&self.data, tokenizer, self.context())
     }

@@ -12,7 +12,7 @@ use ebt_data::baselines::{self, Counts};
 use ebt_data::file;
 use ebt_data::progress::Progress;
 
-use crate::model::MODEL_FILE;
+use ebt_model::model::MODEL_FILE;
 use run::Run;
 pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
 

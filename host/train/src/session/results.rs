@@ -12,7 +12,7 @@ use super::measure;
 use super::run::Run;
 use super::types::Ending;
 use crate::checkpoint::{State, Validation};
-use crate::model::MODEL_FILE;
+use ebt_model::model::MODEL_FILE;
 
 /// Fewest tokens that are measured when the time is up.
 const LEAST_VALIDATION: usize = 2048;
@@ -70,10 +70,10 @@ impl<B: Backend> Run<'_, B> {
 
     pub(super) fn save(&mut self) -> Result<()> {
         let state = State::of(self.session.backend, &self.trainer, self.header.clone())?;
-        let config = self.session.config;
+        let (config, tokenizer) = (self.session.config, &self.session.data.tokenizer);
         let folder = self
             .store
-            .write(&state, |path| measure::save_model(path, config, &state.average, &self.tokenizer, &state.header))?;
+            .write(&state, |path| measure::save_model(path, config, &state.average, tokenizer, &state.header))?;
         let model = file::map(&folder.join(MODEL_FILE))?;
         file::write(&self.session.out.join(MODEL_FILE), |to| Ok(to.write_all(&model)?))
     }

@@ -34,7 +34,6 @@ pub(super) struct Run<'a, B: Backend> {
     pub(super) header: Header,
     pub(super) store: Store,
     pub(super) metrics: Metrics,
-    pub(super) tokenizer: String,
     /// Seconds of training in earlier invocations.
     before: f64,
     clock: Instant,
@@ -80,7 +79,6 @@ impl<'a, B: Backend> Run<'a, B> {
         let (metrics, before) = Metrics::open(&session.out.join(METRICS_FILE), header.step)?;
         Ok(Self {
             store: Store::new(session.out, config.train.keep_checkpoints),
-            tokenizer: data.tokenizer.to_json().to_owned(),
             probe,
             first: header.step,
             clock: Instant::now(),

@@ -1,9 +1,9 @@
-//! A configuration from the shapes of a checkpoint that carries none.
+//! A configuration from the shapes of a file that carries none.
 
 use anyhow::{Result, bail};
 use ebt_core::config::{Config, ModelKind, MoeConfig, UpdateRule};
 
-use super::Checkpoint;
+use crate::tensor_file::TensorFile;
 
 /// What cannot be inferred from shapes.
 #[derive(Clone, Debug, Default)]
@@ -20,28 +20,28 @@ pub struct Hints {
     pub update: Option<UpdateRule>,
 }
 
-/// The configuration of a checkpoint: everything that its shapes determine, and `hints` for the rest.
+/// The configuration of a file: everything that its shapes determine, and `hints` for the rest.
 ///
 /// # Errors
 ///
-/// A checkpoint without the tensors that matter, shapes that contradict each other or the hints, and a hint that is
+/// A file without the tensors that matter, shapes that contradict each other or the hints, and a hint that is
 /// needed and missing; the message names the flag.
-pub fn infer(checkpoint: &Checkpoint, hints: &Hints) -> Result<Config> {
+pub fn infer(file: &TensorFile, hints: &Hints) -> Result<Config> {
     let default = Config::default();
-    let [vocab, dim] = matrix(checkpoint, "embeddings.weight")?;
+    let [vocab, dim] = matrix(file, "embeddings.weight")?;
     let layer = |i: usize, name: &str| format!("transformer.layers.{i}.{name}.weight");
-    let has = |name: &str| checkpoint.shape(name).is_some();
+    let has = |name: &str| file.shape(name).is_some();
     let layers = (0..).take_while(|&i| has(&layer(i, "attention.wq"))).count();
     if layers == 0 {
-        bail!("{} holds no tensor {}", checkpoint.path().display(), layer(0, "attention.wq"));
+        bail!("{} holds no tensor {}", file.path().display(), layer(0, "attention.wq"));
     }
-    let [queries, _] = matrix(checkpoint, &layer(0, "attention.wq"))?;
-    let [keys, _] = matrix(checkpoint, &layer(0, "attention.wk"))?;
+    let [queries, _] = matrix(file, &layer(0, "attention.wq"))?;
+    let [keys, _] = matrix(file, &layer(0, "attention.wk"))?;
     let Some(heads) = hints.heads else {
         bail!(
             "{} carries no configuration, and its shapes do not tell the number of heads: \
              give --heads N (it divides {queries}) or --config FILE",
-            checkpoint.path().display()
+            file.path().display()
         );
     };
     if heads == 0 || queries % heads != 0 {
@@ -52,19 +52,15 @@ pub fn infer(checkpoint: &Checkpoint, hints: &Hints) -> Result<Config> {
         bail!("--heads {heads} gives heads {head_dim} wide, which does not divide the {keys} rows of attention.wk");
     }
     let dense = (0..layers).take_while(|&i| has(&layer(i, "feed_forward.w1"))).count();
-    let moe = if dense < layers { Some(experts(checkpoint, hints, dense)?) } else { None };
+    let moe = if dense < layers { Some(experts(file, hints, dense)?) } else { None };
     let ffn = match (dense, &moe) {
         (0, Some(moe)) => moe.hidden,
-        _ => matrix(checkpoint, &layer(0, "feed_forward.w1"))?[0],
+        _ => matrix(file, &layer(0, "feed_forward.w1"))?[0],
     };
     let ebt = has("transformer.time_embeddings.weight");
-    let landscapes =
-        if ebt { matrix(checkpoint, "transformer.time_embeddings.weight")?[0] } else { default.landscapes };
-    let alpha = if has("alpha") {
-        checkpoint.values("alpha")?.first().copied().unwrap_or(default.alpha)
-    } else {
-        default.alpha
-    };
+    let landscapes = if ebt { matrix(file, "transformer.time_embeddings.weight")?[0] } else { default.landscapes };
+    let alpha =
+        if has("alpha") { file.values("alpha")?.first().copied().unwrap_or(default.alpha) } else { default.alpha };
     Ok(Config {
         kind: if ebt { ModelKind::Ebt } else { ModelKind::Transformer },
         vocab,
@@ -85,29 +81,29 @@ pub fn infer(checkpoint: &Checkpoint, hints: &Hints) -> Result<Config> {
     })
 }
 
-fn experts(checkpoint: &Checkpoint, hints: &Hints, first_dense: usize) -> Result<MoeConfig> {
+fn experts(file: &TensorFile, hints: &Hints, first_dense: usize) -> Result<MoeConfig> {
     let at = |name: &str| format!("transformer.layers.{first_dense}.feed_forward.{name}.weight");
-    let [n_routed, _] = matrix(checkpoint, &at("gate"))?;
-    let [hidden, _] = matrix(checkpoint, &at("experts.0.w1"))?;
+    let [n_routed, _] = matrix(file, &at("gate"))?;
+    let [hidden, _] = matrix(file, &at("experts.0.w1"))?;
     let shared = at("shared_experts.w1");
-    let n_shared = match checkpoint.shape(&shared) {
-        Some(_) => matrix(checkpoint, &shared)?[0] / hidden.max(1),
+    let n_shared = match file.shape(&shared) {
+        Some(_) => matrix(file, &shared)?[0] / hidden.max(1),
         None => 0,
     };
     let Some(top_k) = hints.top_k else {
         bail!(
             "{} has {n_routed} experts, and its shapes do not tell how many a token is sent to: \
              give --top-k K or --config FILE",
-            checkpoint.path().display()
+            file.path().display()
         );
     };
     Ok(MoeConfig { n_routed, n_shared, top_k, hidden, first_dense, ..MoeConfig::default() })
 }
 
-fn matrix(checkpoint: &Checkpoint, name: &str) -> Result<[usize; 2]> {
-    match checkpoint.shape(name) {
+fn matrix(file: &TensorFile, name: &str) -> Result<[usize; 2]> {
+    match file.shape(name) {
         Some(&[rows, columns]) => Ok([rows, columns]),
-        Some(shape) => bail!("tensor {name} of {} is {shape:?}; a matrix is needed", checkpoint.path().display()),
-        None => bail!("{} holds no tensor {name}", checkpoint.path().display()),
+        Some(shape) => bail!("tensor {name} of {} is {shape:?}; a matrix is needed", file.path().display()),
+        None => bail!("{} holds no tensor {name}", file.path().display()),
     }
 }
