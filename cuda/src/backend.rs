@@ -1,6 +1,6 @@
 //! The backend trait on the device.
 
-use ebt_core::compute::{Adam, AdamW, Backend, Modulated, Modulation, Parameters, SoftmaxRows};
+use ebt_core::compute::{AdamW, Backend, Modulated, Modulation, Parameters, SoftmaxRows};
 use ebt_core::error::{Error, Result};
 use ebt_core::random::Stream;
 
@@ -38,12 +38,7 @@ impl Backend for Cuda {
         ) => op_modulation_backward;
 
         fn sum_squares(list: &[Matrix]) -> Matrix => op_sum_squares;
-        fn adamw(
-            parameter: &mut Matrix, moments: (&mut Matrix, &mut Matrix), gradient: &Matrix, factor: &Matrix,
-            settings: AdamW,
-        ) => op_adamw;
-        fn average(average: &mut Matrix, a: &Matrix, keep: f64) => op_average;
-        fn update(p: Parameters<'_, Matrix>, adam: Adam, step: &Matrix) => op_update;
+        fn update(p: Parameters<'_, Matrix>, constants: AdamW, step: &Matrix) => op_update;
     }
 
     fn write(&self, a: &mut Matrix, data: &[f64]) {

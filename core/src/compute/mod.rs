@@ -23,7 +23,9 @@
 mod backend;
 mod shape;
 
-pub use backend::{Adam, AdamW, Backend, Modulated, Modulation, ParamGroup, Parameters, SoftmaxRows};
+pub use backend::{
+    AdamW, AdamWStep, Backend, Modulated, Modulation, ParamGroup, ParameterUpdate, Parameters, SoftmaxRows,
+};
 pub use shape::{Attention, AttentionOutput, Band, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope};
 
 use crate::{for_each_primitive, for_each_sink, fused};

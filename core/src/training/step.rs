@@ -164,7 +164,7 @@ impl<B: Backend> Trainer<B> {
             gradients: &self.grads,
             param_groups: &param_groups,
         };
-        b.update(parameters, self.optimizer_config.adam(), &device_scalars);
+        b.update(parameters, self.optimizer_config.constants(), &device_scalars);
         let alpha = self.layout.energy.map(|ids| &self.weights[ids.alpha]);
         inputs.report_layout.add_update(b, &mut inputs.report, &norm, alpha);
         b.enter(left);

@@ -1,6 +1,6 @@
 //! The vocabulary, the optimiser, noise.
 
-use ebt_core::compute::{Adam, AdamW, Backend, ParamGroup, Parameters, SoftmaxRows};
+use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters, SoftmaxRows};
 use ebt_core::random::{Purpose, Stream};
 
 use super::{Bench, Twin, in_all_precisions};
@@ -108,6 +108,13 @@ fn a_step_of_all_parameters_is_a_step_of_each() {
     });
 }
 
+/// Weights, moments, gradients and averages as an update takes them.
+fn parameters<'l, A>(lists: &'l mut [Vec<A>; 5], averages: bool, param_groups: &'l [ParamGroup]) -> Parameters<'l, A> {
+    let [weights, first, second, gradients, average] = lists;
+    let average = if averages { average.as_mut_slice() } else { &mut [] };
+    Parameters { weights, first, second, average, gradients, param_groups }
+}
+
 fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
     let (c, r) = (&b.cuda, b.reference);
     let moved = factor >= 0.0 && factor.is_finite();
@@ -128,70 +135,24 @@ fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
         // the bench's own handles are given up: parameters are alone
         state.iter_mut().map(|s| std::mem::replace(&mut s[part].device, c.take(1, 1, Kind::F32))).collect()
     });
-    let (rate, beta1, beta2, eps, keep, corrections) = (0.125, 0.75, 0.875, 1e-6, 0.75, [0.25, 0.125]);
-    let step = c.op_upload(1, 5, &[rate as f32, corrections[0] as f32, corrections[1] as f32, factor, keep as f32]);
-    let [weights, first, second, gradients, average] = &mut lists;
-    let none: &mut [Matrix] = &mut [];
-    let parameters = Parameters {
-        weights,
-        first,
-        second,
-        average: if averages { average } else { none },
-        gradients,
-        param_groups: &param_groups,
-    };
-    c.op_update(parameters, Adam { beta1, beta2, eps }, &step);
-    let factor = r.upload(1, 1, &[factor]);
-    for (i, s) in state.iter_mut().enumerate() {
-        let [p, m, v, g, a] = s;
-        let ParamGroup { rate: share, decay } = param_groups[i];
-        if moved && share != 0.0 {
-            let [correction1, correction2] = corrections;
-            let settings = AdamW { rate: rate * share, beta1, beta2, eps, decay, correction1, correction2 };
-            r.adamw(&mut p.exact, (&mut m.exact, &mut v.exact), &g.exact, &factor, settings);
-        }
-        if moved && averages {
-            r.average(&mut a.exact, &p.exact, keep);
-        }
-        for (part, twin) in s.iter().enumerate() {
-            b.same("state", &lists[part][i], &twin.exact, if moved { 1e-5 } else { 0.0 });
+    let mut exact: [Vec<Exact<'_>>; 5] =
+        std::array::from_fn(|part| state.iter().map(|s| s[part].exact.clone()).collect());
+    let constants = AdamW { beta1: 0.75, beta2: 0.875, eps: 1e-6 };
+    let numbers = [0.125, 0.25, 0.125, factor, 0.75];
+    c.op_update(parameters(&mut lists, averages, &param_groups), constants, &c.op_upload(1, 5, &numbers));
+    if moved {
+        r.update(parameters(&mut exact, averages, &param_groups), constants, &r.upload(1, 5, &numbers));
+    }
+    for i in 0..count {
+        for (part, list) in lists.iter().enumerate() {
+            b.same("state", &list[i], &exact[part][i], if moved { 1e-5 } else { 0.0 });
         }
         let copy = c.narrow_copy(&lists[0][i]);
-        b.same("copy for products", &copy, &s[0].exact, b.rounding);
+        b.same("copy for products", &copy, &exact[0][i], b.rounding);
     }
     for twin in held {
         b.same("what others read", &twin.device, &twin.exact, 0.0);
     }
-}
-
-#[test]
-#[ignore = "needs a device or a stand-in"]
-fn one_parameter_and_one_average() {
-    in_all_precisions(|b| {
-        let (c, r) = (&b.cuda, b.reference);
-        for _ in 0..6 {
-            let (rows, columns) = (b.size(), b.size());
-            let [mut p, mut m, g, mut a] = std::array::from_fn(|_| b.float(rows, columns));
-            let mut v = b.draw(rows, columns, Kind::F32, [0.01, 1.0]);
-            let factor = b.float(1, 1);
-            let settings = AdamW {
-                rate: 0.125,
-                beta1: 0.75,
-                beta2: 0.875,
-                eps: 1e-6,
-                decay: 0.0625,
-                correction1: 0.25,
-                correction2: 0.125,
-            };
-            c.op_adamw(&mut p.device, (&mut m.device, &mut v.device), &g.device, &factor.device, settings);
-            r.adamw(&mut p.exact, (&mut m.exact, &mut v.exact), &g.exact, &factor.exact, settings);
-            c.op_average(&mut a.device, &p.device, 0.75);
-            r.average(&mut a.exact, &p.exact, 0.75);
-            for (what, twin) in [("weight", &p), ("first", &m), ("second", &v), ("average", &a)] {
-                b.same(what, &twin.device, &twin.exact, 1e-5);
-            }
-        }
-    });
 }
 
 #[test]
