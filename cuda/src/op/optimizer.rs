@@ -46,7 +46,7 @@ impl Cuda {
     /// old average that is kept. A factor that is negative or not finite changes nothing. Parameters whose multiple of
     /// the rate is 0 keep weight and moments; averages always move. Copies of the weights for products that were up to
     /// date stay so.
-    pub(crate) fn op_update(&self, p: Parameters<'_, Matrix>, constants: AdamW, step: &Matrix) {
+    pub(crate) fn update(&self, p: Parameters<'_, Matrix>, constants: AdamW, step: &Matrix) {
         let n = p.weights.len();
         let lists = [p.first.len(), p.second.len(), p.gradients.len(), p.param_groups.len()];
         if lists.iter().any(|&len| len != n) || !(p.average.is_empty() || p.average.len() == n) {

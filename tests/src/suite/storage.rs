@@ -106,8 +106,10 @@ pub fn optimiser_and_average<F: Factory>() {
                 }
             }
             let tolerance = 10.0 * F::TOLERANCE.value;
-            for ((what, got), want) in
-                ["parameters", "first moments", "second moments", "average"].iter().zip(&state).zip([&p, &first, &second, &mean])
+            for ((what, got), want) in ["parameters", "first moments", "second moments", "average"]
+                .iter()
+                .zip(&state)
+                .zip([&p, &first, &second, &mean])
             {
                 close(what, &Mat::download(b, got), want, tolerance)?;
             }

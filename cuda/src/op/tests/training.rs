@@ -3,7 +3,7 @@
 use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters, SoftmaxRows};
 use ebt_core::random::{Purpose, Stream};
 
-use super::{Bench, Twin, in_all_precisions};
+use super::{Bench, Exact, Twin, in_all_precisions};
 use crate::{Kind, Matrix};
 
 /// Numbers of a matrix and its product with others, in double precision.
@@ -38,7 +38,7 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
     let c = &b.cuda;
     let y = b.draw(n, v, Kind::F32, [-3.0, 3.0]);
     let (w, x, scale) = (b.float(v, d), b.stream(n, d), b.float(n, 1));
-    let lse = c.op_log_sum_exp(&y.device);
+    let lse = c.log_sum_exp(&y.device);
     let ids = b.targets(n, v);
     let ids_on_device = b.index(&ids);
     let targets = (!round.is_multiple_of(3)).then_some(&ids_on_device);
@@ -60,12 +60,12 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
     let each = |rows: usize, columns: usize, f: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
         (0..rows * columns).map(|at| f(at / columns, at % columns)).collect()
     };
-    let mixed = c.op_rows_matmul(&rows, &w.device);
+    let mixed = c.rows_matmul(rows, &w.device);
     assert_eq!(mixed.kind, c.stream_kind());
     b.near("mixed", &mixed, &each(n, d, &|i, k| (0..v).map(|j| m(i, j) * ws.at(j, k)).sum()), 2.0 * b.rounding);
     let mut slot = b.float(v, d);
     let old = Plain::of(b, &slot.device);
-    c.op_accumulate_rows(&mut slot.device, &rows, &x.device);
+    c.accumulate_rows(&mut slot.device, rows, &x.device);
     let want = each(v, d, &|j, k| old.at(j, k) + (0..n).map(|i| m(i, j) * xs.at(i, k)).sum::<f64>());
     b.near("collected", &slot.device, &want, 2.0 * b.rounding);
     let rows = SoftmaxRows { targets: Some(&ids_on_device), ..rows };
@@ -75,12 +75,12 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
         }
         by(i) * (ls[i] - ys.at(i, ids[i] as usize))
     });
-    b.near("loss", &c.op_cross_entropy_rows(&rows), &want, 4e-6);
+    b.near("loss", &c.cross_entropy_rows(rows), &want, 4e-6);
     for (alone, softmax) in [(false, false), (true, false), (false, true), (true, true)] {
-        let start = c.op_copy(&y.device);
+        let start = c.copy(&y.device);
         let held = (!alone).then(|| start.clone());
         let address = start.address();
-        let found = c.op_descend(start, softmax.then_some(&lse), &scale.device, &x.device, &w.device);
+        let found = c.descend(start, softmax.then_some(&lse), &scale.device, &x.device, &w.device);
         assert_eq!(found.address() == address, alone);
         let want = each(n, v, &|i, j| {
             let from = if softmax { (ys.at(i, j) - ls[i]).exp() } else { ys.at(i, j) };
@@ -139,7 +139,7 @@ fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
         std::array::from_fn(|part| state.iter().map(|s| s[part].exact.clone()).collect());
     let constants = AdamW { beta1: 0.75, beta2: 0.875, eps: 1e-6 };
     let numbers = [0.125, 0.25, 0.125, factor, 0.75];
-    c.op_update(parameters(&mut lists, averages, &param_groups), constants, &c.op_upload(1, 5, &numbers));
+    c.update(parameters(&mut lists, averages, &param_groups), constants, &c.upload(1, 5, &numbers));
     if moved {
         r.update(parameters(&mut exact, averages, &param_groups), constants, &r.upload(1, 5, &numbers));
     }
@@ -164,9 +164,9 @@ fn noise_is_the_stream_wherever_a_call_starts() {
             let first = [b.below(200) as u64, (1 << 34) - 5, u64::MAX / 2][round % 3];
             let stream = Stream::new(b.below(1 << 40) as u64, 7, Purpose::Langevin).detail(3);
             let indices = || (0..(rows * columns) as u64).map(|i| first + i);
-            let found = b.cuda.op_normal(rows, columns, stream, first, 1.5);
+            let found = b.cuda.normal(rows, columns, stream, first, 1.5);
             b.near("normal", &found, &indices().map(|i| 1.5 * stream.normal(i)).collect::<Vec<_>>(), 2e-6);
-            let found = b.cuda.op_uniform(rows, columns, stream, first, -2.0, 3.0);
+            let found = b.cuda.uniform(rows, columns, stream, first, -2.0, 3.0);
             b.near("uniform", &found, &indices().map(|i| -2.0 + 5.0 * stream.uniform(i)).collect::<Vec<_>>(), 2e-6);
         }
     });
@@ -183,9 +183,9 @@ fn a_recorded_step_draws_the_numbers_of_its_own_step() {
             let stream = Stream::new(21, t, Purpose::Langevin);
             c.set_noise_step(t);
             let done = c.run_captured(&[1], &mut || {
-                c.op_clear(&mut sum);
-                c.op_accumulate(&mut sum, &c.op_normal(rows, columns, stream, 2, 0.5));
-                c.op_accumulate(&mut sum, &c.op_uniform(rows, columns, stream, 1, 1.0, 2.0));
+                c.clear(&mut sum);
+                c.accumulate(&mut sum, &c.normal(rows, columns, stream, 2, 0.5));
+                c.accumulate(&mut sum, &c.uniform(rows, columns, stream, 1, 1.0, 2.0));
                 Ok(())
             });
             assert_eq!(done, Ok(()));
