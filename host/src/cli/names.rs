@@ -5,6 +5,8 @@ use ebt::engine::descent::Selection;
 use ebt::packed::Storage;
 use ebt_core::config::UpdateRule;
 use ebt_core::model_file::Dtype;
+use ebt_data::shard::manifest::Split;
+use ebt_tokenizer::Kind;
 use ebt_train::run_config::Precision;
 
 /// Name, explanation and value of every choice.
@@ -33,6 +35,27 @@ pub const STORAGES: Names<Storage> = &[
     ("bf16", "Brain float", Storage::Bf16),
     ("int8", "8-bit integers, one scale a row", Storage::Int8),
     ("int4", "4-bit integers, one scale for 32 values of a row", Storage::Int4),
+];
+
+/// Kernels of packed models, by the names of [`ebt::packed::Isa`].
+pub const KERNELS: Names<&str> = &[
+    ("auto", "The fastest of this processor", "auto"),
+    ("portable", "Without special instructions", "portable"),
+    ("avx2", "AVX2", "avx2"),
+    ("avx512", "AVX-512 as well", "avx512"),
+];
+
+/// How a tokenizer chooses tokens.
+pub const KINDS: Names<Kind> = &[
+    ("turkish", "The most probable of words, roots, suffix chains and phrases", Kind::Turkish),
+    ("bpe", "Byte-pair encoding", Kind::Bpe),
+    ("unigram", "Unigram language model", Kind::Unigram),
+];
+
+/// Parts of prepared data.
+pub const SPLITS: Names<Split> = &[
+    ("train", "Documents to train on", Split::Train),
+    ("validation", "Documents to measure on", Split::Validation),
 ];
 
 /// Which of several candidates of a token is kept.
