@@ -32,7 +32,7 @@ use launch::{Arg, Kernel};
 use memory::{Block, NarrowCopy, NarrowCopyLog, Pool};
 pub use memory::{Index, Matrix, MemoryReport};
 pub use options::{Options, Precision};
-pub use toolchain::{DeviceReport, Found, KernelReport, Library, Problem, Report, compile_report, probe};
+pub use toolchain::{DeviceReport, Found, KernelReport, Library, ProbeReport, Problem, compile_report, probe};
 
 /// One GPU as a compute and training backend: a stream of work, a pool of memory, and the first failure, after which
 /// nothing more is done.

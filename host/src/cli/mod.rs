@@ -5,7 +5,7 @@ mod descent;
 mod json;
 mod names;
 
-pub use choice::{Backend, Choice, DeviceArgs, thread_count, thread_pool};
+pub use choice::{Choice, DeviceArgs, DeviceKind, thread_count, thread_pool};
 pub use descent::{DescentArgs, StepSize, by_flag, candidates, kernel, steps};
 pub use ebt_device::{BackendTask, Device};
 pub use json::write_json;

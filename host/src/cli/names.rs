@@ -53,10 +53,8 @@ pub const KINDS: Names<Kind> = &[
 ];
 
 /// Parts of prepared data.
-pub const SPLITS: Names<Split> = &[
-    ("train", "Documents to train on", Split::Train),
-    ("validation", "Documents to measure on", Split::Validation),
-];
+pub const SPLITS: Names<Split> =
+    &[("train", "Documents to train on", Split::Train), ("validation", "Documents to measure on", Split::Validation)];
 
 /// Which of several candidates of a token is kept.
 pub const SELECTIONS: Names<Selection> = &[

@@ -17,7 +17,7 @@ use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, Choice, DeviceArgs, KERNELS, PRECISIONS, SELECTIONS, StepSize, by_flag, candidates, kernel, one_of,
+    Choice, DeviceArgs, DeviceKind, KERNELS, PRECISIONS, SELECTIONS, StepSize, by_flag, candidates, kernel, one_of,
     steps, thread_count, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
@@ -129,7 +129,7 @@ pub fn run(args: Args) -> Result<()> {
 fn with_cache(args: &Args) -> Result<bool> {
     let several = args.candidates.get() > 1;
     let other_size = args.step_size != StepSize::Is(descent::StepSize::Model);
-    let gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
+    let gpu = args.device.backend == DeviceKind::Cuda || args.device.gpu.is_some();
     if gpu && several {
         bail!("--candidates {} needs --backend cpu", args.candidates);
     }

@@ -21,7 +21,7 @@ pub(crate) mod words;
 pub use error::CompactError;
 pub use header::{Algorithm, MAGIC};
 #[cfg(feature = "std")]
-pub(crate) use header::{Header, read, tables};
+pub(crate) use header::{CompactHeader, read, tables};
 pub use lattice::LONGEST_TOKEN;
 pub use segment::{LINES, Segmentation, WORDS};
 #[cfg(feature = "std")]

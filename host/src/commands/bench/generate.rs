@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use ebt::engine::descent::{DescentOptions, Sampling};
-use ebt::engine::{Options, Session};
+use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{self, FeedForward, Model, Storage, Swiglu};
 use ebt_core::config::{Config, UpdateRule};
 use ebt_core::objective::Objective;
@@ -177,7 +177,7 @@ pub fn run(args: &Args) -> Result<()> {
     let bytes = args.pack(storage)?;
     let model = Model::read(&bytes)?;
     let options =
-        Options { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false };
+        SessionOptions { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false };
     let mut memory = SessionMemory::of(&model.config, &options)?;
     let session_bytes = memory.bytes();
     let mut session = memory.session(model.clone(), &options, kernel)?;
