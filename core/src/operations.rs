@@ -114,45 +114,51 @@ macro_rules! for_each_sink {
     };
 }
 
-/// Hands every fused operation to the macro `$run`, as `kind name(self, arguments) -> result { default }`, where the default
-/// is the composition of primitives that defines the operation. Kinds, by the result: `tensor` is one matrix, `pair` two,
-/// `attended` an output of attention.
+/// Hands every fused operation to the macro `$run`, as `runs kind name(self, arguments) -> result { default }`, where the
+/// default is the composition of primitives that defines the operation. How it runs:
+///
+/// * `kernel`: CUDA has a kernel, and a fused plan counts one; another backend may have one;
+/// * `composed`: nothing has a kernel for it but a backend that overrides the default.
+///
+/// Kinds, by the result: `tensor` is one matrix, `pair` two, `attended` an output of attention.
 #[macro_export]
 macro_rules! for_each_fused {
     ($run:ident) => {
         $run! {
             // ---- products with a constant matrix (linear: the tangent is the operation itself) ----
             /// `x (n,in) . w (out,in)^T`.
-            tensor linear(self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
+            kernel tensor linear(self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
                 self.matmul(x, &self.lift(w), Layout::NT)
             }
-            /// As [`Compute::linear`] for few outputs whose exact value matters: energies and gate scores. Backends with narrow
-            /// storage keep these wide.
-            tensor linear_wide(self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
+            /// As [`Compute::linear`] for few outputs whose exact value matters: energies and gate scores. Backends with
+            /// narrow storage keep these wide.
+            kernel tensor linear_wide(self, x: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
                 self.linear(x, w)
             }
             /// `dy (n,out) . w (out,in)`: the adjoint of [`Compute::linear`].
-            tensor linear_adjoint(self, dy: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
+            kernel tensor linear_adjoint(self, dy: &Self::Tensor, w: &Self::Leaf) -> Self::Tensor {
                 self.matmul(dy, &self.lift(w), Layout::NN)
             }
             /// Expert products `grouped(x, w, NT)`.
-            tensor grouped_linear(
+            kernel tensor grouped_linear(
                 self, x: &Self::Tensor, w: &Self::Leaf, route: &$crate::compute::Route<Self::Index>
             ) -> Self::Tensor {
                 self.grouped(x, &self.lift(w), route, Layout::NT)
             }
             /// Adjoint of [`Compute::grouped_linear`].
-            tensor grouped_linear_adjoint(
+            kernel tensor grouped_linear_adjoint(
                 self, dy: &Self::Tensor, w: &Self::Leaf, route: &$crate::compute::Route<Self::Index>
             ) -> Self::Tensor {
                 self.grouped(dy, &self.lift(w), route, Layout::NN)
             }
             /// `a * x` with `a (1,m)`.
-            tensor modulate(self, x: &Self::Tensor, a: &Self::Leaf) -> Self::Tensor {
+            kernel tensor modulate(self, x: &Self::Tensor, a: &Self::Leaf) -> Self::Tensor {
                 self.mul(x, &self.lift(a))
             }
             /// `h + a * y` with `a (1,m)`, or `h + y`.
-            tensor gate_residual(self, h: &Self::Tensor, a: Option<&Self::Leaf>, y: &Self::Tensor) -> Self::Tensor {
+            kernel tensor gate_residual(
+                self, h: &Self::Tensor, a: Option<&Self::Leaf>, y: &Self::Tensor
+            ) -> Self::Tensor {
                 match a {
                     Some(a) => self.add(h, &self.mul(y, &self.lift(a))),
                     None => self.add(h, y),
@@ -161,25 +167,25 @@ macro_rules! for_each_fused {
 
             // ---- modulated root-mean-square norm, y = x r w + b, r = rsqrt(mean(x^2) + eps) ----
             /// `(y (n,m), r (n,1))`.
-            pair norm(
+            kernel pair norm(
                 self, x: &Self::Tensor, w: &Self::Leaf, b: Option<&Self::Leaf>, eps: f64
             ) -> (Self::Tensor, Self::Tensor) {
                 fused::norm::forward(self, x, w, b, eps)
             }
             /// `dx (n,m)` from `dy (n,m)`, with `r (n,1)` of the forward pass.
-            tensor norm_backward(
+            kernel tensor norm_backward(
                 self, x: &Self::Tensor, w: &Self::Leaf, r: &Self::Tensor, dy: &Self::Tensor
             ) -> Self::Tensor {
                 fused::norm::backward(self, x, w, r, dy)
             }
             /// Tangents of `y` and `r` along `xt`.
-            pair norm_tangent(
+            kernel pair norm_tangent(
                 self, x: &Self::Tensor, xt: &Self::Tensor, w: &Self::Leaf, r: &Self::Tensor
             ) -> (Self::Tensor, Self::Tensor) {
                 fused::norm::tangent(self, x, xt, w, r)
             }
             /// Tangent of `dx` along `(xt, rt, dyt)`.
-            tensor norm_backward_tangent(
+            kernel tensor norm_backward_tangent(
                 self, x: [&Self::Tensor; 2], w: &Self::Leaf, r: [&Self::Tensor; 2], dy: [&Self::Tensor; 2]
             ) -> Self::Tensor {
                 fused::norm::backward_tangent(self, x, w, r, dy)
@@ -187,39 +193,41 @@ macro_rules! for_each_fused {
 
             // ---- SwiGLU on u = [u1 | u3] (n, 2F): silu(u1) * u3 ----
             /// `silu(u1) * u3 (n,F)`.
-            tensor swiglu(self, u: &Self::Tensor) -> Self::Tensor {
+            kernel tensor swiglu(self, u: &Self::Tensor) -> Self::Tensor {
                 fused::swiglu::forward(self, u)
             }
             /// `du (n,2F)` from `dy (n,F)`.
-            tensor swiglu_backward(self, u: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor {
+            kernel tensor swiglu_backward(self, u: &Self::Tensor, dy: &Self::Tensor) -> Self::Tensor {
                 fused::swiglu::backward(self, u, dy)
             }
             /// Tangent of the forward pass.
-            tensor swiglu_tangent(self, u: &Self::Tensor, ut: &Self::Tensor) -> Self::Tensor {
+            kernel tensor swiglu_tangent(self, u: &Self::Tensor, ut: &Self::Tensor) -> Self::Tensor {
                 fused::swiglu::tangent(self, u, ut)
             }
             /// Tangent of the backward pass.
-            tensor swiglu_backward_tangent(self, u: [&Self::Tensor; 2], dy: [&Self::Tensor; 2]) -> Self::Tensor {
+            kernel tensor swiglu_backward_tangent(self, u: [&Self::Tensor; 2], dy: [&Self::Tensor; 2]) -> Self::Tensor {
                 fused::swiglu::backward_tangent(self, u, dy)
             }
 
             // ---- softmax over columns ----
             /// `P = softmax(y)`.
-            tensor softmax(self, y: &Self::Tensor) -> Self::Tensor {
+            kernel tensor softmax(self, y: &Self::Tensor) -> Self::Tensor {
                 fused::softmax::forward(self, y)
             }
             /// `J dp = P (dp - <P, dp>)`; J is symmetric, so this is the tangent of the forward pass too.
-            tensor softmax_backward(self, p: &Self::Tensor, dp: &Self::Tensor) -> Self::Tensor {
+            kernel tensor softmax_backward(self, p: &Self::Tensor, dp: &Self::Tensor) -> Self::Tensor {
                 fused::softmax::backward(self, p, dp)
             }
             /// Tangent of the backward pass along `(pt, dpt)`.
-            tensor softmax_backward_tangent(self, p: [&Self::Tensor; 2], dp: [&Self::Tensor; 2]) -> Self::Tensor {
+            kernel tensor softmax_backward_tangent(
+                self, p: [&Self::Tensor; 2], dp: [&Self::Tensor; 2]
+            ) -> Self::Tensor {
                 fused::softmax::backward_tangent(self, p, dp)
             }
 
             // ---- cross entropy of logits against token ids (u32::MAX: no target) ----
             /// `(loss (n,1), dy (n,V))`: loss and its derivative, each times `weight (n,1)`.
-            pair cross_entropy(
+            kernel pair cross_entropy(
                 self, y: &Self::Tensor, targets: &Self::Index, weight: &Self::Leaf
             ) -> (Self::Tensor, Self::Tensor) {
                 fused::cross_entropy::forward(self, y, targets, weight)
@@ -227,26 +235,26 @@ macro_rules! for_each_fused {
 
             // ---- two-stream attention ----
             /// Causal sliding-window attention of the observed stream over itself.
-            attended causal_attention(
+            kernel attended causal_attention(
                 self, qkv: &Self::Tensor, starts: Option<&Self::Index>, shape: $crate::compute::Attention
             ) -> $crate::compute::AttentionOutput<Self::Tensor> {
                 fused::attention::causal(self, qkv, starts, shape)
             }
             /// `dqkv (n, (H+2K) d)`.
-            tensor causal_attention_backward(
+            kernel tensor causal_attention_backward(
                 self, qkv: &Self::Tensor, starts: Option<&Self::Index>, shape: $crate::compute::Attention,
                 attended: &$crate::compute::AttentionOutput<Self::Tensor>, dout: &Self::Tensor
             ) -> Self::Tensor {
                 fused::attention::causal_backward(self, qkv, starts, shape, attended, dout)
             }
             /// Attention of every prediction over the observed keys before it and itself.
-            attended predicted_attention(
+            kernel attended predicted_attention(
                 self, input: $crate::compute::PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>
             ) -> $crate::compute::AttentionOutput<Self::Tensor> {
                 fused::attention::predicted(self, input)
             }
             /// `dqkv` of the predictions; the gradient of the observed keys and values is collected in `dmemory`.
-            tensor predicted_attention_backward(
+            kernel tensor predicted_attention_backward(
                 self, input: $crate::compute::PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
                 attended: &$crate::compute::AttentionOutput<Self::Tensor>, dout: &Self::Tensor,
                 dmemory: Option<&mut Self::Leaf>
@@ -254,14 +262,14 @@ macro_rules! for_each_fused {
                 fused::attention::predicted_backward(self, input, attended, dout, dmemory)
             }
             /// Tangent of the forward pass along `qkvt`.
-            attended predicted_attention_tangent(
+            kernel attended predicted_attention_tangent(
                 self, input: $crate::compute::PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
                 qkvt: &Self::Tensor, attended: &$crate::compute::AttentionOutput<Self::Tensor>
             ) -> $crate::compute::AttentionOutput<Self::Tensor> {
                 fused::attention::predicted_tangent(self, input, qkvt, attended)
             }
             /// Tangent of the backward pass; the tangent of the memory gradient is collected in `dmemory`.
-            tensor predicted_attention_backward_tangent(
+            kernel tensor predicted_attention_backward_tangent(
                 self, input: $crate::compute::PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
                 qkvt: &Self::Tensor, attended: [&$crate::compute::AttentionOutput<Self::Tensor>; 2],
                 dout: [&Self::Tensor; 2], dmemory: Option<&mut Self::Leaf>

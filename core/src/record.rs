@@ -147,7 +147,10 @@ macro_rules! recorded_primitives {
     };
 }
 macro_rules! recorded_fused {
-    ($($(#[$doc:meta])* $kind:ident $name:ident($self:ident, $($x:ident: $type:ty),*) -> $out:ty $default:block)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $runs:ident $kind:ident $name:ident($self:ident, $($x:ident: $type:ty),*) -> $out:ty $default:block
+    )*) => {
         $(fn $name(&$self, $($x: $type),*) -> $out {
             $self.$kind(|b| b.$name($($x),*))
         })*

@@ -19,12 +19,15 @@ macro_rules! sinks {
         })*
     };
 }
-/// An operation without a kernel is left to its composition by a rule `(@name $($rest:tt)*) => {};` above the last one.
 macro_rules! fused {
-    ($($(#[$doc:meta])* $kind:ident $name:ident($self:ident, $($x:ident: $type:ty),*) -> $out:ty $default:block)*) => {
-        $(fused! { @$name($($x: $type),*) -> $out })*
+    ($(
+        $(#[$doc:meta])*
+        $runs:ident $kind:ident $name:ident($self:ident, $($x:ident: $type:ty),*) -> $out:ty $default:block
+    )*) => {
+        $(fused! { @$runs $name($($x: $type),*) -> $out })*
     };
-    (@$name:ident($($x:ident: $type:ty),*) -> $out:ty) => {
+    (@composed $($rest:tt)*) => {};
+    (@kernel $name:ident($($x:ident: $type:ty),*) -> $out:ty) => {
         fn $name(&self, $($x: $type),*) -> $out {
             Cuda::$name(self, $($x),*)
         }

@@ -41,7 +41,10 @@ macro_rules! declare_sink {
     };
 }
 macro_rules! declare_fused {
-    ($($(#[$doc:meta])* $kind:ident $name:ident($self:ident, $($x:ident: $type:ty),*) -> $out:ty $default:block)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $runs:ident $kind:ident $name:ident($self:ident, $($x:ident: $type:ty),*) -> $out:ty $default:block
+    )*) => {
         $($(#[$doc])* fn $name(&$self, $($x: $type),*) -> $out $default)*
     };
 }
