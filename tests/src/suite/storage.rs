@@ -2,7 +2,7 @@
 
 use std::slice::from_mut;
 
-use ebt_core::compute::{AdamW, Backend, Compute, ParamGroup, Parameters};
+use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters};
 use ebt_core::random::{Purpose, Stream};
 use proptest::prelude::*;
 
