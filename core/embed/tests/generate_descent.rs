@@ -10,7 +10,7 @@ use ebt_core::config::UpdateRule;
 use ebt_core::random::{Purpose, Stream};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
-use toys::{Energy, RULES, Toy, certified, dynamics, run};
+use toys::{Energy, Toy, certified, dynamics, run};
 
 /// `M = B + B^T` (indefinite), or `B^T B`.
 fn quadratic(v: usize, convex: bool) -> impl Strategy<Value = Energy> {
@@ -25,7 +25,7 @@ fn quadratic(v: usize, convex: bool) -> impl Strategy<Value = Energy> {
 }
 
 fn rule() -> impl Strategy<Value = UpdateRule> {
-    prop::sample::select(&RULES[..])
+    prop::sample::select(UpdateRule::ALL).prop_map(|(.., rule)| rule)
 }
 
 proptest! {

@@ -63,11 +63,7 @@ pub const SELECTIONS: Names<Selection> = &[
 ];
 
 /// Update rules of the descent.
-pub const RULES: Names<UpdateRule> = &[
-    ("probability", "Y' = P - alpha G", UpdateRule::Probability),
-    ("mirror", "Y' = Y - alpha G", UpdateRule::Mirror),
-    ("logit", "Y' = Y - alpha J G", UpdateRule::Logit),
-];
+pub const RULES: Names<UpdateRule> = UpdateRule::ALL;
 
 /// A parser that takes one of `names`.
 pub fn one_of<T: Clone + Send + Sync + 'static>(names: Names<T>) -> impl TypedValueParser<Value = T> {
@@ -94,6 +90,7 @@ mod tests {
             let given = command.clone().try_get_matches_from(["test", name]).unwrap();
             assert_eq!(given.get_one::<UpdateRule>("rule"), Some(value));
             assert_eq!(name_of(RULES, value), *name);
+            assert_eq!(serde_json::to_value(value).unwrap(), *name);
         }
         let message = command.try_get_matches_from(["test", "logits"]).unwrap_err().to_string();
         assert!(message.contains("[possible values: probability, mirror, logit]"), "{message}");

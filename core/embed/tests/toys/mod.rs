@@ -129,8 +129,6 @@ impl Potential for Toy {
     }
 }
 
-pub const RULES: [UpdateRule; 3] = [UpdateRule::Probability, UpdateRule::Mirror, UpdateRule::Logit];
-
 /// A model of one landscape that starts at zero.
 pub fn dynamics(update: UpdateRule, alpha: f32) -> Dynamics {
     Dynamics { update, landscapes: 1, steps: 2, alpha, zero_start: true, sigma0: 0.0 }
