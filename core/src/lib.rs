@@ -28,7 +28,7 @@ pub mod config_error;
 #[cfg(doc)]
 pub mod guide;
 pub mod objective;
-mod primitives;
+mod operations;
 pub mod random;
 
 cfg_if::cfg_if! {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use ebt::engine::descent::{DescentOptions, Selection, StepSize};
-use ebt::engine::{Options, Session};
+use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{Isa, Model};
 use ebt_core::config::ModelKind;
 use ebt_core::random::{Purpose, Stream};
@@ -60,7 +60,7 @@ pub fn evaluate_cached(
     let block = options.batch.max(1);
     let CachedEvaluation { candidates, choose, step_size, .. } = *with;
     let think = DescentOptions { steps, candidates, choose, step_size, ..DescentOptions::default() };
-    let extents = Options { block, rows: block.max(candidates), ..extents(&think, usual) };
+    let extents = SessionOptions { block, rows: block.max(candidates), ..extents(&think, usual) };
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     let work = WindowedEvaluation { model, text, windows: &windows, seed: options.seed, think, extents, with };
     let results = work.all(&progress)?;
@@ -79,7 +79,7 @@ struct WindowedEvaluation<'w, 'm> {
     windows: &'w [Window],
     seed: u64,
     think: DescentOptions,
-    extents: Options,
+    extents: SessionOptions,
     with: &'w CachedEvaluation,
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use ebt::Delimiters;
 use ebt::engine::descent::{DescentOptions, Noise, StepSize};
-use ebt::engine::{Options, Session};
+use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{self, Isa, Model, Storage};
 use ebt_core::config::Config;
 use ebt_data::file::{self, Mapped};
@@ -127,8 +127,8 @@ pub fn spells(tokenizer: &Tokenizer, id: u32) -> bool {
 const BLOCK: usize = 64;
 
 /// Extents of a session that thinks so.
-pub fn extents(think: &DescentOptions, usual_steps: usize) -> Options {
-    Options {
+pub fn extents(think: &DescentOptions, usual_steps: usize) -> SessionOptions {
+    SessionOptions {
         block: BLOCK,
         rows: think.candidates,
         steps: if think.steps == 0 { usual_steps } else { think.steps },
@@ -147,7 +147,7 @@ impl SessionMemory {
     /// # Errors
     ///
     /// Options out of their range, and more memory than can be had.
-    pub fn of(config: &Config, options: &Options) -> Result<Self> {
+    pub fn of(config: &Config, options: &SessionOptions) -> Result<Self> {
         let bytes = Session::bytes_needed(config, options)?;
         let mut words = Vec::new();
         if words.try_reserve_exact(bytes.div_ceil(4)).is_err() {
@@ -167,7 +167,7 @@ impl SessionMemory {
     /// # Errors
     ///
     /// As [`Session::new`].
-    pub fn session<'m>(&mut self, model: Model<'m>, options: &Options, kernel: Isa) -> Result<Session<'m, '_>> {
+    pub fn session<'m>(&mut self, model: Model<'m>, options: &SessionOptions, kernel: Isa) -> Result<Session<'m, '_>> {
         Ok(Session::new(model, options, bytemuck::cast_slice_mut(&mut self.0))?.with_isa(kernel))
     }
 }

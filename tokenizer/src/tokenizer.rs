@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::build::Parts;
-use crate::compact::{self, CompactTokenizer, Header};
+use crate::compact::{self, CompactHeader, CompactTokenizer};
 use crate::format::TokenizerFile;
 use crate::table::TokenTable;
 use crate::{Library, Special, TokenizerError};
@@ -43,7 +43,7 @@ struct Inner {
 /// What turns text into ids; tokens and their bytes come from the table beside it.
 enum Engine {
     /// The compact runtime.
-    Compact { header: Header, bytes: Vec<u8> },
+    Compact { header: CompactHeader, bytes: Vec<u8> },
     /// The library, for files that the compact form cannot hold.
     Library(Box<Library>),
 }

@@ -14,14 +14,14 @@ use crate::token_generator::{Delimiters, Settings, TokenGenerator};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Extents of the model's own work.
-    pub session: engine::Options,
+    pub session: engine::SessionOptions,
     /// Most bytes of one prompt; longer texts are given in several.
     pub prompt: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { session: engine::Options::default(), prompt: 1024 }
+        Self { session: engine::SessionOptions::default(), prompt: 1024 }
     }
 }
 
@@ -111,7 +111,7 @@ impl<'m, 'a> Generator<'m, 'a> {
         let ids = bytemuck::try_cast_slice_mut(ids).map_err(|_| engine::Error::Alignment)?;
         let tokens = TokenGenerator::new(Session::new(model, &options.session, arena)?, delimiters);
         let stream = tokenizer.stream();
-        let Options { prompt, session: engine::Options { rows, steps, .. } } = *options;
+        let Options { prompt, session: engine::SessionOptions { rows, steps, .. } } = *options;
         Ok(Self { tokens, tokenizer, stream, ids, prompt, rows, steps })
     }
 

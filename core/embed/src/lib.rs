@@ -65,7 +65,7 @@ pub use ebt_tokenizer::compact::Utf8Chunk;
 pub use engine::descent::{
     Certificate, DescentOptions, Noise, Sampling, Selection, StepReport, StepSize, Stop, Tolerance,
 };
-pub use engine::{Error as EngineError, Options as SessionOptions};
+pub use engine::{Error as EngineError, SessionOptions};
 pub use packed::ReadError;
 
 /// The version of this crate, `major.minor.patch`.

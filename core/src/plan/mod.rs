@@ -6,6 +6,7 @@
 
 mod backend;
 mod compute;
+mod kernels;
 
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};

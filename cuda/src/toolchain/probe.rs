@@ -40,7 +40,7 @@ pub struct DeviceReport {
 
 /// The libraries and GPUs that [`probe`] found, and what stands in the way of using them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ProbeReport {
     /// The driver's library; its version is the newest CUDA that it runs.
     pub driver: Option<Found>,
     /// `libnvrtc`, the compiler of kernels.
@@ -55,7 +55,7 @@ pub struct Report {
     pub problems: Vec<Problem>,
 }
 
-impl Report {
+impl ProbeReport {
     /// Whether a GPU can be used.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Report {
 }
 
 /// Looks at the machine. Never panics; works where there is nothing of NVIDIA's at all.
-pub fn probe() -> Report {
+pub fn probe() -> ProbeReport {
     std::panic::catch_unwind(look).unwrap_or_else(|_| {
         let problem = Problem {
             what: String::from("NVIDIA libraries"),
@@ -76,12 +76,12 @@ pub fn probe() -> Report {
             how_to_get_it: String::from("Install the driver and the libraries of CUDA 13"),
             fatal: true,
         };
-        Report { problems: vec![problem], ..Report::default() }
+        ProbeReport { problems: vec![problem], ..ProbeReport::default() }
     })
 }
 
-fn look() -> Report {
-    let mut report = Report::default();
+fn look() -> ProbeReport {
+    let mut report = ProbeReport::default();
     let mut find = |library: Library| match library.load() {
         Ok(found) => Some(found),
         Err(why) => {
@@ -128,7 +128,7 @@ fn mismatch(driver: Result<i32, String>, nvrtc: Result<(i32, i32), String>) -> O
     Some(Problem { what: String::from("driver version"), why, how_to_get_it: how.to_owned(), fatal })
 }
 
-fn look_at_devices(report: &mut Report, supported: &[u32]) {
+fn look_at_devices(report: &mut ProbeReport, supported: &[u32]) {
     let mut problem = |why: String, how: &str, fatal: bool| {
         report.problems.push(Problem { what: String::from("GPU"), why, how_to_get_it: how.to_owned(), fatal });
     };
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn only_fatal_problems_make_a_report_unusable() {
-        let mut report = Report::default();
+        let mut report = ProbeReport::default();
         report.problems.push(Problem { fatal: false, ..missing(Library::Nvrtc, "slow") });
         assert_eq!(report.usable(), Ok(()));
         report.problems.push(missing(Library::CublasLt, "it was not found"));

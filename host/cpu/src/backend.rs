@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ebt_core::compute::{AdamW, Backend, Compute};
+use ebt_core::compute::{AdamW, Backend, Compute, Parameters};
 use ebt_core::error::Error;
 use ebt_core::random::Stream;
 
@@ -78,30 +78,20 @@ impl<E: Element> Backend for Cpu<E> {
             .sum();
         self.fill(1, 1, sum)
     }
-    fn adamw(
-        &self,
-        parameter: &mut Matrix<E>,
-        moments: (&mut Matrix<E>, &mut Matrix<E>),
-        gradient: &Matrix<E>,
-        factor: &Matrix<E>,
-        s: AdamW,
-    ) {
-        let settings = optim::AdamW {
-            rate: s.rate,
-            beta1: s.beta1,
-            beta2: s.beta2,
-            epsilon: s.eps,
-            decay: s.decay,
-            correction1: s.correction1,
-            correction2: s.correction2,
-            grad_scale: factor.slice().first().map_or(1.0, |f| f.to_f64()),
-        };
-        let (p, m, v, g) = (parameter.own(), moments.0.own(), moments.1.own(), gradient.slice());
-        self.run("adamw", || optim::adamw(p, m, v, g, settings));
-    }
-    fn average(&self, average: &mut Matrix<E>, a: &Matrix<E>, keep: f64) {
-        let x = a.slice();
-        self.update("average", average, |out| elementwise::lerp(E::from_f64(1.0 - keep), x, out));
+    fn update(&self, p: Parameters<'_, Matrix<E>>, constants: AdamW, step: &Matrix<E>) {
+        let mut numbers = [0.0; 5];
+        self.download_f64(step, &mut numbers);
+        for p in p.one_by_one(constants, numbers) {
+            if let Some(step) = p.adamw {
+                let ([first, second], gradient) = (p.moments, p.gradient.slice());
+                let (w, m, v) = (p.weight.own(), first.own(), second.own());
+                self.run("adamw", || optim::adamw(w, m, v, gradient, step));
+            }
+            if let Some(average) = p.average {
+                let (take, x) = (E::from_f64(1.0 - p.keep), p.weight.slice());
+                self.update("average", average, |out| elementwise::lerp(take, x, out));
+            }
+        }
     }
 
     fn status(&self) -> Result<(), Error> {

@@ -39,7 +39,11 @@ pub fn device(index: Option<usize>, precision: Precision) -> Result<Device, Miss
 
 /// Among the GPUs of a usable report.
 #[cfg(feature = "cuda")]
-fn choose(report: &ebt_cuda::Report, index: Option<usize>, precision: Precision) -> Result<ebt_cuda::Options, String> {
+fn choose(
+    report: &ebt_cuda::ProbeReport,
+    index: Option<usize>,
+    precision: Precision,
+) -> Result<ebt_cuda::Options, String> {
     let needed = if precision == Precision::Bf16 { (8, 0) } else { (7, 5) };
     let mut fitting = report.devices.iter().filter(|gpu| gpu.capability >= needed);
     let wanted = match index {
@@ -92,7 +96,7 @@ mod tests {
     use super::*;
 
     /// A machine with GPUs of these compute capabilities, numbered from 0.
-    fn machine(capabilities: &[(u32, u32)]) -> ebt_cuda::Report {
+    fn machine(capabilities: &[(u32, u32)]) -> ebt_cuda::ProbeReport {
         let gpu = |(index, &capability): (usize, &(u32, u32))| ebt_cuda::DeviceReport {
             index,
             name: format!("card {index}"),
@@ -104,7 +108,7 @@ mod tests {
             shared_memory: 48 << 10,
         };
         let devices = capabilities.iter().enumerate().map(gpu).collect();
-        ebt_cuda::Report { devices, ..ebt_cuda::Report::default() }
+        ebt_cuda::ProbeReport { devices, ..ebt_cuda::ProbeReport::default() }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// The work of one part of the model in a training step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Part {
+pub struct ScopeFlops {
     /// Name of the part of the model, as profiles name it.
     pub scope: &'static str,
     /// Products with weight matrices.
@@ -24,7 +24,7 @@ pub struct Part {
 
 /// Memory in bytes and work in floating-point operations of a training step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct PlanReport {
     /// Device whose memory is meant, `cpu` or `cuda`.
     pub backend: &'static str,
     /// Numbers computed with.
@@ -55,7 +55,7 @@ pub struct Report {
     /// Operations a token.
     pub flops_per_token: f64,
     /// Operations of a training step by part.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ScopeFlops>,
 }
 
 /// Bytes of a number.
@@ -66,7 +66,7 @@ const ELEMENT: usize = 4;
 /// # Errors
 ///
 /// Sizes beyond what can be addressed.
-pub fn plan(config: &RunConfig) -> Result<Report> {
+pub fn plan(config: &RunConfig) -> Result<PlanReport> {
     let layout = ParameterLayout::new(&config.model);
     let values: usize = layout.entries.iter().map(|e| e.rows.saturating_mul(e.columns)).fold(0, usize::saturating_add);
     let (sequences, context) = (config.sequences(), config.context());
@@ -84,7 +84,7 @@ pub fn plan(config: &RunConfig) -> Result<Report> {
     b.reset_flops();
     step(&b, &mut trainer, config, 0)?;
     let flops = b.flops();
-    Ok(Report {
+    Ok(PlanReport {
         backend: "cpu",
         precision: Precision::F32.name(),
         parameters: layout.count(),
@@ -149,8 +149,8 @@ pub fn gpu_peak(_config: &RunConfig, _precision: Precision) -> Result<usize> {
     Err(ebt_data::program::lacks("--backend cuda", "cuda"))
 }
 
-fn part(flops: &Flops, scope: Scope) -> Part {
-    Part {
+fn part(flops: &Flops, scope: Scope) -> ScopeFlops {
+    ScopeFlops {
         scope: scope.name(),
         product: flops.get(scope, FlopKind::Product),
         attention: flops.get(scope, FlopKind::Attention),

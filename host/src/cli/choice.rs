@@ -10,7 +10,7 @@ use ebt_device::{Device, gpu};
 
 /// Kind of device asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Backend {
+pub enum DeviceKind {
     /// A GPU where one can be used, else the processor
     #[default]
     Auto,
@@ -24,8 +24,8 @@ pub enum Backend {
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct DeviceArgs {
     /// Where to compute
-    #[arg(long, value_enum, default_value_t = Backend::Auto, value_name = "DEVICE")]
-    pub backend: Backend,
+    #[arg(long, value_enum, default_value_t = DeviceKind::Auto, value_name = "DEVICE")]
+    pub backend: DeviceKind,
     /// Processor threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,
@@ -57,12 +57,12 @@ impl DeviceArgs {
         let threads = thread_count(self.threads)?;
         let narrow = !matches!(precision, Precision::Auto | Precision::F32);
         match (self.backend, self.gpu) {
-            (Backend::Cpu, Some(number)) => bail!("--gpu {number}: --backend cpu uses no GPU"),
-            (Backend::Cpu, None) if narrow => {
+            (DeviceKind::Cpu, Some(number)) => bail!("--gpu {number}: --backend cpu uses no GPU"),
+            (DeviceKind::Cpu, None) if narrow => {
                 bail!("--backend cpu with precision {}: the processor computes f32", precision.name())
             }
-            (Backend::Cpu, None) => Ok(Choice { device: Device::Cpu { threads }, why: String::from("as asked") }),
-            (Backend::Auto, None) => match gpu::device(None, precision) {
+            (DeviceKind::Cpu, None) => Ok(Choice { device: Device::Cpu { threads }, why: String::from("as asked") }),
+            (DeviceKind::Auto, None) => match gpu::device(None, precision) {
                 Ok(device) => Ok(Choice { device, why: String::from("the fastest device found") }),
                 Err(missing) if narrow => {
                     let (name, why) = (precision.name(), missing.full);
@@ -72,8 +72,8 @@ impl DeviceArgs {
                     Ok(Choice { device: Device::Cpu { threads }, why: format!("no GPU: {}", missing.brief) })
                 }
             },
-            (Backend::Cuda | Backend::Auto, number) => {
-                let flag = if self.backend == Backend::Cuda { "--backend cuda" } else { "--gpu" };
+            (DeviceKind::Cuda | DeviceKind::Auto, number) => {
+                let flag = if self.backend == DeviceKind::Cuda { "--backend cuda" } else { "--gpu" };
                 let device = gpu::device(number, precision).map_err(|missing| match missing.full {
                     // the sentence begins with the flag
                     full if full.starts_with("--") => anyhow::anyhow!("{full}"),

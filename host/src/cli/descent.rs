@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use anyhow::{Result, anyhow, bail};
 use ebt::engine::Error;
 use ebt::engine::descent::{self, DescentOptions, Tolerance};
-use ebt::packed;
+use ebt::packed::Isa;
 use ebt_core::config::UpdateRule;
 
 use super::names::{RULES, SELECTIONS, one_of};
@@ -95,34 +95,16 @@ pub enum StepSize {
     Curvature(f32),
 }
 
-/// Kernels by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum IsaName {
-    /// The fastest of this processor
-    #[default]
-    Auto,
-    /// Without special instructions
-    Portable,
-    /// AVX2
-    Avx2,
-    /// AVX-512 as well
-    Avx512,
-}
-
-impl IsaName {
-    /// The instructions to compute with; `Auto` takes the widest that this processor has.
-    ///
-    /// # Errors
-    ///
-    /// One that this processor does not have.
-    pub fn kernel(self) -> Result<packed::Isa> {
-        let (name, what) = match self {
-            IsaName::Auto => return Ok(packed::Isa::detect()),
-            IsaName::Portable => ("portable", "kernel without special instructions"),
-            IsaName::Avx2 => ("avx2", "AVX2"),
-            IsaName::Avx512 => ("avx512", "AVX-512"),
-        };
-        packed::Isa::named(name).ok_or_else(|| anyhow!("--kernel {name}: this processor has no {what}"))
+/// The instructions of `--kernel`, a name of [`super::KERNELS`]; `auto` takes the widest that this processor has.
+///
+/// # Errors
+///
+/// Instructions that this processor does not have.
+pub fn kernel(name: &str) -> Result<Isa> {
+    match name {
+        "auto" => Ok(Isa::detect()),
+        _ => Isa::named(name)
+            .ok_or_else(|| anyhow!("--kernel {name}: this processor has no such instructions; auto takes its fastest")),
     }
 }
 

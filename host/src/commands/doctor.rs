@@ -102,7 +102,7 @@ mod device {
         /// Whether this build has the CUDA backend.
         cuda: bool,
         #[serde(flatten)]
-        machine: ebt_cuda::Report,
+        machine: ebt_cuda::ProbeReport,
         #[serde(skip_serializing_if = "Option::is_none")]
         kernels: Option<Vec<KernelReport>>,
     }
@@ -215,7 +215,7 @@ mod device {
                 how_to_get_it: "Install the driver ".repeat(10),
                 fatal: true,
             };
-            let machine = ebt_cuda::Report { problems: vec![problem], ..ebt_cuda::Report::default() };
+            let machine = ebt_cuda::ProbeReport { problems: vec![problem], ..ebt_cuda::ProbeReport::default() };
             let text = text(&Report { usable: false, cuda: true, machine, kernels: None });
             assert!(
                 text.contains("driver     not found\n") && text.contains("In the way\n  libcuda: it was not found\n")

@@ -17,7 +17,7 @@ use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, Choice, DeviceArgs, IsaName, PRECISIONS, SELECTIONS, StepSize, by_flag, candidates, one_of,
+    Choice, DeviceArgs, DeviceKind, KERNELS, PRECISIONS, SELECTIONS, StepSize, by_flag, candidates, kernel, one_of,
     steps, thread_count, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
@@ -78,8 +78,8 @@ pub struct Args {
     #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS")]
     precision: Precision,
     /// Instructions of the processor with a cache; the result does not depend on them
-    #[arg(long, value_enum, default_value_t = IsaName::Auto, value_name = "KERNEL")]
-    kernel: IsaName,
+    #[arg(long, value_parser = one_of(KERNELS), default_value = "auto", value_name = "KERNEL")]
+    kernel: &'static str,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -101,7 +101,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.batch.get() > MOST_BATCH {
         bail!("--batch {}: at most {MOST_BATCH}", args.batch);
     }
-    let kernel = args.kernel.kernel()?;
+    let kernel = kernel(args.kernel)?;
     let options = EvaluateOptions {
         steps,
         batch: args.batch.get(),
@@ -126,7 +126,7 @@ pub fn run(args: Args) -> Result<()> {
 fn with_cache(args: &Args) -> Result<bool> {
     let several = args.candidates.get() > 1;
     let other_size = args.step_size != StepSize::Is(descent::StepSize::Model);
-    let gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
+    let gpu = args.device.backend == DeviceKind::Cuda || args.device.gpu.is_some();
     if gpu && several {
         bail!("--candidates {} needs --backend cpu", args.candidates);
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::certificate::{Certificate, CertificateFile, Certified, VERSION};
-use crate::cli::{DescentArgs, IsaName, by_flag, write_json};
+use crate::cli::{DescentArgs, KERNELS, by_flag, kernel, one_of, write_json};
 
 use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 
@@ -48,8 +48,8 @@ pub struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Instructions of the processor; the text does not depend on them
-    #[arg(long, value_enum, default_value_t = IsaName::Auto, value_name = "KERNEL")]
-    kernel: IsaName,
+    #[arg(long, value_parser = one_of(KERNELS), default_value = "auto", value_name = "KERNEL")]
+    kernel: &'static str,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -116,7 +116,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.output.json && args.output.prints_certificate() {
         bail!("--certificate -: with --json, which is printed too, name a file");
     }
-    let kernel = args.kernel.kernel()?;
+    let kernel = kernel(args.kernel)?;
     let certified = args.output.certificate.is_some();
     let think = DescentOptions { certify: think.certify || certified, ..think };
     let loaded = InferenceModel::load(args.model.as_deref())?;

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use ebt_device::parity::{self, Quantity, Report, Tolerance};
+use ebt_device::parity::{self, CaseReport, Quantity, Tolerance};
 use ebt_train::run_config::Precision;
 
-use crate::cli::{Backend as Asked, DeviceArgs, Names, one_of, thread_count, write_json};
+use crate::cli::{DeviceArgs, DeviceKind, Names, one_of, thread_count, write_json};
 
 /// Compare this program with golden cases of the reference implementation.
 ///
@@ -60,7 +60,7 @@ pub fn run(args: Args) -> Result<()> {
     {
         bail!("--tolerance {x}: must be 0 or more");
     }
-    let on_gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
+    let on_gpu = args.device.backend == DeviceKind::Cuda || args.device.gpu.is_some();
     let bounds = |default| args.tolerance.map_or(default, |x| Tolerance { values: x, gradients: x, unit: None });
     let mut printer = Printer { json: args.json, reports: Vec::new(), out: io::stdout().lock() };
     let mut each = |report| printer.take(report);
@@ -86,12 +86,12 @@ pub fn run(args: Args) -> Result<()> {
 /// Prints reports as they come, and fails if any case did.
 struct Printer<'a> {
     json: bool,
-    reports: Vec<Report>,
+    reports: Vec<CaseReport>,
     out: io::StdoutLock<'a>,
 }
 
 impl Printer<'_> {
-    fn take(&mut self, report: Report) -> Result<()> {
+    fn take(&mut self, report: CaseReport) -> Result<()> {
         if !self.json {
             print(&mut self.out, &report)?;
         }
@@ -112,7 +112,7 @@ impl Printer<'_> {
     }
 }
 
-fn print(out: &mut impl Write, report: &Report) -> Result<()> {
+fn print(out: &mut impl Write, report: &CaseReport) -> Result<()> {
     writeln!(out, "{} ({})", report.file, report.backend)?;
     let width = report.quantities.iter().map(|q| q.name.len()).max().unwrap_or(0);
     for q in &report.quantities {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use ebt_data::dataset;
 use ebt_data::progress::{count, size};
-use ebt_device::plan::{Report, gpu_peak, plan};
+use ebt_device::plan::{PlanReport, gpu_peak, plan};
 use ebt_train::run_config::{Precision, RunConfig};
 
 use super::train::Choice;
@@ -73,9 +73,9 @@ pub fn run(args: Args) -> Result<()> {
         (Target::Cuda, Precision::Auto) => Precision::Bf16,
         (Target::Cuda, precision) => precision,
     };
-    let mut report = Report { precision: precision.name(), ..plan(&config)? };
+    let mut report = PlanReport { precision: precision.name(), ..plan(&config)? };
     if args.backend == Target::Cuda {
-        report = Report { backend: "cuda", peak_bytes: gpu_peak(&config, precision)?, ..report };
+        report = PlanReport { backend: "cuda", peak_bytes: gpu_peak(&config, precision)?, ..report };
     }
     let mut out = io::stdout().lock();
     if args.json {
@@ -87,7 +87,7 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn print(r: &Report, config: &RunConfig, out: &mut impl Write) -> io::Result<()> {
+fn print(r: &PlanReport, config: &RunConfig, out: &mut impl Write) -> io::Result<()> {
     let (all, active) = (count(r.parameters as f64), count(r.active_parameters as f64));
     writeln!(out, "parameters   {all:>12}   {active} of them active, {} blocks", config.model.layers)?;
     writeln!(

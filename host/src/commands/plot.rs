@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use ebt::engine::Options;
+use ebt::engine::SessionOptions;
 use ebt::packed::Isa;
 use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
 use ebt_tokenizer::Tokenizer;
@@ -126,7 +126,7 @@ fn think(args: &Args) -> Result<Figure> {
     let extents = extents(&think, packed.descent.steps);
     let extents = match args.kind {
         Kind::Trajectory => extents,
-        Kind::Landscape => Options { rows: extents.rows.max(ROWS), ..extents },
+        Kind::Landscape => SessionOptions { rows: extents.rows.max(ROWS), ..extents },
     };
     let mut memory = SessionMemory::of(&packed.config, &extents)?;
     let mut session = memory.session(packed, &extents, Isa::detect())?;

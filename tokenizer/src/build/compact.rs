@@ -7,7 +7,7 @@ use regex_syntax::hir::{Class, HirKind};
 use super::TrieBuilder;
 use crate::compact::crc32;
 use crate::compact::segment::Class as CharClass;
-use crate::compact::{Algorithm, CompactTokenizer, Header, LONGEST_TOKEN, MAGIC, Segmentation, merges};
+use crate::compact::{Algorithm, CompactHeader, CompactTokenizer, LONGEST_TOKEN, MAGIC, Segmentation, merges};
 use crate::{Special, TokenizerError};
 
 /// How tokens are chosen.
@@ -69,7 +69,7 @@ impl Parts {
             numbers(merges),
             numbers(classes),
         ];
-        let header = Header {
+        let header = CompactHeader {
             algorithm,
             segmentation: self.segmentation,
             vocabulary: self.tokens.len() as u32,

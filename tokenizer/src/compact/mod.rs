@@ -24,7 +24,7 @@ pub(crate) use checksum::crc32;
 pub use error::CompactError;
 pub use header::Algorithm;
 #[cfg(feature = "std")]
-pub(crate) use header::{Header, read, tables};
+pub(crate) use header::{CompactHeader, read, tables};
 pub use lattice::LONGEST_TOKEN;
 pub use magic::MAGIC;
 pub use segment::{LINES, Segmentation, WORDS};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use tempfile::NamedTempFile;
 
-use super::layout::{FOOTER, Footer, HEADER, Header, INDEX};
+use super::layout::{FOOTER, Footer, HEADER, INDEX, ShardHeader};
 use super::{ShardRecord, TokenWidth};
 use crate::digest::hexadecimal;
 
@@ -23,7 +23,7 @@ pub struct ShardWriter {
     path: PathBuf,
     out: BufWriter<NamedTempFile>,
     sums: Sums,
-    header: Header,
+    header: ShardHeader,
     footer: Footer,
     /// Begins, lengths, sources.
     index: [BufWriter<File>; 3],
@@ -49,7 +49,7 @@ impl ShardWriter {
         let file = temporary(folder, name).with_context(failed)?;
         let column = || tempfile::tempfile_in(folder).map(BufWriter::new).with_context(failed);
         let index = [column()?, column()?, column()?];
-        let header = Header { width, tokenizer, begin };
+        let header = ShardHeader { width, tokenizer, begin };
         let mut writer = Self {
             out: BufWriter::with_capacity(1 << 18, file),
             sums: Sums::default(),

@@ -14,7 +14,7 @@ use crate::device::{BackendTask, Device};
 
 /// What came of a case.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct CaseReport {
     /// The file, as it was named.
     pub file: String,
     /// Name of the backend.
@@ -39,7 +39,7 @@ pub fn compare(
     device: &Device,
     files: &[PathBuf],
     tolerance: Tolerance,
-    each: &mut dyn FnMut(Report) -> Result<()>,
+    each: &mut dyn FnMut(CaseReport) -> Result<()>,
 ) -> Result<()> {
     device.with_backend(Comparing { files, tolerance, each })
 }
@@ -53,7 +53,7 @@ pub fn compare_in_double(
     threads: usize,
     files: &[PathBuf],
     tolerance: Tolerance,
-    each: &mut dyn FnMut(Report) -> Result<()>,
+    each: &mut dyn FnMut(CaseReport) -> Result<()>,
 ) -> Result<()> {
     Comparing { files, tolerance, each }.run(&Cpu::<f64>::new(threads))
 }
@@ -61,7 +61,7 @@ pub fn compare_in_double(
 struct Comparing<'a> {
     files: &'a [PathBuf],
     tolerance: Tolerance,
-    each: &'a mut dyn FnMut(Report) -> Result<()>,
+    each: &'a mut dyn FnMut(CaseReport) -> Result<()>,
 }
 
 impl BackendTask for Comparing<'_> {
@@ -73,7 +73,7 @@ impl BackendTask for Comparing<'_> {
 }
 
 /// Computes one case; a file that is none is reported, so that the others still run.
-fn case<B: Backend>(b: &B, file: &Path, tolerance: Tolerance) -> Report {
+fn case<B: Backend>(b: &B, file: &Path, tolerance: Tolerance) -> CaseReport {
     let compared = || -> Result<(Vec<Quantity>, Vec<String>)> {
         let case = Case::open(file)?;
         let quantities = run(b, &case, tolerance).with_context(|| file.display().to_string())?;
@@ -83,11 +83,11 @@ fn case<B: Backend>(b: &B, file: &Path, tolerance: Tolerance) -> Report {
     match compared() {
         Ok((quantities, not_compared)) => {
             let ok = quantities.iter().all(|q| q.ok);
-            Report { file, backend, ok, problem: None, quantities, not_compared }
+            CaseReport { file, backend, ok, problem: None, quantities, not_compared }
         }
         Err(error) => {
             let problem = Some(format!("{error:#}"));
-            Report { file, backend, ok: false, problem, quantities: Vec::new(), not_compared: Vec::new() }
+            CaseReport { file, backend, ok: false, problem, quantities: Vec::new(), not_compared: Vec::new() }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use ebt::engine::descent::{DescentOptions, Sampling};
-use ebt::engine::{Options, Session};
+use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{self, FeedForward, Model, Storage, Swiglu};
 use ebt_core::config::{Config, UpdateRule};
 use ebt_core::objective::Objective;
@@ -17,7 +17,7 @@ use ebt_device::products::products_on_one_thread;
 use ebt_device::weights::random_weights;
 use serde::Serialize;
 
-use crate::cli::{IsaName, RULES, STORAGES, one_of};
+use crate::cli::{KERNELS, RULES, STORAGES, kernel, one_of};
 use crate::inference::SessionMemory;
 
 /// Sizes of the model and of the measurement.
@@ -81,9 +81,9 @@ pub struct Args {
     #[arg(long, default_value = "probability", value_parser = one_of(RULES))]
     update: UpdateRule,
     /// Instructions of the processor
-    #[arg(long, value_enum, default_value_t = IsaName::Auto)]
+    #[arg(long, value_parser = one_of(KERNELS), default_value = "auto")]
     #[serde(skip)]
-    kernel: IsaName,
+    kernel: &'static str,
 }
 
 /// Tokens before the first and before the second measurement.
@@ -173,11 +173,11 @@ impl Args {
 /// An impossible size, and a value that is not finite.
 pub fn run(args: &Args) -> Result<()> {
     args.check()?;
-    let (kernel, storage) = (args.kernel.kernel()?, args.dtype);
+    let (kernel, storage) = (kernel(args.kernel)?, args.dtype);
     let bytes = args.pack(storage)?;
     let model = Model::read(&bytes)?;
     let options =
-        Options { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false };
+        SessionOptions { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false };
     let mut memory = SessionMemory::of(&model.config, &options)?;
     let session_bytes = memory.bytes();
     let mut session = memory.session(model.clone(), &options, kernel)?;

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use ebt_device::turns::against_matrixmultiply;
 use ebt_train::run_config::Precision;
 
-use crate::cli::{Backend, DeviceArgs, PRECISIONS, one_of, thread_pool};
+use crate::cli::{DeviceArgs, DeviceKind, PRECISIONS, one_of, thread_pool};
 
 /// Size of the product.
 #[derive(Clone, Debug, clap::Args)]
@@ -42,7 +42,7 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("--size must be from 1 to {most} and --repeat from 1 to {}", 1 << 16);
     }
     if args.against.is_some() {
-        if args.device.backend == Backend::Cuda {
+        if args.device.backend == DeviceKind::Cuda {
             bail!("--against compares on the processor, not with --backend cuda");
         }
         let mut pools = vec![thread_pool(Some(NonZeroUsize::MIN))?, thread_pool(args.device.threads)?];

@@ -232,7 +232,7 @@ fn on_processor(args: &Args, model: Config) -> Result<Measured> {
 
 #[cfg(feature = "cuda")]
 fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
-    use crate::cli::{Backend, DeviceArgs};
+    use crate::cli::{DeviceArgs, DeviceKind};
     use ebt_device::Device;
     use ebt_train::run_config::Precision;
     if args.profile {
@@ -244,7 +244,7 @@ fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
         "fp16" => Precision::F16,
         _ => Precision::F32,
     };
-    let asked = DeviceArgs { backend: Backend::Cuda, gpu: args.gpu, ..DeviceArgs::default() };
+    let asked = DeviceArgs { backend: DeviceKind::Cuda, gpu: args.gpu, ..DeviceArgs::default() };
     let Device::Cuda(options) = asked.choose(precision)?.device else { bail!("--device cuda: no GPU was chosen") };
     let options = ebt_cuda::Options { graphs: !args.no_graphs, ..options };
     let (measured, notes) = steps::on_gpu(&args.timed(model), &options)?;

@@ -10,7 +10,7 @@ use ebt_data::shard::manifest::{Dropped, Manifest, Prepared, Split, TokenizerRec
 use ebt_data::shard::{Shard, ShardRecord, verify};
 use serde::Serialize;
 
-use crate::cli::{thread_pool, write_json};
+use crate::cli::{SPLITS, name_of, one_of, thread_pool, write_json};
 
 /// Show what prepared data hold, and check them.
 ///
@@ -34,23 +34,14 @@ pub struct Args {
     #[arg(long, value_name = "N", conflicts_with_all = ["json", "verify"])]
     show: Option<u64>,
     /// Where the document of --show is
-    #[arg(long, value_enum, value_name = "SPLIT", default_value = "train")]
-    split: SplitName,
+    #[arg(long, value_parser = one_of(SPLITS), value_name = "SPLIT", default_value = "train")]
+    split: Split,
     /// Processor threads of --verify [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<std::num::NonZeroUsize>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
-}
-
-/// A split by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum SplitName {
-    /// Documents to train on
-    Train,
-    /// Documents to measure on
-    Validation,
 }
 
 /// What is printed.
@@ -120,11 +111,8 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Prints a document.
-fn show(folder: &Prepared, split: SplitName, number: u64, out: &mut impl Write) -> Result<()> {
-    let (split, name) = match split {
-        SplitName::Train => (Split::Train, "train"),
-        SplitName::Validation => (Split::Validation, "validation"),
-    };
+fn show(folder: &Prepared, split: Split, number: u64, out: &mut impl Write) -> Result<()> {
+    let name = name_of(SPLITS, &split);
     let tokens = Tokens::mapped(std::slice::from_ref(folder), split)?;
     if number >= tokens.documents() {
         bail!(

@@ -11,7 +11,7 @@ use ebt_data::text;
 use ebt_tokenizer::{Kind, TrainOptions};
 use serde::Serialize;
 
-use crate::cli::write_json;
+use crate::cli::{KINDS, name_of, one_of, write_json};
 use crate::tokenization::train;
 
 /// Learn a tokenizer from text.
@@ -39,8 +39,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     compact: Option<PathBuf>,
     /// How tokens are chosen
-    #[arg(long, value_enum, default_value_t = KindName::Turkish)]
-    kind: KindName,
+    #[arg(long, value_parser = one_of(KINDS), default_value = "turkish")]
+    kind: Kind,
     /// Tokens to end with, the 256 bytes and 7 special tokens included; a short text gives fewer
     #[arg(long, value_name = "N", default_value_t = 32_768)]
     vocab: usize,
@@ -58,17 +58,6 @@ pub struct Args {
     json: bool,
 }
 
-/// Kinds of tokenizers by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum KindName {
-    /// The most probable of words, roots, suffix chains and phrases
-    Turkish,
-    /// Byte-pair encoding
-    Bpe,
-    /// Unigram language model
-    Unigram,
-}
-
 /// What is printed.
 #[derive(Debug, Serialize)]
 struct Report {
@@ -76,7 +65,7 @@ struct Report {
     file_bytes: usize,
     compact: Option<String>,
     compact_bytes: Option<usize>,
-    kind: String,
+    kind: &'static str,
     vocabulary: usize,
     fingerprint: String,
     files: usize,
@@ -114,7 +103,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let mut progress = of_command(args.json);
     let survey = train::survey(&paths, progress.as_mut())?;
-    let kind = args.kind.to_possible_name();
+    let kind = name_of(KINDS, &args.kind);
     let tokenizer = train::learn(&paths, options, &survey, progress)
         .with_context(|| format!("cannot train a tokenizer of --kind {kind} --vocab {}", args.vocab))?;
 
@@ -163,8 +152,8 @@ fn options(args: &Args) -> Result<TrainOptions> {
     if args.min_frequency == 0 {
         bail!("--min-frequency 0: a token must occur at least once");
     }
-    if args.phrase_words.is_some() && args.kind != KindName::Turkish {
-        bail!("--phrase-words has no meaning for --kind {}", args.kind.to_possible_name());
+    if args.phrase_words.is_some() && args.kind != Kind::Turkish {
+        bail!("--phrase-words has no meaning for --kind {}", name_of(KINDS, &args.kind));
     }
     if args.phrase_words == Some(0) {
         bail!("--phrase-words 0: a token holds at least one word");
@@ -173,24 +162,13 @@ fn options(args: &Args) -> Result<TrainOptions> {
         bail!("--sample-bytes 0: nothing would be learned from");
     }
     Ok(TrainOptions {
-        kind: match args.kind {
-            KindName::Turkish => Kind::Turkish,
-            KindName::Bpe => Kind::Bpe,
-            KindName::Unigram => Kind::Unigram,
-        },
+        kind: args.kind,
         vocabulary_size: args.vocab,
         minimum_frequency: args.min_frequency,
         phrase_words: args.phrase_words.unwrap_or(defaults.phrase_words),
         sample_bytes: args.sample_bytes.unwrap_or(defaults.sample_bytes),
         progress: None,
     })
-}
-
-impl KindName {
-    /// As on the command line.
-    fn to_possible_name(self) -> String {
-        clap::ValueEnum::to_possible_value(&self).map_or_else(String::new, |value| value.get_name().to_owned())
-    }
 }
 
 /// Checks that a file can be written later, before time is spent on what goes into it.
