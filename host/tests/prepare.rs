@@ -11,14 +11,15 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int64Array, LargeStringArray, RecordBatch, StringArray, StringViewArray};
-use ebt_corpus::inputs;
 use ebt_corpus::prepare::{Content, Job, Summary, prepare};
-use ebt_corpus::read::{Borders, ReadOptions};
 use ebt_data::progress::Silent;
 use ebt_data::shard::{Manifest, Prepared, Shard};
+use ebt_data::text::{Borders, Formats, InputFile, ReadOptions, find};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+#[path = "prepare/inputs.rs"]
+mod inputs;
 #[path = "prepare/resume.rs"]
 mod resume;
 #[path = "prepare/write.rs"]
@@ -27,7 +28,7 @@ mod write;
 /// Runs a job in this process.
 fn run(inputs: &[PathBuf], out: &Path, content: &Content, threads: usize, chunk: usize) -> Summary {
     let job = Job {
-        inputs: inputs::find(inputs, None).unwrap(),
+        inputs: find(inputs, Formats::ByName).unwrap(),
         tokenizer: support::tokenizer(),
         out: out.to_path_buf(),
         content: content.clone(),
@@ -110,7 +111,8 @@ proptest! {
             for packing in ["", ".gz", ".zst"] {
                 let input = write::documents(folder.path(), format, packing, &rows);
                 let out = folder.path().join(format!("{format}{packing}"));
-                let summary = run(&[input], &out, &content(200, 0.2), 2, 1000);
+                let read = ReadOptions { quoting: (format == "tsv").then_some(true), ..ReadOptions::default() };
+                let summary = run(&[input], &out, &Content { read, ..content(200, 0.2) }, 2, 1000);
                 let nulls = u64::from(!["txt", "csv", "tsv"].contains(&format));
                 prop_assert_eq!(summary.total.dropped.null, nulls, "{}", format);
                 let shards = shards(&out);
@@ -393,7 +395,7 @@ fn damaged_packing_and_damaged_columns_are_named() {
         let name = format!("kesik.jsonl{packing}");
         let m = p.fails(&name, &whole[..whole.len() / 2], &[]);
         assert_has(&m, &[&name, "cut off"]);
-        assert_has(&p.fails(&name, "bu sıkıştırılmış değil", &[]), &[&name, "damaged"]);
+        assert_has(&p.fails(&name, "bu sıkıştırılmış değil", &[]), &[&name, "damaged", "extension"]);
     }
     let batches = write::batches::<i32>(&rows);
     let good = write::parquet(&batches, 3);
@@ -463,7 +465,7 @@ fn unreadable_files_are_named() {
 
 #[test]
 fn a_file_with_any_byte_changed_never_ends_in_a_panic() {
-    use ebt_corpus::read::{Documents, Position};
+    use ebt_data::text::Position;
     let folder = tempfile::tempdir().unwrap();
     let rows: Vec<_> = ["bir", "iki", "bir", "üç dört"].map(|d| Some(d.to_owned())).to_vec();
     for (name, good) in [
@@ -475,10 +477,10 @@ fn a_file_with_any_byte_changed_never_ends_in_a_panic() {
             let mut bad = good.clone();
             bad[at] ^= 1 << (at % 8);
             fs::write(&path, &bad).unwrap();
-            let input = inputs::Input::new(&path, None).unwrap();
+            let input = InputFile::new(&path, Formats::ByName).unwrap();
             let read = || -> anyhow::Result<usize> {
                 let (options, position) = (ReadOptions::default(), Position::default());
-                let mut documents = Documents::open(&input, &options, folder.path(), &position)?;
+                let mut documents = ebt_corpus::read::open(&input, &options, folder.path(), &position)?;
                 let mut n = 0;
                 while documents.next_document()?.is_some() && n < 100 {
                     n += 1;

@@ -7,8 +7,7 @@ use ebt_tokenizer::{Special, Tokenizer, TokenizerError};
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::Documents;
-use crate::input::Input;
-use crate::shard::Manifest;
+use crate::input::{Input, prepared};
 use crate::shard::manifest::{Prepared, Split};
 use crate::text;
 use crate::tokens::Tokens;
@@ -17,7 +16,7 @@ use crate::tokens::Tokens;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Text files, folders of `.txt` files, or folders of prepared data, to train on. Empty: the sample text of this
+    /// Text files, folders of them, globs, or folders of prepared data, to train on. Empty: the sample text of this
     /// repository.
     pub train: Vec<PathBuf>,
     /// Text files or folders to measure on. Empty: what prepared training data hold for it, else the sample text.
@@ -98,7 +97,7 @@ impl DataConfig {
     }
 
     fn locate_text(&mut self) -> Result<()> {
-        let own_validation = self.train.iter().any(|path| Manifest::exists(path));
+        let own_validation = prepared(&self.train).next().is_some();
         if self.train.is_empty() || self.validation.is_empty() && !own_validation {
             let Some(root) = fixtures("turkish") else {
                 bail!(
@@ -115,10 +114,16 @@ impl DataConfig {
                 (false, _) => self.validation = vec![root.join("validation")],
             }
         }
-        for path in self.train.iter_mut().chain(&mut self.validation) {
-            *path = std::path::absolute(&*path)?;
-            // before anything is concluded from the path not being prepared data
-            std::fs::metadata(&*path).with_context(|| format!("cannot read {}", path.display()))?;
+        for (flag, key, paths) in
+            [("--data", "train", &mut self.train), ("--validation", "validation", &mut self.validation)]
+        {
+            for path in paths {
+                *path = text::find::absolute(path)?;
+                // before anything is concluded from the path not being prepared data
+                text::expand(path).with_context(|| {
+                    format!("`data.{key}` cannot be read; if it was moved, say with {flag} where it is")
+                })?;
+            }
         }
         Ok(())
     }
@@ -128,16 +133,20 @@ impl DataConfig {
 /// made absolute.
 pub fn tokenizer(data: &mut DataConfig) -> Result<Tokenizer> {
     if data.tokenizer.is_none()
-        && let Some(folder) = data.train.iter().find(|path| Manifest::exists(path))
+        && let Some(folder) = prepared(&data.train).next()
     {
-        return Ok(Prepared::open(folder)?.tokenizer);
+        return Ok(Prepared::open(&folder)?.tokenizer);
     }
     match &data.tokenizer {
         None => Ok(Tokenizer::from_json(SHIPPED)?),
         Some(path) => {
-            let tokenizer = named(path)?;
+            let moved = "the tokenizer cannot be read; if it was moved, say with --tokenizer where it is";
+            let tokenizer = named(path).map_err(|error| match error {
+                TokenizerError::Read { .. } => anyhow::Error::new(error).context(moved),
+                other => other.into(),
+            })?;
             if !is_full(path) {
-                data.tokenizer = Some(std::path::absolute(path)?);
+                data.tokenizer = Some(text::find::absolute(path)?);
             }
             Ok(tokenizer)
         }

@@ -11,7 +11,7 @@ use super::{Tokens, text};
 /// Input of one kind.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Text files and folders of text files.
+    /// Text files, folders of text files and globs.
     Text(Vec<PathBuf>),
     /// Folders of prepared data.
     Prepared(Vec<Prepared>),
@@ -22,7 +22,8 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// Text mixed with prepared data, prepared data that is not whole, a shard without its folder.
+    /// A path that means nothing, text mixed with prepared data, prepared data that is not whole, a shard without its
+    /// folder.
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         for path in paths {
             if path.is_file() && belongs_to_prepared(path) {
@@ -35,7 +36,13 @@ impl Input {
                 );
             }
         }
-        let (prepared, text): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| Manifest::exists(path));
+        let (mut prepared, mut text) = (Vec::new(), Vec::new());
+        for name in paths {
+            let (folders, others): (Vec<_>, Vec<_>) =
+                text::expand(name)?.into_iter().partition(|path| Manifest::exists(path));
+            prepared.extend(folders);
+            text.extend((!others.is_empty()).then(|| name.clone()));
+        }
         match (prepared.as_slice(), text.as_slice()) {
             ([], _) => Ok(Self::Text(text)),
             (_, []) => Ok(Self::Prepared(prepared.iter().map(|path| Prepared::open(path)).collect::<Result<_>>()?)),
@@ -73,6 +80,12 @@ impl Input {
         }
         Ok(tokens)
     }
+}
+
+/// The folders of prepared data that paths mean, those before the first of them that means nothing.
+pub fn prepared(paths: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
+    let meant = paths.iter().map_while(|path| text::expand(path).ok()).flatten();
+    meant.filter(|path| Manifest::exists(path))
 }
 
 /// Extension of a shard.

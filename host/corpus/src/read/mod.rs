@@ -1,77 +1,41 @@
-//! Reading documents from files of every format, a bounded part of a file at a time.
+//! Reading documents from files of every format: those of `ebt_data::text`, and Parquet and Arrow.
 //!
 //! A reader gives the documents of one file in order, as they stand there; documents longer than
-//! [`ReadOptions::longest`] come in pieces ([`cut`]). Nothing larger than [`LONGEST_RECORD`] is ever held.
+//! [`ReadOptions::longest`] come in pieces. Nothing larger than [`ebt_data::text::LONGEST_RECORD`] is ever held.
 
 mod arrow;
 mod column;
-pub mod cut;
 mod guard;
-mod json;
-mod lines;
-mod packed;
 mod parquet;
-mod plain;
-mod record;
-mod table;
-mod utf8;
 
 use std::path::Path;
 
 use anyhow::Result;
+use ebt_data::text::packed::Garbage;
+use ebt_data::text::{DocumentReader, Format, InputFile, Position, ReadOptions, Records};
 
 pub use self::parquet::columns_and_rows;
-use super::format::Format;
-use super::inputs::Input;
-use cut::Cutter;
-use record::Records;
-pub use record::{Borders, LONGEST_RECORD, Position, ReadOptions, Tally};
 
-/// The documents of one file.
-pub struct Documents {
-    records: Box<dyn Records>,
-    cutter: Cutter,
-    tally: Tally,
-}
-
-impl Documents {
-    /// Opens a file. Packed files of formats that are read out of order are unpacked to an unnamed file in `scratch`.
-    ///
-    /// # Errors
-    ///
-    /// An unreadable file, one that does not hold what its name says, one without the column asked for.
-    pub fn open(input: &Input, options: &ReadOptions, scratch: &Path, position: &Position) -> Result<Self> {
-        let records: Box<dyn Records> = match input.format {
-            Format::Text => Box::new(plain::Plain::open(input, options, position)?),
-            Format::Jsonl => Box::new(json::JsonLines::open(input, options, position)?),
-            Format::Csv => Box::new(table::Table::open(input, b',', options, position)?),
-            Format::Tsv => Box::new(table::Table::open(input, b'\t', options, position)?),
-            Format::Parquet => {
-                let open = || parquet::Parquet::open(input, options, scratch, position);
-                Box::new(guard::guarded(&input.path.display().to_string(), open)?)
-            }
-            Format::Arrow => {
-                let open = || arrow::Arrow::open(input, options, scratch, position);
-                Box::new(guard::guarded(&input.path.display().to_string(), open)?)
-            }
-        };
-        Ok(Self { records, cutter: Cutter::new(options.longest), tally: Tally::default() })
-    }
-
-    /// The next document.
-    ///
-    /// # Errors
-    ///
-    /// Damaged data; the message names the file and the place in it.
-    pub fn next_document(&mut self) -> Result<Option<String>> {
-        if let Some(piece) = self.cutter.rest(&mut self.tally) {
-            return Ok(Some(piece));
+/// Opens a file of any format. Packed files of formats that are read out of order are unpacked to an unnamed file in
+/// `scratch`.
+///
+/// # Errors
+///
+/// An unreadable file, one that does not hold what its name says, one without the column asked for.
+pub fn open(input: &InputFile, options: &ReadOptions, scratch: &Path, position: &Position) -> Result<DocumentReader> {
+    let path = input.path.display().to_string();
+    let (records, garbage): (Box<dyn Records>, Garbage) = match input.format {
+        Format::Parquet => {
+            let open = || parquet::Parquet::open(input, options, scratch, position);
+            let (records, garbage) = guard::guarded(&path, open)?;
+            (Box::new(records), garbage)
         }
-        Ok(self.records.next(&mut self.tally)?.map(|text| self.cutter.first(text, &mut self.tally)))
-    }
-
-    /// What happened besides documents so far.
-    pub fn tally(&self) -> Tally {
-        self.tally
-    }
+        Format::Arrow => {
+            let open = || arrow::Arrow::open(input, options, scratch, position);
+            let (records, garbage) = guard::guarded(&path, open)?;
+            (Box::new(records), garbage)
+        }
+        _ => return DocumentReader::open(input, options, position),
+    };
+    Ok(DocumentReader::of(records, options, garbage))
 }

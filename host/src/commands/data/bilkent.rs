@@ -5,13 +5,12 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use ebt_corpus::format::Format;
 use ebt_corpus::hub::options::RETRIES;
 use ebt_corpus::hub::{self, HubOptions};
-use ebt_corpus::inputs::Input;
 use ebt_corpus::licence::Licence;
-use ebt_corpus::read::{ReadOptions, columns_and_rows};
+use ebt_corpus::read::columns_and_rows;
 use ebt_data::progress::{Terminal, eprint_line};
+use ebt_data::text::{Format, Formats, InputFile, ReadOptions};
 
 use super::making::Making;
 
@@ -103,7 +102,7 @@ pub fn run(args: &Args) -> Result<()> {
         writeln!(out, "{}", fetched.path.display())?;
         return Ok(out.flush()?);
     };
-    let mut input = Input::new(&fetched.path, Some(Format::Parquet))?;
+    let mut input = InputFile::new(&fetched.path, Formats::All(Format::Parquet))?;
     input.source = format!("bilkent-turkish-writings@{}", fetched.commit);
     let reading = ReadOptions { column: COLUMN.to_owned(), ..ReadOptions::default() };
     args.making.run(folder, vec![input], reading, vec![Licence::of_all(LICENCE)])
@@ -142,7 +141,7 @@ fn accept_licence(accepted: bool) -> Result<()> {
 fn is_yes(input: &mut dyn BufRead) -> io::Result<bool> {
     let mut line = String::new();
     input.read_line(&mut line)?;
-    Ok(["y", "yes", "e", "evet"].contains(&line.trim().to_lowercase().as_str()))
+    Ok(["y", "yes", "e", "evet"].iter().any(|yes| line.trim().eq_ignore_ascii_case(yes)))
 }
 
 /// Number of documents in a Parquet file with the text column.

@@ -24,8 +24,8 @@ use crate::cli::{DeviceArgs, PRECISIONS, one_of};
 pub struct Args {
     #[command(flatten)]
     choice: Choice,
-    /// Text to train on: UTF-8 files or folders of .txt files, documents separated by blank lines; or folders of
-    /// prepared data (`host data prepare`)
+    /// Text to train on: files, folders (searched for files of known formats) and quoted globs, found, read and cleaned as
+    /// by `host data prepare`; or folders of prepared data
     #[arg(long, value_name = "PATH", num_args = 1..)]
     data: Vec<PathBuf>,
     /// Text to measure on, of the same kinds [default: what prepared data hold for it, or the sample text]
