@@ -93,6 +93,7 @@ impl DataConfig {
     /// Paths that cannot be read, no sample text where it is wanted, and as [`tokenizer`].
     pub fn locate(&mut self) -> Result<Tokenizer> {
         self.locate_text()?;
+        self.tokenizer.as_deref().map(text::find::absolute).transpose()?;
         tokenizer(self)
     }
 
@@ -146,7 +147,7 @@ pub fn tokenizer(data: &mut DataConfig) -> Result<Tokenizer> {
                 other => other.into(),
             })?;
             if !is_full(path) {
-                data.tokenizer = Some(text::find::absolute(path)?);
+                data.tokenizer = Some(std::path::absolute(path)?);
             }
             Ok(tokenizer)
         }

@@ -19,7 +19,7 @@ fn quotation_marks_in_tables_are_text_unless_they_are_not() {
     let quoted = "id\ttext\n1\t\"bir\n\"\"iki\"\"\"\n";
     assert_eq!(prepared("q.tsv", quoted, &["--quoting", "on"]).0, ["bir\n\"iki\""]);
     let p = Place::new();
-    assert_has(&p.fails("q.tsv", quoted, &[]), &["line 2 of", "q.tsv", "1 value", "--quoting on"]);
+    assert_has(&p.fails("q.tsv", quoted, &[]), &["line 3 of", "q.tsv", "1 value", "--quoting on"]);
     assert_has(&p.fails("q.csv", "id,text\n1,\"bir\n", &[]), &["line 2 of", "q.csv", "--quoting off"]);
 }
 

@@ -23,6 +23,7 @@ use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::{
     FORMAT, Manifest, PrepareOptions, SourceRecord, Split, TOKENIZER_FILE, TokenizerRecord,
 };
+use ebt_data::text::find::absolute;
 use ebt_data::text::{InputFile, Position};
 use ebt_data::tokens::begin_of;
 use ebt_data::{CREATED_BY, digest};
@@ -50,6 +51,7 @@ pub fn prepare(job: &Job, progress: &mut dyn Progress) -> Result<Summary> {
     let fingerprint = format!("{:016x}", job.tokenizer.fingerprint());
     begin_of(&job.tokenizer)?;
     job.inputs.iter().try_for_each(InputFile::check_unchanged)?;
+    absolute(&job.out)?;
     let plan = Plan {
         created_by: CREATED_BY.into(),
         tokenizer: fingerprint.clone(),

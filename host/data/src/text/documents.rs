@@ -77,10 +77,13 @@ pub struct Document {
     pub text: String,
 }
 
+/// Opens a file.
+type Open<'a> = Box<dyn FnMut(&InputFile) -> Result<DocumentReader> + Send + 'a>;
+
 /// The documents of several files, one file open at a time. Ends after the first failure.
 pub struct Documents<'a> {
     inputs: &'a [InputFile],
-    open: Box<dyn FnMut(&InputFile) -> Result<DocumentReader> + Send + 'a>,
+    open: Open<'a>,
     note: Box<dyn FnMut(&str) + Send + 'a>,
     current: Option<(usize, DocumentReader)>,
     ended: bool,

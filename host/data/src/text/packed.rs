@@ -221,13 +221,13 @@ mod tests {
         for more in behind {
             let bytes = [&one[..], more].concat();
             let (text, garbage) = read("a.txt.gz", &bytes).unwrap();
-            // an oracle where there is one: 0 is silence, 2 a warning
+            // an oracle where there is one, which complains by its status
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("a.gz");
             std::fs::write(&path, &bytes).unwrap();
             let gzip = Command::new("gzip").arg("-dc").arg(&path).stderr(Stdio::null()).output();
             if let Ok(output) = gzip {
-                assert_eq!((&text, garbage), (&output.stdout, output.status.code() == Some(2)), "{more:?}");
+                assert_eq!((&text, garbage), (&output.stdout, !output.status.success()), "{more:?}");
             }
         }
         assert_eq!(read("a.txt.gz", &[&one[..], b"xyz"].concat()).unwrap(), (b"bir ".to_vec(), true));

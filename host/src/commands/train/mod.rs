@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use ebt_data::progress::of_command;
 use ebt_data::shard::Manifest;
+use ebt_data::text::find::absolute;
 use ebt_device::Training;
 use ebt_train::checkpoint::Store;
 use ebt_train::run_config::presets;
@@ -165,6 +166,7 @@ pub fn run(args: Args) -> Result<()> {
         None => {
             let config = args.choice.layers().compose()?;
             let out = args.out.clone().unwrap_or_else(|| unused(args.choice.name()));
+            absolute(&out)?;
             refuse_used(&out)?;
             (config, None, out)
         }
