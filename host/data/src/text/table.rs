@@ -73,9 +73,15 @@ impl Table {
             if table.column.is_none() {
                 let names: Vec<&str> = names.iter().map(String::as_str).collect();
                 let error = no_such_column(&table.path, "column", &options.column, &names);
-                let joined = matches!(names[..], [name] if name.contains([',', ';', '\t', '|', ':']));
-                let hint = "if this is several names, --delimiter says what stands between them";
-                return Err(if joined { anyhow::anyhow!("{error}; {hint}") } else { error });
+                let quoted = |name: &&str| same_name(name.trim().trim_matches('"'), &options.column);
+                let hint = match names[..] {
+                    [name] if name.contains([',', ';', '\t', '|', ':']) => {
+                        "; if this is several names, --delimiter says what stands between them"
+                    }
+                    _ if !quoting && names.iter().any(quoted) => "; --quoting on reads names between quotation marks",
+                    _ => "",
+                };
+                bail!("{error}{hint}");
             }
         }
         Ok(table)
@@ -92,8 +98,9 @@ impl Table {
                     true => "",
                     false => " (`host data prepare --quoting on` reads values between quotation marks)",
                 };
+                let columns = if expected_len == 1 { "column" } else { "columns" };
                 anyhow::anyhow!(
-                    "line {line} of {path} has {len} {values}, but the table has {expected_len} columns{hint}"
+                    "line {line} of {path} has {len} {values}, but the table has {expected_len} {columns}{hint}"
                 )
             }
             ErrorKind::Io(error) => anyhow::Error::new(error).context(format!("cannot read {path} after line {line}")),
@@ -220,8 +227,10 @@ mod tests {
         let quoted = ReadOptions { quoting: Some(true), ..options.clone() };
         let table = "text\n\"bir\tiki\n\"\"üç\"\"\"\n";
         assert_eq!(rows(table, Format::Tsv, &quoted).unwrap(), ["bir\tiki\n\"üç\""]);
-        let message = rows(&table.replace("text", "id\ttext"), Format::Tsv, &options).unwrap_err().to_string();
-        assert!(message.contains("--quoting on"), "{message}");
+        for head in ["id\ttext", "\"text\""] {
+            let message = rows(&table.replace("text", head), Format::Tsv, &options).unwrap_err().to_string();
+            assert!(message.contains("--quoting on"), "{message}");
+        }
     }
 
     #[test]
