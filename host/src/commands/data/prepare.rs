@@ -45,11 +45,12 @@ pub struct Args {
 
 const NOTES: &str = "\
 Formats, by extension, also with .gz, .gzip or .zst after it: .txt .text .md (plain text), .jsonl .ndjson .json (JSON
-lines), .csv, .tsv, .parquet, .arrow .ipc .feather. The name of a file without them is the name of its source.
+lines), .csv, .tsv; in a build with the feature `parquet` also .parquet, .arrow .ipc .feather. The name of a file without
+them is the name of its source.
 
 Cleaning, in this order: byte-order marks removed; line ends to LF; Unicode NFC; blank lines at start and end removed.
 Then dropped are: empty documents; those shorter than --shortest; those that whatlang takes for another language than
---language with a confidence above 0.9 (with fewer than 40 letters it is not asked); those equal to an earlier one; those
+--language (feature `language`) with a confidence above 0.9 (with fewer than 40 letters it is not asked); those equal to an earlier one; those
 with an earlier one at --near-duplicates: MinHash of 128 places over runs of five words, bands that find 98% of pairs at
 exactly that similarity and nearly all above it, verified on the whole signatures.
 
