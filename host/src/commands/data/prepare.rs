@@ -50,9 +50,9 @@ them is the name of its source.
 
 Cleaning, in this order: byte-order marks removed; line ends to LF; Unicode NFC; blank lines at start and end removed.
 Then dropped are: empty documents; those shorter than --shortest; those that whatlang takes for another language than
---language (feature `language`) with a confidence above 0.9 (with fewer than 40 letters it is not asked); those equal to an earlier one; those
-with an earlier one at --near-duplicates: MinHash of 128 places over runs of five words, bands that find 98% of pairs at
-exactly that similarity and nearly all above it, verified on the whole signatures.
+--language (feature `language`) with a confidence above 0.9 (with fewer than 40 letters it is not asked); those equal to
+an earlier one; those with an earlier one at --near-duplicates: MinHash of 128 places over runs of five words, bands that
+find 98% of pairs at exactly that similarity and nearly all above it, verified on the whole signatures.
 
 A document is for validation if the hash of its cleaned text, as a fraction, is below --validation: adding or
 reordering input never moves a document.
