@@ -41,7 +41,7 @@ pub struct Args {
     /// Draw what `ebt generate --certificate` wrote
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Picture to write, .svg or .png
+    /// Picture to write, .svg or, in a build with the feature `png`, .png
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// What to draw

@@ -68,8 +68,8 @@ fn delimiter(given: &str) -> Result<u8, &'static str> {
 
 const NOTES: &str = "\
 Formats, by extension, also with .gz, .gzip or .zst after it: .txt .text .md (plain text), .jsonl .ndjson .json (JSON
-lines), .csv, .tsv, .parquet, .arrow .ipc .feather. The name of a file without them is the name of its source. Whether a
-file is packed is judged by its content. In folders and by globs, hidden files, prepared data and tokenizer.json are
+lines), .csv, .tsv; in a build with the feature `parquet` also .parquet, .arrow .ipc .feather. The name of a file without
+them is the name of its source. Whether a file is packed is judged by its content. In folders and by globs, hidden files, prepared data and tokenizer.json are
 passed over; a link that leads to what was met already is not followed again.
 
 Text is UTF-8. A line `sep=;` at the start of CSV, as spreadsheets write it, says what stands between values. NaN and
@@ -77,9 +77,9 @@ Infinity in JSON are read as null. Bytes behind gzip data that are no gzip data 
 
 Cleaning, in this order: byte-order marks removed; line ends to LF; Unicode NFC; blank lines at start and end removed.
 Then dropped are: empty documents; those shorter than --shortest; those that whatlang takes for another language than
---language with a confidence above 0.9 (with fewer than 40 letters it is not asked); those equal to an earlier one; those
-with an earlier one at --near-duplicates: MinHash of 128 places over runs of five words, bands that find 98% of pairs at
-exactly that similarity and nearly all above it, verified on the whole signatures.
+--language (feature `language`) with a confidence above 0.9 (with fewer than 40 letters it is not asked); those equal to
+an earlier one; those with an earlier one at --near-duplicates: MinHash of 128 places over runs of five words, bands that
+find 98% of pairs at exactly that similarity and nearly all above it, verified on the whole signatures.
 
 A document is for validation if the hash of its cleaned text, as a fraction, is below --validation: adding or
 reordering input never moves a document.
