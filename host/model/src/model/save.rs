@@ -95,7 +95,7 @@ fn config_json(config: &Config) -> Result<String> {
 ///
 /// # Errors
 ///
-/// As [`write`], and whatever the file system refuses; the message names the file.
+/// As [`write()`], and whatever the file system refuses; the message names the file.
 pub fn save<W: AsRef<[f32]>>(path: &Path, contents: &Contents<'_, W>) -> Result<()> {
     file::write(path, |out| write(contents, out))
 }
@@ -105,7 +105,7 @@ impl LoadedModel {
     ///
     /// # Errors
     ///
-    /// As [`write`].
+    /// As [`write()`].
     pub fn write(&self, dtype: Dtype, out: &mut dyn Write) -> Result<()> {
         let Self { config, objective, provenance, weights, fingerprint, .. } = self;
         let (tokenizer, fingerprint) = (self.tokenizer.as_ref(), *fingerprint);
