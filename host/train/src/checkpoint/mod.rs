@@ -3,7 +3,9 @@
 //! `OUT/checkpoints/step-00000300/` holds `state.ebs` ([`state`]) and `model.ebt`. A folder is written under a temporary
 //! name, flushed to the disk, then renamed; a writer that is killed leaves the earlier checkpoints whole.
 
+mod header;
 mod json;
+mod replay;
 pub mod state;
 
 use std::fs::{self, File};
@@ -13,7 +15,8 @@ use anyhow::{Context, Result, bail};
 use ebt_data::file;
 use ebt_model::model::MODEL_FILE;
 
-pub use state::{Header, State, Validation};
+pub use header::{Header, Validation};
+pub use state::State;
 
 /// Name of the state file in a checkpoint.
 pub const STATE: &str = "state.ebs";
