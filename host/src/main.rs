@@ -5,7 +5,8 @@
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
+use ebt_host::cli::{Output, reporting_mistakes, taking_negative_numbers};
 use ebt_host::commands::Command;
 use ebt_host::commands::doctor::NoGpu;
 
@@ -33,7 +34,29 @@ Examples:
 3 no GPU (`host doctor`).";
 
 fn main() -> ExitCode {
-    match Cli::parse().command.run() {
+    report_full_files();
+    reporting_mistakes(run).unwrap_or_else(ExitCode::from)
+}
+
+/// Lets a file that reaches the limit of its size (`ulimit -f`) be an error as a full disk is, and not the end.
+#[cfg(unix)]
+fn report_full_files() {
+    // where the system refuses, the limit ends the program, as it would have without this
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
+}
+
+#[cfg(not(unix))]
+fn report_full_files() {}
+
+fn run() -> ExitCode {
+    let matches = taking_negative_numbers(Cli::command()).try_get_matches();
+    let done = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli.command.run(),
+        // help and version are asked for and go to standard output
+        Err(told) if !told.use_stderr() => print(&told).map_err(anyhow::Error::from),
+        Err(wrong) => wrong.exit(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if closed_pipe(&error) => ExitCode::SUCCESS,
         // the command has said why
@@ -43,6 +66,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints help or version.
+fn print(told: &clap::Error) -> io::Result<()> {
+    use std::io::{IsTerminal as _, Write as _};
+    let (text, mut out) = (told.render(), Output::of_results());
+    let (plain, coloured) = (text.to_string(), text.ansi().to_string());
+    let colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    out.write_all(if colours { &coloured } else { &plain }.as_bytes())?;
+    out.flush()
 }
 
 /// Whether the reader of our output went away (`host generate ... | head`), which is no failure.

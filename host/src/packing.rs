@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use ebt::packed::{self, Storage};
 use ebt_train::model::LoadedModel;
+use ebt_train::numbers::check_numbers;
 
 /// The bytes of a packed model with the tokenizer in its compact form.
 ///
@@ -20,6 +21,7 @@ pub fn pack(model: &LoadedModel, storage: Storage) -> Result<Vec<u8>> {
 ///
 /// Weights that are not finite or too large for the storage.
 pub fn pack_with(model: &LoadedModel, storage: Storage, tokenizer: Option<&[u8]>) -> Result<Vec<u8>> {
+    check_numbers(model)?;
     Ok(packed::pack(&packed::Contents {
         config: &model.config,
         objective: &model.objective,

@@ -104,7 +104,8 @@ mod tests {
         drop(held);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         // what a process left that is gone holds nothing, and its name does not stay
-        fs::write(folder.path().join(LOCK_FILE), "process 1 on another machine, since long, and a longer text").unwrap();
+        fs::write(folder.path().join(LOCK_FILE), "process 1 on another machine, since long, and a longer text")
+            .unwrap();
         let held = FolderLock::take(folder.path(), "training in").unwrap();
         let message = FolderLock::take(folder.path(), "training in").unwrap_err().to_string();
         assert!(!message.contains("another machine"), "{message}");

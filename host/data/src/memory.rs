@@ -51,7 +51,8 @@ fn machine(meminfo: &str) -> Option<u64> {
 
 /// What the limits of the address space and of data leave.
 fn process(limits: &str, status: &str) -> Option<u64> {
-    let limit = |name: &str| limits.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
+    let limit =
+        |name: &str| limits.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
     let left = |name, used| Some(u64::saturating_sub(limit(name)?, kibibytes(status, used)?));
     left("Max address space", "VmSize:").into_iter().chain(left("Max data size", "VmData:")).min()
 }
@@ -115,7 +116,8 @@ mod tests {
     /// A machine with 100 MiB free, 20 of them swap space, and these files beside.
     fn with(files: &[(&str, &str)]) -> Option<u64> {
         let root = tempfile::tempdir().unwrap();
-        let meminfo = "MemTotal: 9999999 kB\nMemFree: 1 kB\nMemAvailable:   81920 kB\nSwapTotal: 99999 kB\nSwapFree:  20480 kB\n";
+        let meminfo =
+            "MemTotal: 9999999 kB\nMemFree: 1 kB\nMemAvailable:   81920 kB\nSwapTotal: 99999 kB\nSwapFree:  20480 kB\n";
         for (path, text) in [("proc/meminfo", meminfo)].iter().chain(files) {
             let path = root.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

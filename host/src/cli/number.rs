@@ -3,6 +3,18 @@
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::str::FromStr;
 
+/// No size of a model, of its input or of a measurement is larger.
+pub const MOST_SIZE: u64 = 1 << 31;
+
+/// A command whose flags take negative numbers for what they are, to refuse them by their range; so do all below it.
+pub fn taking_negative_numbers(command: clap::Command) -> clap::Command {
+    let taking = |arg: clap::Arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    command.mut_args(taking).mut_subcommands(taking_negative_numbers)
+}
+
 /// Parser of whole numbers in a range, for any type that holds them.
 pub fn whole<T: FromStr>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
     move |text| {
@@ -18,7 +30,9 @@ pub fn whole<T: FromStr>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<
 }
 
 /// Parser of numbers in a range of `f64`, none of which is infinite; for `f32`, too.
-pub fn real<T: FromStr>(range: impl RangeBounds<f64> + Clone + Send + Sync) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
+pub fn real<T: FromStr>(
+    range: impl RangeBounds<f64> + Clone + Send + Sync,
+) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync {
     move |text| {
         let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
         // what is not finite in single precision is out of range there

@@ -46,13 +46,13 @@ pub use device::run;
 
 #[cfg(not(feature = "cuda"))]
 mod device {
-    use std::io::{self, Write};
+    use std::io::Write;
 
     use anyhow::{Result, bail};
     use serde::Serialize;
 
     use super::{Args, NoGpu};
-    use crate::cli::write_json;
+    use crate::cli::{Output, write_json};
 
     /// What is printed.
     #[derive(Serialize)]
@@ -70,7 +70,7 @@ mod device {
         if !args.compile.is_empty() {
             bail!("--compile: this build has no CUDA backend (it was built without the feature `cuda`)");
         }
-        let mut out = io::stdout().lock();
+        let mut out = Output::of_results();
         match args.json {
             true => write_json(&mut out, &Report { usable: false, cuda: false })?,
             false => writeln!(out, "This build has no CUDA backend: it was built without the feature `cuda`.")?,
@@ -90,7 +90,7 @@ mod device {
     use serde::Serialize;
 
     use super::{Args, NoGpu, kernels};
-    use crate::cli::write_json;
+    use crate::cli::{Output, write_json};
     use ebt_data::progress::size;
 
     /// What is printed.
@@ -118,7 +118,7 @@ mod device {
         };
         let machine = ebt_cuda::probe();
         let report = Report { usable: machine.usable().is_ok(), cuda: true, machine, kernels: compiled };
-        let mut out = io::stdout().lock();
+        let mut out = Output::of_results();
         match args.json {
             true => write_json(&mut out, &report)?,
             false => print(&mut out, &report)?,

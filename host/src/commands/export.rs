@@ -1,6 +1,6 @@
 //! `host export`: a model file becomes a safetensors checkpoint or a packed model.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -10,7 +10,7 @@ use ebt_data::file;
 use ebt_interchange as interchange;
 use ebt_train::model;
 
-use crate::cli::{DTYPES, STORAGES, one_of};
+use crate::cli::{DTYPES, Output, STORAGES, one_of};
 use crate::packing;
 
 /// Turn a model file into a safetensors checkpoint, or into a packed model.
@@ -55,14 +55,14 @@ pub fn run(args: Args) -> Result<()> {
         let json = model.tokenizer()?.to_json();
         file::write(path, |out| Ok(out.write_all(json.as_bytes())?))?;
     }
-    let mut stdout = io::stdout().lock();
+    let mut stdout = Output::of_results();
     if let Some(packed) = args.packed {
         let bytes = packing::pack(&model, packed).with_context(|| format!("cannot pack {}", args.model.display()))?;
         file::write(&args.out, |out| Ok(out.write_all(&bytes)?))?;
         writeln!(stdout, "{}: {} parameters, {} bytes", args.out.display(), model.layout.count(), bytes.len())?;
-        return Ok(());
+        return Ok(stdout.flush()?);
     }
     file::write(&args.out, |out| interchange::write(&model, args.dtype, out))?;
     writeln!(stdout, "{}: {} parameters", args.out.display(), model.layout.count())?;
-    Ok(())
+    Ok(stdout.flush()?)
 }

@@ -1,7 +1,7 @@
 //! `host import`: a safetensors checkpoint becomes a model file.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +14,7 @@ use ebt_interchange::{
 use ebt_tokenizer::Tokenizer;
 use ebt_train::model::{LoadedModel, check_vocabulary};
 
-use crate::cli::{DTYPES, RULES, one_of};
+use crate::cli::{DTYPES, MOST_SIZE, Output, RULES, one_of, whole};
 
 /// Turn a safetensors checkpoint into a model file.
 ///
@@ -40,16 +40,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Query heads, where there is no configuration
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=MOST_SIZE))]
     heads: Option<usize>,
     /// Experts a token is sent to, where there is no configuration
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = whole::<usize>(1..=MOST_SIZE))]
     top_k: Option<usize>,
     /// Longest context, where there is no configuration [default: 256]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = whole::<usize>(1..=MOST_SIZE))]
     context: Option<usize>,
     /// Sliding window, where there is no configuration [default: none]
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", value_parser = whole::<usize>(1..=MOST_SIZE))]
     window: Option<usize>,
     /// Update rule, where there is no configuration [default: probability]
     #[arg(long, value_parser = one_of(RULES), value_name = "RULE")]
@@ -83,7 +83,7 @@ pub fn run(args: Args) -> Result<()> {
         tokenizer,
     };
     model.save(&args.out, args.dtype)?;
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     writeln!(out, "{}: {} parameters", args.out.display(), model.layout.count())?;
     if aside > 0 {
         writeln!(out, "{aside} tensors of a golden case were left out")?;
@@ -91,7 +91,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.dtype == Dtype::F32 && model.tokenizer.is_none() {
         writeln!(out, "the model holds no tokenizer; eval and generate need one (--tokenizer)")?;
     }
-    Ok(())
+    Ok(out.flush()?)
 }
 
 fn configuration(checkpoint: &Checkpoint, args: &Args) -> Result<Config> {

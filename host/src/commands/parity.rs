@@ -1,13 +1,13 @@
 //! `host parity`: golden cases of the reference implementation.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use ebt_device::parity::{self, Quantity, Report, Tolerance};
 use ebt_train::run_config::Precision;
 
-use crate::cli::{Backend as Asked, DeviceArgs, Names, one_of, thread_count, write_json};
+use crate::cli::{Backend as Asked, DeviceArgs, Names, Output, one_of, real, start_threads, write_json};
 
 /// Compare this program with golden cases of the reference implementation.
 ///
@@ -31,7 +31,7 @@ pub struct Args {
     dtype: Option<Numbers>,
     /// Largest relative error of every quantity [default: f64 1e-9; f32 5e-5, parameter gradients 2e-3; tf32 and f16
     /// 5e-3 and 2e-2, bf16 4e-2 and 0.16, or 6 times what rounding the weights changes in exact arithmetic]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", value_parser = real::<f64>(0.0..))]
     tolerance: Option<f64>,
     /// Print one JSON array instead of text
     #[arg(long)]
@@ -55,19 +55,14 @@ const NUMBERS: Names<Numbers> = &[
 ///
 /// A device or precision that is not there, and any case that fails.
 pub fn run(args: Args) -> Result<()> {
-    if let Some(x) = args.tolerance
-        && !(x.is_finite() && x >= 0.0)
-    {
-        bail!("--tolerance {x}: must be 0 or more");
-    }
     let on_gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
     let bounds = |default| args.tolerance.map_or(default, |x| Tolerance { values: x, gradients: x, unit: None });
-    let mut printer = Printer { json: args.json, reports: Vec::new(), out: io::stdout().lock() };
+    let mut printer = Printer { json: args.json, reports: Vec::new(), out: Output::of_results() };
     let mut each = |report| printer.take(report);
     match args.dtype.unwrap_or(on_gpu.then_some(Precision::F32)) {
         None if on_gpu => bail!("--dtype f64: the GPU computes f32, tf32, bf16 and f16"),
         None => {
-            let threads = thread_count(args.device.threads)?;
+            let threads = start_threads(args.device.threads)?;
             parity::compare_in_double(threads, &args.files, bounds(Tolerance::F64), &mut each)?;
         }
         Some(numbers) => {
@@ -77,6 +72,7 @@ pub fn run(args: Args) -> Result<()> {
                 Precision::Bf16 => Tolerance::EIGHT_BITS,
             });
             let device = args.device.choose(numbers)?.device;
+            start_threads(args.device.threads)?;
             parity::compare(&device, &args.files, tolerance, &mut each)?;
         }
     }
@@ -84,13 +80,13 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Prints reports as they come, and fails if any case did.
-struct Printer<'a> {
+struct Printer {
     json: bool,
     reports: Vec<Report>,
-    out: io::StdoutLock<'a>,
+    out: Output,
 }
 
-impl Printer<'_> {
+impl Printer {
     fn take(&mut self, report: Report) -> Result<()> {
         if !self.json {
             print(&mut self.out, &report)?;

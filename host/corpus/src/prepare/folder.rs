@@ -243,7 +243,10 @@ mod tests {
         let (held, _) = open(&out, "1", false).unwrap();
         for version in ["1", "2"] {
             let message = open(&out, version, true).unwrap_err().to_string();
-            assert!(message.starts_with(&format!("another process is preparing data in {}", out.display())), "{message}");
+            assert!(
+                message.starts_with(&format!("another process is preparing data in {}", out.display())),
+                "{message}"
+            );
         }
         assert!(!held.leave());
         assert!(!out.exists());

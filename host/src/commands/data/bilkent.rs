@@ -14,6 +14,7 @@ use ebt_corpus::read::{ReadOptions, columns_and_rows};
 use ebt_data::progress::{Terminal, eprint_line};
 
 use super::making::Making;
+use crate::cli::{Output, whole};
 
 /// Fetch and prepare the Bilkent Turkish Writings set, for academic use only.
 ///
@@ -44,7 +45,7 @@ pub struct Args {
     #[arg(long)]
     offline: bool,
     /// How often a request that broke off is repeated
-    #[arg(long, value_name = "N", default_value_t = RETRIES)]
+    #[arg(long, value_name = "N", default_value_t = RETRIES, value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
     retries: u32,
 }
 
@@ -99,7 +100,7 @@ pub fn run(args: &Args) -> Result<()> {
         eprint_line(format!("{documents} documents, commit {}, {how}", fetched.commit));
     }
     let Some(folder) = args.out.as_ref().filter(|_| !args.download_only) else {
-        let mut out = io::stdout().lock();
+        let mut out = Output::of_results();
         writeln!(out, "{}", fetched.path.display())?;
         return Ok(out.flush()?);
     };
@@ -129,7 +130,7 @@ fn accept_licence(accepted: bool) -> Result<()> {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             bail!("the licence has to be accepted: read the above and give --accept-licence");
         }
-        eprint!("Do you accept it? [yes/no] ");
+        eprint_line("Do you accept it? [yes/no]");
         is_yes(&mut io::stdin().lock()).context("cannot read the answer")?
     };
     if !accepted {

@@ -3,7 +3,7 @@
 mod packed;
 mod parts;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -15,7 +15,7 @@ use ebt_tokenizer::Tokenizer;
 use ebt_train::model;
 use serde::Serialize;
 
-use crate::cli::write_json;
+use crate::cli::{Output, write_json};
 use parts::{TokenizerReport, print_fields, print_origin};
 
 /// Show what a model file or a packed model holds.
@@ -103,7 +103,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let parsed = model_file::read(&bytes).with_context(|| path.display().to_string())?;
     let report = report(path.display().to_string(), bytes.len(), &parsed)?;
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if args.json {
         write_json(&mut out, &report)?;
     } else {

@@ -37,6 +37,12 @@ fn collect(table: &Table, prefix: &str, names: &mut Vec<String>) {
     }
 }
 
+/// Whether the value of a key is a whole number; there is no key with one below 0.
+pub fn is_whole(name: &str) -> bool {
+    let Ok(all) = Value::try_from(complete()) else { return false };
+    name.split('.').try_fold(&all, |value, part| value.get(part)).is_some_and(Value::is_integer)
+}
+
 /// `prefix.key`, or `key` alone at the top.
 pub fn join(prefix: &str, key: &str) -> String {
     if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
@@ -101,6 +107,14 @@ mod tests {
         ] {
             assert_eq!(nearest(wrong, &known), Some(right), "{wrong}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_known_by_their_keys() {
+        for name in ["train.threads", "schedule.warmup", "model.moe.top_k", "train.seed", "model.window"] {
+            assert!(is_whole(name), "{name}");
+        }
+        assert!(["train.minutes", "model", "model.kind", "data.tokenizer", "x.y"].iter().all(|name| !is_whole(name)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::RunConfig;
-use super::keys::{OPTIONAL, join, known, nearest};
+use super::keys::{OPTIONAL, is_whole, join, known, nearest};
 use super::presets;
 
 /// The layers a user may give.
@@ -142,6 +142,9 @@ fn assign(table: &mut Table, assignment: &str) -> Result<()> {
     }
     let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
     let value = parsed.unwrap_or_else(|| Value::String(value.to_owned()));
+    if is_whole(name) && !matches!(value, Value::Integer(0..)) {
+        bail!("--set {assignment}: must be a whole number from 0 to {}", i64::MAX);
+    }
     match (table.get_mut(last), value) {
         (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
         (_, value) => {
