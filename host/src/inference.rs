@@ -10,6 +10,7 @@ use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{self, Isa, Model, Storage};
 use ebt_core::config::Config;
 use ebt_data::file::{self, Mapped};
+use ebt_data::memory;
 use ebt_model::{self as model, LoadedModel, check_vocabulary};
 use ebt_tokenizer::{Special, Tokenizer};
 
@@ -137,7 +138,7 @@ pub fn extents(think: &DescentOptions, usual_steps: usize) -> SessionOptions {
     }
 }
 
-/// SessionMemory for a session: words, because an arena starts at a multiple of four.
+/// Memory for a session: words, because an arena starts at a multiple of four.
 #[derive(Debug)]
 pub struct SessionMemory(Vec<u32>);
 
@@ -149,9 +150,11 @@ impl SessionMemory {
     /// Options out of their range, and more memory than can be had.
     pub fn of(config: &Config, options: &SessionOptions) -> Result<Self> {
         let bytes = Session::bytes_needed(config, options)?;
+        let remedy = "fewer candidates or steps, or a model with a shorter context or window, take less";
+        memory::check("a session of this model", bytes as u64, remedy)?;
         let mut words = Vec::new();
         if words.try_reserve_exact(bytes.div_ceil(4)).is_err() {
-            bail!("the session needs {bytes} bytes of memory, which could not be had");
+            bail!("a session of this model takes {bytes} bytes of memory, which cannot be had: {remedy}");
         }
         words.resize(bytes.div_ceil(4), 0);
         Ok(Self(words))

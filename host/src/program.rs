@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use ebt_data::program;
 
-use crate::cli::called_by;
+use crate::cli::{Output, called_by, reporting_mistakes, taking_negative_numbers};
 use crate::commands::Command;
 use crate::commands::doctor::NoGpu;
 
@@ -62,9 +62,29 @@ pub fn main() -> ExitCode {
     if let Some(word) = std::env::args_os().next() {
         program::set_name(&word);
     }
-    // wrong usage, --help and --version end here
-    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
-    match cli.command.run(&command) {
+    report_full_files();
+    reporting_mistakes(run).unwrap_or_else(ExitCode::from)
+}
+
+/// Lets a file that reaches the limit of its size (`ulimit -f`) be an error as a full disk is, and not the end.
+#[cfg(unix)]
+fn report_full_files() {
+    // where the system refuses, the limit ends the program, as it would have without this
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
+}
+
+#[cfg(not(unix))]
+fn report_full_files() {}
+
+fn run() -> ExitCode {
+    let matches = taking_negative_numbers(command()).try_get_matches();
+    let done = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli.command.run(&command),
+        // help and version are asked for and go to standard output
+        Err(told) if !told.use_stderr() => print(&told).map_err(anyhow::Error::from),
+        Err(wrong) => wrong.exit(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if closed_pipe(&error) => ExitCode::SUCCESS,
         // the command has said why
@@ -74,6 +94,14 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints help or version.
+fn print(told: &clap::Error) -> io::Result<()> {
+    use std::io::Write as _;
+    let mut out = Output::of_results();
+    write!(out, "{}", told.render())?;
+    out.flush()
 }
 
 /// Whether the reader of our output went away (`ebt generate ... | head`), which is no failure.

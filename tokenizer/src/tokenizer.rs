@@ -67,8 +67,7 @@ impl Tokenizer {
                 return Err(TokenizerError::field("added_tokens", problem));
             }
         }
-        let json = library.inner().to_string(false);
-        let json = json.map_err(|problem| TokenizerError::library("writing the tokenizer JSON", &problem))?;
+        let json = library.to_json()?;
         let fingerprint = fnv1a(json.as_bytes());
         let compact = table.parts(&file).map(|parts| parts.to_compact(fingerprint));
         let engine = match compact {

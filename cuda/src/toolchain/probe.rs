@@ -69,10 +69,12 @@ impl ProbeReport {
 
 /// Looks at the machine. Never panics; works where there is nothing of NVIDIA's at all.
 pub fn probe() -> ProbeReport {
-    std::panic::catch_unwind(look).unwrap_or_else(|_| {
+    std::panic::catch_unwind(look).unwrap_or_else(|cause| {
+        let said = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+        let said = said.map_or_else(String::new, |said| format!(" ({})", said.replace('\n', " ")));
         let problem = Problem {
             what: String::from("NVIDIA libraries"),
-            why: String::from("they do not work with this program"),
+            why: format!("they do not work with this program{said}"),
             how_to_get_it: String::from("Install the driver and the libraries of CUDA 13"),
             fatal: true,
         };

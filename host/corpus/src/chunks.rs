@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ebt_data::text::{InputFile, Position, ReadOptions, Tally};
 
 use super::read;
@@ -66,7 +66,7 @@ impl Reading<'_> {
     ///
     /// # Errors
     ///
-    /// Whatever stopped a reader, and what `each` returns.
+    /// Whatever stopped a reader, a thread that cannot be had, and what `each` returns.
     pub fn for_each(
         self,
         wanted: impl Fn(u64) -> bool + Send,
@@ -74,12 +74,14 @@ impl Reading<'_> {
     ) -> Result<()> {
         let (sender, receiver) = sync_channel(AHEAD);
         std::thread::scope(|scope| {
-            scope.spawn(move || {
+            let read = move || {
                 if let Err(error) = self.read(&wanted, &sender) {
                     // nobody listens any more when the other side has failed already
                     let _ = sender.send(Err(error));
                 }
-            });
+            };
+            let reader = std::thread::Builder::new().spawn_scoped(scope, read);
+            reader.context("cannot start the thread that reads ahead")?;
             // ends when the sender is gone; a return drops the receiver, which ends the reader
             receiver.into_iter().try_for_each(|chunk| each(chunk?))
         })

@@ -6,6 +6,14 @@ use std::rc::Rc;
 
 use super::kernel::element::Element;
 
+/// Memory for a matrix that cannot be had. Operations have no result to say it in, so it unwinds to whoever opened the
+/// backend, past the panic hook: the payload of [`std::panic::catch_unwind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// Bytes of the matrix.
+    pub bytes: usize,
+}
+
 /// Buffers waiting for reuse, by exact length.
 #[derive(Debug, Default)]
 pub(super) struct Pool<E> {
@@ -29,11 +37,15 @@ impl<E: Element> Pool<E> {
         self.allocations.get()
     }
 
-    /// A matrix whose elements are to be written.
+    /// A matrix whose elements are to be written; unwinds with [`OutOfMemory`] where there is none.
     pub(super) fn take(self: &Rc<Self>, rows: usize, columns: usize) -> Matrix<E> {
-        let len = rows * columns;
+        let len = rows.saturating_mul(columns);
         let reused = self.waiting.borrow_mut().get_mut(&len).and_then(Vec::pop);
         let buffer = reused.unwrap_or_else(|| {
+            // an allocation that fails without this question would abort the process
+            if Vec::<E>::new().try_reserve_exact(len).is_err() {
+                std::panic::resume_unwind(Box::new(OutOfMemory { bytes: len.saturating_mul(size_of::<E>()) }));
+            }
             self.bytes.set(self.bytes.get() + len * size_of::<E>());
             self.allocations.set(self.allocations.get() + 1);
             Rc::new(vec![E::ZERO; len])

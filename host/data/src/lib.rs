@@ -3,17 +3,21 @@
 //! sequences), [`loader`] (batches gathered ahead), [`dataset`] (all that a run reads, and its tokenizer), [`baselines`]
 //! (what a table of counts already predicts).
 //!
-//! Beside these stands what every program of this house does with files: mapping and replacing them whole ([`file`](mod@file)),
-//! their digests ([`digest`]), reporting how far a long piece of work is ([`progress`]), and its own name ([`program`]).
+//! Beside these stands what every program of this house does with the system: mapping files and replacing them whole
+//! ([`file`](mod@file)), their digests ([`digest`]), folders that one process at a time works in ([`lock`]), how much memory
+//! there is ([`memory`]), dates ([`date`]), its own name ([`program`]), and reporting how far a long piece of work is ([`progress`]).
 
 pub mod baselines;
 pub mod batches;
 pub mod blocks;
 pub mod dataset;
+pub mod date;
 pub mod digest;
 pub mod file;
 pub mod input;
 pub mod loader;
+pub mod lock;
+pub mod memory;
 pub mod part;
 pub mod program;
 pub mod progress;

@@ -8,10 +8,10 @@ use anyhow::{Context, Result, bail};
 use ebt_tokenizer::{Special, Tokenizer};
 
 use super::part::{Encoded, Part};
+use super::program;
 use super::progress::eprint_line;
 use super::shard::manifest::{Prepared, Split};
 use super::text::clean::clean;
-use super::program;
 use super::text::{self, Document, DocumentReader, Formats, InputFile, Position, ReadOptions};
 
 /// A token stream with its document borders. Positions in it count all tokens, begin tokens included. A clone shares

@@ -7,9 +7,9 @@ use std::io::Write;
 
 use anyhow::{Context, Result};
 use ebt_data::digest::hexadecimal;
+use hmac_sha256::Hash;
 use safetensors::tensor::TensorInfo;
 use serde::Serialize;
-use hmac_sha256::Hash;
 
 use crate::digest;
 use crate::dtype::Dtype;

@@ -35,7 +35,7 @@ pub fn run(args: &Args, mut program: clap::Command) -> Result<()> {
     // the generator panics where it cannot write
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut program, name, &mut script);
-    let mut out = std::io::stdout().lock();
+    let mut out = crate::cli::Output::of_results();
     out.write_all(&script)?;
     Ok(out.flush()?)
 }

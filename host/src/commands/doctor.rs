@@ -46,14 +46,14 @@ pub use device::run;
 
 #[cfg(not(feature = "cuda"))]
 mod device {
-    use std::io::{self, Write};
+    use std::io::Write;
 
     use anyhow::Result;
     use ebt_data::program;
     use serde::Serialize;
 
     use super::{Args, NoGpu};
-    use crate::cli::write_json;
+    use crate::cli::{Output, write_json};
 
     /// What is printed.
     #[derive(Serialize)]
@@ -71,7 +71,7 @@ mod device {
         if !args.compile.is_empty() {
             return Err(program::lacks("--compile", "cuda"));
         }
-        let mut out = io::stdout().lock();
+        let mut out = Output::of_results();
         match args.json {
             true => write_json(&mut out, &Report { usable: false, cuda: false })?,
             false => writeln!(out, "No GPU can be used: {}.", program::lacks("the CUDA backend", "cuda"))?,
@@ -91,7 +91,7 @@ mod device {
     use serde::Serialize;
 
     use super::{Args, NoGpu, kernels};
-    use crate::cli::write_json;
+    use crate::cli::{Output, write_json};
     use ebt_data::progress::size;
 
     /// What is printed.
@@ -119,7 +119,7 @@ mod device {
         };
         let machine = ebt_cuda::probe();
         let report = Report { usable: machine.usable().is_ok(), cuda: true, machine, kernels: compiled };
-        let mut out = io::stdout().lock();
+        let mut out = Output::of_results();
         match args.json {
             true => write_json(&mut out, &report)?,
             false => print(&mut out, &report)?,

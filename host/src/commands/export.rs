@@ -1,6 +1,6 @@
 //! `ebt export`: a model file becomes a packed model, or one with its weights stored otherwise.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -8,7 +8,7 @@ use ebt::packed::Storage;
 use ebt_data::file;
 use ebt_model::{self as model, Dtype};
 
-use crate::cli::{DTYPES, STORAGES, one_of};
+use crate::cli::{DTYPES, Output, STORAGES, one_of};
 use crate::packing;
 
 /// Turn a model file into a packed model, or store its weights otherwise.
@@ -53,14 +53,14 @@ pub fn run(args: Args) -> Result<()> {
         let json = model.tokenizer().with_context(|| args.model.display().to_string())?.to_json();
         file::write(path, |out| Ok(out.write_all(json.as_bytes())?))?;
     }
-    let mut stdout = io::stdout().lock();
+    let mut stdout = Output::of_results();
     if let Some(packed) = args.packed {
         let bytes = packing::pack(&model, packed).with_context(|| format!("cannot pack {}", args.model.display()))?;
         file::write(&args.out, |out| Ok(out.write_all(&bytes)?))?;
         writeln!(stdout, "{}: {} parameters, {} bytes", args.out.display(), model.layout.count(), bytes.len())?;
-        return Ok(());
+        return Ok(stdout.flush()?);
     }
     model.save(&args.out, args.dtype)?;
     writeln!(stdout, "{}: {} parameters", args.out.display(), model.layout.count())?;
-    Ok(())
+    Ok(stdout.flush()?)
 }

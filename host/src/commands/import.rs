@@ -1,7 +1,7 @@
 //! `ebt import`: weights of other programs become a model file.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,7 @@ use ebt_model::import::{Foreign, Imported};
 use ebt_model::infer::Hints;
 use ebt_train::run_config::keys;
 
-use crate::cli::{RULES, one_of};
+use crate::cli::{MOST_SIZE, Output, RULES, one_of, whole};
 
 /// Turn safetensors of other programs into a model file.
 ///
@@ -39,16 +39,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Query heads, where there is no configuration
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=MOST_SIZE))]
     heads: Option<usize>,
     /// Experts a token is sent to, where there is no configuration
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", value_parser = whole::<usize>(1..=MOST_SIZE))]
     top_k: Option<usize>,
     /// Longest context, where there is no configuration [default: 256]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = whole::<usize>(1..=MOST_SIZE))]
     context: Option<usize>,
     /// Sliding window, where there is no configuration [default: none]
-    #[arg(long, value_name = "W")]
+    #[arg(long, value_name = "W", value_parser = whole::<usize>(1..=MOST_SIZE))]
     window: Option<usize>,
     /// Update rule, where there is no configuration [default: probability]
     #[arg(long, value_parser = one_of(RULES), value_name = "RULE")]
@@ -70,7 +70,7 @@ pub fn run(args: Args) -> Result<()> {
         model.take_tokenizer(tokenizer, &path.display().to_string()).with_context(place)?;
     }
     model.save(&args.out, dtype)?;
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     writeln!(out, "{}: {} parameters, stored as {}", args.out.display(), model.layout.count(), dtype.name())?;
     if aside > 0 {
         writeln!(out, "{aside} tensors of a golden case were left out")?;
@@ -78,7 +78,7 @@ pub fn run(args: Args) -> Result<()> {
     if model.tokenizer.is_none() {
         writeln!(out, "the model holds no tokenizer; eval and generate need one (--tokenizer)")?;
     }
-    Ok(())
+    Ok(out.flush()?)
 }
 
 fn configuration(file: &Foreign, args: &Args) -> Result<Config> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use ebt_train::run_config::Precision;
 
-use crate::cli::{DeviceArgs, Names, one_of};
+use crate::cli::{DeviceArgs, Names, one_of, real};
 
 /// Compare this program with golden cases of the reference implementation.
 ///
@@ -32,7 +32,7 @@ pub struct Args {
     dtype: Option<Numbers>,
     /// Largest relative error of every quantity [default: f64 1e-9; f32 5e-5, parameter gradients 2e-3; tf32 and f16
     /// 5e-3 and 2e-2, bf16 4e-2 and 0.16, or 6 times what rounding the weights changes in exact arithmetic]
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", value_parser = real::<f64>(0.0..))]
     tolerance: Option<f64>,
     /// Print one JSON array instead of text
     #[arg(long)]

@@ -10,7 +10,7 @@ use ebt_device::plan::{PlanReport, gpu_peak, plan};
 use ebt_train::run_config::{Precision, RunConfig};
 
 use super::train::Choice;
-use crate::cli::{PRECISIONS, one_of};
+use crate::cli::{Output, PRECISIONS, one_of, whole, write_json_line};
 
 /// Shows memory and work of a training step before anything is allocated.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -22,7 +22,7 @@ pub struct Args {
     #[command(flatten)]
     choice: Choice,
     /// Sequences of a micro-batch, in place of train.batch
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=1 << 20))]
     batch: Option<usize>,
     /// The tokenizer that gives the vocabulary where model.vocab is open
     #[arg(long, value_name = "FILE")]
@@ -77,14 +77,13 @@ pub fn run(args: Args) -> Result<()> {
     if args.backend == Target::Cuda {
         report = PlanReport { backend: "cuda", peak_bytes: gpu_peak(&config, precision)?, ..report };
     }
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if args.json {
-        serde_json::to_writer(&mut out, &report)?;
-        writeln!(out)?;
+        write_json_line(&mut out, &report)?;
     } else {
         print(&report, &config, &mut out)?;
     }
-    Ok(())
+    Ok(out.flush()?)
 }
 
 fn print(r: &PlanReport, config: &RunConfig, out: &mut impl Write) -> io::Result<()> {

@@ -10,7 +10,7 @@ use ebt_data::text::clean::normal;
 use ebt_tokenizer::Tokenizer;
 
 use crate::certificate::CertificateFile;
-use crate::cli::{DescentArgs, RULES, by_flag, name_of};
+use crate::cli::{DescentArgs, RULES, by_flag, name_of, whole};
 use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 use crate::plot::landscape::Landscape;
 use crate::plot::trajectory::{Recorder, Trajectory};
@@ -36,7 +36,13 @@ pub struct Args {
     #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
     model: Option<PathBuf>,
     /// Text whose next token is thought about; read in Unicode NFC, as training text is
-    #[arg(long, value_name = "TEXT", required_unless_present = "certificate", conflicts_with = "certificate")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        required_unless_present = "certificate",
+        conflicts_with = "certificate",
+        allow_hyphen_values = true
+    )]
     prompt: Option<String>,
     /// Draw what `ebt generate --certificate` wrote
     #[arg(long, value_name = "FILE")]
@@ -48,13 +54,13 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Kind::Trajectory, value_name = "KIND")]
     kind: Kind,
     /// Tokens to draw trajectories of
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=30))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>(1..=MOST_PANELS as u64))]
     tokens: u64,
     /// Grid points of a landscape along each axis
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(8..=512))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole::<u64>(8..=512))]
     resolution: u64,
     /// Seed of initial states
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     #[command(flatten)]
     think: DescentArgs,

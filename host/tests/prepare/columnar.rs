@@ -144,21 +144,9 @@ fn a_column_of_nulls_is_passed_over_with_a_note() {
     let batch = RecordBatch::try_from_iter_with_nullable([("text", nulls, true)]).unwrap();
     let all_null = vec![None; 4];
     for (name, nothing, good) in [
-        (
-            "parquet",
-            parquet(std::slice::from_ref(&batch), 0),
-            parquet(&batches::<i32>(&[Some("bir".into())]), 0),
-        ),
-        (
-            "arrow",
-            stream(std::slice::from_ref(&batch)),
-            stream(&batches::<i32>(&[Some("bir".into())])),
-        ),
-        (
-            "parquet",
-            parquet(&batches::<i32>(&all_null), 0),
-            parquet(&batches::<Views>(&[Some("bir".into())]), 0),
-        ),
+        ("parquet", parquet(std::slice::from_ref(&batch), 0), parquet(&batches::<i32>(&[Some("bir".into())]), 0)),
+        ("arrow", stream(std::slice::from_ref(&batch)), stream(&batches::<i32>(&[Some("bir".into())]))),
+        ("parquet", parquet(&batches::<i32>(&all_null), 0), parquet(&batches::<Views>(&[Some("bir".into())]), 0)),
     ] {
         let p = Place::new();
         fs::create_dir(p.at("d")).unwrap();

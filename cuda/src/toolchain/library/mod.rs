@@ -156,6 +156,7 @@ impl Library {
             || self.open_in(&folders(&|name| std::env::var_os(name), Path::new("/")), &mut failures);
         if !self.is_known() {
             let mut text = format!("{} was not found", self.files()[0]);
+            failures.extend(self.files().iter().filter_map(|name| unusable(name)));
             if opened {
                 text = format!("{} was opened, but the linker does not find it again by its name", self.name());
             } else if !failures.is_empty() {
@@ -243,6 +244,19 @@ pub(crate) fn nvrtc_version() -> Result<(i32, i32), String> {
         .result()
         .map_err(|e| format!("libnvrtc does not tell its version: {e}"))?;
     Ok((major, minor))
+}
+
+/// Why the linker, which finds a library by its name, cannot open it; `None` where it finds none.
+fn unusable(name: &str) -> Option<String> {
+    // SAFETY: the library is one of NVIDIA's by its name; its initialisers are what it is opened for
+    let error = unsafe { libloading::Library::new(name) }.err()?.to_string();
+    is_found(name, &error).then_some(error)
+}
+
+/// Whether the linker's words speak of a file that is there: of one that it does not find it says so, under its name; of
+/// one that needs another which is missing, under the name of the other.
+fn is_found(name: &str, error: &str) -> bool {
+    !(error.starts_with(name) && error.contains("No such file or directory"))
 }
 
 /// Opens a library for the life of the program.

@@ -56,3 +56,17 @@ fn loading_twice_says_the_same() {
         assert_eq!(library.load(), library.load());
     }
 }
+
+#[test]
+fn a_library_that_is_broken_is_told_from_one_that_is_missing() {
+    let missing = "libcuda.so.1: cannot open shared object file: No such file or directory";
+    assert!(!is_found("libcuda.so.1", missing));
+    for broken in [
+        "libcuda.so.1: file too short",
+        "libcuda.so.1: invalid ELF header",
+        "libother.so.2: cannot open shared object file: No such file or directory",
+    ] {
+        assert!(is_found("libcuda.so.1", broken), "{broken}");
+    }
+    assert_eq!(unusable("libnobody-has-this.so.1"), None);
+}

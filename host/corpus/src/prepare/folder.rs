@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ebt_data::lock::{FolderLock, LOCK_FILE};
 use ebt_data::shard::Manifest;
 use ebt_data::shard::manifest::{MANIFEST_FILE, TOKENIZER_FILE};
 use ebt_data::shard::writer::UNFINISHED;
@@ -15,7 +16,7 @@ use super::journal::{Journal, Plan};
 /// Name of the folder for everything that is needed on the way only.
 const WORK_FOLDER: &str = "prepare.work";
 
-/// A folder that data is being prepared in.
+/// A folder that data is being prepared in, held against other processes.
 #[derive(Debug)]
 pub struct Folder {
     /// The folder of the data.
@@ -26,6 +27,7 @@ pub struct Folder {
     pub journal: Journal,
     /// Whether the folder of the data was made here.
     created: bool,
+    lock: FolderLock,
 }
 
 impl Folder {
@@ -35,11 +37,12 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// A folder that holds anything else; what the file system refuses.
+    /// A folder that holds anything else, another process at work in it; what the file system refuses.
     pub fn open(out: &Path, plan: &Plan, overwrite: bool, note: &mut dyn FnMut(&str)) -> Result<Self> {
         let failed = || format!("cannot create the folder {}", out.display());
         let created = !out.exists();
         fs::create_dir_all(out).with_context(failed)?;
+        let lock = FolderLock::take(out, "preparing data in")?;
         let begun = out.join(JOURNAL_FILE).exists();
         if !begun {
             if Manifest::exists(out) {
@@ -57,7 +60,7 @@ impl Folder {
         } else if begun && journal.survey.is_some() {
             note("going on with the interrupted run");
         }
-        let folder = Self { out: out.to_path_buf(), work: out.join(WORK_FOLDER), journal, created };
+        let folder = Self { out: out.to_path_buf(), work: out.join(WORK_FOLDER), journal, created, lock };
         folder.tidy()?;
         fs::create_dir_all(&folder.work)
             .with_context(|| format!("cannot create the folder {}", folder.work.display()))?;
@@ -92,6 +95,7 @@ impl Folder {
         }
         let _ = fs::remove_dir_all(&self.work);
         let _ = self.journal.remove();
+        drop(self.lock);
         if self.created {
             let _ = fs::remove_dir(&self.out);
         }
@@ -127,7 +131,7 @@ fn replace(out: &Path, overwrite: bool) -> Result<()> {
 
 /// Fails unless a folder is empty.
 fn refuse_others(out: &Path) -> Result<()> {
-    match names(out)?.iter().find(|name| !is_temporary(name)) {
+    match names(out)?.iter().find(|name| !is_temporary(name) && *name != LOCK_FILE) {
         Some(name) => bail!("{} holds other things ({name}); choose a new folder for --out", out.display()),
         None => Ok(()),
     }
@@ -233,6 +237,22 @@ mod tests {
     }
 
     #[test]
+    fn one_process_at_a_time_works_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("veri");
+        let (held, _) = open(&out, "1", false).unwrap();
+        for version in ["1", "2"] {
+            let message = open(&out, version, true).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("another process is preparing data in {}", out.display())),
+                "{message}"
+            );
+        }
+        assert!(!held.leave());
+        assert!(!out.exists());
+    }
+
+    #[test]
     fn finished_data_is_replaced_only_when_asked() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path();
@@ -244,7 +264,7 @@ mod tests {
         fs::write(out.join("tokenizer.json"), "x").unwrap();
         assert!(open(out, "1", false).unwrap_err().to_string().contains("--overwrite"));
         assert!(Manifest::exists(out));
-        open(out, "1", true).unwrap();
+        drop(open(out, "1", true).unwrap());
         assert_eq!(names(out).unwrap(), [JOURNAL_FILE, WORK_FOLDER]);
     }
 }

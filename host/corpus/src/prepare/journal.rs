@@ -5,11 +5,11 @@
 //! begins. A shard with the number of an earlier one takes back that one and all after it. A last line that is cut off
 //! does not count.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ebt_data::shard::ShardRecord;
 use ebt_data::shard::manifest::{Dropped, Split};
 use ebt_data::text::find::JOURNAL_FILE;
@@ -84,7 +84,7 @@ enum Line {
     Shard(Finished),
 }
 
-/// The journal of a folder, locked against other processes.
+/// The journal of a folder, which its user holds ([`ebt_data::lock`]).
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -102,19 +102,15 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// What the file system refuses, another process at work in the folder; the message names the file.
+    /// What the file system refuses; the message names the file.
     pub fn open(folder: &Path, plan: &Plan) -> Result<(Self, bool)> {
         let path = folder.join(JOURNAL_FILE);
         let failed = || format!("cannot write {}", path.display());
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.with_context(failed)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => bail!("another process is preparing data in {}", folder.display()),
-            // some file systems have no locks
-            Err(TryLockError::Error(_)) | Ok(()) => {}
-        }
+        let mut file = file.with_context(failed)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
         let mut journal = Self { path: path.clone(), file, survey: None, train: Vec::new(), validation: Vec::new() };
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut lines = text.split_inclusive(|&byte| byte == b'\n');
         let own = first_line(plan)?;
         match lines.next() {
@@ -271,7 +267,6 @@ mod tests {
             let expected: &[u64] = [&[][..], &[], &[], &[2], &[2, 5], &[3], &[3]][lines];
             assert_eq!(journal.train.iter().map(|f| f.next).collect::<Vec<_>>(), expected);
             assert_eq!((journal.survey.is_some(), journal.validation.len()), (lines > 1, usize::from(lines > 5)));
-            assert!(Journal::open(folder.path(), &plan("1")).unwrap_err().to_string().contains("another process"));
         }
     }
 

@@ -40,10 +40,9 @@ pub fn open(input: &InputFile, options: &ReadOptions, scratch: &Path, position: 
 /// The feature that brings the format.
 pub fn supports(input: &InputFile) -> Result<()> {
     match input.format {
-        Format::Parquet | Format::Arrow if cfg!(not(feature = "parquet")) => Err(ebt_data::program::lacks(
-            &format!("{}: reading {}", input.path.display(), input.format),
-            "parquet",
-        )),
+        Format::Parquet | Format::Arrow if cfg!(not(feature = "parquet")) => {
+            Err(ebt_data::program::lacks(&format!("{}: reading {}", input.path.display(), input.format), "parquet"))
+        }
         _ => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 use super::layout::{FOOTER, Footer, HEADER, INDEX, ShardHeader};
 use super::{ShardRecord, TokenWidth};
 use crate::digest::hexadecimal;
+use crate::file::temporary;
 
 /// Last part of the name of a shard that is not finished; its first part is a dot and the final name. A killed writer
 /// leaves such a file behind, which nothing reads.
@@ -46,7 +47,7 @@ impl ShardWriter {
         if path.is_dir() {
             bail!("{}: it is a folder", failed());
         }
-        let file = temporary(folder, name).with_context(failed)?;
+        let file = temporary(folder, &format!(".{name}."), UNFINISHED).with_context(failed)?;
         let column = || tempfile::tempfile_in(folder).map(BufWriter::new).with_context(failed);
         let index = [column()?, column()?, column()?];
         let header = ShardHeader { width, tokenizer, begin };
@@ -199,17 +200,4 @@ fn copy(from: &mut File, to: &mut Sink<'_>) -> io::Result<()> {
             n => to.write_all(&buffer[..n])?,
         }
     }
-}
-
-/// A file beside its final place, with the permissions of an ordinary file.
-fn temporary(folder: &Path, name: &str) -> io::Result<NamedTempFile> {
-    let prefix = format!(".{name}.");
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(UNFINISHED);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o644));
-    }
-    builder.tempfile_in(folder)
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context, Result, bail};
 
 use super::cut::Cutter;
-use crate::program;
 use super::find::InputFile;
 use super::format::Format;
 use super::packed::{self, Garbage, Unpacked};
 use super::record::{Position, ReadOptions, Records, Source, Tally};
 use super::{json, plain, table, utf8};
+use crate::program;
 
 /// The documents of one file, in order.
 pub struct DocumentReader {
@@ -31,7 +31,11 @@ impl DocumentReader {
     pub fn open(input: &InputFile, options: &ReadOptions, position: &Position) -> Result<Self> {
         let path = input.path.display().to_string();
         if matches!(input.format, Format::Parquet | Format::Arrow) {
-            bail!("{path} is {}, which is prepared before it is read: `{} data prepare`", input.format, program::name());
+            bail!(
+                "{path} is {}, which is prepared before it is read: `{} data prepare`",
+                input.format,
+                program::name()
+            );
         }
         let Unpacked { mut reader, garbage, .. } = packed::open(input, position)?;
         let head = reader.peek(utf8::HEAD).with_context(|| format!("cannot read {path}"))?;

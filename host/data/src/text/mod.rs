@@ -40,8 +40,10 @@ pub use record::{Borders, LONGEST_RECORD, Position, ReadOptions, Records, Tally}
 ///
 /// As [`DocumentReader::next_document`].
 pub fn documents(name: &str, text: &'static str) -> Result<Vec<String>> {
-    let (source, options) = (Source { reader: Box::new(text.as_bytes()), path: name.to_owned(), offset: 0 }, ReadOptions::default());
-    let mut reader = DocumentReader::of(Box::new(plain::Plain::new(source, &options)), &options, packed::Garbage::default());
+    let (source, options) =
+        (Source { reader: Box::new(text.as_bytes()), path: name.to_owned(), offset: 0 }, ReadOptions::default());
+    let mut reader =
+        DocumentReader::of(Box::new(plain::Plain::new(source, &options)), &options, packed::Garbage::default());
     std::iter::from_fn(|| reader.next_document().transpose()).collect()
 }
 

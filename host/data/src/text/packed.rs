@@ -11,8 +11,8 @@ use flate2::bufread::GzDecoder;
 use ruzstd::decoding::errors::FrameDecoderError;
 
 use super::find::InputFile;
-use super::frames::{Frames};
 use super::format::Compression;
+use super::frames::Frames;
 use super::peek::Peek;
 use super::record::Position;
 

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ebt_core::compute::Backend;
-use ebt_cpu::Cpu;
 use serde::Serialize;
 
 use super::case::Case;
 use super::errors::{Quantity, Tolerance, errors};
 use super::sensitivity::Sensitivity;
-use crate::device::{BackendTask, Device};
+use crate::device::{BackendTask, Device, on_processor};
 
 /// What came of a case.
 #[derive(Clone, Debug, Serialize)]
@@ -48,14 +47,14 @@ pub fn compare(
 ///
 /// # Errors
 ///
-/// What `each` returns.
+/// Threads that cannot be had, and what `each` returns.
 pub fn compare_in_double(
     threads: usize,
     files: &[PathBuf],
     tolerance: Tolerance,
     each: &mut dyn FnMut(CaseReport) -> Result<()>,
 ) -> Result<()> {
-    Comparing { files, tolerance, each }.run(&Cpu::<f64>::new(threads))
+    on_processor::<f64, _>(threads, Comparing { files, tolerance, each })
 }
 
 struct Comparing<'a> {

@@ -23,7 +23,9 @@ pub const FORMAT: Format = Format {
     keys: &[OBJECTIVE_KEY, PROVENANCE_KEY, TOKENIZER_KEY, FINGERPRINT_KEY],
     foreign: || {
         let program = ebt_data::program::name();
-        format!("is a safetensors file that does not say what its weights mean: turn it into a model file with `{program} import`")
+        format!(
+            "is a safetensors file that does not say what its weights mean: turn it into a model file with `{program} import`"
+        )
     },
 };
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::making::Making;
+use crate::cli::whole;
 
 /// Fetch and prepare the Bilkent Turkish Writings set, for academic use only.
 ///
@@ -38,7 +39,7 @@ pub struct Args {
     #[arg(long)]
     offline: bool,
     /// How often a request that broke off is repeated [default: 4]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
     retries: Option<u32>,
 }
 

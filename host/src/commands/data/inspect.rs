@@ -1,6 +1,6 @@
 //! `ebt data inspect`: what prepared data hold, and whether they are whole.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -10,7 +10,7 @@ use ebt_data::shard::manifest::{Dropped, Manifest, Prepared, Split, TokenizerRec
 use ebt_data::shard::{Shard, ShardRecord, verify};
 use serde::Serialize;
 
-use crate::cli::{SPLITS, name_of, one_of, thread_pool, write_json};
+use crate::cli::{Output, SPLITS, name_of, one_of, start_threads, threads, whole, write_json};
 
 /// Show what prepared data hold, and check them.
 ///
@@ -31,13 +31,13 @@ pub struct Args {
     #[arg(long)]
     verify: bool,
     /// Print the text of the document of this number, counted from 0, and nothing else
-    #[arg(long, value_name = "N", conflicts_with_all = ["json", "verify"])]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX), conflicts_with_all = ["json", "verify"])]
     show: Option<u64>,
     /// Where the document of --show is
     #[arg(long, value_parser = one_of(SPLITS), value_name = "SPLIT", default_value = "train")]
     split: Split,
     /// Processor threads of --verify [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads())]
     threads: Option<std::num::NonZeroUsize>,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -91,13 +91,14 @@ struct SourceReport<'a> {
 /// Data that cannot be read or are damaged; no document of the number asked for.
 pub fn run(args: &Args) -> Result<()> {
     let folder = Prepared::open(&args.folder)?;
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if let Some(number) = args.show {
         return show(&folder, args.split, number, &mut out);
     }
     let (train, validation) = (folder.shards(&folder.manifest.train)?, folder.shards(&folder.manifest.validation)?);
     if args.verify {
-        thread_pool(args.threads)?.install(|| check(&folder, train.iter().chain(&validation)))?;
+        start_threads(args.threads)?;
+        check(&folder, train.iter().chain(&validation))?;
         check_sources(&folder, train.iter().chain(&validation))?;
     }
     let report = report(&folder, &train, &validation, args.verify)?;

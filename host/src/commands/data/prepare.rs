@@ -26,7 +26,7 @@ pub struct Args {
     #[arg(long, value_enum, help_heading = "Reading")]
     format: Option<Format>,
     /// Column or key that holds the text
-    #[arg(long, value_name = "NAME", default_value = "text", help_heading = "Reading")]
+    #[arg(long, value_name = "NAME", default_value = "text", allow_hyphen_values = true, help_heading = "Reading")]
     column: String,
     /// Character between the values of a table, `tab` for a tab [default: a tab in TSV; in CSV a comma, semicolon or tab,
     /// whichever its first line speaks for]
@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "WHERE", default_value_t = Borders::BlankLine, help_heading = "Reading")]
     documents: Borders,
     /// Licence of a source (several by a glob), or of all; may be repeated
-    #[arg(long, value_name = "[SOURCE=]TEXT", help_heading = "Writing")]
+    #[arg(long, value_name = "[SOURCE=]TEXT", allow_hyphen_values = true, help_heading = "Writing")]
     licence: Vec<Licence>,
     /// Replace invalid UTF-8 by U+FFFD instead of stopping
     #[arg(long, help_heading = "Reading")]

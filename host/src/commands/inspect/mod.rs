@@ -3,7 +3,7 @@
 mod packed;
 mod parts;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -14,7 +14,7 @@ use ebt_model::model::FORMAT;
 use ebt_model::{ModelFile, TensorFile, locate};
 use serde::Serialize;
 
-use crate::cli::write_json;
+use crate::cli::{Output, write_json};
 use parts::{TokenizerReport, print_fields, print_origin};
 
 /// Show what a model file or a packed model holds.
@@ -101,7 +101,7 @@ pub fn run(args: Args) -> Result<()> {
         return packed::run(&path.display().to_string(), &bytes, args.json);
     }
     let report = report(ModelFile::open(&path)?)?;
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if args.json {
         write_json(&mut out, &report)?;
     } else {

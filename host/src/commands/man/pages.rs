@@ -16,7 +16,7 @@ use ebt_data::file;
 pub fn print(mut program: Command) -> Result<()> {
     program.build();
     let page = page(&program)?;
-    let mut out = io::stdout().lock();
+    let mut out = crate::cli::Output::of_results();
     out.write_all(&page)?;
     Ok(out.flush()?)
 }

@@ -1,13 +1,13 @@
 //! Golden cases: every quantity against what the reference computed.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::{Result, bail};
 use ebt_device::parity::{self, CaseReport, Quantity, Tolerance};
 use ebt_train::run_config::Precision;
 
 use super::Args;
-use crate::cli::{DeviceKind, thread_count, write_json};
+use crate::cli::{DeviceKind, Output, start_threads, write_json};
 
 /// Runs the command.
 ///
@@ -15,19 +15,14 @@ use crate::cli::{DeviceKind, thread_count, write_json};
 ///
 /// A device or precision that is not there, and any case that fails.
 pub fn run(args: Args) -> Result<()> {
-    if let Some(x) = args.tolerance
-        && !(x.is_finite() && x >= 0.0)
-    {
-        bail!("--tolerance {x}: must be 0 or more");
-    }
     let on_gpu = args.device.backend == DeviceKind::Cuda || args.device.gpu.is_some();
     let bounds = |default| args.tolerance.map_or(default, |x| Tolerance { values: x, gradients: x, unit: None });
-    let mut printer = Printer { json: args.json, reports: Vec::new(), out: io::stdout().lock() };
+    let mut printer = Printer { json: args.json, reports: Vec::new(), out: Output::of_results() };
     let mut each = |report| printer.take(report);
     match args.dtype.unwrap_or(on_gpu.then_some(Precision::F32)) {
         None if on_gpu => bail!("--dtype f64: the GPU computes f32, tf32, bf16 and f16"),
         None => {
-            let threads = thread_count(args.device.threads)?;
+            let threads = start_threads(args.device.threads)?;
             parity::compare_in_double(threads, &args.files, bounds(Tolerance::F64), &mut each)?;
         }
         Some(numbers) => {
@@ -37,6 +32,7 @@ pub fn run(args: Args) -> Result<()> {
                 Precision::Bf16 => Tolerance::EIGHT_BITS,
             });
             let device = args.device.choose(numbers)?.device;
+            start_threads(args.device.threads)?;
             parity::compare(&device, &args.files, tolerance, &mut each)?;
         }
     }
@@ -44,13 +40,13 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// Prints reports as they come, and fails if any case did.
-struct Printer<'a> {
+struct Printer {
     json: bool,
     reports: Vec<CaseReport>,
-    out: io::StdoutLock<'a>,
+    out: Output,
 }
 
-impl Printer<'_> {
+impl Printer {
     fn take(&mut self, report: CaseReport) -> Result<()> {
         if !self.json {
             print(&mut self.out, &report)?;

@@ -5,6 +5,7 @@ use std::io;
 use anyhow::Result;
 
 use super::open::LineArgs;
+use crate::cli::Output;
 use crate::tokenization::lines;
 
 /// Turn lines of token ids back into text: the exact inverse of `ebt tokenizer encode`.
@@ -30,6 +31,6 @@ pub struct Args {
 ///
 /// A tokenizer that cannot be opened, a word that is no id of its vocabulary, streams that fail.
 pub fn run(args: Args) -> Result<()> {
-    let (tokenizer, pool) = args.lines.open()?;
-    pool.install(|| lines::decode(&tokenizer, io::stdin(), io::stdout()))
+    let tokenizer = args.lines.open()?;
+    lines::decode(&tokenizer, io::stdin(), Output::of_stream())
 }

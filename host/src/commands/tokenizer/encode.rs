@@ -5,6 +5,7 @@ use std::io;
 use anyhow::Result;
 
 use super::open::LineArgs;
+use crate::cli::Output;
 use crate::tokenization::lines;
 
 /// Turn lines of text into lines of token ids.
@@ -34,6 +35,6 @@ pub struct Args {
 ///
 /// A tokenizer that cannot be opened, input that is not UTF-8, streams that fail.
 pub fn run(args: Args) -> Result<()> {
-    let (tokenizer, pool) = args.lines.open()?;
-    pool.install(|| lines::encode(&tokenizer, io::stdin(), io::stdout()))
+    let tokenizer = args.lines.open()?;
+    lines::encode(&tokenizer, io::stdin(), Output::of_stream())
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::open;
 use super::table::{self, decimal, grouped, percent};
-use crate::cli::write_json;
+use crate::cli::{Output, whole, write_json};
 use crate::tokenization;
 use crate::tokenization::measure::{Class, Counts, Extent, Source, Subject, speed};
 
@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     tokenizer: Vec<PathBuf>,
     /// Timed runs over the text
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = whole::<NonZeroUsize>(1..=1 << 16))]
     runs: NonZeroUsize,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -101,7 +101,7 @@ pub fn run(args: Args) -> Result<()> {
     let speeds = speed::bytes_per_second(&subjects, &sources, args.runs)?;
     measured.iter_mut().zip(speeds).for_each(|(one, speed)| one.bytes_per_second = speed);
 
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if args.json {
         write_json(&mut out, &to_json(&measured, &sources, &args))?;
     } else {

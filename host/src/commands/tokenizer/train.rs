@@ -1,17 +1,19 @@
 //! `ebt tokenizer train`: learns a tokenizer from text.
 
-use std::io::{self, Write};
+use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use ebt_data::file;
+use ebt_data::memory;
 use ebt_data::progress::{of_command, size};
 use ebt_data::text::{self, Formats, InputFile};
-use ebt_tokenizer::{Kind, TrainOptions};
+use ebt_tokenizer::{Kind, TrainOptions, VOCABULARY_SIZES};
 use serde::Serialize;
 
-use crate::cli::{KINDS, name_of, one_of, write_json};
+use crate::cli::{KINDS, Output, name_of, one_of, start_threads, threads, whole, write_json};
 use crate::tokenization::train;
 
 /// Learn a tokenizer from text.
@@ -43,20 +45,27 @@ pub struct Args {
     #[arg(long, value_parser = one_of(KINDS), default_value = "turkish")]
     kind: Kind,
     /// Tokens to end with, the 256 bytes and 7 special tokens included; a short text gives fewer
-    #[arg(long, value_name = "N", default_value_t = 32_768)]
+    #[arg(long, value_name = "N", default_value_t = 32_768, value_parser = vocabulary_size())]
     vocab: usize,
     /// How often a token must occur to be learned
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole::<u64>(1..=u64::MAX))]
     min_frequency: u64,
     /// Most words of one token of --kind turkish; 1 = no token holds more than a word [default: 4]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=u64::from(u32::MAX)))]
     phrase_words: Option<usize>,
     /// Learn from at most about this much of the text, whole documents chosen by their hash (at least one), kept in memory [default: 134217728]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = whole::<u64>(1..=u64::MAX))]
     sample_bytes: Option<u64>,
+    /// Processor threads; the tokenizer does not depend on them [default: all cores]
+    #[arg(long, value_name = "N", value_parser = threads())]
+    threads: Option<NonZeroUsize>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
+}
+
+fn vocabulary_size() -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
+    whole(*VOCABULARY_SIZES.start() as u64..=*VOCABULARY_SIZES.end() as u64)
 }
 
 /// What is printed.
@@ -101,7 +110,10 @@ pub fn run(args: Args) -> Result<()> {
     }
     inputs.iter().try_for_each(InputFile::check_unchanged)?;
     let mut progress = of_command(args.json);
+    start_threads(args.threads)?;
     let survey = train::survey(&inputs, progress.as_mut())?;
+    let learned = survey.bytes.min(options.sample_bytes);
+    memory::check("the text to learn from", learned, "a smaller --sample-bytes takes less")?;
     let kind = name_of(KINDS, &args.kind);
     let tokenizer = train::learn(&inputs, options, &survey, progress)
         .with_context(|| format!("cannot train a tokenizer of --kind {kind} --vocab {}", args.vocab))?;
@@ -148,17 +160,8 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 fn options(args: &Args) -> Result<TrainOptions> {
     let defaults = TrainOptions::default();
-    if args.min_frequency == 0 {
-        bail!("--min-frequency 0: a token must occur at least once");
-    }
     if args.phrase_words.is_some() && args.kind != Kind::Turkish {
         bail!("--phrase-words has no meaning for --kind {}", name_of(KINDS, &args.kind));
-    }
-    if args.phrase_words == Some(0) {
-        bail!("--phrase-words 0: a token holds at least one word");
-    }
-    if args.sample_bytes == Some(0) {
-        bail!("--sample-bytes 0: nothing would be learned from");
     }
     Ok(TrainOptions {
         kind: args.kind,
@@ -181,7 +184,7 @@ fn writable(path: &Path) -> Result<()> {
 }
 
 fn print(r: &Report, json: bool) -> Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if json {
         write_json(&mut out, r)?;
         return Ok(out.flush()?);

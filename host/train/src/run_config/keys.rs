@@ -1,6 +1,7 @@
 //! The keys a configuration may have, and the nearest one to a misspelt.
 
 use ebt_model::fields;
+use toml::Value;
 
 use super::RunConfig;
 
@@ -18,6 +19,12 @@ fn complete() -> RunConfig {
 /// Dotted names of all keys, sections included.
 pub fn known() -> Vec<String> {
     fields::names(&complete(), "")
+}
+
+/// Whether the value of a key is a whole number; there is no key with one below 0.
+pub fn is_whole(name: &str) -> bool {
+    let Ok(all) = Value::try_from(complete()) else { return false };
+    name.split('.').try_fold(&all, |value, part| value.get(part)).is_some_and(Value::is_integer)
 }
 
 /// Keys that may be left out or unset with `none`.
@@ -79,6 +86,14 @@ mod tests {
         ] {
             assert_eq!(nearest(wrong, &known), Some(right), "{wrong}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_known_by_their_keys() {
+        for name in ["train.threads", "schedule.warmup", "model.moe.top_k", "train.seed", "model.window"] {
+            assert!(is_whole(name), "{name}");
+        }
+        assert!(["train.minutes", "model", "model.kind", "data.tokenizer", "x.y"].iter().all(|name| !is_whole(name)));
     }
 
     #[test]

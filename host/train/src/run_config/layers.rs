@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::RunConfig;
-use super::keys::{OPTIONAL, join, known, nearest};
+use super::keys::{OPTIONAL, is_whole, join, known, nearest};
 use super::presets;
 
 /// The layers a user may give.
@@ -175,6 +175,9 @@ fn assign(table: &mut Table, assignment: &str) -> Result<()> {
     let value = parsed.unwrap_or_else(|| Value::String(value.to_owned()));
     if fields::is_structure(name, &known()) && !value.is_table() {
         bail!("--set {assignment}: `{name}` is a section; a table of its keys is needed");
+    }
+    if is_whole(name) && !matches!(value, Value::Integer(0..)) {
+        bail!("--set {assignment}: must be a whole number from 0 to {}", i64::MAX);
     }
     match (table.get_mut(last), value) {
         (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),

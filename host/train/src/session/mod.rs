@@ -1,5 +1,6 @@
 //! One invocation of training: from a fresh model or a checkpoint to the end of the run, of the time, or an interrupt.
 
+mod folder;
 mod measure;
 mod results;
 pub mod resume;
@@ -13,6 +14,7 @@ use ebt_data::file;
 use ebt_data::progress::Progress;
 
 use ebt_model::model::MODEL_FILE;
+pub use folder::RunFolder;
 use run::Run;
 pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
 

@@ -12,6 +12,7 @@ use ebt_data::progress::{Terminal, eprint_line};
 use ebt_data::text::{Format, Formats, InputFile, ReadOptions};
 
 use super::Args;
+use crate::cli::Output;
 
 const DATASET: &str = "selimfirat/bilkent-turkish-writings-dataset";
 const FILE: &str = "data/train-00000-of-00001.parquet";
@@ -54,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
         eprint_line(format!("{documents} documents, commit {}, {how}", fetched.commit));
     }
     let Some(folder) = args.out.as_ref().filter(|_| !args.download_only) else {
-        let mut out = io::stdout().lock();
+        let mut out = Output::of_results();
         writeln!(out, "{}", fetched.path.display())?;
         return Ok(out.flush()?);
     };
@@ -84,7 +85,7 @@ fn accept_licence(accepted: bool) -> Result<()> {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             bail!("the licence has to be accepted: read the above and give --accept-licence");
         }
-        eprint!("Do you accept it? [yes/no] ");
+        eprint_line("Do you accept it? [yes/no]");
         is_yes(&mut io::stdin().lock()).context("cannot read the answer")?
     };
     if !accepted {
