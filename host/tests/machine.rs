@@ -183,16 +183,17 @@ fn files_have_the_permissions_that_the_umask_leaves_and_old_ones_keep_theirs() {
 #[cfg(target_os = "linux")]
 fn more_memory_than_there_is_is_refused_before_it_is_taken() {
     let place = Place::new();
+    fs::write(place.path("uzun.txt"), "Bir varmış bir yokmuş, evvel zaman içinde. ".repeat(300)).unwrap();
     // whatever this machine has, no command gets more than a gigabyte
     let limit = "ulimit -v 1000000";
-    let batch = "train --out @run --data @metin.txt --validation @metin.txt --set train.batch=1000000";
+    let batch = "train --out @run --data @uzun.txt --validation @uzun.txt --set train.batch=1000000";
     for (command, remedy) in [
         (batch, "`train.batch`"),
         (
-            "train --out @run --data @metin.txt --validation @metin.txt --set objective.replay=100000000",
+            "train --out @run --data @uzun.txt --validation @uzun.txt --set objective.replay=100000000",
             "`objective.replay`",
         ),
-        ("train --out @run --data @metin.txt --validation @metin.txt --preset xl --set train.batch=1", "`model.dim`"),
+        ("train --out @run --data @uzun.txt --validation @uzun.txt --preset xl --set train.batch=1", "`model.dim`"),
         ("plan --set train.batch=1000000 --set train.accumulate=30", "`train.batch`"),
         ("bench train --batch 4096 --threads 1", "--batch"),
         ("bench generate --vocab 1000000 --dim 4096", "--vocab"),

@@ -111,7 +111,8 @@ fn what_cannot_be_drawn_is_refused() {
     };
     refused(&["--model", &baseline, "--prompt", "a"], "baseline transformer");
     refused(&["--model", "/nowhere.ebt", "--prompt", "a"], "/nowhere.ebt");
-    refused(&["--model", &model, "--prompt", "a", "--step-size", "0"], "--step-size");
+    let arguments = ["plot", "--out", &out, "--model", &model, "--prompt", "a", "--step-size", "0"];
+    assert!(fails(&arguments, 2).contains("--step-size"));
     refused(&["--certificate", "/nowhere.json"], "/nowhere.json");
     let other = at("other.json");
     for (contents, words) in [

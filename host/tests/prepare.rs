@@ -410,9 +410,15 @@ fn missing_empty_and_odd_input_is_named() {
     assert_has(&p.fails("a.bin", "x", &[]), &["a.bin", "--format"]);
     assert_has(&p.fails("boş.txt", "", &[]), &["boş.txt holds no document", "error: the input holds no document"]);
     assert_has(&p.fails("boş.jsonl", "{\"text\": \" \"}\n", &[]), &["nothing is left of 1 document", "1 empty"]);
-    for (flag, value) in [("--near-duplicates", "0.1"), ("--validation", "1"), ("--longest", "3"), ("--language", "xx")]
-    {
+    for (flag, value) in [("--longest", "3"), ("--language", "xx")] {
         assert_has(&p.fails("a.txt", "x", &[flag, value]), &[flag]);
+    }
+    for (flag, value, range) in [("--near-duplicates", "0.1", "from 0.3 to 1"), ("--validation", "1", "to less than 1")]
+    {
+        let (input, out) = (p.at("a.txt"), p.at("out"));
+        let message = text(&command::output(&[&input, "--out", &out, flag, value], 2).stderr);
+        assert_has(&message, &[flag, range]);
+        assert!(!Path::new(&out).exists());
     }
     assert_has(&p.fails("a.txt", "x", &["--licence", "b=c"]), &["--licence b=c", "no source"]);
     let empty = ["csv", "tsv", "json", "txt", "arrow"];

@@ -191,7 +191,7 @@ fn every_number_out_of_range_is_refused_with_the_range() {
     commands(&program(), &[], &mut all);
     let refusal = |words: &[String], flag: &str, value: &str| {
         let line = ["host"].into_iter().chain(words.iter().map(String::as_str)).chain([flag, value]);
-        let error = program().try_get_matches_from(line).unwrap_err();
+        let error = program().try_get_matches_from(line).err()?;
         let wrong =
             matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::UnknownArgument);
         wrong.then(|| error.to_string())

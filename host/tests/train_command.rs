@@ -120,7 +120,8 @@ fn wrong_arguments_fail_with_the_right_status() {
         (&["train", "--preset", "huge"][..], 2, "nearest"),
         (&["train", "--recipe", "s3"], 2, "s1"),
         (&["train", "--steps", "many"], 2, "--steps"),
-        (&["train", "--out", at, "--steps", "0"], 1, "train.steps"),
+        (&["train", "--out", at, "--steps", "0"], 2, "--steps"),
+        (&["train", "--out", at, "--set", "train.steps=0"], 1, "train.steps"),
         (&["train", "--out", at, "--set", "model.layer=1"], 1, "`model.layers`"),
         (&["train", "--out", at, "--data", "/nowhere.txt"], 1, "/nowhere.txt"),
         (&["train", "--out", at, "--tokenizer", "/nowhere.json"], 1, "/nowhere.json"),
@@ -135,7 +136,7 @@ fn wrong_arguments_fail_with_the_right_status() {
         (&["bench", "train", "--gpu", "0"], 1, "--gpu 0"),
         (&["train", "--resume"], 1, "--resume"),
         (&["train", "--resume", at], 1, "no checkpoint"),
-        (&["plan", "--batch", "0"], 1, "train.batch"),
+        (&["plan", "--batch", "0"], 2, "--batch"),
         (&["bench", "train", "--heads", "3"], 1, "head_dim"),
         (&["bench", "train", "--dtype", "f8"], 2, "--dtype"),
     ] {

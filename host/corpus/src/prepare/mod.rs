@@ -60,7 +60,8 @@ pub fn prepare(job: &Job, progress: &mut dyn Progress) -> Result<Summary> {
         options: job.content.clone(),
         inputs: job.inputs.iter().map(InputFile::absolute).collect::<Result<_>>()?,
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build().context("cannot start threads")?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build();
+    let pool = pool.with_context(|| format!("cannot start {} threads; --threads N asks for fewer", job.threads))?;
     let mut folder = Folder::open(&job.out, &plan, job.overwrite, &mut |note| progress.note(note))?;
     match shards(job, &sources, &pool, &mut folder, progress) {
         Ok(work) => {
