@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result, bail};
 use flate2::bufread::GzDecoder;
 
-use super::find::InputFile;
 use super::format::Compression;
+use super::input::InputFile;
 use super::peek::Peek;
 use super::record::Position;
 

@@ -10,7 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use ebt_data::progress::of_command;
 use ebt_data::shard::Manifest;
-use ebt_data::text::find::absolute;
+use ebt_data::text::input::absolute;
 use ebt_device::Training;
 use ebt_train::checkpoint::Store;
 use ebt_train::run_config::presets;
