@@ -158,7 +158,8 @@ fn the_licence_has_to_be_accepted_before_anything_is_asked() {
     // an answer that does not come from a terminal is none
     let mut piped =
         hub.command(&[]).stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    piped.stdin.take().unwrap().write_all(b"yes\n").unwrap();
+    // nor need it be read
+    drop(piped.stdin.take().unwrap().write_all(b"yes\n"));
     failed(&piped.wait_with_output().unwrap());
     assert!(hub.hub.requests().is_empty());
 }

@@ -96,7 +96,7 @@ impl DataConfig {
     /// Paths that cannot be read, and as [`tokenizer`].
     pub fn locate(&mut self) -> Result<Tokenizer> {
         self.locate_text()?;
-        self.tokenizer.as_deref().map(text::find::absolute).transpose()?;
+        self.tokenizer.as_deref().map(text::input::absolute).transpose()?;
         tokenizer(self)
     }
 
@@ -105,7 +105,7 @@ impl DataConfig {
             [("--data", "train", &mut self.train), ("--validation", "validation", &mut self.validation)]
         {
             for path in paths {
-                *path = text::find::absolute(path)?;
+                *path = text::input::absolute(path)?;
                 // before anything is concluded from the path not being prepared data
                 text::expand(path).with_context(|| {
                     format!("`data.{key}` cannot be read; if it was moved, say with {flag} where it is")

@@ -23,7 +23,7 @@ use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::{
     FORMAT, Manifest, PrepareOptions, SourceRecord, Split, TOKENIZER_FILE, TokenizerRecord,
 };
-use ebt_data::text::find::absolute;
+use ebt_data::text::input::absolute;
 use ebt_data::text::{InputFile, Position};
 use ebt_data::tokens::begin_of;
 use ebt_data::{CREATED_BY, digest};

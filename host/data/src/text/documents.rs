@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use anyhow::{Context, Result, bail};
 
 use super::cut::Cutter;
-use super::find::InputFile;
 use super::format::Format;
+use super::input::InputFile;
 use super::packed::{self, Garbage, Unpacked};
 use super::record::{Position, ReadOptions, Records, Source, Tally};
 use super::{json, plain, table, utf8};

@@ -1,6 +1,7 @@
 //! The one door of text. Whatever a command reads as text, it finds, reads and cleans here:
 //!
-//! * [`find`]: which files the names of a command mean, in which order, and what format each of them has ([`format`](mod@format));
+//! * [`mod@find`]: which files the names of a command mean, and in which order; [`input`]: one of them, whose format its name
+//!   says ([`format`](mod@format));
 //! * [`DocumentReader`]: the documents of one file, unpacked, checked to be UTF-8, a bounded part of the file at a time;
 //!   those longer than [`ReadOptions::longest`] come in pieces ([`cut`]); [`Documents`]: those of several files;
 //! * [`clean`]: what becomes of the text of a document ([`clean::clean`]) and of a prompt ([`clean::normal`]).
@@ -15,6 +16,7 @@ mod documents;
 pub mod find;
 pub mod format;
 mod frames;
+pub mod input;
 mod json;
 mod lines;
 pub mod packed;
@@ -29,8 +31,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 pub use documents::{Document, DocumentReader, Documents};
-pub use find::{Formats, InputFile, expand, find};
+pub use find::{expand, find};
 pub use format::Format;
+pub use input::{Formats, InputFile};
 use record::Source;
 pub use record::{Borders, LONGEST_RECORD, Position, ReadOptions, Records, Tally};
 

@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail};
 use flate2::bufread::GzDecoder;
 use ruzstd::decoding::errors::FrameDecoderError;
 
-use super::find::InputFile;
 use super::format::Compression;
 use super::frames::Frames;
+use super::input::InputFile;
 use super::peek::Peek;
 use super::record::Position;
 

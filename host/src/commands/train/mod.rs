@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use ebt_data::progress::of_command;
-use ebt_data::text::find::absolute;
+use ebt_data::text::input::absolute;
 use ebt_data::{memory, program};
 use ebt_device::memory::MainMemory;
 use ebt_device::{Device, NO_MEMORY, Training};
