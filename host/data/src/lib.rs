@@ -12,6 +12,7 @@ pub mod blocks;
 pub mod dataset;
 pub mod digest;
 pub mod file;
+pub mod in_use;
 pub mod input;
 pub mod loader;
 pub mod part;

@@ -12,7 +12,6 @@ use ebt_data::baselines::{self, Counts};
 use ebt_data::file;
 use ebt_data::progress::Progress;
 
-use ebt_model::model::MODEL_FILE;
 use run::Run;
 pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
 
@@ -55,6 +54,6 @@ pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -
         bigram: baselines.bigram,
         validation,
         out: out.to_path_buf(),
-        model: out.join(MODEL_FILE),
+        model: run.model,
     })
 }
