@@ -7,7 +7,8 @@
 //!
 //! | module | goes in | comes out |
 //! |---|---|---|
-//! | [`tokenization`] | text files | a tokenizer, and how well it does |
+//! | [`ebt_data::text`] | files, folders, globs; prompts | documents, found, read and cleaned alike for all of these |
+//! | [`tokenization`] | documents | a tokenizer, and how well it does |
 //! | [`ebt_corpus`] | dumps in many formats, a tokenizer | clean documents without duplicates, as shards of tokens |
 //! | [`ebt_train::run_config`] | a preset, a file, `--set`, flags | one checked configuration of a run |
 //! | [`ebt_data`] | text files or shards, seed and step | batches: tokens and targets `(B,T)`, gathered while a step computes |

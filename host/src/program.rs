@@ -27,9 +27,8 @@ const EXAMPLES: &str = "\
 Examples:
   ebt import published.safetensors --out model.ebt --tokenizer tokenizer.json --heads 12
   ebt inspect model.ebt
-  ebt eval --model model.ebt fixtures/turkish/validation
+  ebt eval --model model.ebt
   ebt generate --model model.ebt --prompt \"Bir varmış\" --tokens 100 --temperature 0.8 --seed 7
-  ebt parity fixtures/golden/*.safetensors
   ebt doctor
 
 `ebt COMMAND --help` explains a command. Exit status: 0 success, 1 failure, 2 wrong usage,
@@ -42,6 +41,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         ("hub", cfg!(feature = "hub")),
         ("language", cfg!(feature = "language")),
         ("manual", cfg!(feature = "manual")),
+        ("parity", cfg!(feature = "parity")),
         ("parquet", cfg!(feature = "parquet")),
         ("png", cfg!(feature = "png")),
     ];

@@ -43,6 +43,7 @@ fn help_and_version_are_there() {
     fails(&["frobnicate"], 2);
 }
 
+#[cfg(feature = "parity")]
 #[test]
 fn parity_prints_a_line_a_quantity_and_fails_over_the_bound() {
     let case = fixtures("golden/small_five_heads.safetensors");

@@ -8,9 +8,9 @@ use std::fs;
 use ebt_model::{Dtype, LoadedModel};
 use ebt_tokenizer::{Tokenizer, TrainOptions};
 use serde_json::json;
-use support::configs;
 use support::header::with_strings;
 use support::program::{fails, succeeds};
+use support::{configs, fixtures};
 
 const TEXT: &str = "Bir varmış bir yokmuş, evvel zaman içinde kalbur saman içinde.\n\nAnkara'nın ilçeleri ve köyleri.\n\n\
     Develer tellal iken, pireler berber iken.\n\nBen babamın beşiğini tıngır mıngır sallar iken.\n\nGökten üç elma düşmüş.\n";
@@ -23,12 +23,12 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let learn = |text: &str| {
+        let learn = |name: &str| {
+            let text = fs::read_to_string(fixtures("turkish/train").join(name)).unwrap();
             let options = TrainOptions { vocabulary_size: 290, ..TrainOptions::default() };
-            Tokenizer::train([text.to_owned()].into_iter(), options).unwrap()
+            Tokenizer::train(text.split("\n\n").take(60).map(str::to_owned), options).unwrap()
         };
-        let (ours, other) =
-            (learn(&TEXT.repeat(3)), learn(&"İstanbul'un kıyıları; denizler, dalgalar, martılar. ".repeat(9)));
+        let (ours, other) = (learn("ud-pud.txt"), learn("laws-1.txt"));
         assert_eq!(ours.vocabulary_size(), other.vocabulary_size());
         let place = Self { folder: tempfile::tempdir().unwrap(), ours, other };
         fs::write(place.at("ours.json"), place.ours.to_json()).unwrap();

@@ -8,17 +8,18 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use ebt_corpus::inputs;
 use ebt_corpus::prepare::{Content, Job, Summary, prepare};
-use ebt_corpus::read::{Borders, ReadOptions};
 use ebt_data::progress::Silent;
 use ebt_data::shard::{Manifest, Prepared, Shard};
+use ebt_data::text::{Borders, Formats, InputFile, ReadOptions, find};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 #[cfg(feature = "parquet")]
 #[path = "prepare/columnar.rs"]
 mod columnar;
+#[path = "prepare/inputs.rs"]
+mod inputs;
 #[path = "prepare/resume.rs"]
 mod resume;
 #[path = "prepare/write.rs"]
@@ -27,7 +28,7 @@ mod write;
 /// Runs a job in this process.
 fn run(inputs: &[PathBuf], out: &Path, content: &Content, threads: usize, chunk: usize) -> Summary {
     let job = Job {
-        inputs: inputs::find(inputs, None).unwrap(),
+        inputs: find(inputs, Formats::ByName).unwrap(),
         tokenizer: support::tokenizer(),
         out: out.to_path_buf(),
         content: content.clone(),
@@ -110,7 +111,8 @@ proptest! {
             for packing in ["", ".gz", ".zst"] {
                 let input = write::documents(folder.path(), format, packing, &rows);
                 let out = folder.path().join(format!("{format}{packing}"));
-                let summary = run(&[input], &out, &content(200, 0.2), 2, 1000);
+                let read = ReadOptions { quoting: (format == "tsv").then_some(true), ..ReadOptions::default() };
+                let summary = run(&[input], &out, &Content { read, ..content(200, 0.2) }, 2, 1000);
                 let nulls = u64::from(!["txt", "csv", "tsv"].contains(&format));
                 prop_assert_eq!(summary.total.dropped.null, nulls, "{}", format);
                 let shards = shards(&out);
@@ -394,7 +396,7 @@ fn damaged_packing_is_named() {
         let name = format!("kesik.jsonl{packing}");
         let m = p.fails(&name, &whole[..whole.len() / 2], &[]);
         assert_has(&m, &[&name, "cut off"]);
-        assert_has(&p.fails(&name, "bu sıkıştırılmış değil", &[]), &[&name, "damaged"]);
+        assert_has(&p.fails(&name, "bu sıkıştırılmış değil", &[]), &[&name, "damaged", "extension"]);
     }
 }
 

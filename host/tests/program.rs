@@ -73,7 +73,7 @@ fn what_a_build_lacks_is_refused_with_the_command_that_brings_it() {
     }
     fs::write(folder.path().join("a.txt"), "bir").unwrap();
     let prepare = ["data", "prepare", "--out", "out"];
-    let cases: [(&str, bool, Vec<&str>); 10] = [
+    let cases: [(&str, bool, Vec<&str>); 11] = [
         ("parquet", cfg!(feature = "parquet"), [&prepare[..], &["a.parquet"]].concat()),
         ("parquet", cfg!(feature = "parquet"), [&prepare[..], &["a.arrow"]].concat()),
         ("parquet", cfg!(feature = "parquet"), [&prepare[..], &["a.txt", "a.feather.zst"]].concat()),
@@ -83,6 +83,7 @@ fn what_a_build_lacks_is_refused_with_the_command_that_brings_it() {
         ("png", cfg!(feature = "png"), vec!["plot", "--prompt", "a", "--out", "a.png"]),
         ("manual", cfg!(feature = "manual"), vec!["completions", "bash"]),
         ("manual", cfg!(feature = "manual"), vec!["man"]),
+        ("parity", cfg!(feature = "parity"), vec!["parity", "a.txt"]),
         ("cuda", cfg!(feature = "cuda"), vec!["eval", "--model", "x", "--backend", "cuda"]),
     ];
     let help = succeeds(ebt, folder.path(), &["--help"]);

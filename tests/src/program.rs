@@ -37,7 +37,9 @@ fn build(profile: &Path) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // the whole workspace, so that dependencies have the features they were built with
-    command.args(["build", "--workspace", "--bin", "ebt", "--locked", "--profile", name]).current_dir(root());
+    command
+        .args(["build", "--workspace", "--bin", "ebt", "--features", "full", "--locked", "--profile", name])
+        .current_dir(root());
     let output = command.env("CARGO_TARGET_DIR", profile.parent().unwrap()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::TokenizerError;
+use crate::format::without_mark;
 
 /// A `tokenizer.json` of any kind, run by the library itself.
 pub struct Library {
@@ -28,7 +29,8 @@ impl Library {
     ///
     /// What the library cannot read.
     pub fn from_json(bytes: &[u8]) -> Result<Self, TokenizerError> {
-        let mut library: tokenizers::Tokenizer = serde_json::from_slice(bytes).map_err(TokenizerError::Json)?;
+        let mut library: tokenizers::Tokenizer =
+            serde_json::from_slice(without_mark(bytes)).map_err(TokenizerError::Json)?;
         library.with_padding(None);
         let failed = |problem| TokenizerError::library("switching truncation off", &problem);
         library.with_truncation(None).map_err(failed)?;

@@ -10,7 +10,6 @@ use crate::packed::ReadError;
 /// Why a model, a prompt or a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-#[non_exhaustive]
 pub enum Error {
     /// The bytes are no packed model.
     Model(ReadError),

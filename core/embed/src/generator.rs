@@ -121,7 +121,8 @@ impl<'m, 'a> Generator<'m, 'a> {
         self.stream = self.tokenizer.stream();
     }
 
-    /// Adds `text` to the text so far, whoever wrote that.
+    /// Adds `text` to the text so far, whoever wrote that. It is taken as it is; models are trained on text in Unicode
+    /// normalization form C with LF at line ends, and predict text that is written so best.
     ///
     /// # Errors
     ///

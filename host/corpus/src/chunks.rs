@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use anyhow::Result;
+use ebt_data::text::{InputFile, Position, ReadOptions, Tally};
 
-use super::inputs::Input;
-use super::read::{Documents, Position, ReadOptions, Tally};
+use super::read;
 
 /// A document as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Chunk {
 #[derive(Clone, Debug)]
 pub struct Reading<'a> {
     /// Files, in order.
-    pub inputs: &'a [Input],
+    pub inputs: &'a [InputFile],
     /// How they are read.
     pub options: &'a ReadOptions,
     /// Folder for unnamed files.
@@ -91,7 +91,7 @@ impl Reading<'_> {
         for (input, file) in self.inputs.iter().enumerate().skip(first) {
             file.check_unchanged()?;
             let begin = number;
-            let mut documents = Documents::open(file, self.options, self.scratch, &self.position)?;
+            let mut documents = read::open(file, self.options, self.scratch, &self.position)?;
             while let Some(text) = documents.next_document()? {
                 if wanted(number) {
                     size += text.len() + OVERHEAD;

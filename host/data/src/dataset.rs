@@ -7,8 +7,7 @@ use ebt_tokenizer::{Special, Tokenizer, TokenizerError};
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::Documents;
-use crate::input::Input;
-use crate::shard::Manifest;
+use crate::input::{Input, prepared};
 use crate::shard::manifest::{Prepared, Split};
 use crate::text;
 use crate::tokens::Tokens;
@@ -17,7 +16,7 @@ use crate::tokens::Tokens;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Text files, folders of `.txt` files, or folders of prepared data, to train on. Empty: the sample text of
+    /// Text files, folders of them, globs, or folders of prepared data, to train on. Empty: the sample text of
     /// [`ebt_fixtures`].
     pub train: Vec<PathBuf>,
     /// Text files or folders to measure on. Empty: what prepared training data hold for it, else the sample text.
@@ -97,14 +96,21 @@ impl DataConfig {
     /// Paths that cannot be read, and as [`tokenizer`].
     pub fn locate(&mut self) -> Result<Tokenizer> {
         self.locate_text()?;
+        self.tokenizer.as_deref().map(text::find::absolute).transpose()?;
         tokenizer(self)
     }
 
     fn locate_text(&mut self) -> Result<()> {
-        for path in self.train.iter_mut().chain(&mut self.validation) {
-            *path = std::path::absolute(&*path)?;
-            // before anything is concluded from the path not being prepared data
-            std::fs::metadata(&*path).with_context(|| format!("cannot read {}", path.display()))?;
+        for (flag, key, paths) in
+            [("--data", "train", &mut self.train), ("--validation", "validation", &mut self.validation)]
+        {
+            for path in paths {
+                *path = text::find::absolute(path)?;
+                // before anything is concluded from the path not being prepared data
+                text::expand(path).with_context(|| {
+                    format!("`data.{key}` cannot be read; if it was moved, say with {flag} where it is")
+                })?;
+            }
         }
         Ok(())
     }
@@ -114,14 +120,18 @@ impl DataConfig {
 /// made absolute.
 pub fn tokenizer(data: &mut DataConfig) -> Result<Tokenizer> {
     if data.tokenizer.is_none()
-        && let Some(folder) = data.train.iter().find(|path| Manifest::exists(path))
+        && let Some(folder) = prepared(&data.train).next()
     {
-        return Ok(Prepared::open(folder)?.tokenizer);
+        return Ok(Prepared::open(&folder)?.tokenizer);
     }
     match &data.tokenizer {
         None => Ok(Tokenizer::from_json(ebt_fixtures::TOKENIZER)?),
         Some(path) => {
-            let tokenizer = named(path)?;
+            let moved = "the tokenizer cannot be read; if it was moved, say with --tokenizer where it is";
+            let tokenizer = named(path).map_err(|error| match error {
+                TokenizerError::Read { .. } => anyhow::Error::new(error).context(moved),
+                other => other.into(),
+            })?;
             if !is_full(path) {
                 data.tokenizer = Some(std::path::absolute(path)?);
             }

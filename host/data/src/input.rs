@@ -13,7 +13,7 @@ use super::{Tokens, program, text};
 pub enum Input {
     /// The text that the program brings along.
     Sample,
-    /// Text files and folders of text files.
+    /// Text files, folders of text files and globs.
     Text(Vec<PathBuf>),
     /// Folders of prepared data.
     Prepared(Vec<Prepared>),
@@ -27,7 +27,8 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// Text mixed with prepared data, prepared data that is not whole, a shard without its folder.
+    /// A path that means nothing, text mixed with prepared data, prepared data that is not whole, a shard without its
+    /// folder.
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         for path in paths {
             if path.is_file() && belongs_to_prepared(path) {
@@ -41,7 +42,13 @@ impl Input {
                 );
             }
         }
-        let (prepared, text): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| Manifest::exists(path));
+        let (mut prepared, mut text) = (Vec::new(), Vec::new());
+        for name in paths {
+            let (folders, others): (Vec<_>, Vec<_>) =
+                text::expand(name)?.into_iter().partition(|path| Manifest::exists(path));
+            prepared.extend(folders);
+            text.extend((!others.is_empty()).then(|| name.clone()));
+        }
         match (prepared.as_slice(), text.as_slice()) {
             ([], []) => Ok(Self::Sample),
             ([], _) => Ok(Self::Text(text)),
@@ -61,7 +68,7 @@ impl Input {
     /// Prepared data of another tokenizer, no documents, and as [`Tokens::read`] and [`Tokens::mapped`].
     pub fn tokens(&self, purpose: &str, split: Split, tokenizer: &Tokenizer) -> Result<Tokens> {
         let folders = match self {
-            Self::Sample => return Tokens::of(&sample(split), tokenizer),
+            Self::Sample => return Tokens::of(&sample(split)?, tokenizer),
             Self::Text(paths) => return Tokens::read(purpose, paths, tokenizer),
             Self::Prepared(folders) => folders,
         };
@@ -84,12 +91,27 @@ impl Input {
 }
 
 /// Documents of the text that the program brings along, by source.
-fn sample(split: Split) -> Vec<(String, Vec<&'static str>)> {
+///
+/// # Errors
+///
+/// None: the text was checked when it was put there.
+fn sample(split: Split) -> Result<Vec<(String, Vec<String>)>> {
     let texts = match split {
         Split::Train => ebt_fixtures::TRAIN,
         Split::Validation => ebt_fixtures::VALIDATION,
     };
-    texts.iter().map(|text| (format!("sample text, {}", text.source), text::documents(text.text))).collect()
+    let documents = |text: &'static ebt_fixtures::Text| {
+        let name = format!("sample text, {}", text.source);
+        let documents = text::documents(&name, text.text)?;
+        Ok((name, documents))
+    };
+    texts.iter().map(documents).collect()
+}
+
+/// The folders of prepared data that paths mean, those before the first of them that means nothing.
+pub fn prepared(paths: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
+    let meant = paths.iter().map_while(|path| text::expand(path).ok()).flatten();
+    meant.filter(|path| Manifest::exists(path))
 }
 
 /// Extension of a shard.

@@ -1,5 +1,5 @@
-//! From text to batches: [`input`] (what the paths of a command mean), [`text`] (files to documents), [`shard`] (documents
-//! prepared beforehand), [`tokens`] (either as one token stream), [`blocks`] and [`batches`] (the stream in shuffled
+//! From text to batches: [`input`] (what the paths of a command mean), [`text`] (the one door of text: files are found,
+//! read and cleaned), [`shard`] (documents prepared beforehand), [`tokens`] (either as one token stream), [`blocks`] and [`batches`] (the stream in shuffled
 //! sequences), [`loader`] (batches gathered ahead), [`dataset`] (all that a run reads, and its tokenizer), [`baselines`]
 //! (what a table of counts already predicts).
 //!

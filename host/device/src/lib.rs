@@ -7,6 +7,7 @@
 
 mod device;
 pub mod gpu;
+#[cfg(feature = "parity")]
 pub mod parity;
 pub mod plan;
 pub mod products;

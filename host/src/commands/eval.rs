@@ -25,11 +25,12 @@ use crate::inference::{InferenceModel, is_packed};
 
 /// Measure perplexity and bits per byte on text, for every number of thinking steps.
 ///
-/// Documents are separated by blank lines; of prepared data, which must be of the model's tokenizer, the validation
-/// documents are measured, source by source. Every document is tokenised whole; each of its tokens is predicted once,
-/// from what stands before it in a window of the model's context. Perplexity is exp of the mean loss per token; bits per
-/// byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a model from
-/// training are their moving average.
+/// Text is found, read and cleaned as by `ebt data prepare`: plain text (blank lines separate documents), JSON lines and
+/// tables (their text under `text`), packed or not; line ends become LF and Unicode NFC. Of prepared data, which must be
+/// of the model's tokenizer, the validation documents are measured, source by source. Each token of a document is
+/// predicted once, from what stands before it in a window of the model's context. Perplexity is exp of the mean loss per
+/// token; bits per byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a
+/// model from training are their moving average.
 ///
 /// Packed models (`ebt export --packed`) are evaluated on the processor as they are used, with a cache; so are others
 /// where --candidates asks for several starts of every token, or --step-size for another step size than the trained one.
@@ -45,8 +46,8 @@ pub struct Args {
     /// Model file or packed model, or run or checkpoint folder
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// Text files, folders of .txt files, or folders of prepared data [default: the sample text's held-out part]
-    #[arg(value_name = "FILE|DIR")]
+    /// Files, folders (searched for files of known formats), quoted globs, or folders of prepared data [default: the sample text's held-out part]
+    #[arg(value_name = "INPUT")]
     paths: Vec<PathBuf>,
     /// Measure up to this many descent steps (at least as many as in training)
     #[arg(long, value_name = "N")]

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
 use ebt_data::file;
+use ebt_data::text::clean::normal;
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
 use serde::Serialize;
 use serde_json::json;
@@ -24,7 +25,7 @@ use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spell
 ///
 /// What was read is kept, so a token costs the same wherever it stands; one thread of the processor computes. Packed
 /// models (`ebt export --packed`) are used in place. The same model, seed and settings give the same text here, in C, in
-/// a browser and on a phone.
+/// a browser and on a phone. The prompt is read as training text is: in Unicode NFC, with LF at line ends.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -131,6 +132,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let rule = session.dynamics_mut().update;
     let mut generator = TokenGenerator::new(session, delimiters(&tokenizer)?);
+    let args = Args { prompt: normal(&args.prompt).into_owned(), ..args };
     generator.accept(&tokenizer.encode(&args.prompt)?)?;
     let settings = Settings { think, sampling };
     let mut out = Output::new(&args, &tokenizer)?;

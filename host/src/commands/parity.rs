@@ -1,19 +1,20 @@
 //! `ebt parity`: golden cases of the reference implementation.
 
-use std::io::{self, Write};
+#[cfg(feature = "parity")]
+mod compare;
+
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
-use ebt_device::parity::{self, CaseReport, Quantity, Tolerance};
+use anyhow::Result;
 use ebt_train::run_config::Precision;
 
-use crate::cli::{DeviceArgs, DeviceKind, Names, one_of, thread_count, write_json};
+use crate::cli::{DeviceArgs, Names, one_of};
 
 /// Compare this program with golden cases of the reference implementation.
 ///
 /// A golden case is a safetensors file with a model, a batch, and the losses, energies, states and parameter gradients
 /// that the reference computed. Every quantity is printed with its relative error; the exit status is 1 if any is over
-/// its bound, or a file is no golden case.
+/// its bound, or a file is no golden case. A build needs the feature `parity` for this command.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -54,94 +55,17 @@ const NUMBERS: Names<Numbers> = &[
 /// # Errors
 ///
 /// A device or precision that is not there, and any case that fails.
+#[cfg(feature = "parity")]
 pub fn run(args: Args) -> Result<()> {
-    if let Some(x) = args.tolerance
-        && !(x.is_finite() && x >= 0.0)
-    {
-        bail!("--tolerance {x}: must be 0 or more");
-    }
-    let on_gpu = args.device.backend == DeviceKind::Cuda || args.device.gpu.is_some();
-    let bounds = |default| args.tolerance.map_or(default, |x| Tolerance { values: x, gradients: x, unit: None });
-    let mut printer = Printer { json: args.json, reports: Vec::new(), out: io::stdout().lock() };
-    let mut each = |report| printer.take(report);
-    match args.dtype.unwrap_or(on_gpu.then_some(Precision::F32)) {
-        None if on_gpu => bail!("--dtype f64: the GPU computes f32, tf32, bf16 and f16"),
-        None => {
-            let threads = thread_count(args.device.threads)?;
-            parity::compare_in_double(threads, &args.files, bounds(Tolerance::F64), &mut each)?;
-        }
-        Some(numbers) => {
-            let tolerance = bounds(match numbers {
-                Precision::F32 | Precision::Auto => Tolerance::F32,
-                Precision::Tf32 | Precision::F16 => Tolerance::ELEVEN_BITS,
-                Precision::Bf16 => Tolerance::EIGHT_BITS,
-            });
-            let device = args.device.choose(numbers)?.device;
-            parity::compare(&device, &args.files, tolerance, &mut each)?;
-        }
-    }
-    printer.finish()
+    compare::run(args)
 }
 
-/// Prints reports as they come, and fails if any case did.
-struct Printer<'a> {
-    json: bool,
-    reports: Vec<CaseReport>,
-    out: io::StdoutLock<'a>,
-}
-
-impl Printer<'_> {
-    fn take(&mut self, report: CaseReport) -> Result<()> {
-        if !self.json {
-            print(&mut self.out, &report)?;
-        }
-        self.reports.push(report);
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        if self.json {
-            write_json(&mut self.out, &self.reports)?;
-        }
-        self.out.flush()?;
-        let failed = self.reports.iter().filter(|r| !r.ok).count();
-        if failed > 0 {
-            bail!("{failed} of {} cases failed", self.reports.len());
-        }
-        Ok(())
-    }
-}
-
-fn print(out: &mut impl Write, report: &CaseReport) -> Result<()> {
-    writeln!(out, "{} ({})", report.file, report.backend)?;
-    let width = report.quantities.iter().map(|q| q.name.len()).max().unwrap_or(0);
-    for q in &report.quantities {
-        let verdict = if q.ok { "ok" } else { "FAIL" };
-        writeln!(out, "  {:width$}  {:9.2e}  bound {:7.0e}  {verdict}", q.name, q.error, q.bound)?;
-    }
-    for name in &report.not_compared {
-        writeln!(out, "  {name:width$}  not compared: no such quantity is known")?;
-    }
-    let failed: Vec<&Quantity> = report.quantities.iter().filter(|q| !q.ok).collect();
-    match (&report.problem, report.quantities.iter().max_by(|a, b| a.error.total_cmp(&b.error))) {
-        (Some(problem), _) => writeln!(out, "FAIL  {problem}")?,
-        (None, Some(worst)) if failed.is_empty() => {
-            let count = report.quantities.len();
-            writeln!(out, "ok    {}: {count} quantities, worst {:.2e} ({})", report.file, worst.error, worst.name)?;
-        }
-        _ => {
-            let names: Vec<&str> = failed.iter().map(|q| q.name.as_str()).collect();
-            writeln!(
-                out,
-                "FAIL  {}: {} of {} quantities: {}",
-                report.file,
-                failed.len(),
-                report.quantities.len(),
-                names.join(", ")
-            )?;
-        }
-    }
-    writeln!(out)?;
-    out.flush()?;
-    Ok(())
+/// This build cannot.
+///
+/// # Errors
+///
+/// Always; the message says which feature brings the command.
+#[cfg(not(feature = "parity"))]
+pub fn run(_: Args) -> Result<()> {
+    Err(ebt_data::program::lacks("`parity`", "parity"))
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use ebt::engine::SessionOptions;
 use ebt::packed::Isa;
 use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
+use ebt_data::text::clean::normal;
 use ebt_tokenizer::Tokenizer;
 
 use crate::certificate::CertificateFile;
@@ -34,13 +35,13 @@ pub struct Args {
     /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
     model: Option<PathBuf>,
-    /// Text whose next token is thought about
+    /// Text whose next token is thought about; read in Unicode NFC, as training text is
     #[arg(long, value_name = "TEXT", required_unless_present = "certificate", conflicts_with = "certificate")]
     prompt: Option<String>,
     /// Draw what `ebt generate --certificate` wrote
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Picture to write, .svg or .png
+    /// Picture to write, .svg or, in a build with the feature `png`, .png
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// What to draw
@@ -133,10 +134,10 @@ fn think(args: &Args) -> Result<Figure> {
     if let Some(rule) = args.think.rule {
         session.dynamics_mut().update = rule;
     }
-    let prompt = args.prompt.as_deref().unwrap_or_default();
-    let title = title(prompt, name_of(RULES, &session.dynamics_mut().update));
+    let prompt = normal(args.prompt.as_deref().unwrap_or_default());
+    let title = title(&prompt, name_of(RULES, &session.dynamics_mut().update));
     let mut generator = TokenGenerator::new(session, delimiters(&tokenizer)?);
-    generator.accept(&tokenizer.encode(prompt)?)?;
+    generator.accept(&tokenizer.encode(&prompt)?)?;
     let figure = match args.kind {
         Kind::Trajectory => {
             let tokens = trajectories(&mut generator, &think, args.tokens, &tokenizer);

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int64Array, LargeStringArray, RecordBatch, StringArray, StringViewArray};
+use arrow_array::{
+    ArrayRef, DictionaryArray, Int64Array, LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray,
+};
 
 use super::*;
 
@@ -108,7 +110,7 @@ fn damaged_columns_are_named() {
 
 #[test]
 fn a_file_with_any_byte_changed_never_ends_in_a_panic() {
-    use ebt_corpus::read::{Documents, Position};
+    use ebt_data::text::Position;
     let folder = tempfile::tempdir().unwrap();
     let rows: Vec<_> = ["bir", "iki", "bir", "üç dört"].map(|d| Some(d.to_owned())).to_vec();
     for (name, good) in
@@ -119,10 +121,10 @@ fn a_file_with_any_byte_changed_never_ends_in_a_panic() {
             let mut bad = good.clone();
             bad[at] ^= 1 << (at % 8);
             fs::write(&path, &bad).unwrap();
-            let input = inputs::Input::new(&path, None).unwrap();
+            let input = InputFile::new(&path, Formats::ByName).unwrap();
             let read = || -> anyhow::Result<usize> {
                 let (options, position) = (ReadOptions::default(), Position::default());
-                let mut documents = Documents::open(&input, &options, folder.path(), &position)?;
+                let mut documents = ebt_corpus::read::open(&input, &options, folder.path(), &position)?;
                 let mut n = 0;
                 while documents.next_document()?.is_some() && n < 100 {
                     n += 1;
@@ -134,4 +136,44 @@ fn a_file_with_any_byte_changed_never_ends_in_a_panic() {
             }
         }
     }
+}
+
+#[test]
+fn a_column_of_nulls_is_passed_over_with_a_note() {
+    let nulls: ArrayRef = Arc::new(NullArray::new(4));
+    let batch = RecordBatch::try_from_iter_with_nullable([("text", nulls, true)]).unwrap();
+    let all_null = vec![None; 4];
+    for (name, nothing, good) in [
+        (
+            "parquet",
+            parquet(std::slice::from_ref(&batch), 0),
+            parquet(&batches::<i32>(&[Some("bir".into())]), 0),
+        ),
+        (
+            "arrow",
+            stream(std::slice::from_ref(&batch)),
+            stream(&batches::<i32>(&[Some("bir".into())])),
+        ),
+        (
+            "parquet",
+            parquet(&batches::<i32>(&all_null), 0),
+            parquet(&batches::<Views>(&[Some("bir".into())]), 0),
+        ),
+    ] {
+        let p = Place::new();
+        fs::create_dir(p.at("d")).unwrap();
+        p.write(&format!("d/a.{name}"), nothing);
+        p.write(&format!("d/b.{name}"), good);
+        let out = p.at("out");
+        let (table, notes) = command::succeeds(&[&p.at("d"), "--out", &out, "--validation", "0", "--json"]);
+        assert_eq!(documents(Path::new(&out))[0], ["bir"]);
+        assert_eq!(serde_json::from_str::<Value>(&table).unwrap()["total"]["dropped"]["null"], 4);
+        assert_has(&notes, &[&format!("a.{name} holds no document")]);
+    }
+}
+
+#[test]
+fn packed_columns_are_unpacked_first() {
+    let table = parquet(&batches::<i32>(&[Some("bir".into())]), 0);
+    assert_eq!(inputs::prepared("a.parquet", write::gzip(&table), &[]).0, ["bir"]);
 }

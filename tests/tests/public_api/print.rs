@@ -114,7 +114,7 @@ fn signature(signature: &syn::Signature, path: &str) -> String {
 /// What an `impl` block adds to the type that is exported as `path`.
 pub fn implementation(block: &syn::ItemImpl, path: &str) -> Vec<String> {
     let conditions = seen(&block.attrs);
-    if let Some((_, of, _)) = &block.trait_ {
+    if let Some((of, _)) = &block.trait_ {
         return vec![format!("{conditions}impl {} for {path}", text(of))];
     }
     let public = block.items.iter().filter_map(|item| match item {

@@ -2,11 +2,13 @@
 //! similarity of the sets they stand for.
 //!
 //! The set of a document is that of its runs of five words ([`SHINGLE`]); a word is a longest run of letters and digits,
-//! in lower case. A document of fewer words has no signature: short texts are often alike and yet others.
+//! in lower case, with one letter for the two i of Turkish ([`case::folded`]): a text and its copy in capitals are alike
+//! by the rules of every language. A document of fewer words has no signature: short texts are often alike and yet others.
 //!
 //! With [`PLACES`] places the estimate of a similarity `s` has a standard deviation of `sqrt(s (1 - s) / 128)`, 0.035 at
 //! 0.8. A signature holds the low 16 bits of every minimum: two different minima look equal once in 65,536 times.
 
+use ebt_data::text::case;
 use twox_hash::XxHash3_64;
 
 /// Words of a shingle.
@@ -61,11 +63,9 @@ const FUNCTIONS: [(u32, u32); PLACES] = {
 /// Calls `each` for every word in lower case.
 fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
     let mut word = String::new();
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() {
-            word.push(c.to_ascii_lowercase());
-        } else if c.is_alphanumeric() {
-            word.extend(c.to_lowercase());
+    for c in case::folded(text) {
+        if c.is_alphanumeric() {
+            word.push(c);
         } else if !word.is_empty() {
             each(&word);
             word.clear();
@@ -158,10 +158,12 @@ mod tests {
     #[test]
     fn case_and_punctuation_do_not_count_and_short_texts_have_no_signature() {
         let of = |text: &str| minima(text).map(|m| signature(&m));
-        assert_eq!(
-            of("Bir iki, üç; DÖRT... beş!"),
-            of("bir İKİ üç dört beş").map(|_| of("bir iki üç dört beş").unwrap())
-        );
+        assert!(of("bir iki üç dört beş").is_some());
+        assert_eq!(of("Bir İKİ, üç; DÖRT... beş!"), of("bir iki üç dört beş"));
+        let (turkish, english) = ("ışığı içinde iki ılık kıyı", "this is in its first inch");
+        assert_eq!(of("IŞIĞI İÇİNDE İKİ ILIK KIYI"), of(turkish));
+        assert_eq!(of(&english.to_uppercase()), of(english));
+        assert_ne!(of(turkish), of(english));
         assert_eq!(of("bir iki üç dört"), None);
         assert_eq!(of(""), None);
     }

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use ebt_data::shard::Manifest;
 use ebt_data::shard::manifest::{MANIFEST_FILE, TOKENIZER_FILE};
 use ebt_data::shard::writer::UNFINISHED;
+use ebt_data::text::find::JOURNAL_FILE;
 
 use super::journal::{Journal, Plan};
-use crate::inputs::JOURNAL_FILE;
 
 /// Name of the folder for everything that is needed on the way only.
 const WORK_FOLDER: &str = "prepare.work";

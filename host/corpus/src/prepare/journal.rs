@@ -12,10 +12,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use ebt_data::shard::ShardRecord;
 use ebt_data::shard::manifest::{Dropped, Split};
+use ebt_data::text::find::JOURNAL_FILE;
+use ebt_data::text::{InputFile, Tally};
 use serde::{Deserialize, Serialize};
-
-use crate::inputs::{Input, JOURNAL_FILE};
-use crate::read::Tally;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +26,7 @@ pub struct Plan {
     /// All options that decide the content.
     pub options: super::options::Content,
     /// Files with size and time of change.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<InputFile>,
 }
 
 /// What the first pass found.

@@ -23,6 +23,8 @@ use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::{
     FORMAT, Manifest, PrepareOptions, SourceRecord, Split, TOKENIZER_FILE, TokenizerRecord,
 };
+use ebt_data::text::find::absolute;
+use ebt_data::text::{InputFile, Position};
 use ebt_data::tokens::begin_of;
 use ebt_data::{CREATED_BY, digest};
 use ebt_tokenizer::Tokenizer;
@@ -30,7 +32,7 @@ use ebt_tokenizer::Tokenizer;
 use super::chunks::Reading;
 use super::duplicates::bits::Bits;
 use super::licence;
-use super::read::Position;
+use super::read;
 use folder::Folder;
 use journal::{Finished, Plan, Survey};
 pub use options::{CHUNK, Content, Job};
@@ -49,11 +51,14 @@ pub fn prepare(job: &Job, progress: &mut dyn Progress) -> Result<Summary> {
     let licences = licence::assign(&job.licences, &names)?;
     let fingerprint = format!("{:016x}", job.tokenizer.fingerprint());
     begin_of(&job.tokenizer)?;
+    job.inputs.iter().try_for_each(read::supports)?;
+    job.inputs.iter().try_for_each(InputFile::check_unchanged)?;
+    absolute(&job.out)?;
     let plan = Plan {
         created_by: CREATED_BY.into(),
         tokenizer: fingerprint.clone(),
         options: job.content.clone(),
-        inputs: job.inputs.clone(),
+        inputs: job.inputs.iter().map(InputFile::absolute).collect::<Result<_>>()?,
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build().context("cannot start threads")?;
     let mut folder = Folder::open(&job.out, &plan, job.overwrite, &mut |note| progress.note(note))?;

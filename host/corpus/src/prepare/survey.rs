@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use ebt_data::shard::manifest::Dropped;
+use ebt_data::text::clean::clean;
 use rayon::prelude::*;
 use twox_hash::XxHash3_128;
 
@@ -11,7 +12,6 @@ use super::journal::Survey;
 use super::options::Content;
 use super::progress::Pass;
 use crate::chunks::{Document, FileEnd, Reading};
-use crate::clean::clean;
 use crate::duplicates::bits::Bits;
 use crate::duplicates::exact::Hashes;
 use crate::duplicates::minhash::{Bands, minima};
@@ -104,6 +104,9 @@ fn note_end(found: &mut Survey, end: &FileEnd, source: usize, path: &Path, pass:
     tally.nulls += end.tally.nulls;
     tally.cuts += end.tally.cuts;
     tally.replaced += end.tally.replaced;
+    if let Some(note) = end.tally.note(path) {
+        pass.note(&note);
+    }
     if end.documents == 0 {
         pass.note(&format!("warning: {} holds no document", path.display()));
     }

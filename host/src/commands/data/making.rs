@@ -5,14 +5,12 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use ebt_corpus::format::Format;
-use ebt_corpus::inputs::Input;
 use ebt_corpus::language::Language;
 use ebt_corpus::licence::Licence;
 use ebt_corpus::prepare::{CHUNK, Content, Job, prepare};
-use ebt_corpus::read::ReadOptions;
 use ebt_data::DataConfig;
 use ebt_data::progress::{of_command, size as bytes};
+use ebt_data::text::{Format, InputFile, ReadOptions};
 
 use super::{size, table};
 use crate::cli::{thread_count, write_json};
@@ -64,7 +62,7 @@ impl Making {
     /// # Errors
     ///
     /// Options out of range, bad input, a full disk; the message names flag or file and the place in it.
-    pub fn run(&self, out: &Path, inputs: Vec<Input>, reading: ReadOptions, licences: Vec<Licence>) -> Result<()> {
+    pub fn run(&self, out: &Path, inputs: Vec<InputFile>, reading: ReadOptions, licences: Vec<Licence>) -> Result<()> {
         let content = self.content(reading)?;
         content.validate()?;
         let threads = thread_count(self.threads)?;
@@ -103,7 +101,7 @@ impl Making {
 }
 
 /// `12 files, 3.4 GiB (11 Parquet, 1 text)`.
-fn told(inputs: &[Input]) -> String {
+fn told(inputs: &[InputFile]) -> String {
     let mut formats: Vec<(Format, usize)> = Vec::new();
     for input in inputs {
         match formats.iter_mut().find(|(format, _)| *format == input.format) {

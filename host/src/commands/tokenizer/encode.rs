@@ -12,7 +12,8 @@ use crate::tokenization::lines;
 /// Reads UTF-8 text from standard input. Every line becomes a line of ids, decimal numbers with one space between them.
 /// The line end (\n) is not encoded and stays; all else is encoded, \r and white space included; an empty line stays
 /// empty; a last line without line end becomes a last line without line end. `ebt tokenizer decode` is the exact
-/// inverse, byte for byte. No special token is added, and text that spells one is encoded as text.
+/// inverse, byte for byte: so nothing is cleaned here, while `train`, `eval` and `generate` encode text in Unicode NFC with
+/// LF at line ends. No special token is added, and text that spells one is encoded as text.
 ///
 /// Works in constant memory on any number of lines, and answers each line as it comes in. Input that is not UTF-8 is an
 /// error that names line and byte, after all lines before it.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use ebt_data::file;
 use ebt_data::progress::{of_command, size};
-use ebt_data::text;
+use ebt_data::text::{self, Formats, InputFile};
 use ebt_tokenizer::{Kind, TrainOptions};
 use serde::Serialize;
 
@@ -16,9 +16,10 @@ use crate::tokenization::train;
 
 /// Learn a tokenizer from text.
 ///
-/// Text files are read block by block, never whole; blank lines separate documents, and no token is learned across
-/// them. Every tokenizer is lossless: all text that is UTF-8 encodes and decodes to itself. The same text and flags give
-/// the same tokenizer.
+/// Text is found, read and cleaned as by `host data prepare`: plain text (blank lines separate documents), JSON lines and
+/// tables (their text under `text`), packed or not, a block at a time; line ends become LF and Unicode NFC. No token is
+/// learned across documents. Every tokenizer is lossless: all text that is UTF-8 encodes and decodes to itself. The same
+/// text and flags give the same tokenizer.
 ///
 /// Written are a tokenizer.json, which the HuggingFace library reads too, and with --compact a file of the same tokens
 /// that needs no parsing and runs without a heap. Bytes per token are reported for the last 1 MB of the text.
@@ -29,8 +30,8 @@ Examples:
   ebt tokenizer train corpus/ more.txt --out tokenizer.json --compact tokenizer.ebt
   ebt tokenizer train corpus/ --out bpe.json --kind bpe --vocab 65536 --min-frequency 10")]
 pub struct Args {
-    /// Text files, or folders of .txt files
-    #[arg(value_name = "FILE|DIR", required = true)]
+    /// Files, folders (searched for files of known formats) and quoted globs
+    #[arg(value_name = "INPUT", required = true)]
     input: Vec<PathBuf>,
     /// tokenizer.json to write
     #[arg(long, value_name = "FILE")]
@@ -92,19 +93,17 @@ pub fn run(args: Args) -> Result<()> {
     if args.compact.as_ref().is_some_and(|compact| same_file(compact, &args.out)) {
         bail!("--compact {} is the file of --out", args.out.display());
     }
-    let paths = text::files(&args.input)?;
+    let inputs = text::find(&args.input, Formats::ByNameOrText)?;
     for (flag, path) in [("--out", Some(&args.out)), ("--compact", args.compact.as_ref())] {
-        if let Some(path) = path.filter(|path| paths.iter().any(|input| same_file(input, path))) {
+        if let Some(path) = path.filter(|path| inputs.iter().any(|input| same_file(&input.path, path))) {
             bail!("{flag} {} is one of the files to learn from", path.display());
         }
     }
-    if let Some(path) = paths.iter().find(|path| !path.is_file()) {
-        bail!("{} is not an ordinary file; the text is read twice", path.display());
-    }
+    inputs.iter().try_for_each(InputFile::check_unchanged)?;
     let mut progress = of_command(args.json);
-    let survey = train::survey(&paths, progress.as_mut())?;
+    let survey = train::survey(&inputs, progress.as_mut())?;
     let kind = name_of(KINDS, &args.kind);
-    let tokenizer = train::learn(&paths, options, &survey, progress)
+    let tokenizer = train::learn(&inputs, options, &survey, progress)
         .with_context(|| format!("cannot train a tokenizer of --kind {kind} --vocab {}", args.vocab))?;
 
     let json = tokenizer.to_json();
@@ -126,7 +125,7 @@ pub fn run(args: Args) -> Result<()> {
         kind,
         vocabulary: tokenizer.vocabulary_size(),
         fingerprint: format!("{:016x}", tokenizer.fingerprint()),
-        files: paths.len(),
+        files: inputs.len(),
         documents: survey.documents,
         text_bytes: survey.bytes,
         seconds: started.elapsed().as_secs_f64(),

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use ebt_data::program;
 use ebt_data::progress::of_command;
 use ebt_data::shard::Manifest;
+use ebt_data::text::find::absolute;
 use ebt_device::Training;
 use ebt_train::checkpoint::Store;
 use ebt_train::run_config::presets;
@@ -25,8 +26,8 @@ use crate::cli::{DeviceArgs, PRECISIONS, one_of};
 pub struct Args {
     #[command(flatten)]
     choice: Choice,
-    /// Text to train on: UTF-8 files or folders of .txt files, documents separated by blank lines; or folders of
-    /// prepared data (`ebt data prepare`)
+    /// Text to train on: files, folders (searched for files of known formats) and quoted globs, found, read and cleaned as
+    /// by `ebt data prepare`; or folders of prepared data
     #[arg(long, value_name = "PATH", num_args = 1..)]
     data: Vec<PathBuf>,
     /// Text to measure on, of the same kinds [default: what prepared data hold for it, or the sample text]
@@ -166,6 +167,7 @@ pub fn run(args: Args) -> Result<()> {
         None => {
             let config = args.choice.layers().compose()?;
             let out = args.out.clone().unwrap_or_else(|| unused(args.choice.name()));
+            absolute(&out)?;
             refuse_used(&out)?;
             (config, None, out)
         }

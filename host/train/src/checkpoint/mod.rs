@@ -3,7 +3,9 @@
 //! `OUT/checkpoints/step-00000300/` holds `state.ebs` ([`state`]) and `model.ebt`. A folder is written under a temporary
 //! name, flushed to the disk, then renamed; a writer that is killed leaves the earlier checkpoints whole.
 
+mod header;
 mod json;
+mod replay;
 pub mod state;
 
 use std::fs::{self, File};
@@ -14,7 +16,8 @@ use ebt_data::file;
 use ebt_data::in_use;
 use ebt_model::model::MODEL_FILE;
 
-pub use state::{Header, State, Validation};
+pub use header::{Header, Validation};
+pub use state::State;
 
 /// Name of the folder of checkpoints in that of a run.
 pub const CHECKPOINTS: &str = "checkpoints";

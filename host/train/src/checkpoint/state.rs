@@ -10,19 +10,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
-use ebt_core::descent::replay_buffer::{ReplayBuffer, ReplayEntry};
-use ebt_core::loss_scale::LossScale;
+use ebt_core::descent::replay_buffer::ReplayBuffer;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::training::Trainer;
-use ebt_model::fields::{self, FieldError};
 use ebt_model::weights::{Names, layout_for, read_parameters};
-use ebt_model::write::{self, Tensor, Values};
+use ebt_model::write;
 use ebt_model::{Dtype, Format, TensorFile};
-use serde::{Deserialize, Serialize};
 
-use super::json::{fingerprint, number, numbers};
+use super::header::{Header, configuration};
+use super::replay::{REPLAY, read_replay, replay_tensors};
 use crate::run_config::RunConfig;
-use crate::run_config::layers::{self, TextError};
 
 /// The training state. Versions 1 and 2 were files of another kind.
 pub const FORMAT: Format = Format {
@@ -40,89 +37,6 @@ pub const PROGRESS_KEY: &str = "ebt_progress";
 
 /// What the names of weights, first and second moments and averages begin with.
 pub const GROUPS: [&str; 4] = ["weights.", "first_moments.", "second_moments.", "average."];
-
-/// What the names of the replay buffer begin with.
-const REPLAY: &str = "replay.";
-
-/// A measurement on validation text.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Validation {
-    /// Training steps before it.
-    pub step: u64,
-    /// Bits per byte after the last thinking step.
-    #[serde(deserialize_with = "number")]
-    pub bits_per_byte: f64,
-    /// Bits per byte after every thinking step.
-    #[serde(deserialize_with = "numbers")]
-    pub per_step: Vec<f64>,
-    /// Number of tokens whose prediction was measured.
-    pub tokens: u64,
-}
-
-/// Numbers of a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Header {
-    /// Training steps done; the next step is this one, and so is the next batch.
-    pub step: u64,
-    /// Training steps of the whole run.
-    pub total_steps: u64,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Tokens trained on.
-    pub tokens: u64,
-    /// Updates of the optimiser.
-    pub updates: u64,
-    /// Updates of the averaged weights.
-    pub average_updates: u64,
-    /// Fingerprint of the tokenizer.
-    #[serde(with = "fingerprint")]
-    pub tokenizer: u64,
-    /// Fingerprint of the training tokens.
-    #[serde(with = "fingerprint")]
-    pub train_data: u64,
-    /// Fingerprint of the validation tokens.
-    #[serde(with = "fingerprint")]
-    pub validation_data: u64,
-    /// The last validation.
-    pub last: Option<Validation>,
-    /// The best validation.
-    pub best: Option<Validation>,
-    /// The configuration as TOML.
-    #[serde(skip)]
-    pub config: String,
-    /// Loss scales of half precision.
-    pub loss_scale: LossScale,
-}
-
-impl Header {
-    /// The configuration of the run.
-    ///
-    /// # Errors
-    ///
-    /// Text that is no configuration; the message names the key.
-    pub fn run_config(&self) -> Result<RunConfig> {
-        configuration(&self.config, "the training state")
-    }
-
-    /// Dotted names of the fields.
-    fn names() -> Vec<String> {
-        let measured = Some(Validation::default());
-        fields::names(&Self { last: measured.clone(), best: measured, ..Self::default() }, "progress")
-    }
-}
-
-/// The configuration of a run from the text in the state called `name`.
-fn configuration(text: &str, name: &str) -> Result<RunConfig> {
-    layers::parse(text).map_err(|error| match error {
-        TextError::Unknown { key, .. } => anyhow::Error::msg(FieldError::Unknown(key).in_file(&name)),
-        TextError::Wrong { message, line } => {
-            let line = line.map_or(String::new(), |line| format!(", line {line}"));
-            anyhow::anyhow!("the configuration inside {name}{line}: {message}")
-        }
-    })
-}
 
 /// A run at rest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -266,65 +180,4 @@ fn upload<B: Backend>(b: &B, layout: &ParameterLayout, what: &str, list: &[Vec<f
         arrays.push(b.upload(entry.rows, entry.columns, values));
     }
     Ok(arrays)
-}
-
-/// The names of the parts of remembered sequence `i`.
-fn replay_names(i: usize) -> [String; 4] {
-    ["tokens", "targets", "starts", "state"].map(|part| format!("{REPLAY}{i}.{part}"))
-}
-
-fn replay_tensors(i: usize, memory: &ReplayEntry, vocab: usize) -> Result<Vec<Tensor<'_>>> {
-    let n = memory.tokens.len();
-    let starts = memory.starts.is_empty() || memory.starts.len() == n;
-    if memory.targets.len() != n || memory.state.len() != n * vocab || !starts {
-        bail!("remembered sequence {i} of the state does not fit the model");
-    }
-    let [tokens, targets, from, state] = replay_names(i);
-    let mut all = Vec::new();
-    for (name, words) in [(tokens, &memory.tokens), (targets, &memory.targets), (from, &memory.starts)] {
-        if !words.is_empty() {
-            all.push(Tensor { name, shape: vec![words.len()], values: Values::Words(words) });
-        }
-    }
-    let values = Values::Floats { values: &memory.state, transposed: None, dtype: Dtype::F32 };
-    all.push(Tensor { name: state, shape: vec![n, vocab], values });
-    Ok(all)
-}
-
-fn read_replay(file: &TensorFile, config: &RunConfig) -> Result<ReplayBuffer> {
-    let (path, capacity) = (file.path().display(), config.objective.replay);
-    let mut replay = ReplayBuffer::new(capacity);
-    let mut left = file.names().filter(|name| name.starts_with(REPLAY)).count();
-    while left > 0 {
-        let i = replay.len();
-        if i == capacity {
-            bail!(
-                "{path} holds more than the {capacity} remembered sequences of its configuration, or other tensors `{REPLAY}*`"
-            );
-        }
-        let [tokens, targets, starts, state] = replay_names(i);
-        let Some(&[n]) = file.shape(&tokens) else {
-            bail!("{path} lacks remembered sequence {i}: there is no tensor {tokens} of one dimension");
-        };
-        let visible = file.shape(&starts).is_some();
-        for (name, shape) in [(&targets, &[n][..]), (&state, &[n, config.model.vocab])]
-            .into_iter()
-            .chain(visible.then_some((&starts, &[n][..])))
-        {
-            match file.shape(name) {
-                Some(found) if found == shape => {}
-                Some(found) => bail!("tensor {name} of {path} is {found:?} instead of {shape:?}"),
-                None => bail!("{path} lacks remembered sequence {i}: there is no tensor {name}"),
-            }
-        }
-        let memory = ReplayEntry {
-            tokens: file.words(&tokens)?,
-            targets: file.words(&targets)?,
-            starts: if visible { file.words(&starts)? } else { Vec::new() },
-            state: file.numbers(&state)?.iter().map(|x| x as f32).collect(),
-        };
-        left = left.saturating_sub(3 + usize::from(visible));
-        replay.insert(0, 0, 0, memory);
-    }
-    Ok(replay)
 }

@@ -5,12 +5,11 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ebt_corpus::format::Format;
 use ebt_corpus::hub::{self, HubOptions};
-use ebt_corpus::inputs::Input;
 use ebt_corpus::licence::Licence;
-use ebt_corpus::read::{ReadOptions, columns_and_rows};
+use ebt_corpus::read::columns_and_rows;
 use ebt_data::progress::{Terminal, eprint_line};
+use ebt_data::text::{Format, Formats, InputFile, ReadOptions};
 
 use super::Args;
 
@@ -59,7 +58,7 @@ pub fn run(args: &Args) -> Result<()> {
         writeln!(out, "{}", fetched.path.display())?;
         return Ok(out.flush()?);
     };
-    let mut input = Input::new(&fetched.path, Some(Format::Parquet))?;
+    let mut input = InputFile::new(&fetched.path, Formats::All(Format::Parquet))?;
     input.source = format!("bilkent-turkish-writings@{}", fetched.commit);
     let reading = ReadOptions { column: COLUMN.to_owned(), ..ReadOptions::default() };
     args.making.run(folder, vec![input], reading, vec![Licence::of_all(LICENCE)])

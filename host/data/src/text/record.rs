@@ -1,10 +1,13 @@
 //! What all readers share: how documents are read, what happened besides, how far reading is.
 
+use std::io::BufRead;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 /// Longest line of JSON and longest row of a table, in bytes: more is an error, not a document.
 pub const LONGEST_RECORD: usize = 64 << 20;
@@ -33,11 +36,23 @@ pub struct ReadOptions {
     pub longest: usize,
     /// Whether invalid UTF-8 becomes U+FFFD instead of an error.
     pub lossy: bool,
+    /// What stands between the values of a table. `None`: a tab in TSV; in CSV a comma, semicolon or tab, whichever the
+    /// first line speaks for.
+    pub delimiter: Option<u8>,
+    /// Whether values of a table may stand between quotation marks. `None`: in CSV, but not in TSV.
+    pub quoting: Option<bool>,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { column: "text".into(), documents: Borders::default(), longest: 1 << 20, lossy: false }
+        Self {
+            column: "text".into(),
+            documents: Borders::default(),
+            longest: 1 << 20,
+            lossy: false,
+            delimiter: None,
+            quoting: None,
+        }
     }
 }
 
@@ -50,6 +65,16 @@ pub struct Tally {
     pub cuts: u64,
     /// Invalid sequences of bytes that became U+FFFD.
     pub replaced: u64,
+    /// Whether bytes behind its gzip data were passed over.
+    pub garbage: bool,
+}
+
+impl Tally {
+    /// A sentence about what was passed over, if it was more than padding.
+    pub fn note(&self, path: &Path) -> Option<String> {
+        let what = "what follows its gzip data is no gzip data and was passed over";
+        self.garbage.then(|| format!("warning: {}: {what}", path.display()))
+    }
 }
 
 /// Bytes read so far, of all files together; shared with whoever shows progress.
@@ -69,7 +94,7 @@ impl Position {
 }
 
 /// The records of one file, in order.
-pub(super) trait Records {
+pub trait Records: Send {
     /// The text of the next record; records without text are counted and passed over.
     ///
     /// # Errors
@@ -78,13 +103,27 @@ pub(super) trait Records {
     fn next(&mut self, tally: &mut Tally) -> Result<Option<String>>;
 }
 
+/// The bytes of a text file behind its byte-order mark.
+pub(super) struct Source {
+    pub reader: Box<dyn BufRead + Send>,
+    /// The file, for messages.
+    pub path: String,
+    /// Bytes of the file before those that `reader` gives first.
+    pub offset: u64,
+}
+
+/// Whether two names of a column or key are the same: letters may be written composed or decomposed.
+pub fn same_name(a: &str, b: &str) -> bool {
+    a == b || !(a.is_ascii() && b.is_ascii()) && a.nfc().eq(b.nfc())
+}
+
 /// A message that lists the columns there are, for one that is not.
-pub(super) fn no_such_column(place: &str, kind: &str, asked: &str, present: &[&str]) -> anyhow::Error {
+pub fn no_such_column(place: &str, kind: &str, asked: &str, present: &[&str]) -> anyhow::Error {
     let shown: Vec<&str> = present.iter().copied().take(50).collect();
     let more = if present.len() > shown.len() { ", ..." } else { "" };
     let has = match shown.is_empty() {
         true => format!("it has no {kind}s"),
         false => format!("its {kind}s are {}{more}", shown.join(", ")),
     };
-    anyhow::anyhow!("{place} has no {kind} `{asked}`; {has}; choose one with --column")
+    anyhow::anyhow!("{place} has no {kind} `{asked}`; {has}; `host data prepare --column NAME` reads another")
 }

@@ -7,13 +7,12 @@ use anyhow::{Context, Result, bail};
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::lines::{End, read_part};
-use super::record::{LONGEST_RECORD, Position, ReadOptions, Records, Tally, no_such_column};
-use super::{packed, utf8};
-use crate::inputs::Input;
+use super::record::{LONGEST_RECORD, ReadOptions, Records, Source, Tally, no_such_column, same_name};
+use super::utf8;
 
 /// Records of a JSON lines file. Blank lines are passed over.
 pub struct JsonLines {
-    reader: Box<dyn BufRead>,
+    reader: Box<dyn BufRead + Send>,
     path: String,
     key: String,
     lossy: bool,
@@ -24,16 +23,16 @@ pub struct JsonLines {
 }
 
 impl JsonLines {
-    pub fn open(input: &Input, options: &ReadOptions, position: &Position) -> Result<Self> {
-        Ok(Self {
-            reader: packed::open(input, position)?,
-            path: input.path.display().to_string(),
+    pub fn new(source: Source, options: &ReadOptions) -> Self {
+        Self {
+            reader: source.reader,
+            path: source.path,
             key: options.column.clone(),
             lossy: options.lossy,
             line: Vec::new(),
             number: 0,
-            offset: 0,
-        })
+            offset: source.offset,
+        }
     }
 
     fn place(&self) -> String {
@@ -55,14 +54,21 @@ impl JsonLines {
         }
     }
 
+    /// The line without a byte-order mark, which files that were joined have inside.
+    fn content(&self) -> &[u8] {
+        self.line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.line)
+    }
+
     fn field(&self) -> Result<Field> {
-        let line = self.line.strip_prefix(b"\xef\xbb\xbf").filter(|_| self.number == 1).unwrap_or(&self.line);
+        let line = self.content();
         if line.trim_ascii_start().starts_with(b"[") {
             bail!("{} is a JSON array; each line has to be one JSON object", self.place());
         }
-        let mut json = serde_json::Deserializer::from_slice(line);
-        let field = Key(&self.key).deserialize(&mut json).and_then(|field| json.end().map(|()| field));
-        field.map_err(|error| {
+        let parsed = Key(&self.key).of_line(line).or_else(|error| match without_infinities(line) {
+            Some(line) if error.is_syntax() => Key(&self.key).of_line(&line),
+            _ => Err(error),
+        });
+        parsed.map_err(|error| {
             if error.is_data() {
                 return anyhow::anyhow!("{}, key `{}`: {}", self.place(), self.key, without_place(&error));
             }
@@ -73,18 +79,44 @@ impl JsonLines {
     }
 }
 
+/// The numbers `NaN`, `Infinity` and `-Infinity`, which some programs write although JSON has none of them, as `null`;
+/// `None` if there are none outside of strings.
+fn without_infinities(line: &[u8]) -> Option<Vec<u8>> {
+    let (mut out, mut rest) = (Vec::with_capacity(line.len()), line);
+    let (mut inside, mut found) = (false, false);
+    while let [byte, tail @ ..] = rest {
+        let number = [&b"NaN"[..], b"Infinity", b"-Infinity"].into_iter().find(|n| !inside && rest.starts_with(n));
+        if let Some(number) = number {
+            out.extend_from_slice(b"null");
+            rest = &rest[number.len()..];
+            found = true;
+            continue;
+        }
+        let escaped = if inside && *byte == b'\\' { tail.first() } else { None };
+        inside ^= *byte == b'"';
+        out.push(*byte);
+        out.extend(escaped);
+        rest = &tail[usize::from(escaped.is_some())..];
+    }
+    found.then_some(out)
+}
+
 impl Records for JsonLines {
     fn next(&mut self, tally: &mut Tally) -> Result<Option<String>> {
         while self.advance()? {
-            if self.line.iter().all(u8::is_ascii_whitespace) {
+            if self.content().trim_ascii().is_empty() {
                 continue;
             }
             match self.field()? {
                 Field::Text(bytes) => {
                     if !self.lossy && std::str::from_utf8(&bytes).is_err() {
                         // raw bytes of the line have a place in the file, escaped halves of surrogate pairs have not
-                        utf8::text(&self.line, self.offset, &self.path, false, &mut tally.replaced)?;
-                        bail!("{}: `{}` holds half of a surrogate pair (--lossy replaces it)", self.place(), self.key);
+                        utf8::text(&self.line, self.offset, &self.place(), false, &mut tally.replaced)?;
+                        bail!(
+                            "{}: `{}` holds half of a surrogate pair (`host data prepare --lossy` replaces it)",
+                            self.place(),
+                            self.key
+                        );
                     }
                     let text = utf8::text(&bytes, 0, &self.path, self.lossy, &mut tally.replaced)?;
                     return Ok(Some(text.into_owned()));
@@ -104,6 +136,7 @@ impl Records for JsonLines {
 enum Field {
     /// A string; valid UTF-8 unless the file is not, or spells half of a surrogate pair.
     Text(Vec<u8>),
+    /// `null`, or a number that JSON has not.
     Null,
     /// The keys there are instead.
     Missing(Vec<String>),
@@ -113,7 +146,16 @@ enum Field {
 const KEYS: usize = 64;
 
 /// Finds the value of a key in an object and skips all others.
+#[derive(Clone, Copy)]
 struct Key<'a>(&'a str);
+
+impl Key<'_> {
+    fn of_line(self, line: &[u8]) -> Result<Field, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_slice(line);
+        let field = self.deserialize(&mut json)?;
+        json.end().map(|()| field)
+    }
+}
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = Field;
@@ -133,7 +175,7 @@ impl<'de> Visitor<'de> for Key<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Field, A::Error> {
         let (mut found, mut others) = (None, Vec::new());
         while let Some(key) = map.next_key::<Bytes>()? {
-            if key.0 == self.0.as_bytes() {
+            if std::str::from_utf8(&key.0).is_ok_and(|key| same_name(key, self.0)) {
                 found = Some(map.next_value::<Option<Bytes>>()?.map_or(Field::Null, |bytes| Field::Text(bytes.0)));
             } else {
                 map.next_value::<IgnoredAny>()?;
@@ -173,5 +215,21 @@ fn without_place(error: &serde_json::Error) -> String {
     match whole.rsplit_once(" at line ") {
         Some((what, _)) if error.column() > 0 => format!("{what} at byte {} of the line", error.column()),
         _ => whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_json_has_not_are_nothing() {
+        let of = |line: &str| without_infinities(line.as_bytes()).map(|line| String::from_utf8(line).unwrap());
+        assert_eq!(
+            of(r#"{"a": NaN, "b": [-Infinity,Infinity], "NaN\\": "\"NaN"}"#).as_deref(),
+            Some(r#"{"a": null, "b": [null,null], "NaN\\": "\"NaN"}"#)
+        );
+        assert_eq!(of(r#"{"text": "NaN ve -Infinity"}"#), None);
+        assert_eq!(of("\"\\"), None);
     }
 }

@@ -5,22 +5,22 @@ use std::io::BufRead;
 use anyhow::{Context, Result};
 
 use super::lines::{End, read_part};
-use super::record::{Borders, Position, ReadOptions, Records, Tally};
-use super::{cut, packed, utf8};
-use crate::inputs::Input;
+use super::record::{Borders, ReadOptions, Records, Source, Tally};
+use super::{cut, utf8};
 
 /// Bytes of a line that are looked at together. White space of this length at the start of a line is passed over.
 const PART: usize = 1 << 16;
 
 /// Documents of a text file. Holds [`ReadOptions::longest`] bytes and a part of a line.
 pub struct Plain {
-    reader: Box<dyn BufRead>,
+    reader: Box<dyn BufRead + Send>,
     path: String,
     borders: Borders,
     longest: usize,
     lossy: bool,
-    /// Bytes of the file before `part`.
+    /// Bytes of the file before `part`, and lines ended in them.
     offset: u64,
+    lines: u64,
     part: Vec<u8>,
     /// Whether `part` begins a line, as far as anything but white space goes.
     fresh: bool,
@@ -39,20 +39,21 @@ struct Part {
 }
 
 impl Plain {
-    pub fn open(input: &Input, options: &ReadOptions, position: &Position) -> Result<Self> {
-        Ok(Self {
-            reader: packed::open(input, position)?,
-            path: input.path.display().to_string(),
+    pub fn new(source: Source, options: &ReadOptions) -> Self {
+        Self {
+            reader: source.reader,
+            path: source.path,
             borders: options.documents,
             longest: options.longest.max(cut::LEAST),
             lossy: options.lossy,
-            offset: 0,
+            offset: source.offset,
+            lines: 0,
             part: Vec::new(),
             fresh: true,
             document: String::new(),
             line_end: "",
             ended: false,
-        })
+        }
     }
 
     /// The next part of a line.
@@ -66,15 +67,13 @@ impl Plain {
         let whole = end != End::Limit;
         let unfinished = if whole { 0 } else { utf8::unfinished(&self.part) };
         let bytes = &self.part[..self.part.len() - unfinished];
-        let text = utf8::text(bytes, self.offset, &self.path, self.lossy, &mut tally.replaced)?;
-        let content = if whole { text.trim_end_matches(['\n', '\r']) } else { &text };
-        let line_end = match &text[content.len()..] {
-            "" => "",
-            "\n" => "\n",
-            _ => "\r\n",
-        };
+        let place = format_args!("line {} of {}", self.lines + 1, self.path);
+        let text = utf8::text(bytes, self.offset, &place, self.lossy, &mut tally.replaced)?;
+        let ends = ["\r\n", "\n"].into_iter().find_map(|end| Some((text.strip_suffix(end)?, end)));
+        let (content, line_end) = ends.unwrap_or((&text, ""));
         let text = content.to_owned();
         self.offset += bytes.len() as u64;
+        self.lines += u64::from(whole);
         let kept = self.part.len() - unfinished;
         self.part.drain(..kept);
         Ok(Some(Part { text, line_end, whole }))

@@ -1,9 +1,9 @@
-//! What is done to the text of every document, in this order:
+//! What is done to text before a model reads it, in this order:
 //!
-//! 1. byte-order marks at its start are removed;
+//! 1. byte-order marks at its start and at starts of lines are removed;
 //! 2. line ends become LF (carriage returns before a line feed are removed);
 //! 3. it is brought into Unicode normalization form C;
-//! 4. blank lines at its start and end are removed, and the line end of its last line.
+//! 4. of a document, blank lines at its start and end are removed, and the line end of its last line.
 //!
 //! Cleaning twice is cleaning once.
 
@@ -13,16 +13,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// The text of a document, cleaned; empty when nothing but white space was in it.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    let text = text.trim_start_matches(BYTE_ORDER_MARK);
-    let text = match text.contains("\r\n") {
-        true => Cow::Owned(line_feeds(text)),
-        false => Cow::Borrowed(text),
-    };
-    let text = match is_nfc_quick(text.chars()) {
-        IsNormalized::Yes => text,
-        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
-    };
-    match text {
+    match normal(text) {
         Cow::Borrowed(text) => Cow::Borrowed(without_outer_blank_lines(text)),
         Cow::Owned(text) => {
             let inner = without_outer_blank_lines(&text);
@@ -31,12 +22,26 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Text of which all lines stay: a prompt, whose last line end matters.
+pub fn normal(text: &str) -> Cow<'_, str> {
+    let text = text.trim_start_matches(BYTE_ORDER_MARK);
+    let text = match text.contains("\r\n") || text.contains("\n\u{feff}") {
+        true => Cow::Owned(plain_lines(text)),
+        false => Cow::Borrowed(text),
+    };
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => text,
+        IsNormalized::No | IsNormalized::Maybe => Cow::Owned(text.nfc().collect()),
+    }
+}
+
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Every run of carriage returns before a line feed removed.
-fn line_feeds(text: &str) -> String {
+/// Every run of carriage returns before a line feed removed, and byte-order marks at starts of lines.
+fn plain_lines(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
+        let line = line.trim_start_matches(BYTE_ORDER_MARK);
         match line.strip_suffix('\n') {
             Some(content) => {
                 out.push_str(content.trim_end_matches('\r'));
@@ -75,6 +80,14 @@ mod tests {
         assert_eq!(clean("s\u{327}\u{131}g\u{306}"), "şığ");
         assert_eq!(clean(" \u{feff} \r\n\u{a0}\n"), "");
         assert!(matches!(clean("şimdi\niki"), Cow::Borrowed(_)));
+        // joined files
+        assert_eq!(clean("bir\n\u{feff}iki\r\n\u{feff}\u{feff}üç \u{feff} dört"), "bir\niki\nüç \u{feff} dört");
+    }
+
+    #[test]
+    fn prompts_keep_their_lines() {
+        assert_eq!(normal("\u{feff}  Bir varmıs\u{327},\r\n\r\n"), "  Bir varmış,\n\n");
+        assert_eq!(normal("\n\n"), "\n\n");
     }
 
     proptest! {
@@ -84,6 +97,10 @@ mod tests {
             let once = clean(&text).into_owned();
             prop_assert_eq!(clean(&once), once.as_str());
             prop_assert!(!once.contains("\r\n"), "line ends");
+            prop_assert!(!once.contains("\n\u{feff}"), "marks");
+            let lines = normal(&text).into_owned();
+            prop_assert_eq!(normal(&lines), lines.as_str());
+            prop_assert_eq!(clean(&lines), once.as_str());
             prop_assert!(!once.starts_with(['\n', BYTE_ORDER_MARK]) && !once.ends_with('\n'), "outer lines");
         }
     }

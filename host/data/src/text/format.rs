@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use ebt_data::program;
-
 /// Format of a corpus file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, clap::ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,18 +38,6 @@ impl Format {
     }
 }
 
-impl Format {
-    /// Whether this build reads files of the format.
-    pub fn is_read(self) -> bool {
-        cfg!(feature = "parquet") || !matches!(self, Self::Parquet | Self::Arrow)
-    }
-
-    /// The error of a file in a format that this build does not read.
-    pub fn lacks(self, path: &Path) -> anyhow::Error {
-        program::lacks(&format!("{}: reading {self}", path.display()), "parquet")
-    }
-}
-
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -66,8 +52,7 @@ impl fmt::Display for Format {
 }
 
 /// How a file is packed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Compression {
     /// Not at all.
     #[default]
@@ -79,6 +64,9 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// Bytes at the start of a file that tell how it is packed.
+    pub const MAGIC: usize = 10;
+
     /// The compression that a file name extension stands for.
     pub fn of_extension(extension: &str) -> Option<Self> {
         match extension.to_ascii_lowercase().as_str() {
@@ -86,6 +74,36 @@ impl Compression {
             "zst" => Some(Self::Zstd),
             _ => None,
         }
+    }
+
+    /// How data with these first bytes are packed.
+    pub fn of_magic(head: &[u8]) -> Self {
+        match head {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // a frame, or a skippable one before it
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+
+    /// The program that packed data with these first bytes, if it is one of those that are not read here.
+    pub fn unknown(head: &[u8]) -> Option<&'static str> {
+        match head {
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
+            [b'B', b'Z', b'h', _, b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => Some("bzip2"),
+            [b'P', b'K', 3, 4, ..] => Some("zip"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "unpacked",
+            Self::Gzip => "gzip",
+            Self::Zstd => "Zstandard",
+        })
     }
 }
 
@@ -96,7 +114,7 @@ pub struct Name {
     pub stem: String,
     /// `None` where the extension is unknown.
     pub format: Option<Format>,
-    /// How the file is compressed; [`Compression::None`] where no extension says so.
+    /// How the file is said to be packed; [`Compression::None`] where no extension says so.
     pub compression: Compression,
 }
 
