@@ -106,6 +106,7 @@ fn the_set_is_prepared_under_its_licence_and_the_data_say_so() {
     assert_eq!(prepare.args(["data", "bilkent", "--accept-licence"]).output().unwrap().status.code(), Some(2));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_that_huggingface_hub_downloaded_is_found() {
     let content = Content::new(parquet_file("text", 40));

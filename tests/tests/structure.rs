@@ -5,6 +5,8 @@
 mod guide;
 #[path = "structure/imports.rs"]
 mod imports;
+#[path = "structure/names.rs"]
+mod names;
 #[path = "structure/tokens.rs"]
 mod tokens;
 

@@ -8,6 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use memmap2::Mmap;
 
+use crate::in_use;
+
 /// A file mapped into memory, read-only.
 #[derive(Debug)]
 pub struct Mapped(Option<Mmap>);
@@ -40,7 +42,7 @@ pub fn map(path: &Path) -> Result<Mapped> {
     }
     // SAFETY: the mapping is private to this value and never written. It is sound as long as nobody shortens or
     // rewrites the file meanwhile; files of this program are replaced by renaming (`write`), which leaves the mapped
-    // one untouched.
+    // one untouched, or is refused.
     let map = unsafe { Mmap::map(&file) }.with_context(unreadable)?;
     Ok(Mapped(Some(map)))
 }
@@ -75,7 +77,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Re
         temporary.as_file().set_permissions(old.permissions()).with_context(failed)?;
     }
     temporary.as_file().sync_all().with_context(failed)?;
-    temporary.persist(path).map_err(|error| error.error).with_context(failed)?;
+    in_use::persist(temporary, path).with_context(failed)?;
     // the rename itself lasts only once the folder is written; some file systems cannot do that and need not
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();

@@ -14,6 +14,7 @@ pub mod dataset;
 pub mod date;
 pub mod digest;
 pub mod file;
+pub mod in_use;
 pub mod input;
 pub mod loader;
 pub mod lock;

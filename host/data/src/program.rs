@@ -1,4 +1,4 @@
-//! The program that runs: the name it was called by, and what its build lacks.
+//! The program that runs: the name it was called by, how its commands are written, and what its build lacks.
 
 use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsStr;
@@ -26,6 +26,33 @@ fn name_in(first_word: &OsStr) -> Option<&str> {
     Some(file.strip_suffix(EXE_SUFFIX).filter(|name| !name.is_empty()).unwrap_or(file))
 }
 
+/// A text as one argument of a command that people copy into the shell of this system: quoted where it needs to be.
+pub fn argument(text: &str) -> String {
+    argument_for(cfg!(windows), text)
+}
+
+fn argument_for(windows: bool, text: &str) -> String {
+    let others = if windows { r"/\:._-+" } else { "/._-+" };
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c)) {
+        return text.to_owned();
+    }
+    if !windows {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    // a backslash is itself there, but not before a quotation mark
+    let mut quoted = String::from("\"");
+    let mut backslashes = 0;
+    for c in text.chars() {
+        if c == '"' {
+            quoted.extend(std::iter::repeat_n('\\', backslashes + 1));
+        }
+        quoted.push(c);
+        backslashes = if c == '\\' { backslashes + 1 } else { 0 };
+    }
+    quoted.extend(std::iter::repeat_n('\\', backslashes));
+    quoted + "\""
+}
+
 /// The error of something that needs a feature which is not in this build: `what` needs it, and how to get it.
 pub fn lacks(what: &str, feature: &str) -> anyhow::Error {
     anyhow::anyhow!(
@@ -45,5 +72,20 @@ mod tests {
         assert_eq!(of("host"), Some("host".into()));
         assert_eq!(of(&format!("./ebt-0.1{EXE_SUFFIX}")), Some("ebt-0.1".into()));
         assert_eq!((of(""), of("/")), (None, None));
+    }
+
+    #[test]
+    fn arguments_are_quoted_as_the_shell_reads_them() {
+        for (text, posix, windows) in [
+            ("runs/a-1", "runs/a-1", "runs/a-1"),
+            (r"C:\runs\a", r"'C:\runs\a'", r"C:\runs\a"),
+            ("", "''", r#""""#),
+            ("iki kelime", "'iki kelime'", r#""iki kelime""#),
+            ("Ali'nin", r"'Ali'\''nin'", r#""Ali'nin""#),
+            (r"C:\bir yer\", r"'C:\bir yer\'", r#""C:\bir yer\\""#),
+            (r#"o "dedi" \" son"#, r#"'o "dedi" \" son'"#, r#""o \"dedi\" \\\" son""#),
+        ] {
+            assert_eq!([argument_for(false, text), argument_for(true, text)], [posix, windows]);
+        }
     }
 }

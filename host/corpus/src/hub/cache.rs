@@ -152,8 +152,7 @@ impl RepoCache {
     pub fn link(&self, remote: &RemoteFile) -> Result<PathBuf> {
         let blob = self.blob(remote);
         let path = self.snapshot(&remote.commit);
-        let points = |path: &Path| fs::canonicalize(path).ok() == fs::canonicalize(&blob).ok();
-        if !path.is_file() || !points(&path) {
+        if !path.is_file() || !leads_to(&path, &blob) {
             create_parent(&path)?;
             replace_by_link(&blob, &path, &self.file)
                 .with_context(|| format!("cannot link {} to {}", path.display(), blob.display()))?;
@@ -165,6 +164,13 @@ impl RepoCache {
         }
         Ok(path)
     }
+}
+
+/// Whether `path` is a link to a blob, or where there are none its double.
+fn leads_to(path: &Path, blob: &Path) -> bool {
+    let length = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();
+    fs::canonicalize(path).ok() == fs::canonicalize(blob).ok()
+        || (!cfg!(unix) && fs::symlink_metadata(path).is_ok_and(|m| !m.is_symlink()) && length(path) == length(blob))
 }
 
 /// Puts a link at `path`, where `file` lies in a snapshot, in place of what is there.

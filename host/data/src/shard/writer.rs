@@ -11,6 +11,7 @@ use super::layout::{FOOTER, Footer, HEADER, INDEX, ShardHeader};
 use super::{ShardRecord, TokenWidth};
 use crate::digest::hexadecimal;
 use crate::file::temporary;
+use crate::in_use;
 
 /// Last part of the name of a shard that is not finished; its first part is a dot and the final name. A killed writer
 /// leaves such a file behind, which nothing reads.
@@ -143,7 +144,7 @@ impl ShardWriter {
         let failed = || format!("cannot write {}", path.display());
         let file = out.into_inner().map_err(io::IntoInnerError::into_error).with_context(failed)?;
         file.as_file().sync_all().with_context(failed)?;
-        file.persist(&path).map_err(|error| error.error).with_context(failed)?;
+        in_use::persist(file, &path).with_context(failed)?;
         // the rename itself lasts only once the folder is written; some file systems cannot do that and need not
         if let Some(folder) = path.parent().and_then(|folder| File::open(folder).ok()) {
             let _ = folder.sync_all();

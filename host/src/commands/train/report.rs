@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use ebt_data::program;
 use ebt_data::progress::{clock, count};
+use ebt_train::checkpoint::CHECKPOINTS;
 use ebt_train::session::{Ending, Summary, quoted, resume_command};
 
 /// The table at the end.
@@ -43,8 +44,9 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "generate: {} generate --model {} --prompt 'Türkiye' --tokens 60",
+        "generate: {} generate --model {} --prompt {} --tokens 60",
         program::name(),
-        quoted(&summary.out)
+        quoted(if summary.model.starts_with(summary.out.join(CHECKPOINTS)) { &summary.model } else { &summary.out }),
+        program::argument("Türkiye")
     )
 }

@@ -13,11 +13,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ebt_data::file;
+use ebt_data::in_use;
 use ebt_model::model::MODEL_FILE;
 
 pub use header::{Header, Validation};
 pub use state::State;
 
+/// Name of the folder of checkpoints in that of a run.
+pub const CHECKPOINTS: &str = "checkpoints";
 /// Name of the state file in a checkpoint.
 pub const STATE: &str = "state.ebs";
 const PREFIX: &str = "step-";
@@ -33,7 +36,7 @@ pub struct Store {
 impl Store {
     /// Checkpoints of the run in `out`, of which the newest `keep` stay.
     pub fn new(out: &Path, keep: usize) -> Self {
-        Self { folder: out.join("checkpoints"), keep: keep.max(1) }
+        Self { folder: out.join(CHECKPOINTS), keep: keep.max(1) }
     }
 
     /// Finished checkpoints with their steps, oldest first.
@@ -92,7 +95,7 @@ impl Store {
             file::write(&unfinished.join(STATE), |out| state.write(out))?;
             model(&unfinished.join(MODEL_FILE))?;
             sync_folder(&unfinished);
-            fs::rename(&unfinished, &path).with_context(|| format!("cannot finish {}", path.display()))
+            in_use::rename(&unfinished, &path).with_context(|| format!("cannot finish {}", path.display()))
         })();
         if let Err(error) = written {
             // the disk may be full: give back what the failed attempt took
@@ -116,10 +119,17 @@ impl Store {
         Ok(())
     }
 
+    /// Removes the oldest checkpoints. One that another program uses stays until the next is written.
     fn prune(&self) -> Result<()> {
         let list = self.list()?;
         for (_, path) in list.iter().take(list.len().saturating_sub(self.keep)) {
-            fs::remove_dir_all(path).with_context(|| format!("cannot remove the old checkpoint {}", path.display()))?;
+            match fs::remove_dir_all(path) {
+                Err(error) if !in_use::is_in_use(&error) => {
+                    return Err(error)
+                        .with_context(|| format!("cannot remove the old checkpoint {}", path.display()));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

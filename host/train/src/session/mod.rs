@@ -13,7 +13,6 @@ use ebt_data::baselines::{self, Counts};
 use ebt_data::file;
 use ebt_data::progress::Progress;
 
-use ebt_model::model::MODEL_FILE;
 pub use folder::RunFolder;
 use run::Run;
 pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
@@ -57,6 +56,6 @@ pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -
         bigram: baselines.bigram,
         validation,
         out: out.to_path_buf(),
-        model: out.join(MODEL_FILE),
+        model: run.model,
     })
 }

@@ -75,15 +75,14 @@ pub struct Summary {
     pub validation: Option<Validation>,
     /// Folder of the run.
     pub out: PathBuf,
-    /// The averaged model.
+    /// The averaged model: in the folder of the run, or in its last checkpoint where another program used the file that was
+    /// to be replaced.
     pub model: PathBuf,
 }
 
-/// A path as an argument for a shell.
+/// A path as an argument for the shell of this system.
 pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    program::argument(&path.display().to_string())
 }
 
 /// The command that goes on with a run.
