@@ -73,7 +73,10 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Re
         fill(&mut buffered).with_context(failed)?;
         buffered.flush().with_context(failed)?;
     }
-    if let Ok(old) = fs::metadata(path) {
+    // on Windows a file that may only be read cannot be replaced, nor removed should that fail
+    if cfg!(unix)
+        && let Ok(old) = fs::metadata(path)
+    {
         temporary.as_file().set_permissions(old.permissions()).with_context(failed)?;
     }
     temporary.as_file().sync_all().with_context(failed)?;

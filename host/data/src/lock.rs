@@ -3,8 +3,10 @@
 //! The operating system holds the lock and releases it when the process ends, however it ends; a file that was left behind
 //! locks nothing. The text in the file is for people: it says who holds it.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{Read, Seek, Write};
+#[cfg(not(windows))]
+use std::fs::TryLockError;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -34,34 +36,22 @@ impl FolderLock {
     pub fn take(folder: &Path, work: &str) -> Result<Self> {
         let path = folder.join(LOCK_FILE);
         let failed = || format!("cannot write {}", path.display());
-        loop {
-            let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-            let mut file = file.with_context(failed)?;
-            match file.try_lock() {
-                Err(TryLockError::WouldBlock) => {
-                    let mut holder = String::new();
-                    // where locks are mandatory it cannot be read
-                    let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
-                    let who = if known { format!(": {}", holder.trim()) } else { String::new() };
-                    bail!("another process is {work} {}{who}", folder.display());
-                }
-                // some file systems have no locks
-                Err(TryLockError::Error(_)) | Ok(()) => {}
-            }
-            // the one before may have removed the file between the two calls
-            if is_at(&file, &path) {
-                file.set_len(0).with_context(failed)?;
-                file.rewind().with_context(failed)?;
-                file.write_all(holder().as_bytes()).with_context(failed)?;
-                return Ok(Self { path, _file: file });
-            }
-        }
+        let Some(mut file) = open_locked(&path).with_context(failed)? else {
+            // another that came in between may not have written its name yet
+            let holder = fs::read_to_string(&path).unwrap_or_default();
+            let who = if holder.trim().is_empty() { String::new() } else { format!(": {}", holder.trim()) };
+            bail!("another process is {work} {}{who}", folder.display());
+        };
+        file.set_len(0).with_context(failed)?;
+        file.write_all(holder().as_bytes()).with_context(failed)?;
+        Ok(Self { path, _file: file })
     }
 }
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        // while it is held, so that nobody takes a file that is about to go; one that stays locks nothing
+        // while it is held, so that nobody takes a file that is about to go; one that stays locks nothing. On Windows this
+        // is refused and the system does it
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -73,6 +63,40 @@ fn holder() -> String {
     format!("process {process} on {}, since {since}\n", machine.display())
 }
 
+/// Opens a file that nobody else holds, at its beginning; `None` if somebody does.
+#[cfg(not(windows))]
+fn open_locked(path: &Path) -> io::Result<Option<File>> {
+    loop {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            // some file systems have no locks
+            Err(TryLockError::Error(_)) | Ok(()) => {}
+        }
+        // the one before may have removed the file between the two calls
+        if is_at(&file, path) {
+            return Ok(Some(file));
+        }
+    }
+}
+
+/// Opens a file that nobody else holds, at its beginning; `None` if somebody does. Others may read it meanwhile, and the
+/// system removes it when it is closed, also by the end of the process. Locks of ranges would keep readers away, and would
+/// be had on a file that is just being removed.
+#[cfg(windows)]
+fn open_locked(path: &Path) -> io::Result<Option<File>> {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    const SHARE_READ: u32 = 0x1;
+    const DELETE_ON_CLOSE: u32 = 0x0400_0000;
+    const SHARING_VIOLATION: i32 = 32;
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).share_mode(SHARE_READ).custom_flags(DELETE_ON_CLOSE);
+    match options.open(path) {
+        Err(error) if error.raw_os_error() == Some(SHARING_VIOLATION) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
 /// Whether an open file is the one that is found at a path.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
@@ -81,8 +105,8 @@ fn is_at(file: &File, path: &Path) -> bool {
     file.metadata().ok().zip(fs::metadata(path).ok()).is_some_and(|(a, b)| same(a, b))
 }
 
-/// An open file keeps its name here.
-#[cfg(not(unix))]
+/// Nothing is known here.
+#[cfg(not(any(unix, windows)))]
 fn is_at(_file: &File, _path: &Path) -> bool {
     true
 }
@@ -98,9 +122,7 @@ mod tests {
         let message = FolderLock::take(folder.path(), "training in").unwrap_err().to_string();
         let start = format!("another process is training in {}", folder.path().display());
         assert!(message.starts_with(&start), "{message}");
-        if !cfg!(windows) {
-            assert!(message.contains(&format!(": process {} on ", std::process::id())), "{message}");
-        }
+        assert!(message.contains(&format!(": process {} on ", std::process::id())), "{message}");
         drop(held);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         // what a process left that is gone holds nothing, and its name does not stay

@@ -33,7 +33,9 @@ fn all() -> Vec<PathBuf> {
 fn is_usual(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().to_lowercase();
     let stem = stem.replace(|c: char| c.is_ascii_digit(), "#");
-    !DEVICES.contains(&&*stem) && !name.ends_with(['.', ' ']) && !name.contains(['<', '>', ':', '"', '|', '?', '*', '\\'])
+    !DEVICES.contains(&&*stem)
+        && !name.ends_with(['.', ' '])
+        && !name.contains(['<', '>', ':', '"', '|', '?', '*', '\\'])
 }
 
 #[test]

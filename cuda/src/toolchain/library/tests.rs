@@ -15,7 +15,8 @@ fn folders_of_toolkits_and_python_packages_are_found_in_order() {
     ] {
         std::fs::create_dir_all(at(folder)).unwrap();
     }
-    let variable = |name: &str| ["CUDA_HOME", "VIRTUAL_ENV"].iter().position(|n| *n == name).map(|n| at(["home", "venv"][n]));
+    let variable =
+        |name: &str| ["CUDA_HOME", "VIRTUAL_ENV"].iter().position(|n| *n == name).map(|n| at(["home", "venv"][n]));
     let expected = [
         "home/lib64",
         "usr/local/cuda-13.0/lib64",

@@ -125,8 +125,7 @@ impl Store {
         for (_, path) in list.iter().take(list.len().saturating_sub(self.keep)) {
             match fs::remove_dir_all(path) {
                 Err(error) if !in_use::is_in_use(&error) => {
-                    return Err(error)
-                        .with_context(|| format!("cannot remove the old checkpoint {}", path.display()));
+                    return Err(error).with_context(|| format!("cannot remove the old checkpoint {}", path.display()));
                 }
                 _ => {}
             }
