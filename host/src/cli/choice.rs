@@ -16,7 +16,7 @@ pub enum Backend {
     Auto,
     /// The processor
     Cpu,
-    /// An NVIDIA GPU; `ebt doctor` shows what is missing
+    /// An NVIDIA GPU; the command `doctor` shows what is missing
     Cuda,
 }
 
