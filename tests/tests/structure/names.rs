@@ -9,7 +9,7 @@ use super::root;
 /// Names of devices on Windows, with any extension; two of them with a digit.
 const DEVICES: [&str; 6] = ["aux", "con", "nul", "prn", "com#", "lpt#"];
 /// Folders of what is made and not kept.
-const IGNORED: [&str; 6] = [".git", "__pycache__", "node_modules", "runs", "shared", "target"];
+const IGNORED: [&str; 7] = [".git", "__pycache__", "artifacts", "node_modules", "runs", "shared", "target"];
 /// Longest path: Windows has 260 characters with the folder that the repository is in.
 const LONGEST: usize = 120;
 
@@ -56,17 +56,24 @@ fn every_system_can_hold_the_files() {
     assert!(["console.rs", "com.rs", "com12", "null"].into_iter().all(is_usual));
 }
 
+/// Whether `.gitattributes` calls a file binary: by its extension (`*.bin binary`), or by its folder (`/a/b/** binary`).
+fn is_binary(attributes: &str, path: &Path) -> bool {
+    attributes.lines().filter_map(|line| line.strip_suffix(" binary")).any(|pattern| {
+        let extension = |wanted| path.extension().is_some_and(|extension| extension == wanted);
+        let folder = pattern.strip_prefix('/').and_then(|folder| folder.strip_suffix("/**"));
+        pattern.strip_prefix("*.").is_some_and(extension) || folder.is_some_and(|folder| path.starts_with(folder))
+    })
+}
+
 #[test]
 fn git_changes_no_line_end_and_no_byte() {
     let attributes = fs::read_to_string(root().join(".gitattributes")).unwrap();
     assert!(attributes.lines().any(|line| line == "* text=auto eol=lf"));
-    let binary: Vec<&str> = attributes.lines().filter_map(|l| l.strip_prefix("*.")?.strip_suffix(" binary")).collect();
-    let is_binary = |path: &Path| path.extension().is_some_and(|e| binary.iter().any(|b| e == *b));
     for path in all() {
         let bytes = fs::read(&path).unwrap();
+        let (shown, binary) = (path.display(), is_binary(&attributes, path.strip_prefix(root()).unwrap()));
         let text = std::str::from_utf8(&bytes).is_ok() && !bytes.contains(&0);
-        let shown = path.display();
-        assert!(text || is_binary(&path), "{shown} holds no text: .gitattributes must name its extension");
-        assert!(is_binary(&path) || !bytes.windows(2).any(|pair| pair == b"\r\n"), "{shown} has line ends of Windows");
+        assert!(text || binary, "{shown} holds no text: .gitattributes must name its extension or its folder");
+        assert!(binary || !bytes.windows(2).any(|pair| pair == b"\r\n"), "{shown} has line ends of Windows");
     }
 }
