@@ -12,10 +12,11 @@ use ebt_data::program;
 use ebt_data::progress::of_command;
 use ebt_data::shard::Manifest;
 use ebt_device::Training;
+use ebt_model::model::MODEL_FILE;
 use ebt_train::checkpoint::Store;
 use ebt_train::run_config::presets;
 use ebt_train::run_config::{Layers, Precision, RunConfig};
-use ebt_train::session::{Ending, METRICS_FILE, resume, resume_command};
+use ebt_train::session::{Ending, resume, resume_command};
 
 use crate::cli::{DeviceArgs, PRECISIONS, one_of};
 
@@ -212,13 +213,12 @@ fn with_less_memory(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Refuses a folder that holds a run already.
+/// Refuses a folder that holds a run already. What a run left that ended before it had saved anything is written over.
 fn refuse_used(out: &Path) -> Result<()> {
     if Manifest::exists(out) {
         bail!("{} holds prepared data; choose another --out", out.display());
     }
-    let used = [METRICS_FILE, "checkpoints"].iter().any(|name| out.join(name).exists());
-    if used {
+    if !Store::new(out, 1).list()?.is_empty() || out.join(MODEL_FILE).exists() {
         bail!(
             "{} holds a run already: go on with it (`{}`) or choose another --out",
             out.display(),

@@ -1,7 +1,8 @@
 //! Checkpoints: the whole state of a run in a folder that appears at once or not at all.
 //!
 //! `OUT/checkpoints/step-00000300/` holds `state.ebs` ([`state`]) and `model.ebt`. A folder is written under a temporary
-//! name, flushed to the disk, then renamed; a writer that is killed leaves the earlier checkpoints whole.
+//! name, flushed to the disk, then renamed; an old one is renamed back before it is removed. So a folder `step-*` is whole
+//! whenever the process is killed.
 
 mod json;
 pub mod state;
@@ -79,6 +80,8 @@ impl Store {
     pub fn write(&self, state: &State, model: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let path = self.folder.join(format!("{PREFIX}{:08}", state.header.step));
         if path.join(STATE).exists() {
+            self.sweep()?;
+            self.prune()?;
             return Ok(path);
         }
         fs::create_dir_all(&self.folder).with_context(|| format!("cannot create {}", self.folder.display()))?;
@@ -101,7 +104,7 @@ impl Store {
         Ok(path)
     }
 
-    /// Removes what killed writers left.
+    /// Removes what killed processes left.
     fn sweep(&self) -> Result<()> {
         let unreadable = || format!("cannot read the folder {}", self.folder.display());
         for entry in fs::read_dir(&self.folder).with_context(unreadable)? {
@@ -115,8 +118,11 @@ impl Store {
 
     fn prune(&self) -> Result<()> {
         let list = self.list()?;
-        for (_, path) in list.iter().take(list.len().saturating_sub(self.keep)) {
-            fs::remove_dir_all(path).with_context(|| format!("cannot remove the old checkpoint {}", path.display()))?;
+        for (step, path) in list.iter().take(list.len().saturating_sub(self.keep)) {
+            let failed = || format!("cannot remove the old checkpoint {}", path.display());
+            let removed = self.folder.join(format!("{UNFINISHED}{step:08}"));
+            fs::rename(path, &removed).with_context(failed)?;
+            fs::remove_dir_all(&removed).with_context(failed)?;
         }
         Ok(())
     }
