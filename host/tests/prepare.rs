@@ -237,7 +237,7 @@ mod command {
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
-    fn output(arguments: &[&str], code: i32) -> Output {
+    pub fn output(arguments: &[&str], code: i32) -> Output {
         let output = host(arguments).output().unwrap();
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
