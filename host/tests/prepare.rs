@@ -429,7 +429,7 @@ fn missing_empty_and_odd_input_is_named() {
     for (flag, value, range) in [("--near-duplicates", "0.1", "from 0.3 to 1"), ("--validation", "1", "to less than 1")]
     {
         let (input, out) = (p.at("a.txt"), p.at("out"));
-        let message = text(&command::output(&[&input, "--out", &out, flag, value], 2).stderr);
+        let message = support::program::text(&command::output(&[&input, "--out", &out, flag, value], 2).stderr);
         assert_has(&message, &[flag, range]);
         assert!(!Path::new(&out).exists());
     }
