@@ -111,7 +111,7 @@ fn the_set_is_prepared_under_its_licence_and_the_data_say_so() {
 fn a_file_that_huggingface_hub_downloaded_is_found() {
     let content = Content::new(parquet_file("text", 40));
     let hub = Hub::serving(&content);
-    // as huggingface_hub 1.1 leaves its cache after `hf_hub_download(..., revision="refs/pr/1")`
+    // as huggingface_hub 2.4 has it after `hf_hub_download(..., revision="refs/pr/1")`
     let folder = hub.home.path().join(format!("hub/datasets--{}", DATASET.replace('/', "--")));
     let snapshot = folder.join("snapshots").join(COMMIT).join(FILE);
     for place in [&folder.join("blobs"), &folder.join("refs/refs/pr"), &snapshot.parent().unwrap().to_path_buf()] {
