@@ -45,19 +45,22 @@ fn kill(work: &dyn Work, kills: u64) {
     let seed = number("EBT_KILLS_SEED", 12);
     let mut instants = Instants::new(seed, work.name());
     let place = tempfile::tempdir().unwrap();
-    let whole = place.path().join("whole");
-    fs::create_dir(&whole).unwrap();
-    work.begin(&whole);
-    let before = files::all(&whole);
-    let extent = Extent::of(&mut command(&whole, &work.arguments(&whole).unwrap()));
-    let expected = files::all(&whole);
-    work.check(&whole, &before, &expected);
+    // always the same, as files hold whole paths
+    let at = place.path().join("at");
+    let begin = || {
+        fs::create_dir(&at).unwrap();
+        work.begin(&at);
+        files::all(&at)
+    };
+    let before = begin();
+    let extent = Extent::of(&mut command(&at, &work.arguments(&at).unwrap()));
+    let expected = files::all(&at);
+    work.check(&at, &before, &expected);
 
     let (mut done, mut drawn) = (0, 0);
     while done < kills {
-        let at = place.path().join("at");
-        fs::create_dir(&at).unwrap();
-        work.begin(&at);
+        fs::remove_dir_all(&at).unwrap();
+        begin();
         // what goes on is killed again, now and then
         let mut killed = 0;
         while let Some(arguments) = work.arguments(&at) {
@@ -79,7 +82,6 @@ fn kill(work: &dyn Work, kills: u64) {
         let found = files::all(&at);
         files::equal(&work.compared(&found), &work.compared(&expected), work.name());
         work.check(&at, &before, &expected);
-        fs::remove_dir_all(&at).unwrap();
         assert!(drawn < 20 + 4 * kills, "{}: {done} of {drawn} instants came before the end", work.name());
     }
     eprintln!("{}: {done} kills at {drawn} instants", work.name());

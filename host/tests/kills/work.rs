@@ -123,7 +123,7 @@ fn lines(metrics: &[u8]) -> Vec<Value> {
     let line = |line: &str| {
         let mut value: Value = serde_json::from_str(line).unwrap();
         let object = value.as_object_mut().unwrap();
-        ["seconds", "data_wait"].map(|clock| object.remove(clock));
+        ["seconds", "data_wait"].into_iter().for_each(|clock| drop(object.remove(clock)));
         value
     };
     std::str::from_utf8(metrics).unwrap().lines().map(line).collect()
@@ -140,7 +140,7 @@ const PREPARE: [&str; 13] = [
     "data",
     "--tokenizer",
     "tokenizer.json",
-    "--shard-tokens=400",
+    "--shard-tokens=120",
     "--validation=0.2",
     "--near-duplicates=0.9",
     "--threads=1",
@@ -206,14 +206,14 @@ impl Work for Replace {
         begin_prepare(at);
         let earlier: Vec<&str> = PREPARE
             .iter()
-            .map(|&flag| if flag == "--shard-tokens=400" { "--shard-tokens=300" } else { flag })
+            .map(|&flag| if flag == "--shard-tokens=120" { "--shard-tokens=90" } else { flag })
             .collect();
         super::succeeds(at, &earlier);
     }
 
     fn arguments(&self, at: &Path) -> Option<Vec<&'static str>> {
         let text = fs::read_to_string(at.join("data/manifest.json")).unwrap_or_default();
-        let done = text.contains("\"shard_tokens\": 400") && !at.join("data/prepare.journal").exists();
+        let done = text.contains("\"shard_tokens\": 120") && !at.join("data/prepare.journal").exists();
         (!done).then(|| [&PREPARE[..], &["--overwrite"]].concat())
     }
 

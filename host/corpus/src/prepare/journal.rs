@@ -42,7 +42,24 @@ pub struct Survey {
     pub checksum: String,
 }
 
+/// A count that no corpus reaches: sums of thousands of counts up to it are still numbers.
+const MOST: u64 = 1 << 48;
+
 impl Survey {
+    /// Whether it can be what was found in `inputs` files. A damaged journal is not believed.
+    pub fn fits(&self, inputs: usize) -> bool {
+        let Self { files, dropped, tallies, checksum: _ } = self;
+        let dropped = dropped.iter().flat_map(|d| {
+            let Dropped { null, empty, short, language, duplicates, near_duplicates } = *d;
+            [null, empty, short, language, duplicates, near_duplicates]
+        });
+        let tallies = tallies.iter().flat_map(|t| {
+            let Tally { nulls, cuts, replaced, .. } = *t;
+            [nulls, cuts, replaced]
+        });
+        files.len() == inputs && files.iter().copied().chain(dropped).chain(tallies).all(|count| count <= MOST)
+    }
+
     /// Number of documents in all inputs together, those to drop included.
     pub fn documents(&self) -> u64 {
         self.files.iter().sum()
@@ -75,6 +92,16 @@ pub struct Finished {
     pub next: u64,
     /// What is in it.
     pub shares: Vec<Share>,
+}
+
+impl Finished {
+    /// Whether its parts add up. A damaged journal is not believed.
+    pub fn adds_up(&self) -> bool {
+        let sum = |of: fn(&Share) -> u64| self.shares.iter().try_fold(0u64, |sum, share| sum.checked_add(of(share)));
+        let sums = [sum(|s| s.documents), sum(|s| s.text_bytes), sum(|s| s.tokens)];
+        let said = [self.shard.documents, self.shard.text_bytes, self.shard.tokens];
+        said.iter().all(|&count| count <= MOST) && sums == said.map(Some)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
