@@ -88,6 +88,28 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Re
     Ok(())
 }
 
+/// Whether a name is that of a file on its way to the name it was asked for.
+pub fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(".tmp").is_some_and(|rest| rest.len() == 6)
+}
+
+/// Removes what killed processes left of files on their way to a name in a folder ([`write`]). Nobody else may be writing
+/// into it.
+///
+/// # Errors
+///
+/// What the file system refuses; the message names the folder or the file.
+pub fn sweep(folder: &Path) -> Result<()> {
+    let unreadable = || format!("cannot read the folder {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        if entry.file_name().to_str().is_some_and(is_temporary) {
+            fs::remove_file(entry.path()).with_context(|| format!("cannot remove {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// A file in `folder` under a name of its own, removed when it is dropped, with the permissions that the umask leaves to an
 /// ordinary new file.
 ///
@@ -127,6 +149,20 @@ mod tests {
             rewrite();
             assert_eq!(mode(&ours), kept, "{kept:o}");
         }
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (_, left) = tempfile::NamedTempFile::new_in(folder.path()).unwrap().keep().unwrap();
+        for name in ["file", ".tmp", ".tmpfile", ".tmp-report", "x.tmp123456"] {
+            fs::write(at(name), "x").unwrap();
+        }
+        sweep(folder.path()).unwrap();
+        assert!(!left.exists());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5);
+        assert!(sweep(&at("nowhere")).unwrap_err().to_string().contains("nowhere"));
     }
 
     #[test]

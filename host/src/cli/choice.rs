@@ -19,7 +19,7 @@ pub enum DeviceKind {
     Auto,
     /// The processor
     Cpu,
-    /// An NVIDIA GPU; `ebt doctor` shows what is missing
+    /// An NVIDIA GPU; the command `doctor` shows what is missing
     Cuda,
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Stdout, Write};
 
 /// Standard output.
 ///
-/// Where its reader has gone away (`host generate ... | head`), what is written goes nowhere and the command does the rest
+/// Where its reader has gone away (`ebt generate ... | head`), what is written goes nowhere and the command does the rest
 /// of its work, so that files and exit status are those of a whole run; [`Output::is_closed`] tells a command that has
 /// nothing else to do. Every other failure names standard output.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visi
 use super::lines::{End, read_part};
 use super::record::{LONGEST_RECORD, ReadOptions, Records, Source, Tally, no_such_column, same_name};
 use super::utf8;
+use crate::program;
 
 /// Records of a JSON lines file. Blank lines are passed over.
 pub struct JsonLines {
@@ -113,9 +114,10 @@ impl Records for JsonLines {
                         // raw bytes of the line have a place in the file, escaped halves of surrogate pairs have not
                         utf8::text(&self.line, self.offset, &self.place(), false, &mut tally.replaced)?;
                         bail!(
-                            "{}: `{}` holds half of a surrogate pair (`host data prepare --lossy` replaces it)",
+                            "{}: `{}` holds half of a surrogate pair (`{} data prepare --lossy` replaces it)",
                             self.place(),
-                            self.key
+                            self.key,
+                            program::name()
                         );
                     }
                     let text = utf8::text(&bytes, 0, &self.path, self.lossy, &mut tally.replaced)?;

@@ -9,6 +9,8 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::program;
+
 /// Longest line of JSON and longest row of a table, in bytes: more is an error, not a document.
 pub const LONGEST_RECORD: usize = 64 << 20;
 
@@ -125,5 +127,6 @@ pub fn no_such_column(place: &str, kind: &str, asked: &str, present: &[&str]) ->
         true => format!("it has no {kind}s"),
         false => format!("its {kind}s are {}{more}", shown.join(", ")),
     };
-    anyhow::anyhow!("{place} has no {kind} `{asked}`; {has}; `host data prepare --column NAME` reads another")
+    let program = program::name();
+    anyhow::anyhow!("{place} has no {kind} `{asked}`; {has}; `{program} data prepare --column NAME` reads another")
 }

@@ -10,6 +10,7 @@ use super::format::Format;
 use super::lines::{End, read_part};
 use super::record::{LONGEST_RECORD, ReadOptions, Records, Source, Tally, no_such_column, same_name};
 use super::utf8;
+use crate::program;
 
 /// Records of a table. All rows have the same number of values; blank lines are passed over.
 pub struct Table {
@@ -95,8 +96,11 @@ impl Table {
                 let line = pos.map_or(line, |pos| pos.line());
                 let values = if len == 1 { "value" } else { "values" };
                 let hint = match self.quoting || self.reader.get_ref().quotes == 0 {
-                    true => "",
-                    false => " (`host data prepare --quoting on` reads values between quotation marks)",
+                    true => String::new(),
+                    false => format!(
+                        " (`{} data prepare --quoting on` reads values between quotation marks)",
+                        program::name()
+                    ),
                 };
                 let columns = if expected_len == 1 { "column" } else { "columns" };
                 anyhow::anyhow!(
@@ -143,9 +147,10 @@ impl Records for Table {
                 // the reader takes the end of the file for the end of an open quotation
                 return match self.several {
                     Some(line) if self.quoting && !self.reader.get_ref().quotes.is_multiple_of(2) => bail!(
-                        "the row at line {line} of {} is never ended: a quotation mark is missing (`host data prepare \
+                        "the row at line {line} of {} is never ended: a quotation mark is missing (`{} data prepare \
                          --quoting off` takes quotation marks for letters)",
-                        self.path
+                        self.path,
+                        program::name()
                     ),
                     _ => Ok(None),
                 };

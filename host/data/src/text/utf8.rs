@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use anyhow::{Result, bail};
 
+use crate::program;
+
 /// Bytes at the start of a text by which its encoding is judged.
 pub const HEAD: usize = 64;
 
@@ -43,7 +45,8 @@ pub fn text<'a>(
     if !lossy {
         let at = offset + error.valid_up_to() as u64;
         bail!(
-            "{place} is not UTF-8 text: byte {at} does not continue a character (`host data prepare --lossy` replaces such bytes)"
+            "{place} is not UTF-8 text: byte {at} does not continue a character (`{} data prepare --lossy` replaces such bytes)",
+            program::name()
         );
     }
     let (mut out, mut rest) = (String::with_capacity(bytes.len()), bytes);

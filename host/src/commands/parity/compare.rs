@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use ebt_device::parity::{self, CaseReport, Quantity, Tolerance};
 use ebt_train::run_config::Precision;
 
-use super::Args;
+use super::args::Args;
 use crate::cli::{DeviceKind, Output, start_threads, write_json};
 
 /// Runs the command.

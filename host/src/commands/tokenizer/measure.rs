@@ -18,7 +18,7 @@ use crate::tokenization::measure::{Class, Counts, Extent, Source, Subject, speed
 /// Measure how well tokenizers write a text, side by side.
 ///
 /// A tokenizer is one of this project or any tokenizer.json of the HuggingFace library, lossless or
-/// not. Files are found and read as by `host data prepare`, plain text in documents between blank
+/// not. Files are found and read as by `ebt data prepare`, plain text in documents between blank
 /// lines; each document is encoded as it stands, without special tokens. It is not cleaned: what is
 /// measured is what is there, decomposed letters and carriage returns included.
 ///

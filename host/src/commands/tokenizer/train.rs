@@ -18,7 +18,7 @@ use crate::tokenization::train;
 
 /// Learn a tokenizer from text.
 ///
-/// Text is found, read and cleaned as by `host data prepare`: plain text (blank lines separate documents), JSON lines and
+/// Text is found, read and cleaned as by `ebt data prepare`: plain text (blank lines separate documents), JSON lines and
 /// tables (their text under `text`), packed or not, a block at a time; line ends become LF and Unicode NFC. No token is
 /// learned across documents. Every tokenizer is lossless: all text that is UTF-8 encodes and decodes to itself. The same
 /// text and flags give the same tokenizer.

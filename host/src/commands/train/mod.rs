@@ -230,7 +230,7 @@ pub fn run(args: Args) -> Result<()> {
 
 /// What a step takes less memory with.
 const SMALLER_STEP: &str = "a smaller `train.batch` (with a larger `train.accumulate` for the same step), or \
-                            `objective.checkpointing` of \"step\" or \"block\", takes less, and `host plan` tells how much";
+                            `objective.checkpointing` of \"step\" or \"block\", takes less, and the command `plan` tells how much";
 
 /// Refuses a run that takes more main memory than there is.
 fn check_memory(config: &RunConfig) -> Result<()> {
@@ -239,7 +239,7 @@ fn check_memory(config: &RunConfig) -> Result<()> {
     let remedy = if replay >= held.max(step) {
         "a smaller `objective.replay` takes less"
     } else if held >= step {
-        "a smaller model (`model.dim`, `model.layers`, `model.vocab`) takes less, and `host plan` tells how much"
+        "a smaller model (`model.dim`, `model.layers`, `model.vocab`) takes less, and the command `plan` tells how much"
     } else {
         SMALLER_STEP
     };

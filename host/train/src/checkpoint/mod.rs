@@ -1,7 +1,8 @@
 //! Checkpoints: the whole state of a run in a folder that appears at once or not at all.
 //!
 //! `OUT/checkpoints/step-00000300/` holds `state.ebs` ([`state`]) and `model.ebt`. A folder is written under a temporary
-//! name, flushed to the disk, then renamed; a writer that is killed leaves the earlier checkpoints whole.
+//! name, flushed to the disk, then renamed; an old one is renamed back before it is removed. So a folder `step-*` is whole
+//! whenever the process is killed.
 
 mod header;
 mod json;
@@ -85,6 +86,8 @@ impl Store {
     pub fn write(&self, state: &State, model: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let path = self.folder.join(format!("{PREFIX}{:08}", state.header.step));
         if path.join(STATE).exists() {
+            self.sweep()?;
+            self.prune()?;
             return Ok(path);
         }
         fs::create_dir_all(&self.folder).with_context(|| format!("cannot create {}", self.folder.display()))?;
@@ -107,7 +110,7 @@ impl Store {
         Ok(path)
     }
 
-    /// Removes what killed writers left.
+    /// Removes what killed processes left.
     fn sweep(&self) -> Result<()> {
         let unreadable = || format!("cannot read the folder {}", self.folder.display());
         for entry in fs::read_dir(&self.folder).with_context(unreadable)? {
@@ -122,8 +125,10 @@ impl Store {
     /// Removes the oldest checkpoints. One that another program uses stays until the next is written.
     fn prune(&self) -> Result<()> {
         let list = self.list()?;
-        for (_, path) in list.iter().take(list.len().saturating_sub(self.keep)) {
-            match fs::remove_dir_all(path) {
+        for (step, path) in list.iter().take(list.len().saturating_sub(self.keep)) {
+            // first out of the list as a whole: a checkpoint of which a part is gone would be one that cannot be used
+            let removed = self.folder.join(format!("{UNFINISHED}{step:08}"));
+            match fs::rename(path, &removed).and_then(|()| fs::remove_dir_all(&removed)) {
                 Err(error) if !in_use::is_in_use(&error) => {
                     return Err(error).with_context(|| format!("cannot remove the old checkpoint {}", path.display()));
                 }

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use ebt_data::date::stamp;
 use ebt_data::lock::FolderLock;
+use ebt_data::program;
 use ebt_data::shard::Manifest;
 
 use super::types::{quoted, resume_command};
@@ -73,7 +74,8 @@ impl RunFolder {
                 }
                 false if path.exists() => bail!(
                     "{name} holds no checkpoint: the run ended before it had saved anything; begin it again with \
-                     `host train --out {}` and what it was given",
+                     `{} train --out {}` and what it was given",
+                    program::name(),
                     quoted(path)
                 ),
                 false => bail!("{name} holds no checkpoint: there is no such folder"),

@@ -26,6 +26,7 @@ pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, res
 pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -> Result<Summary> {
     let (config, data, out) = (session.config, session.data, session.out);
     std::fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
+    file::sweep(out)?;
     let toml = config.to_toml()?;
     file::write(&out.join(CONFIG_FILE), |to| Ok(to.write_all(toml.as_bytes())?))?;
     let counts = Counts::new(&data.train, config.model.vocab)?;

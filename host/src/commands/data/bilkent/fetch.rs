@@ -11,7 +11,7 @@ use ebt_corpus::read::columns_and_rows;
 use ebt_data::progress::{Terminal, eprint_line};
 use ebt_data::text::{Format, Formats, InputFile, ReadOptions};
 
-use super::Args;
+use super::args::Args;
 use crate::cli::Output;
 
 const DATASET: &str = "selimfirat/bilkent-turkish-writings-dataset";

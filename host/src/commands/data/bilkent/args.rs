@@ -1,14 +1,9 @@
-//! `ebt data bilkent`: fetches and prepares the Bilkent Turkish Writings set.
-
-#[cfg(feature = "hub")]
-mod fetch;
+//! What `ebt data bilkent` takes.
 
 use std::path::PathBuf;
 
-use anyhow::Result;
-
-use super::making::Making;
 use crate::cli::whole;
+use crate::commands::data::making::Making;
 
 /// Fetch and prepare the Bilkent Turkish Writings set, for academic use only.
 ///
@@ -20,27 +15,27 @@ use crate::cli::whole;
 pub struct Args {
     /// Folder of the data: a new one, or one in which the same command was interrupted
     #[arg(long, value_name = "DIR", required_unless_present = "download_only")]
-    out: Option<PathBuf>,
+    pub(super) out: Option<PathBuf>,
     #[command(flatten)]
-    making: Making,
+    pub(super) making: Making,
     /// Only fetch and verify; print the path of the file
     #[arg(long)]
-    download_only: bool,
+    pub(super) download_only: bool,
     /// Accept the licence without being asked: academic, educational and non-commercial use only
     #[arg(long, alias = "accept-license")]
-    accept_licence: bool,
+    pub(super) accept_licence: bool,
     /// Branch, tag or commit of the set on the hub
     #[arg(long, value_name = "REVISION", default_value = "main")]
-    revision: String,
+    pub(super) revision: String,
     /// Address of the hub [default: HF_ENDPOINT, else https://huggingface.co]
     #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
+    pub(super) endpoint: Option<String>,
     /// Take the set from the cache and use no network (also HF_HUB_OFFLINE=1)
     #[arg(long)]
-    offline: bool,
+    pub(super) offline: bool,
     /// How often a request that broke off is repeated [default: 4]
     #[arg(long, value_name = "N", value_parser = whole::<u32>(0..=u64::from(u32::MAX)))]
-    retries: Option<u32>,
+    pub(super) retries: Option<u32>,
 }
 
 const EXAMPLES: &str = "\
@@ -52,23 +47,3 @@ Examples:
   ebt data bilkent --accept-licence --out data/bilkent --revision 0123456789abcdef0123456789abcdef01234567
   HF_HOME=/mnt/big/huggingface ebt data bilkent --out data/bilkent
   ebt data bilkent --accept-licence --offline --out data/bilkent";
-
-/// Runs the command.
-///
-/// # Errors
-///
-/// A licence that was not accepted, a hub that cannot be reached or refuses, a file that is not the set.
-#[cfg(feature = "hub")]
-pub fn run(args: &Args) -> Result<()> {
-    fetch::run(args)
-}
-
-/// This build cannot.
-///
-/// # Errors
-///
-/// Always; the message says which feature brings the command.
-#[cfg(not(feature = "hub"))]
-pub fn run(_: &Args) -> Result<()> {
-    Err(ebt_data::program::lacks("`data bilkent`", "hub"))
-}

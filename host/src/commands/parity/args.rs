@@ -1,11 +1,7 @@
-//! `ebt parity`: golden cases of the reference implementation.
-
-#[cfg(feature = "parity")]
-mod compare;
+//! What `ebt parity` takes.
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use ebt_train::run_config::Precision;
 
 use crate::cli::{DeviceArgs, Names, one_of, real};
@@ -24,23 +20,23 @@ Examples:
 pub struct Args {
     /// Golden cases (safetensors)
     #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    pub(super) files: Vec<PathBuf>,
     #[command(flatten)]
-    device: DeviceArgs,
+    pub(super) device: DeviceArgs,
     /// Precision to compute in [default: f64; with --backend cuda f32]
     #[arg(long, visible_alias = "precision", value_parser = one_of(NUMBERS))]
-    dtype: Option<Numbers>,
+    pub(super) dtype: Option<Numbers>,
     /// Largest relative error of every quantity [default: f64 1e-9; f32 5e-5, parameter gradients 2e-3; tf32 and f16
     /// 5e-3 and 2e-2, bf16 4e-2 and 0.16, or 6 times what rounding the weights changes in exact arithmetic]
     #[arg(long, value_name = "X", value_parser = real::<f64>(0.0..))]
-    tolerance: Option<f64>,
+    pub(super) tolerance: Option<f64>,
     /// Print one JSON array instead of text
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Numbers of a computation: double where there is no precision of a run.
-type Numbers = Option<Precision>;
+pub(super) type Numbers = Option<Precision>;
 
 const NUMBERS: Names<Numbers> = &[
     ("f64", "IEEE double", None),
@@ -49,23 +45,3 @@ const NUMBERS: Names<Numbers> = &[
     ("bf16", "Brain float; GPU only", Some(Precision::Bf16)),
     ("f16", "IEEE half; GPU only", Some(Precision::F16)),
 ];
-
-/// Runs the command.
-///
-/// # Errors
-///
-/// A device or precision that is not there, and any case that fails.
-#[cfg(feature = "parity")]
-pub fn run(args: Args) -> Result<()> {
-    compare::run(args)
-}
-
-/// This build cannot.
-///
-/// # Errors
-///
-/// Always; the message says which feature brings the command.
-#[cfg(not(feature = "parity"))]
-pub fn run(_: Args) -> Result<()> {
-    Err(ebt_data::program::lacks("`parity`", "parity"))
-}
