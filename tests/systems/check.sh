@@ -35,9 +35,9 @@ refuses() { # STATUS WORDS COMMAND...: the Windows program says WORDS and ends w
     local status=$1 words=$2 found=0
     shift 2
     wine "$exe" "$@" > windows.out 2> windows.err || found=$?
-    if [ $found != "$status" ] || ! grep -qF -- "$words" windows.err; then
+    if [ $found != "$status" ] || ! grep -qF -- "$words" windows.out windows.err; then
         echo "$* ended with $found, not $status, or did not say: $words" >&2
-        cat windows.err >&2
+        cat windows.out windows.err >&2
         return 1
     fi
 }
@@ -52,8 +52,12 @@ use_the_program() {
     same generate --prompt 'Türkiye' --tokens 24 --seed 1
     same generate --prompt "İstanbul'un" --tokens 8 --seed 2 --temperature 1 --think 3 --certificate -
 
-    echo 'tokenizer: the same ids, the same text back'
-    same tokenizer train bir.txt iki.jsonl --vocab 300 --out tokenizer.json
+    echo 'tokenizer: the same file, the same ids, the same text back'
+    for system in linux windows; do
+        $system tokenizer train bir.txt iki.jsonl --vocab 300 --out $system.json > $system.out
+    done
+    cmp linux.json windows.json
+    mv windows.json tokenizer.json
     windows tokenizer encode --tokenizer tokenizer.json < bir.txt > ids.txt
     linux tokenizer encode --tokenizer tokenizer.json < bir.txt | cmp - ids.txt
     windows tokenizer decode --tokenizer tokenizer.json < ids.txt | cmp - bir.txt
@@ -77,7 +81,7 @@ use_the_program() {
     cp -r 'bir yer/run' windows-run
     mv run linux-run
     for system in linux windows; do
-        $system eval --model $system-run bir.txt --json | sed "s/$system-run/run/" > $system.out
+        $system eval --model $system-run bir.txt --json | sed "s/$system-run/run/; /\"seconds\"/d" > $system.out
         $system export $system-run --packed f32 --out $system.ebp > /dev/null
     done
     cmp linux.out windows.out
