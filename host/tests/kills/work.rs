@@ -204,10 +204,8 @@ impl Work for Replace {
 
     fn begin(&self, at: &Path) {
         begin_prepare(at);
-        let earlier: Vec<&str> = PREPARE
-            .iter()
-            .map(|&flag| if flag == "--shard-tokens=120" { "--shard-tokens=90" } else { flag })
-            .collect();
+        let earlier: Vec<&str> =
+            PREPARE.iter().map(|&flag| if flag == "--shard-tokens=120" { "--shard-tokens=90" } else { flag }).collect();
         super::succeeds(at, &earlier);
     }
 

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use ebt_corpus::inputs::Input;
 use ebt_corpus::prepare::journal::{Journal, Plan};
 use ebt_corpus::prepare::{CHUNK, Content, Job, prepare};
 use ebt_data::progress::{Progress, Silent, Stretch};
@@ -12,6 +11,7 @@ use ebt_data::shard::layout::{FOOTER, Footer, SUMMED};
 use ebt_data::shard::manifest::{Prepared, Split};
 use ebt_data::shard::verify::verify;
 use ebt_data::shard::{Shard, ShardRecord};
+use ebt_data::text::{Formats, InputFile};
 use ebt_data::{CREATED_BY, Tokens, digest};
 use ebt_tokenizer::Tokenizer;
 
@@ -120,7 +120,7 @@ impl Interrupted {
 
 fn job(input: &Path, out: &Path) -> Job {
     Job {
-        inputs: vec![Input::new(input, None).unwrap()],
+        inputs: vec![InputFile::new(input, Formats::ByName).unwrap()],
         tokenizer: tokenizer().clone(),
         out: out.into(),
         content: Content { validation: 0.3, shard_tokens: 8, ..Content::default() },

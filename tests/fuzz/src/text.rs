@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
-use ebt_corpus::inputs::Input;
-use ebt_corpus::read::{Borders, Documents, Position, ReadOptions};
+use ebt_corpus::read;
+use ebt_data::text::{Borders, Formats, InputFile, Position, ReadOptions};
 
 use super::{file, folder, refused};
 
@@ -86,8 +86,8 @@ fn read_all(path: &Path, options: &ReadOptions, name: &str) {
 
 /// Gives the documents of a file to `each` while it says so.
 fn documents(path: &Path, options: &ReadOptions, each: &mut dyn FnMut(&str) -> bool) -> Result<()> {
-    let input = Input::new(path, None)?;
-    let mut documents = Documents::open(&input, options, &folder(), &Position::default())?;
+    let input = InputFile::new(path, Formats::ByName)?;
+    let mut documents = read::open(&input, options, &folder(), &Position::default())?;
     while let Some(text) = documents.next_document()? {
         if !each(&text) {
             break;
