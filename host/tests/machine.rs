@@ -207,6 +207,8 @@ fn more_memory_than_there_is_is_refused_before_it_is_taken() {
         if command.contains("sample.ebp") {
             fs::copy(fixtures("sample-model.ebp"), place.path("sample.ebp")).unwrap();
         }
+        // the sample model thinks in little
+        let limit = if remedy == "candidates" { "ulimit -v 150000" } else { limit };
         let output = place.shell(limit, command);
         let message = refused(&output, 1);
         assert!(message.contains("of memory, and ") && message.contains("available here"), "{command}: {message}");

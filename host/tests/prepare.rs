@@ -237,7 +237,7 @@ mod command {
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
-    fn output(arguments: &[&str], code: i32) -> Output {
+    pub fn output(arguments: &[&str], code: i32) -> Output {
         let output = host(arguments).output().unwrap();
         let message = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {message}");
@@ -429,7 +429,7 @@ fn missing_empty_and_odd_input_is_named() {
     for (flag, value, range) in [("--near-duplicates", "0.1", "from 0.3 to 1"), ("--validation", "1", "to less than 1")]
     {
         let (input, out) = (p.at("a.txt"), p.at("out"));
-        let message = text(&command::output(&[&input, "--out", &out, flag, value], 2).stderr);
+        let message = support::program::text(&command::output(&[&input, "--out", &out, flag, value], 2).stderr);
         assert_has(&message, &[flag, range]);
         assert!(!Path::new(&out).exists());
     }

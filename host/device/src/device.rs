@@ -80,7 +80,6 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ebt_core::compute::Compute as _;
 
     struct Filling(usize);
 

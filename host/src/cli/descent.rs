@@ -132,7 +132,7 @@ impl StepSize {
             None if text == "model" => StepSize::Is(descent::StepSize::Model),
             None if text == "armijo" => StepSize::Is(descent::StepSize::ARMIJO),
             None => {
-                let either = |wrong| format!("must be model, armijo, curvature:C or a number, which {wrong}");
+                let either = |wrong| format!("must be model, a number, armijo or curvature:C; the number {wrong}");
                 StepSize::Is(descent::StepSize::Fixed(positive(text).map_err(either)?))
             }
             Some(("curvature", c)) => StepSize::Curvature(positive(c).map_err(|wrong| format!("C {wrong}"))?),
