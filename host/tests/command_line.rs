@@ -102,7 +102,7 @@ fn import_export_and_inspect() {
     // an exported model is a model, whatever it is called
     assert!(succeeds(&["inspect", &exported]).contains("model file version 3"));
     let message = fails(&["inspect", golden.to_str().unwrap()], 1);
-    assert!(message.contains("s1_tied.safetensors") && message.contains("host import"), "{message}");
+    assert!(message.contains("s1_tied.safetensors") && message.contains("ebt import"), "{message}");
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn files_before_version_3_are_refused_by_name_with_a_way_out() {
         vec!["plot", "--prompt", "a", "--out", "/nowhere/x.svg", "--model", &old],
     ] {
         let message = fails(&arguments, 1);
-        for part in ["model-2.ebt", "format version 2", "host export", "host import"] {
+        for part in ["model-2.ebt", "format version 2", "host export", "ebt import"] {
             assert!(message.contains(part), "{arguments:?}: {message}");
         }
     }

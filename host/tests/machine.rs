@@ -8,10 +8,14 @@ mod support;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
+#[cfg(target_os = "linux")]
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use ebt_model::Dtype;
+#[cfg(target_os = "linux")]
+use nix::sys::signal::{SigHandler, Signal};
 use serde_json::Value;
 use support::program::text;
 use support::{configs, fixtures};
@@ -391,6 +395,12 @@ fn signal(name: &str, child: &Child) {
 /// A run that goes on until it is stopped.
 fn endless(place: &Place, out: &str) -> Child {
     let mut host = place.host(&place.run(out, "--steps 100000000"));
+    // these tests may themselves run under `nohup`
+    // SAFETY: between fork and exec the child makes one system call, which touches no memory.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        host.pre_exec(|| nix::sys::signal::signal(Signal::SIGHUP, SigHandler::SigDfl).map(drop).map_err(Into::into));
+    }
     let mut child = host.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     first_checkpoint(&mut child, &place.path(out));
     child

@@ -256,7 +256,7 @@ fn formats_that_are_not_read_directly_say_what_to_do() {
     let table = p.write("a.parquet", "PAR1");
     for arguments in [&["eval", "--model", &model(), &table][..], &["train", "--data", &table, "--out", &p.at("run")]] {
         let message = fails(arguments, 1);
-        assert!(message.contains("a.parquet") && message.contains("host data prepare"), "{message}");
+        assert!(message.contains("a.parquet") && message.contains("ebt data prepare"), "{message}");
     }
     let message = fails(&["eval", "--model", &model(), &p.write("b.jsonl", "{\"metin\": \"bir\"}")], 1);
     assert!(message.contains("line 1 of") && message.contains("metin") && message.contains("--column"), "{message}");

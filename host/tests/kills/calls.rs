@@ -25,6 +25,7 @@ pub enum Ended {
 pub fn run(command: &mut Command, kill_at: Option<(u64, bool)>) -> Ended {
     // SAFETY: between fork and exec the child makes one system call, which touches no memory.
     unsafe { command.pre_exec(|| ptrace::traceme().map_err(Into::into)) };
+    #[expect(clippy::zombie_processes, reason = "it is waited for below, as every thread that it has")]
     let child = command.spawn().unwrap();
     let program = Pid::from_raw(i32::try_from(child.id()).unwrap());
     // only children of this thread: the test of another thread follows its own

@@ -255,8 +255,13 @@ pub(crate) fn nvrtc_version() -> Result<(i32, i32), String> {
 /// Why the linker, which finds a library by its name, cannot open it; `None` where it finds none.
 fn unusable(name: &str) -> Option<String> {
     // SAFETY: the library is one of NVIDIA's by its name; its initialisers are what it is opened for
-    let error = unsafe { libloading::Library::new(name) }.err()?.to_string();
+    let error = reason(&unsafe { libloading::Library::new(name) }.err()?);
     is_found(name, &error).then_some(error)
+}
+
+/// What the linker said, which the error itself leaves to its cause.
+fn reason(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Whether the linker's words speak of a file that is there: of one that it does not find it says so, under its name; of
@@ -273,7 +278,7 @@ fn keep(file: &Path) -> Result<(), String> {
             std::mem::forget(library);
             Ok(())
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(reason(&error)),
     }
 }
 

@@ -48,7 +48,8 @@ pub(super) fn on_unix(variable: &dyn Fn(&str) -> Option<PathBuf>, root: &Path) -
     for python in pythons.iter().flat_map(|lib| starting_with(lib, "python3")) {
         for packages in ["site-packages", "dist-packages"].map(|name| python.join(name).join("nvidia")) {
             list.push(packages.join("cu13/lib"));
-            list.extend(starting_with(&packages, "").into_iter().map(|package| package.join("lib")));
+            let others = starting_with(&packages, "").into_iter().filter(|package| !package.ends_with("cu13"));
+            list.extend(others.map(|package| package.join("lib")));
         }
     }
 
