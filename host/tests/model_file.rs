@@ -106,7 +106,7 @@ fn a_file_that_another_program_rewrote_is_imported() {
     let (mut header, values) = parts(&bytes);
     strings(&mut header).remove("ebt_digest");
     let message = refused(&file(&header, values));
-    assert!(message.contains("no digest") && message.contains("host import"), "{message}");
+    assert!(message.contains("no digest") && message.contains("ebt import"), "{message}");
     assert_eq!(import(&file(&header, values)).unwrap().weights, model.weights);
 }
 
@@ -157,7 +157,7 @@ fn other_versions_and_kinds_are_refused_by_name() {
         (with("ebt_tokenizer", "{}"), ["tokenizer", "", ""]),
         (with("ebt_tokenizer_fingerprint", "12"), ["`ebt_tokenizer_fingerprint`", "12", ""]),
         (with_strings(&bytes, |s| drop(s.remove("config"))), ["no configuration", "", ""]),
-        (with_strings(&bytes, |s| drop(s.remove("ebt_format"))), ["host import", "", ""]),
+        (with_strings(&bytes, |s| drop(s.remove("ebt_format"))), ["ebt import", "", ""]),
     ] {
         let message = refused(&bytes);
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");

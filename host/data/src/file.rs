@@ -127,7 +127,8 @@ pub(crate) fn temporary(folder: &Path, prefix: &str, suffix: &str) -> io::Result
     builder.tempfile_in(folder)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};

@@ -58,9 +58,20 @@ impl Drop for FolderLock {
 
 /// `process 4711 on karga, since 2026-01-31 23:59:59 UTC`
 fn holder() -> String {
-    let machine = gethostname::gethostname();
     let (process, since) = (std::process::id(), utc(SystemTime::now()));
-    format!("process {process} on {}, since {since}\n", machine.display())
+    format!("process {process} on {}, since {since}\n", machine())
+}
+
+/// The name of this machine.
+#[cfg(unix)]
+fn machine() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The name of this machine.
+#[cfg(not(unix))]
+fn machine() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_else(|_| String::from("this machine"))
 }
 
 /// Opens a file that nobody else holds, at its beginning; `None` if somebody does.

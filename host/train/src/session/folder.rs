@@ -129,11 +129,11 @@ mod tests {
         drop(held);
         fs::write(out.join("metrics.jsonl"), "{}").unwrap();
         let message = RunFolder::resume(&out).unwrap_err().to_string();
-        assert!(message.contains("host train --out"), "{message}");
+        assert!(message.contains("ebt train --out"), "{message}");
         drop(RunFolder::begin(&out).unwrap());
 
         fs::create_dir_all(out.join("checkpoints/step-00000001")).unwrap();
-        assert!(RunFolder::begin(&out).unwrap_err().to_string().contains("host train --resume"));
+        assert!(RunFolder::begin(&out).unwrap_err().to_string().contains("ebt train --resume"));
         let held = RunFolder::resume(&out).unwrap();
         let message = RunFolder::resume(&out).unwrap_err().to_string();
         assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
