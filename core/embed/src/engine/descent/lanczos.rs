@@ -32,9 +32,9 @@ use ebt_core::random::Purpose;
 /// A residual this small against the operator's size is rounding: the subspace is invariant.
 const INVARIANT: f32 = 1e-5;
 
-/// The largest step size from curvature, in step sizes of the model. `A` vanishes with `P` at a vertex, where `c / lambda_max`
-/// grows without bound and moves nothing but logits, out of the range of numbers.
-const LONGEST: f32 = 1.0 / f32::EPSILON;
+/// One over the largest step size from curvature, in step sizes of the model. `A` vanishes with `P` at a vertex, where
+/// `c / lambda_max` grows without bound and moves nothing but logits, out of the range of numbers.
+const INVERSE_LONGEST: f32 = f32::EPSILON;
 
 /// `v <- v - s <s, v>`, `s = sqrt(P)`.
 fn off_root(p: &[f32], v: &mut [f32]) {
@@ -117,8 +117,8 @@ impl<P: Potential> Run<'_, '_, P> {
             row.searching = false;
             if let Some(c) = wanted {
                 let alpha = c / row.lambda;
-                let usable = row.lambda > 0.0 && alpha > 0.0 && alpha <= model * LONGEST;
-                row.alpha = if usable { alpha } else { model };
+                // false of what is not finite, as it is where lambda is 0
+                row.alpha = if alpha > 0.0 && alpha * INVERSE_LONGEST <= model { alpha } else { model };
             }
             let at = r.saturating_mul(capacity).saturating_add(i);
             put(self.d.trajectories.alpha_lambda, at, row.alpha * row.lambda);
