@@ -1,5 +1,6 @@
 //! Builds the stand-in for NVIDIA's libraries (`stand_in/device.cpp` says what it is): the kernel files of `ebt-cuda`
-//! compiled for the CPU in every storage type, and shared objects under the names that the backend looks for.
+//! compiled for the CPU in every storage type, and shared objects under the names that the backend looks for. Only on
+//! Linux: elsewhere the tests that need it are left out.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -41,6 +42,10 @@ fn main() {
 }
 
 fn build() -> Result<(), String> {
+    // its threads, its guard pages and its libraries are those of Linux
+    if std::env::var_os("CARGO_CFG_TARGET_OS").is_none_or(|system| system != "linux") {
+        return Ok(());
+    }
     let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo names no folder of the package")?);
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo names no folder for output")?);
     let (sources, kernels) = (here.join("stand_in"), here.join("../cuda/kernels"));

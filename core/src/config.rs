@@ -19,6 +19,15 @@ pub enum UpdateRule {
     Logit,
 }
 
+impl UpdateRule {
+    /// Every rule with its name, which is that in configuration files and on command lines, and its equation.
+    pub const ALL: &[(&str, &str, Self)] = &[
+        ("probability", "Y' = P - alpha G", Self::Probability),
+        ("mirror", "Y' = Y - alpha G", Self::Mirror),
+        ("logit", "Y' = Y - alpha J G", Self::Logit),
+    ];
+}
+
 /// Smallest step size: a learned `alpha` is limited from below.
 pub const SMALLEST_ALPHA: f64 = 1e-4;
 

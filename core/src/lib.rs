@@ -28,7 +28,7 @@ pub mod config_error;
 #[cfg(doc)]
 pub mod guide;
 pub mod objective;
-mod primitives;
+mod operations;
 pub mod random;
 
 cfg_if::cfg_if! {
@@ -45,7 +45,6 @@ cfg_if::cfg_if! {
         pub mod fused;
         pub mod layer;
         pub mod loss_scale;
-        pub mod model_file;
         pub mod optimizer;
         pub mod parameters;
         pub mod plan;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::compute::{Adam, Backend, ParamGroup};
+use crate::compute::{AdamW, Backend, ParamGroup};
 use crate::config_error::{not_negative, positive, require};
 use crate::error::Result;
 use crate::parameters::{ParameterLayout, Role};
@@ -34,8 +34,8 @@ impl Default for OptimizerConfig {
 
 impl OptimizerConfig {
     /// The constants of the update.
-    pub fn adam(&self) -> Adam {
-        Adam { beta1: self.beta1, beta2: self.beta2, eps: self.eps }
+    pub fn constants(&self) -> AdamW {
+        AdamW { beta1: self.beta1, beta2: self.beta2, eps: self.eps }
     }
 
     /// Refuses impossible settings, naming the field.

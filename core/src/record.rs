@@ -10,9 +10,9 @@
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 
-use crate::compute::{Attention, AttentionOutput, Compute, PredictedAttention, Route, RouteSpec, Scope};
+use crate::compute::{AttentionOutput, Compute, Route, RouteSpec, Scope};
 use crate::error::{Error, Result};
-use crate::{for_each_primitive, for_each_sink};
+use crate::{for_each_fused, for_each_primitive, for_each_sink};
 
 /// The outputs of a recorded pass.
 #[derive(Clone, Debug)]
@@ -64,10 +64,15 @@ impl<'a, B: Compute> Record<'a, B> {
     pub fn finish(self) -> Tape<B::Tensor, B::Index> {
         self.tape.into_inner()
     }
-    fn out(&self, run: impl FnOnce(&B) -> B::Tensor) -> B::Tensor {
+    fn tensor(&self, run: impl FnOnce(&B) -> B::Tensor) -> B::Tensor {
         let t = run(self.inner);
         self.tape.borrow_mut().tensors.push(t.clone());
         t
+    }
+    fn pair(&self, run: impl FnOnce(&B) -> (B::Tensor, B::Tensor)) -> (B::Tensor, B::Tensor) {
+        let (a, b) = run(self.inner);
+        self.tape.borrow_mut().tensors.extend([a.clone(), b.clone()]);
+        (a, b)
     }
     fn choice(&self, run: impl FnOnce(&B) -> Route<B::Index>) -> Route<B::Index> {
         let r = run(self.inner);
@@ -98,7 +103,7 @@ impl<'a, B: Compute> Replay<'a, B> {
         if whole && !self.overrun.get() { Ok(()) } else { Err(Error::Replay { at }) }
     }
     /// The next entry; past the end the value is computed afresh, and [`Replay::finish`] will say so.
-    fn out(&self, run: impl FnOnce(&B) -> B::Tensor) -> B::Tensor {
+    fn tensor(&self, run: impl FnOnce(&B) -> B::Tensor) -> B::Tensor {
         let at = self.next.get();
         self.next.set(at + 1);
         match self.tape.tensors.get(at) {
@@ -133,26 +138,21 @@ impl<'a, B: Compute> Replay<'a, B> {
     }
 }
 
-impl<B: Compute> Record<'_, B> {
-    fn pair(&self, run: impl FnOnce(&B) -> (B::Tensor, B::Tensor)) -> (B::Tensor, B::Tensor) {
-        let (a, b) = run(self.inner);
-        self.tape.borrow_mut().tensors.extend([a.clone(), b.clone()]);
-        (a, b)
-    }
-}
-
-/// Methods with one output, the same for both adapters: the adapter decides whether the backend runs.
-macro_rules! recorded {
-    ($($name:ident($($arg:ident: $type:ty),*);)*) => {
-        $(fn $name(&self, $($arg: $type),*) -> Self::Tensor {
-            self.out(|b| b.$name($($arg),*))
-        })*
-    };
-}
+/// Operations whose results are kept, the same for both adapters: the adapter decides whether the backend runs.
 macro_rules! recorded_primitives {
     ($($(#[$doc:meta])* $kind:ident $name:ident($($t:ident),*)($($x:ident: $type:ty),*);)*) => {
         $(fn $name(&self, $($t: &Self::Tensor,)* $($x: $type),*) -> Self::Tensor {
-            self.out(|b| b.$name($($t,)* $($x),*))
+            self.tensor(|b| b.$name($($t,)* $($x),*))
+        })*
+    };
+}
+macro_rules! recorded_fused {
+    ($(
+        $(#[$doc:meta])*
+        $runs:ident $kind:ident $name:ident($self:ident, $($x:ident: $type:ty),*) -> $out:ty $default:block
+    )*) => {
+        $(fn $name(&$self, $($x: $type),*) -> $out {
+            $self.$kind(|b| b.$name($($x),*))
         })*
     };
 }
@@ -166,6 +166,16 @@ macro_rules! passed_on {
 
 macro_rules! adapter {
     ($adapter:ident) => {
+        impl<B: Compute> $adapter<'_, B> {
+            fn attended(&self, run: impl FnOnce(&B) -> AttentionOutput<B::Tensor>) -> AttentionOutput<B::Tensor> {
+                let (out, lse) = self.pair(|b| {
+                    let AttentionOutput { out, lse } = run(b);
+                    (out, lse)
+                });
+                AttentionOutput { out, lse }
+            }
+        }
+
         impl<B: Compute> Compute for $adapter<'_, B> {
             type Leaf = B::Leaf;
             type Tensor = B::Tensor;
@@ -185,114 +195,13 @@ macro_rules! adapter {
             }
 
             for_each_primitive!(recorded_primitives);
+            for_each_fused!(recorded_fused);
             for_each_sink!(passed_on);
 
-            recorded! {
-                linear(x: &Self::Tensor, w: &Self::Leaf);
-                linear_wide(x: &Self::Tensor, w: &Self::Leaf);
-                linear_adjoint(dy: &Self::Tensor, w: &Self::Leaf);
-                grouped_linear(x: &Self::Tensor, w: &Self::Leaf, route: &Route<Self::Index>);
-                grouped_linear_adjoint(dy: &Self::Tensor, w: &Self::Leaf, route: &Route<Self::Index>);
-                modulate(x: &Self::Tensor, a: &Self::Leaf);
-                add_outer_cotangent(a: &Self::Tensor, leaf: &Self::Leaf);
-                gate_residual(h: &Self::Tensor, a: Option<&Self::Leaf>, y: &Self::Tensor);
-                norm_backward(x: &Self::Tensor, w: &Self::Leaf, r: &Self::Tensor, dy: &Self::Tensor);
-                norm_backward_tangent(x: [&Self::Tensor; 2], w: &Self::Leaf, r: [&Self::Tensor; 2], dy: [&Self::Tensor; 2]);
-                swiglu(u: &Self::Tensor);
-                swiglu_backward(u: &Self::Tensor, dy: &Self::Tensor);
-                swiglu_tangent(u: &Self::Tensor, ut: &Self::Tensor);
-                swiglu_backward_tangent(u: [&Self::Tensor; 2], dy: [&Self::Tensor; 2]);
-                softmax(y: &Self::Tensor);
-                softmax_backward(p: &Self::Tensor, dp: &Self::Tensor);
-                softmax_backward_tangent(p: [&Self::Tensor; 2], dp: [&Self::Tensor; 2]);
-                causal_attention_backward(
-                    qkv: &Self::Tensor,
-                    starts: Option<&Self::Index>,
-                    shape: Attention,
-                    attended: &AttentionOutput<Self::Tensor>,
-                    dout: &Self::Tensor
-                );
-                predicted_attention_backward(
-                    input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
-                    attended: &AttentionOutput<Self::Tensor>,
-                    dout: &Self::Tensor,
-                    dmemory: Option<&mut Self::Leaf>
-                );
-                predicted_attention_backward_tangent(
-                    input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
-                    qkvt: &Self::Tensor,
-                    attended: [&AttentionOutput<Self::Tensor>; 2],
-                    dout: [&Self::Tensor; 2],
-                    dmemory: Option<&mut Self::Leaf>
-                );
+            fn add_outer_cotangent(&self, a: &Self::Tensor, leaf: &Self::Leaf) -> Self::Tensor {
+                self.tensor(|b| b.add_outer_cotangent(a, leaf))
             }
-
-            fn norm(
-                &self,
-                x: &Self::Tensor,
-                w: &Self::Leaf,
-                shift: Option<&Self::Leaf>,
-                eps: f64,
-            ) -> (Self::Tensor, Self::Tensor) {
-                self.pair(|b| b.norm(x, w, shift, eps))
-            }
-            fn norm_tangent(
-                &self,
-                x: &Self::Tensor,
-                xt: &Self::Tensor,
-                w: &Self::Leaf,
-                r: &Self::Tensor,
-            ) -> (Self::Tensor, Self::Tensor) {
-                self.pair(|b| b.norm_tangent(x, xt, w, r))
-            }
-            fn cross_entropy(
-                &self,
-                y: &Self::Tensor,
-                targets: &Self::Index,
-                weight: &Self::Leaf,
-            ) -> (Self::Tensor, Self::Tensor) {
-                self.pair(|b| b.cross_entropy(y, targets, weight))
-            }
-            fn causal_attention(
-                &self,
-                qkv: &Self::Tensor,
-                starts: Option<&Self::Index>,
-                shape: Attention,
-            ) -> AttentionOutput<Self::Tensor> {
-                let (out, lse) = self.pair(|b| {
-                    let a = b.causal_attention(qkv, starts, shape);
-                    (a.out, a.lse)
-                });
-                AttentionOutput { out, lse }
-            }
-            fn predicted_attention(
-                &self,
-                input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
-            ) -> AttentionOutput<Self::Tensor> {
-                let (out, lse) = self.pair(|b| {
-                    let a = b.predicted_attention(input);
-                    (a.out, a.lse)
-                });
-                AttentionOutput { out, lse }
-            }
-            fn predicted_attention_tangent(
-                &self,
-                input: PredictedAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
-                qkvt: &Self::Tensor,
-                attended: &AttentionOutput<Self::Tensor>,
-            ) -> AttentionOutput<Self::Tensor> {
-                let (out, lse) = self.pair(|b| {
-                    let a = b.predicted_attention_tangent(input, qkvt, attended);
-                    (a.out, a.lse)
-                });
-                AttentionOutput { out, lse }
-            }
-            fn route(
-                &self,
-                gate: &Self::Tensor,
-                bias: Option<&Self::Leaf>,
-                spec: &RouteSpec,
-            ) -> Route<Self::Index> {
+            fn route(&self, gate: &Self::Tensor, bias: Option<&Self::Leaf>, spec: &RouteSpec) -> Route<Self::Index> {
                 self.choice(|b| b.route(gate, bias, spec))
             }
         }

@@ -17,39 +17,6 @@ __device__ __forceinline__ void adamw_step(const Rule& rule, float& w, float& m,
     w = rule.keep * w - rule.rate * m / fmaf(sqrtf(v), rule.root, rule.eps);
 }
 
-// A step of one matrix; the factor on the gradient is on the device.
-KERNEL(256, adamw)
-(float* w, float* m, float* v, const float* g, const float* factor, float take1, float take2, float keep, float rate,
- float root, float eps, u64 count, u32 wide) {
-    const Rule rule = {*factor, take1, take2, keep, rate, root, eps};
-    flat(count, wide, [=](auto width, u64 at) {
-        constexpr int W = decltype(width)::value;
-        float weight[W], first[W], second[W], gradient[W];
-        read(w + at, weight);
-        read(m + at, first);
-        read(v + at, second);
-        read(g + at, gradient);
-#pragma unroll
-        for (int i = 0; i < W; i++) adamw_step(rule, weight[i], first[i], second[i], gradient[i]);
-        write(w + at, weight);
-        write(m + at, first);
-        write(v + at, second);
-    });
-}
-
-// average += take (a - average).
-KERNEL(256, average)(float* average, const void* a, u32 kind, float take, u64 count, u32 wide) {
-    flat(count, wide, [=](auto width, u64 at) {
-        constexpr int W = decltype(width)::value;
-        float old[W], fresh[W];
-        read(average + at, old);
-        read_any(a, kind, at, fresh);
-#pragma unroll
-        for (int i = 0; i < W; i++) old[i] = fmaf(take, fresh[i] - old[i], old[i]);
-        write(average + at, old);
-    });
-}
-
 // Some parameters of a model: addresses of weight, moments, gradient, average (0: none) and copy for products (0:
 // none), number of elements, multiple of the rate (0: only the average moves), decay, first block that serves it.
 static constexpr int MEMBERS = 14;

@@ -32,7 +32,7 @@ use launch::{Arg, Kernel};
 use memory::{Block, NarrowCopy, NarrowCopyLog, Pool};
 pub use memory::{Index, Matrix, MemoryReport};
 pub use options::{Options, Precision};
-pub use toolchain::{DeviceReport, Found, KernelReport, Library, Problem, Report, compile_report, probe};
+pub use toolchain::{DeviceReport, Found, KernelReport, Library, ProbeReport, Problem, compile_report, probe};
 
 /// One GPU as a compute and training backend: a stream of work, a pool of memory, and the first failure, after which
 /// nothing more is done.
@@ -78,7 +78,7 @@ impl Cuda {
 
     fn with_driver(driver: Rc<dyn Driver>, options: &Options) -> Result<Self, String> {
         let cuda = Self::assemble(driver, options);
-        cuda.op_status().map_err(|e| e.to_string())?;
+        cuda.status().map_err(|e| e.to_string())?;
         Ok(cuda)
     }
 
@@ -106,17 +106,17 @@ impl Cuda {
             }
             cuda._workspace = workspace;
         }
-        cuda.clock = cuda.op_index(&[0]);
+        cuda.clock = cuda.index(&[0]);
         cuda
     }
 
     /// Returns the first failure that the host has seen since the backend was made, without waiting for the device.
-    pub(crate) fn op_status(&self) -> Result<(), Error> {
+    pub(crate) fn status(&self) -> Result<(), Error> {
         self.failure.borrow().clone().map_or(Ok(()), Err)
     }
 
     /// Backend, precision and device for reports.
-    pub(crate) fn op_name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 

@@ -1,4 +1,4 @@
-//! Certificates as a file: what `host generate --certificate` writes and `host plot --certificate` reads.
+//! Certificates as a file: what `ebt generate --certificate` writes and `ebt plot --certificate` reads.
 
 use std::path::Path;
 

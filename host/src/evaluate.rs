@@ -6,15 +6,16 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use ebt::engine::descent::{DescentOptions, Selection, StepSize};
-use ebt::engine::{Options, Session};
+use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{Isa, Model};
 use ebt_core::config::ModelKind;
 use ebt_core::random::{Purpose, Stream};
-use ebt_data::Tokens;
 use ebt_data::progress::Counter;
+use ebt_data::{Tokens, memory};
+use ebt_model::check_vocabulary;
 use ebt_tokenizer::Tokenizer;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, Window, chosen_windows, no_losses};
-use ebt_train::model::check_vocabulary;
+use rayon::prelude::*;
 
 use crate::inference::{SessionMemory, extents};
 
@@ -30,7 +31,7 @@ pub struct CachedEvaluation {
     pub step_size: StepSize,
     /// Instructions; the result does not depend on them.
     pub kernel: Isa,
-    /// Sessions at work; the result does not depend on their number.
+    /// Sessions at work, on the threads of the current rayon pool; the result does not depend on their number.
     pub threads: usize,
 }
 
@@ -42,8 +43,8 @@ pub struct CachedEvaluation {
 ///
 /// # Errors
 ///
-/// No text, a tokenizer that does not fit the model, a damaged shard, settings out of their range, and values that are
-/// not finite.
+/// No text, a tokenizer that does not fit the model, a damaged shard, settings out of their range, more memory than there
+/// is, and values that are not finite.
 pub fn evaluate_cached(
     model: &Model<'_>,
     tokenizer: &Tokenizer,
@@ -60,9 +61,12 @@ pub fn evaluate_cached(
     let block = options.batch.max(1);
     let CachedEvaluation { candidates, choose, step_size, .. } = *with;
     let think = DescentOptions { steps, candidates, choose, step_size, ..DescentOptions::default() };
-    let extents = Options { block, rows: block.max(candidates), ..extents(&think, usual) };
+    let extents = SessionOptions { block, rows: block.max(candidates), ..extents(&think, usual) };
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     let work = WindowedEvaluation { model, text, windows: &windows, seed: options.seed, think, extents, with };
+    let wanted = Session::bytes_needed(&model.config, &work.extents)?.saturating_mul(work.sessions());
+    let remedy = "a smaller --batch, and fewer --candidates or --threads, take less";
+    memory::check("this evaluation", wanted as u64, remedy)?;
     let results = work.all(&progress)?;
     let mut losses = no_losses(text, steps);
     for (window, nats) in windows.iter().zip(results) {
@@ -79,11 +83,16 @@ struct WindowedEvaluation<'w, 'm> {
     windows: &'w [Window],
     seed: u64,
     think: DescentOptions,
-    extents: Options,
+    extents: SessionOptions,
     with: &'w CachedEvaluation,
 }
 
 impl WindowedEvaluation<'_, '_> {
+    /// Sessions at work.
+    fn sessions(&self) -> usize {
+        self.with.threads.min(self.windows.len()).max(1)
+    }
+
     /// Summed losses of every window after every step, in the order of the windows.
     fn all(&self, progress: &Counter) -> Result<Vec<Vec<f64>>> {
         let next = AtomicUsize::new(0);
@@ -102,12 +111,8 @@ impl WindowedEvaluation<'_, '_> {
                 progress.advance(window.length);
             }
         };
-        std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..self.with.threads.min(self.windows.len()).max(1)).map(|_| scope.spawn(take)).collect();
-            let failed = || anyhow!("a thread of the evaluation failed");
-            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| failed())?)
-        })?;
+        let sessions = self.sessions();
+        (0..sessions).into_par_iter().with_max_len(1).try_for_each(|_| take())?;
         results.into_inner().map_err(|_| anyhow!("a thread of the evaluation failed"))
     }
 

@@ -6,19 +6,17 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use ebt::Delimiters;
 use ebt::engine::descent::{DescentOptions, Noise, StepSize};
-use ebt::engine::{Options, Session};
+use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{self, Isa, Model, Storage};
 use ebt_core::config::Config;
 use ebt_data::file::{self, Mapped};
+use ebt_data::memory;
+use ebt_model::{self as model, LoadedModel, check_vocabulary};
 use ebt_tokenizer::{Special, Tokenizer};
-use ebt_train::model::{self, LoadedModel, check_vocabulary};
 
 use crate::packing;
 
-/// The model that is used where none is named.
-pub const SAMPLE_MODEL: &[u8] = include_bytes!("../../fixtures/sample-model.ebp");
-
-/// Its name in messages and results.
+/// The name of the model that is used where none is named, in messages and results.
 pub const SAMPLE_NAME: &str = "the built-in sample model";
 
 /// A packed model and where its bytes lie.
@@ -56,7 +54,7 @@ impl InferenceModel {
     /// A file that cannot be read or is not a sound model; the message names it.
     pub fn load(path: Option<&Path>) -> Result<Self> {
         let packed = |name: &str, bytes| Self { name: name.to_owned(), bytes, tokenizer: None };
-        let Some(path) = path else { return Ok(packed(SAMPLE_NAME, Bytes::BuiltIn(SAMPLE_MODEL))) };
+        let Some(path) = path else { return Ok(packed(SAMPLE_NAME, Bytes::BuiltIn(ebt_fixtures::SAMPLE_MODEL))) };
         let name = path.display().to_string();
         let mapped = file::map(&model::locate(path)?)?;
         if mapped.starts_with(&packed::MAGIC) {
@@ -130,8 +128,8 @@ pub fn spells(tokenizer: &Tokenizer, id: u32) -> bool {
 const BLOCK: usize = 64;
 
 /// Extents of a session that thinks so.
-pub fn extents(think: &DescentOptions, usual_steps: usize) -> Options {
-    Options {
+pub fn extents(think: &DescentOptions, usual_steps: usize) -> SessionOptions {
+    SessionOptions {
         block: BLOCK,
         rows: think.candidates,
         steps: if think.steps == 0 { usual_steps } else { think.steps },
@@ -140,7 +138,7 @@ pub fn extents(think: &DescentOptions, usual_steps: usize) -> Options {
     }
 }
 
-/// SessionMemory for a session: words, because an arena starts at a multiple of four.
+/// Memory for a session: words, because an arena starts at a multiple of four.
 #[derive(Debug)]
 pub struct SessionMemory(Vec<u32>);
 
@@ -150,11 +148,13 @@ impl SessionMemory {
     /// # Errors
     ///
     /// Options out of their range, and more memory than can be had.
-    pub fn of(config: &Config, options: &Options) -> Result<Self> {
+    pub fn of(config: &Config, options: &SessionOptions) -> Result<Self> {
         let bytes = Session::bytes_needed(config, options)?;
+        let remedy = "fewer candidates or steps, or a model with a shorter context or window, take less";
+        memory::check("a session of this model", bytes as u64, remedy)?;
         let mut words = Vec::new();
         if words.try_reserve_exact(bytes.div_ceil(4)).is_err() {
-            bail!("the session needs {bytes} bytes of memory, which could not be had");
+            bail!("a session of this model takes {bytes} bytes of memory, which cannot be had: {remedy}");
         }
         words.resize(bytes.div_ceil(4), 0);
         Ok(Self(words))
@@ -170,7 +170,7 @@ impl SessionMemory {
     /// # Errors
     ///
     /// As [`Session::new`].
-    pub fn session<'m>(&mut self, model: Model<'m>, options: &Options, kernel: Isa) -> Result<Session<'m, '_>> {
+    pub fn session<'m>(&mut self, model: Model<'m>, options: &SessionOptions, kernel: Isa) -> Result<Session<'m, '_>> {
         Ok(Session::new(model, options, bytemuck::cast_slice_mut(&mut self.0))?.with_isa(kernel))
     }
 }

@@ -1,13 +1,14 @@
 //! Files and commands of the energy-based transformer.
 //!
-//! The binary `host` is a thin shell around this library: every command in [`commands`] is a pair of an argument
+//! The binaries `ebt` and `host` are thin shells around [`program`]: every command in [`commands`] is a pair of an argument
 //! structure and a `run` function, and everything they do is reachable from here.
 //!
 //! From text to a checkpoint, in the order in which data flow:
 //!
 //! | module | goes in | comes out |
 //! |---|---|---|
-//! | [`tokenization`] | text files | a tokenizer, and how well it does |
+//! | [`ebt_data::text`] | files, folders, globs; prompts | documents, found, read and cleaned alike for all of these |
+//! | [`tokenization`] | documents | a tokenizer, and how well it does |
 //! | [`ebt_corpus`] | dumps in many formats, a tokenizer | clean documents without duplicates, as shards of tokens |
 //! | [`ebt_train::run_config`] | a preset, a file, `--set`, flags | one checked configuration of a run |
 //! | [`ebt_data`] | text files or shards, seed and step | batches: tokens and targets `(B,T)`, gathered while a step computes |
@@ -20,10 +21,9 @@
 //!
 //! | module | goes in | comes out |
 //! |---|---|---|
-//! | [`ebt_train::model`] | a checkpoint, a run or a model file | configuration, weights, tokenizer |
+//! | [`ebt_model`] | a checkpoint, a run or a model file; safetensors of other programs | configuration, weights, tokenizer (`core/guide/interchange.md`) |
 //! | [`packing`] | a model | a packed model, which [`ebt`] uses in place |
 //! | [`inference`], [`certificate`] | a model, what to think | a session of [`ebt`], and the certificates of its tokens |
-//! | [`ebt_interchange`] | a model; safetensors | safetensors; a model (`core/guide/interchange.md`) |
 //! | [`ebt_device::parity`] | golden cases | every quantity against the reference implementation |
 //! | [`plot`] | certificates, a model and a prompt | pictures of energies along a descent, of the landscape |
 //!
@@ -38,4 +38,5 @@ pub mod evaluate;
 pub mod inference;
 pub mod packing;
 pub mod plot;
+pub mod program;
 pub mod tokenization;

@@ -57,6 +57,8 @@ fn wrong_assignments_are_refused_by_name() {
         ("model.layers=none", "model.layers"),
         ("=3", "nearest key"),
         ("model=3", "--set model=3"),
+        ("model=[\"ebt\"]", "`model` is a section"),
+        ("model.moe=[4]", "`model.moe` is a section"),
         ("train.steps=-1", "train.steps=-1"),
         ("schedule.rate=", "schedule.rate="),
     ] {
@@ -72,6 +74,7 @@ fn a_wrong_file_names_line_and_key() {
         ("[modle]\nlayers = 2\n", ["line 1", "`model`"]),
         ("[model]\n\nlayers = \"two\"\n", ["line 3", "two"]),
         ("[model\nlayers = 2\n", ["line 1", "run.toml"]),
+        ("[model]\nmoe = [4, 1]\n", ["line 2", "`model.moe` is a section"]),
         ("[model]\nlayers = 2\n[train]\nmodel.moe.top = 2\n", ["line 4", "train"]),
         ("[model]\nupdate = \"mirrow\"\n", ["line 2", "mirror"]),
         ("[model]\nlayers = 99999999999999999999999\n", ["line 2", "run.toml"]),

@@ -1,4 +1,4 @@
-//! `host doctor` on whatever machine this is.
+//! `ebt doctor` on whatever machine this is.
 #![allow(clippy::unwrap_used)]
 
 mod support;

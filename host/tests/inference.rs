@@ -5,8 +5,8 @@ mod support;
 
 use ebt_core::layer::Model;
 use ebt_cpu::Cpu;
+use ebt_model::LoadedModel;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate};
-use ebt_train::model::LoadedModel;
 use support::configs;
 
 fn documents() -> Vec<(String, Vec<String>)> {

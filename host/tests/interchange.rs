@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use ebt_core::config::Config;
-use ebt_core::model_file::Dtype;
-use ebt_interchange::{Checkpoint, Hints, Names, infer, is_case_name, layout_for, read_parameters, write};
-use ebt_train::model::LoadedModel;
+use ebt_model::import::{Foreign, Imported};
+use ebt_model::infer::{Hints, infer};
+use ebt_model::weights::{Names, double, is_case_name, layout_for, read_parameters};
+use ebt_model::{Dtype, LoadedModel, TensorFile};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -17,25 +18,18 @@ use support::{configs, fixtures};
 
 fn export(model: &LoadedModel, dtype: Dtype) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(model, dtype, &mut bytes).unwrap();
+    model.write(dtype, &mut bytes).unwrap();
     bytes
 }
 
-/// A file of these bytes, opened.
-fn open(bytes: &[u8]) -> (tempfile::TempDir, anyhow::Result<Checkpoint>) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("checkpoint.safetensors");
-    std::fs::write(&path, bytes).unwrap();
-    let opened = Checkpoint::open(&path);
-    (folder, opened)
+fn open(bytes: &[u8]) -> anyhow::Result<TensorFile> {
+    TensorFile::from_bytes(Path::new("weights.safetensors"), bytes.to_vec())
 }
 
-fn import(bytes: &[u8]) -> anyhow::Result<(Config, Vec<Vec<f32>>)> {
-    let (_folder, checkpoint) = open(bytes);
-    let checkpoint = checkpoint?;
-    let config: Config = checkpoint.json("config")?.unwrap();
-    let layout = layout_for(&checkpoint, &config)?;
-    Ok((config, read_parameters(&checkpoint, &layout, is_case_name, |x| x as f32)?))
+fn import(bytes: &[u8]) -> anyhow::Result<Imported> {
+    let file = Foreign::of(open(bytes)?)?;
+    let config = file.config()?.unwrap();
+    file.read(config, &[])
 }
 
 #[test]
@@ -48,12 +42,13 @@ fn export_and_import_keep_every_bit() {
                 weights.fill(0.0);
             }
         }
-        let (read, weights) = import(&export(&model, Dtype::F32)).unwrap();
-        assert_eq!(read, config);
-        assert_eq!(weights, model.weights);
+        let read = import(&export(&model, Dtype::F32)).unwrap();
+        assert_eq!((&read.model.config, read.dtype, read.aside), (&config, Dtype::F32, 0));
+        assert_eq!(read.model.weights, model.weights);
         let short = support::model(&config, true);
         for dtype in [Dtype::F16, Dtype::Bf16] {
-            assert_eq!(import(&export(&short, dtype)).unwrap().1, short.weights);
+            let read = import(&export(&short, dtype)).unwrap();
+            assert_eq!((read.model.weights, read.dtype), (short.weights.clone(), dtype));
         }
         assert_eq!(export(&model, Dtype::F32), export(&model, Dtype::F32));
     }
@@ -78,34 +73,34 @@ fn edited(
         .iter()
         .map(|(name, (shape, data))| (name, TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap()))
         .collect();
-    safetensors::serialize(views, metadata.metadata().clone()).unwrap()
+    let mut strings = metadata.metadata().clone().unwrap();
+    strings.remove("ebt_digest");
+    safetensors::serialize(views, Some(strings)).unwrap()
 }
 
 #[test]
 fn our_files_are_read_by_the_library_and_the_prefix_is_stripped() {
     let model = support::model(&configs()[0], false);
-    let (_, weights) = import(&edited(&model, "model.", |_| ())).unwrap();
-    assert_eq!(weights, model.weights);
+    let read = import(&edited(&model, "model.", |_| ())).unwrap();
+    assert_eq!(read.model.weights, model.weights);
     let noisy = edited(&model, "", |t| {
         t.insert("langevin_dynamics_noise_std".into(), (vec![], vec![0; 4]));
         t.insert("grad.alpha".into(), (vec![], vec![0; 4]));
     });
-    assert!(import(&noisy).is_ok());
+    assert_eq!(import(&noisy).unwrap().aside, 1);
 }
 
 #[test]
 fn vocabulary_is_transposed_and_projections_are_stacked() {
     let config = &configs()[0];
     let model = support::model(config, false);
-    let bytes = export(&model, Dtype::F32);
-    let (_folder, checkpoint) = open(&bytes);
-    let checkpoint = checkpoint.unwrap();
+    let file = open(&export(&model, Dtype::F32)).unwrap();
     let (v, d) = (config.vocab, config.dim);
-    assert_eq!(checkpoint.shape("vocab_to_embed.weight"), Some([d, v].as_slice()));
-    let file = checkpoint.values("vocab_to_embed.weight").unwrap();
+    assert_eq!(file.shape("vocab_to_embed.weight"), Some([d, v].as_slice()));
+    let theirs = file.values("vocab_to_embed.weight").unwrap();
     let ours = &model.weights[model.layout.vocabulary];
-    assert!((0..v).all(|i| (0..d).all(|j| f64::from(ours[i * d + j]) == file[j * v + i])));
-    let wk = checkpoint.values("transformer.layers.1.attention.wk.weight").unwrap();
+    assert!((0..v).all(|i| (0..d).all(|j| f64::from(ours[i * d + j]) == theirs[j * v + i])));
+    let wk = file.values("transformer.layers.1.attention.wk.weight").unwrap();
     let qkv = &model.weights[model.layout.blocks[1].qkv];
     let first = config.heads * config.head_width() * d;
     assert!(wk.iter().zip(&qkv[first..]).all(|(a, b)| *a == f64::from(*b)));
@@ -140,8 +135,7 @@ fn wrong_checkpoints_are_refused_by_name() {
 fn shapes_tell_the_configuration_but_not_the_heads() {
     for config in configs().into_iter().filter(|c| c.moe.as_ref().is_none_or(|m| m.bias_rate == 0.0)) {
         let model = support::model(&config, false);
-        let (_folder, checkpoint) = open(&export(&model, Dtype::F32));
-        let checkpoint = checkpoint.unwrap();
+        let file = open(&export(&model, Dtype::F32)).unwrap();
         let hints = Hints {
             heads: Some(config.heads),
             top_k: config.moe.as_ref().map(|m| m.top_k),
@@ -149,23 +143,23 @@ fn shapes_tell_the_configuration_but_not_the_heads() {
             window: config.window,
             update: None,
         };
-        let mut found = infer(&checkpoint, &hints).unwrap();
+        let mut found = infer(&file, &hints).unwrap();
         // the step size is a parameter by now
         found.alpha = config.alpha;
         assert_eq!(found, config);
-        let message = infer(&checkpoint, &Hints::default()).unwrap_err().to_string();
+        let message = infer(&file, &Hints::default()).unwrap_err().to_string();
         assert!(message.contains("--heads"), "{message}");
-        assert!(infer(&checkpoint, &Hints { heads: Some(5), ..hints }).is_err());
+        assert!(infer(&file, &Hints { heads: Some(5), ..hints }).is_err());
     }
 }
 
 #[test]
 fn golden_weights_are_read() {
     for entry in std::fs::read_dir(fixtures("golden")).unwrap() {
-        let checkpoint = Checkpoint::open(&entry.unwrap().path()).unwrap();
-        let config: Config = checkpoint.json("config").unwrap().unwrap();
-        let layout = layout_for(&checkpoint, &config).unwrap();
-        let weights = read_parameters(&checkpoint, &layout, is_case_name, |x| x).unwrap();
+        let file = TensorFile::open(&entry.unwrap().path()).unwrap();
+        let config: Config = file.json("config").unwrap().unwrap();
+        let layout = layout_for(&file, &config).unwrap();
+        let weights = read_parameters(&file, &layout, "", is_case_name, double).unwrap();
         let alpha = weights[layout.energy.unwrap().alpha][0];
         assert_eq!(alpha, config.alpha);
         assert!(Names::of(&layout).required().count() > 10);
@@ -174,17 +168,13 @@ fn golden_weights_are_read() {
 
 #[test]
 fn other_files_are_refused() {
-    let message = |bytes: &[u8]| open(bytes).1.unwrap_err().to_string();
+    let message = |bytes: &[u8]| open(bytes).unwrap_err().to_string();
     for bytes in [&b""[..], b"abc", b"hello world, this is text\n", &[0xff; 64], &[8, 0, 0, 0, 0, 0, 0, 0, b'{']] {
-        assert!(
-            message(bytes).contains("checkpoint.safetensors is not a usable safetensors file"),
-            "{}",
-            message(bytes)
-        );
+        assert!(message(bytes).contains("weights.safetensors is not a usable safetensors file"), "{}", message(bytes));
     }
     let whole = export(&support::model(&configs()[0], false), Dtype::F32);
     assert!(message(&whole[..whole.len() - 1]).contains("cut short"));
-    assert!(Checkpoint::open(Path::new("/nowhere/x")).unwrap_err().to_string().contains("/nowhere/x"));
+    assert!(TensorFile::open(Path::new("/nowhere/x")).unwrap_err().to_string().contains("/nowhere/x"));
     // a small file must not describe a model that fills the memory
     let header =
         r#"{"__metadata__":{"config":"{\"layers\":4096,\"moe\":{\"n_routed\":1048576,\"hidden\":9,\"top_k\":1}}"}}"#;
@@ -203,14 +193,17 @@ proptest! {
             bytes[at] = value;
         }
         bytes.truncate(bytes.len() - cut);
-        let (_folder, checkpoint) = open(&bytes);
-        if let Ok(checkpoint) = checkpoint {
-            if let Ok(Some(config)) = checkpoint.json::<Config>("config")
-                && let Ok(layout) = layout_for(&checkpoint, &config)
-            {
-                let _ = read_parameters(&checkpoint, &layout, |_| true, |x| x);
-            }
-            let _ = infer(&checkpoint, &Hints { heads: Some(2), top_k: Some(1), ..Hints::default() });
+        let _ = import_any(&bytes);
+        if let Ok(file) = open(&bytes) {
+            let _ = infer(&file, &Hints { heads: Some(2), top_k: Some(1), ..Hints::default() });
         }
     }
+}
+
+/// Imports without a digest to find the damage.
+fn import_any(bytes: &[u8]) -> anyhow::Result<()> {
+    let file = open(bytes)?;
+    let config: Config = file.json("config")?.unwrap_or_default();
+    let layout = layout_for(&file, &config)?;
+    read_parameters(&file, &layout, "", |_| true, |x| Ok(x as f32)).map(drop)
 }

@@ -3,12 +3,10 @@
 
 mod support;
 
-use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::path::Path;
 
-use ebt_core::model_file::Dtype;
+use ebt_model::Dtype;
 use support::configs;
 use support::program::{fails, succeeds};
 
@@ -39,13 +37,25 @@ fn svg(path: &str) -> String {
     text
 }
 
-/// Decodes the whole picture; the number of its colours.
-fn png_colours(path: &str) -> usize {
-    let mut reader = png::Decoder::new(BufReader::new(File::open(path).unwrap())).read_info().unwrap();
+/// Draws it as PNG, if this build can, and decodes the whole picture; the number of its colours.
+#[cfg(feature = "png")]
+fn png_colours(path: &str, arguments: &[&str]) -> usize {
+    succeeds(arguments);
+    let file = std::io::BufReader::new(fs::File::open(path).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size()];
     let info = reader.next_frame(&mut pixels).unwrap();
     assert_eq!(pixels.len(), 3 * info.width as usize * info.height as usize);
-    pixels.chunks_exact(3).collect::<HashSet<_>>().len()
+    pixels.chunks_exact(3).collect::<std::collections::HashSet<_>>().len()
+}
+
+/// Without the feature the program refuses, before it reads anything.
+#[cfg(not(feature = "png"))]
+fn png_colours(path: &str, arguments: &[&str]) -> usize {
+    let message = fails(arguments, 1);
+    assert!(message.contains(path) && message.contains("--features png"), "{message}");
+    assert!(!Path::new(path).exists());
+    usize::MAX
 }
 
 #[test]
@@ -58,8 +68,7 @@ fn trajectories_are_drawn_from_a_model_and_from_certificates() {
     succeeds(&[&common[..], &[&vector, "--tokens", "4", "--candidates", "3", "--think", "6"]].concat());
     let text = svg(&vector);
     assert!(text.contains("token 4: ") && text.contains("descent step") && text.contains("Işık"), "{text}");
-    succeeds(&[&common[..], &[&pixels]].concat());
-    assert!(png_colours(&pixels) > 20, "letters and lines have smooth edges");
+    assert!(png_colours(&pixels, &[&common[..], &[&pixels]].concat()) > 20, "letters and lines have smooth edges");
 
     succeeds(&["generate", "--model", &model, "--prompt", "köy", "--tokens", "2", "--certificate", &certificate]);
     succeeds(&["plot", "--certificate", &certificate, "--out", &vector]);
@@ -80,8 +89,7 @@ fn landscapes_are_drawn_whatever_the_candidates_and_the_rule() {
             succeeds(&[&common[..], &[&vector], &flags].concat());
             let text = svg(&vector);
             assert!(text.contains(&format!("rule {rule}")) && text.contains("along the descent"), "{text}");
-            succeeds(&[&common[..], &[&pixels], &flags].concat());
-            assert!(png_colours(&pixels) > 50);
+            assert!(png_colours(&pixels, &[&common[..], &[&pixels], &flags].concat()) > 50);
         }
     }
 }
@@ -103,7 +111,8 @@ fn what_cannot_be_drawn_is_refused() {
     };
     refused(&["--model", &baseline, "--prompt", "a"], "baseline transformer");
     refused(&["--model", "/nowhere.ebt", "--prompt", "a"], "/nowhere.ebt");
-    refused(&["--model", &model, "--prompt", "a", "--step-size", "0"], "--step-size");
+    let arguments = ["plot", "--out", &out, "--model", &model, "--prompt", "a", "--step-size", "0"];
+    assert!(fails(&arguments, 2).contains("--step-size"));
     refused(&["--certificate", "/nowhere.json"], "/nowhere.json");
     let other = at("other.json");
     for (contents, words) in [
@@ -117,7 +126,7 @@ fn what_cannot_be_drawn_is_refused() {
     }
     refused(&["--certificate", &other, "--kind", "landscape"], "--kind landscape");
     refused(&["--certificate", &other, "--candidates", "2"], "--candidates");
-    let nowhere = fails(&["plot", "--model", &model, "--prompt", "a", "--out", "/nowhere/x.png"], 1);
-    assert!(nowhere.contains("/nowhere/x.png"), "{nowhere}");
+    let nowhere = fails(&["plot", "--model", &model, "--prompt", "a", "--out", "/nowhere/x.svg"], 1);
+    assert!(nowhere.contains("/nowhere/x.svg"), "{nowhere}");
     assert!(!Path::new(&out).exists());
 }

@@ -1,4 +1,4 @@
-//! `host train`, `plan` and `bench` as programs: interrupts, resumption, exit statuses, JSON.
+//! `ebt train`, `plan` and `bench` as programs: interrupts, resumption, exit statuses, JSON.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -26,7 +26,7 @@ const TINY: [&str; 14] = [
 ];
 
 fn host(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ebt"));
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // where there is a GPU, the driver then hides it
     command.env("CUDA_VISIBLE_DEVICES", "");
@@ -65,7 +65,7 @@ fn an_interrupted_run_saves_exits_with_130_and_goes_on() {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output));
-    let command = format!("host train --resume {}", out.display());
+    let command = format!("ebt train --resume {}", out.display());
     assert!(text(&output).contains(&command), "{}", text(&output));
     let (step, state) = newest(&out);
     assert!(step >= 2 && state.is_file());
@@ -101,7 +101,7 @@ fn a_finished_run_prints_a_table_and_how_to_go_on() {
     let output = train(&out, &["--steps", "2", "--set", "objective.curriculum=0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let table = String::from_utf8(output.stdout).unwrap();
-    for part in ["unigram", "bigram", "thinking step 2", "2 of 2 steps", "host generate --model"] {
+    for part in ["unigram", "bigram", "thinking step 2", "2 of 2 steps", "ebt generate --model"] {
         assert!(table.contains(part), "{part}: {table}");
     }
     let messages = String::from_utf8(output.stderr).unwrap();
@@ -120,7 +120,8 @@ fn wrong_arguments_fail_with_the_right_status() {
         (&["train", "--preset", "huge"][..], 2, "nearest"),
         (&["train", "--recipe", "s3"], 2, "s1"),
         (&["train", "--steps", "many"], 2, "--steps"),
-        (&["train", "--out", at, "--steps", "0"], 1, "train.steps"),
+        (&["train", "--out", at, "--steps", "0"], 2, "--steps"),
+        (&["train", "--out", at, "--set", "train.steps=0"], 1, "train.steps"),
         (&["train", "--out", at, "--set", "model.layer=1"], 1, "`model.layers`"),
         (&["train", "--out", at, "--data", "/nowhere.txt"], 1, "/nowhere.txt"),
         (&["train", "--out", at, "--tokenizer", "/nowhere.json"], 1, "/nowhere.json"),
@@ -135,7 +136,7 @@ fn wrong_arguments_fail_with_the_right_status() {
         (&["bench", "train", "--gpu", "0"], 1, "--gpu 0"),
         (&["train", "--resume"], 1, "--resume"),
         (&["train", "--resume", at], 1, "no checkpoint"),
-        (&["plan", "--batch", "0"], 1, "train.batch"),
+        (&["plan", "--batch", "0"], 2, "--batch"),
         (&["bench", "train", "--heads", "3"], 1, "head_dim"),
         (&["bench", "train", "--dtype", "f8"], 2, "--dtype"),
     ] {

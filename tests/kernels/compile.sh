@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles every kernel with NVIDIA's own compiler, which needs no GPU, for every generation of GPUs served, and fails
-# if one does not compile or a hot one spills registers (`host doctor --compile`).
+# if one does not compile or a hot one spills registers (`ebt doctor --compile`).
 #
 # Usage: compile.sh [ARCHS]      by default sm_75,sm_80,sm_90,sm_100
 # HOST names the program, else cargo builds it. EBT_NVRTC_DIR names the folder that NVRTC is fetched into and kept in
@@ -44,7 +44,7 @@ export EBT_CACHE_DIR=$work/cache
 if [ -n "${HOST:-}" ]; then
     host=("$HOST")
 else
-    host=(cargo run --quiet --release --locked --manifest-path "$root/Cargo.toml" --bin host --)
+    host=(cargo run --quiet --release --locked --manifest-path "$root/Cargo.toml" --bin ebt --)
 fi
 start=$SECONDS
 "${host[@]}" doctor --compile "$archs"

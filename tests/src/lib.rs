@@ -16,6 +16,7 @@ pub mod model;
 pub mod op;
 pub mod oracle;
 pub mod program;
+#[cfg(target_os = "linux")]
 pub mod stand_in;
 pub mod suite;
 

@@ -48,7 +48,7 @@ pub fn kinds() -> impl Strategy<Value = Kind> {
 
 /// Any update rule.
 pub fn rules() -> impl Strategy<Value = UpdateRule> {
-    prop_oneof![Just(UpdateRule::Probability), Just(UpdateRule::Mirror), Just(UpdateRule::Logit)]
+    prop::sample::select(UpdateRule::ALL).prop_map(|(.., rule)| rule)
 }
 
 /// A configuration: grouped queries, windows, odd widths, tied or not, either conditioning.

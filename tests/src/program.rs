@@ -1,4 +1,4 @@
-//! The program `host` of this build.
+//! The program `ebt` of this build.
 
 #![allow(clippy::unwrap_used)]
 
@@ -20,7 +20,7 @@ pub fn host() -> &'static Path {
     BINARY.get_or_init(|| {
         let own = std::env::current_exe().unwrap();
         let profile = own.ancestors().nth(2).unwrap();
-        let binary = profile.join(format!("host{}", std::env::consts::EXE_SUFFIX));
+        let binary = profile.join(format!("ebt{}", std::env::consts::EXE_SUFFIX));
         let built = fs::metadata(&binary).and_then(|file| file.modified());
         if built.map_or(true, |built| built < newest_source()) {
             build(profile);
@@ -37,7 +37,9 @@ fn build(profile: &Path) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     // the whole workspace, so that dependencies have the features they were built with
-    command.args(["build", "--workspace", "--bin", "host", "--locked", "--profile", name]).current_dir(root());
+    command
+        .args(["build", "--workspace", "--bin", "ebt", "--features", "full", "--locked", "--profile", name])
+        .current_dir(root());
     let output = command.env("CARGO_TARGET_DIR", profile.parent().unwrap()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,7 +1,8 @@
 //! The suites on the CUDA backend.
 //!
 //! With `EBT_REQUIRE_CUDA=1` they run on a GPU, and fail where there is none. Without it they run on the stand-in for the
-//! driver, which is no GPU: kernels run on the processor, threads of a block one after the other, in several orders.
+//! driver, which is no GPU: kernels run on the processor, threads of a block one after the other, in several orders. There is a stand-in on Linux only.
+#![cfg(target_os = "linux")]
 
 mod cuda {
     pub mod device;

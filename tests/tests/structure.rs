@@ -5,6 +5,8 @@
 mod guide;
 #[path = "structure/imports.rs"]
 mod imports;
+#[path = "structure/names.rs"]
+mod names;
 #[path = "structure/tokens.rs"]
 mod tokens;
 
@@ -45,16 +47,17 @@ fn edges(metadata: &Value) -> Vec<(String, String)> {
 
 /// Which packages of the workspace a package may use. Nobody uses the tests.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("ebt-fixtures", &[]),
     ("ebt-core", &[]),
-    ("ebt-tokenizer", &[]),
+    ("ebt-tokenizer", &["ebt-fixtures"]),
     ("ebt-cuda", &["ebt-core"]),
-    ("ebt", &["ebt-core", "ebt-tokenizer"]),
+    ("ebt", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
     ("ebt-cpu", &["ebt-core"]),
-    ("ebt-data", &["ebt-core", "ebt-tokenizer"]),
+    ("ebt-data", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
     ("ebt-corpus", &["ebt-data", "ebt-tokenizer"]),
-    ("ebt-train", &["ebt-core", "ebt-data", "ebt-tokenizer"]),
-    ("ebt-interchange", &["ebt-core", "ebt-data", "ebt-train"]),
-    ("ebt-device", &["ebt-core", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-interchange", "ebt-tokenizer", "ebt-train"]),
+    ("ebt-model", &["ebt-core", "ebt-data", "ebt-tokenizer"]),
+    ("ebt-train", &["ebt-core", "ebt-data", "ebt-model", "ebt-tokenizer"]),
+    ("ebt-device", &["ebt-core", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-model", "ebt-tokenizer", "ebt-train"]),
     (
         "ebt-host",
         &[
@@ -65,7 +68,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ebt-cuda",
             "ebt-data",
             "ebt-device",
-            "ebt-interchange",
+            "ebt-fixtures",
+            "ebt-model",
             "ebt-tokenizer",
             "ebt-train",
         ],
@@ -87,6 +91,23 @@ fn dependencies_point_one_way() {
         }
     }
     assert!(packages.iter().all(|p| p["name"] != "core"), "a package named core breaks `use core::...`");
+}
+
+/// What a newcomer waits for: the crates of the program as it is built without flags.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_first_build_compiles_fewer_than_150_crates() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let flags =
+        ["-p", "ebt-host", "-e", "normal,build", "--prefix", "none", "--format", "{p}", "--offline", "--locked"];
+    let tree = Command::new(cargo).arg("tree").args(flags).current_dir(root()).output().unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let text = String::from_utf8(tree.stdout).unwrap();
+    let crates: std::collections::BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| Some(line.split_whitespace().take(2).collect::<Vec<_>>()).filter(|l| l.len() == 2))
+        .collect();
+    assert!((50..150).contains(&crates.len()), "{} crates", crates.len());
 }
 
 /// Circles of files that there may be: those below these paths, and why.

@@ -47,6 +47,8 @@ mod error;
 #[cfg(feature = "std")]
 mod format;
 #[cfg(feature = "std")]
+mod guard;
+#[cfg(feature = "std")]
 mod library;
 #[cfg(feature = "std")]
 mod stream;
@@ -68,4 +70,4 @@ pub use stream::StreamDecoder;
 #[cfg(feature = "std")]
 pub use tokenizer::{Kind, Tokenizer};
 #[cfg(feature = "std")]
-pub use train::{ProgressSink, TrainOptions, TrainProgress};
+pub use train::{ProgressSink, TrainOptions, TrainProgress, VOCABULARY_SIZES};

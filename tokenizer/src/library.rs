@@ -6,6 +6,12 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::TokenizerError;
+use crate::format::without_mark;
+use crate::guard::guarded;
+
+const ENCODING: &str = "encoding";
+const DECODING: &str = "decoding";
+const WRITING: &str = "writing the tokenizer JSON";
 
 /// A `tokenizer.json` of any kind, run by the library itself.
 pub struct Library {
@@ -26,14 +32,17 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// What the library cannot read.
+    /// What the library cannot read, or panics on.
     pub fn from_json(bytes: &[u8]) -> Result<Self, TokenizerError> {
-        let mut library: tokenizers::Tokenizer = serde_json::from_slice(bytes).map_err(TokenizerError::Json)?;
-        library.with_padding(None);
-        let failed = |problem| TokenizerError::library("switching truncation off", &problem);
-        library.with_truncation(None).map_err(failed)?;
-        library.set_encode_special_tokens(true);
-        Ok(Self { library })
+        guarded("loading the file", || {
+            let mut library: tokenizers::Tokenizer =
+                serde_json::from_slice(without_mark(bytes)).map_err(TokenizerError::Json)?;
+            library.with_padding(None);
+            let failed = |problem| TokenizerError::library("switching truncation off", &problem);
+            library.with_truncation(None).map_err(failed)?;
+            library.set_encode_special_tokens(true);
+            Ok(Self { library })
+        })?
     }
 
     /// Loads a `tokenizer.json` file.
@@ -53,7 +62,8 @@ impl Library {
     ///
     /// A failure inside the library.
     pub fn encode(&self, text: &str) -> Result<Vec<LibraryToken>, TokenizerError> {
-        let encoding = self.library.encode(text, false).map_err(|e| TokenizerError::library("encoding", &e))?;
+        let encoding = guarded(ENCODING, || self.library.encode(text, false))?;
+        let encoding = encoding.map_err(|problem| TokenizerError::library(ENCODING, &problem))?;
         let tokens = encoding.get_ids().iter().zip(encoding.get_offsets());
         Ok(tokens.map(|(&id, &(from, to))| LibraryToken { id, source: from..to }).collect())
     }
@@ -64,9 +74,9 @@ impl Library {
     ///
     /// A failure inside the library.
     pub fn encode_ids(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        match self.library.encode_fast(text, false) {
+        match guarded(ENCODING, || self.library.encode_fast(text, false))? {
             Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-            Err(problem) => Err(TokenizerError::library("encoding", &problem)),
+            Err(problem) => Err(TokenizerError::library(ENCODING, &problem)),
         }
     }
 
@@ -76,7 +86,8 @@ impl Library {
     ///
     /// A failure inside the library.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
-        self.library.decode(ids, true).map_err(|problem| TokenizerError::library("decoding", &problem))
+        let decoded = guarded(DECODING, || self.library.decode(ids, true))?;
+        decoded.map_err(|problem| TokenizerError::library(DECODING, &problem))
     }
 
     /// The id that stands for text the tokenizer does not know, if it has one.
@@ -94,6 +105,16 @@ impl Library {
     /// How many tokens there are, added ones included.
     pub fn vocabulary_size(&self) -> usize {
         self.library.get_vocab_size(true)
+    }
+
+    /// The file that the library would write.
+    ///
+    /// # Errors
+    ///
+    /// A failure inside the library.
+    pub(crate) fn to_json(&self) -> Result<String, TokenizerError> {
+        let written = guarded(WRITING, || self.library.to_string(false))?;
+        written.map_err(|problem| TokenizerError::library(WRITING, &problem))
     }
 
     /// The library itself.

@@ -81,7 +81,7 @@ impl TokenTable {
             (None, None) => return None,
         };
         let tokens = (0..self.len() as u32).filter_map(|id| self.get(id)).map(<[u8]>::to_vec).collect();
-        Some(Parts { segmentation: file.pre_tokenizer.segmentation()?, tokens, rules, specials: self.specials })
+        Some(Parts { segmentation: file.segmentation()?, tokens, rules, specials: self.specials })
     }
 
     /// The bytes of a token; none for a special token.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::build::Parts;
-use crate::compact::{self, CompactTokenizer, Header};
+use crate::compact::{self, CompactHeader, CompactTokenizer};
 use crate::format::TokenizerFile;
 use crate::table::TokenTable;
 use crate::{Library, Special, TokenizerError};
@@ -43,7 +43,7 @@ struct Inner {
 /// What turns text into ids; tokens and their bytes come from the table beside it.
 enum Engine {
     /// The compact runtime.
-    Compact { header: Header, bytes: Vec<u8> },
+    Compact { header: CompactHeader, bytes: Vec<u8> },
     /// The library, for files that the compact form cannot hold.
     Library(Box<Library>),
 }
@@ -67,10 +67,11 @@ impl Tokenizer {
                 return Err(TokenizerError::field("added_tokens", problem));
             }
         }
-        let json = library.inner().to_string(false);
-        let json = json.map_err(|problem| TokenizerError::library("writing the tokenizer JSON", &problem))?;
+        let json = library.to_json()?;
         let fingerprint = fnv1a(json.as_bytes());
-        let compact = table.parts(&file).map(|parts| parts.to_compact(fingerprint));
+        // one that would lose a setting, even without effect, would come back as a tokenizer with another fingerprint
+        let whole = |parts: &Parts| parts.to_json().is_ok_and(|again| again == json);
+        let compact = table.parts(&file).filter(whole).map(|parts| parts.to_compact(fingerprint));
         let engine = match compact {
             Some(Ok(bytes)) => Engine::Compact { header: compact::read(&bytes)?.0, bytes },
             Some(Err(TokenizerError::Compact { .. })) | None => Engine::Library(Box::new(library)),
@@ -126,8 +127,9 @@ impl Tokenizer {
         match &self.inner.engine {
             Engine::Compact { bytes, .. } => Ok(bytes),
             Engine::Library(_) => {
-                let problem =
-                    String::from("its model, its way of cutting text or its added tokens are not known to it");
+                let problem = String::from(
+                    "its model, its way of cutting text, its added tokens or a setting are not known to it",
+                );
                 Err(TokenizerError::Compact { problem })
             }
         }

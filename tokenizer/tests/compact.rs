@@ -180,6 +180,11 @@ fn damage_is_refused() {
         damaged.push(0);
         assert!(matches!(CompactTokenizer::from_bytes(&damaged), Err(CompactError::Length { .. })));
         assert!(matches!(CompactTokenizer::from_bytes(b"{}"), Err(CompactError::NotCompact)));
+        let mut newer = whole.to_vec();
+        newer[7] += 1;
+        assert_eq!(CompactTokenizer::from_bytes(&newer).unwrap_err(), CompactError::Version { found: 2 });
+        let message = Tokenizer::from_bytes(&newer).unwrap_err().to_string();
+        assert!(message.contains("version 2") && message.contains("version 1"), "{message}");
     }
 }
 

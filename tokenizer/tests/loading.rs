@@ -87,6 +87,25 @@ fn broken_vocabularies_are_refused() {
 }
 
 #[test]
+fn what_editors_write_before_json_is_no_part_of_it() {
+    let (plain, marked) = (trained(), format!("\u{feff}{}", trained()));
+    let [plain, marked] = [plain, marked].map(|json| Tokenizer::from_bytes(json.as_bytes()).unwrap().fingerprint());
+    assert_eq!(plain, marked);
+}
+
+#[test]
+fn a_step_that_is_missing_is_named() {
+    let mut json: Value = serde_json::from_str(&trained()).unwrap();
+    json["pre_tokenizer"] = Value::Null;
+    let null = Tokenizer::from_json(json.to_string().as_bytes()).unwrap_err().to_string();
+    json.as_object_mut().unwrap().remove("pre_tokenizer");
+    let missing = Tokenizer::from_json(json.to_string().as_bytes()).unwrap_err().to_string();
+    for text in [null, missing] {
+        assert!(text.contains("`pre_tokenizer`") && text.contains("`ByteLevel`"), "{text}");
+    }
+}
+
+#[test]
 fn merges_spelled_as_lines_are_accepted() {
     let mut json: Value = serde_json::from_str(&trained()).unwrap();
     for merge in json["model"]["merges"].as_array_mut().unwrap() {

@@ -14,19 +14,20 @@ use crate::token_generator::{Delimiters, Settings, TokenGenerator};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Extents of the model's own work.
-    pub session: engine::Options,
+    pub session: engine::SessionOptions,
     /// Most bytes of one prompt; longer texts are given in several.
     pub prompt: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { session: engine::Options::default(), prompt: 1024 }
+        Self { session: engine::SessionOptions::default(), prompt: 1024 }
     }
 }
 
 /// A generated token.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Token<'g> {
     /// Id of the token in the model's tokenizer; never one that delimits a text.
     pub id: u32,
@@ -110,7 +111,7 @@ impl<'m, 'a> Generator<'m, 'a> {
         let ids = bytemuck::try_cast_slice_mut(ids).map_err(|_| engine::Error::Alignment)?;
         let tokens = TokenGenerator::new(Session::new(model, &options.session, arena)?, delimiters);
         let stream = tokenizer.stream();
-        let Options { prompt, session: engine::Options { rows, steps, .. } } = *options;
+        let Options { prompt, session: engine::SessionOptions { rows, steps, .. } } = *options;
         Ok(Self { tokens, tokenizer, stream, ids, prompt, rows, steps })
     }
 
@@ -120,7 +121,8 @@ impl<'m, 'a> Generator<'m, 'a> {
         self.stream = self.tokenizer.stream();
     }
 
-    /// Adds `text` to the text so far, whoever wrote that.
+    /// Adds `text` to the text so far, whoever wrote that. It is taken as it is; models are trained on text in Unicode
+    /// normalization form C with LF at line ends, and predict text that is written so best.
     ///
     /// # Errors
     ///

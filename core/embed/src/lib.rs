@@ -38,9 +38,11 @@
 //! crate is `no_std` and links neither `std` nor `alloc`.
 //!
 //! **Stability.** Versions are semantic. Before 1.0 a minor version may change the interface, and says so; a patch never
-//! does. For C: the order and size of struct fields and the numbers of codes change with a minor version only, and
-//! [`c::ebt_version`] tells a program what it was linked with. A packed model names its format's version and is refused by
-//! programs that do not know it. What a seed generates may change with a minor version, and does not with a patch.
+//! does. Errors, reports and certificates are `non_exhaustive` and may gain parts with a minor version; so may options, which
+//! are given as `SessionOptions { rows: 2, ..SessionOptions::default() }`. The interface is written down, item by item, in
+//! `public-api.txt`. For C: the order and size of struct fields and the numbers of codes change with a minor version only,
+//! and [`c::ebt_version`] tells a program what it was linked with. A packed model names its format's version and is refused
+//! by programs that do not know it. What a seed generates may change with a minor version, and does not with a patch.
 
 #![no_std]
 #![deny(unsafe_code)] // but for the boundary to C and the calls of kernels for a CPU that was detected (packed/kernel)
@@ -65,7 +67,7 @@ pub use ebt_tokenizer::compact::Utf8Chunk;
 pub use engine::descent::{
     Certificate, DescentOptions, Noise, Sampling, Selection, StepReport, StepSize, Stop, Tolerance,
 };
-pub use engine::{Error as EngineError, Options as SessionOptions};
+pub use engine::{Error as EngineError, SessionOptions};
 pub use packed::ReadError;
 
 /// The version of this crate, `major.minor.patch`.

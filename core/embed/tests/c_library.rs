@@ -1,5 +1,6 @@
 //! The library as C programs use it: compiled with the C compiler, linked statically and dynamically, and watched by
-//! valgrind where that is installed.
+//! valgrind where that is installed. With the compilers of Unix; the header itself knows no system.
+#![cfg(unix)]
 #![allow(clippy::unwrap_used)]
 
 mod support;

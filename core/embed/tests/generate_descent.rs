@@ -3,14 +3,14 @@
 mod toys;
 
 use ebt::engine::Error;
-use ebt::engine::Options;
+use ebt::engine::SessionOptions;
 use ebt::engine::arena::Arena;
 use ebt::engine::descent::{Descent, DescentOptions, Dynamics, Noise, Selection, StepSize, Stop, Tolerance};
 use ebt_core::config::UpdateRule;
 use ebt_core::random::{Purpose, Stream};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
-use toys::{Energy, RULES, Toy, certified, dynamics, run};
+use toys::{Energy, Toy, certified, dynamics, run};
 
 /// `M = B + B^T` (indefinite), or `B^T B`.
 fn quadratic(v: usize, convex: bool) -> impl Strategy<Value = Energy> {
@@ -25,7 +25,7 @@ fn quadratic(v: usize, convex: bool) -> impl Strategy<Value = Energy> {
 }
 
 fn rule() -> impl Strategy<Value = UpdateRule> {
-    prop::sample::select(&RULES[..])
+    prop::sample::select(UpdateRule::ALL).prop_map(|(.., rule)| rule)
 }
 
 proptest! {
@@ -331,7 +331,7 @@ fn an_accepted_trial_is_not_evaluated_again() {
 
 #[test]
 fn cancelling_leaves_nothing_half_done_and_the_descent_usable() {
-    let options = Options { rows: 1, steps: 8, ..Options::default() };
+    let options = SessionOptions { rows: 1, steps: 8, ..SessionOptions::default() };
     let mut memory = vec![0u32; 4096];
     let mut arena = Arena::over(bytemuck::cast_slice_mut(&mut memory)).expect("aligned");
     let mut descent = Descent::alloc(&mut arena, 1, 4, &options).expect("enough");

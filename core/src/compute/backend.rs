@@ -7,28 +7,9 @@ use crate::error::Result;
 use crate::fused::{modulation, vocabulary};
 use crate::random::Stream;
 
-/// Hyper-parameters of one AdamW update (Loshchilov and Hutter, arXiv 1711.05101).
+/// The constants of AdamW (Loshchilov and Hutter, arXiv 1711.05101).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamW {
-    /// Learning rate of this step.
-    pub rate: f64,
-    /// Share of the first moment kept at an update, in `[0, 1)`.
-    pub beta1: f64,
-    /// Share of the second moment kept at an update, in `[0, 1)`.
-    pub beta2: f64,
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// Decoupled weight decay (times `rate`).
-    pub decay: f64,
-    /// `1 - beta1^t`.
-    pub correction1: f64,
-    /// `1 - beta2^t`.
-    pub correction2: f64,
-}
-
-/// The constants of AdamW.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adam {
     /// Share of the first moment kept at an update, in `[0, 1)`.
     pub beta1: f64,
     /// Share of the second moment kept at an update, in `[0, 1)`.
@@ -55,12 +36,65 @@ pub struct Parameters<'a, A> {
     pub first: &'a mut [A],
     /// Running means of the squared gradients, in the shapes of the weights.
     pub second: &'a mut [A],
-    /// Running means of the weights, in their shapes.
+    /// Running means of the weights, in their shapes; an empty list where none are kept.
     pub average: &'a mut [A],
     /// Gradients in the shapes of the weights; read only.
     pub gradients: &'a [A],
     /// Rates and decays.
     pub param_groups: &'a [ParamGroup],
+}
+
+/// The part of an update that one parameter has, see [`Parameters::one_by_one`].
+#[derive(Debug)]
+pub struct ParameterUpdate<'a, A> {
+    /// Its weights.
+    pub weight: &'a mut A,
+    /// First and second moment.
+    pub moments: [&'a mut A; 2],
+    /// Its average, where one is kept: `average += (1 - keep) (weight - average)`, with the weights just updated.
+    pub average: Option<&'a mut A>,
+    /// Its gradient.
+    pub gradient: &'a A,
+    /// The AdamW step; none where the optimiser leaves weights and moments alone.
+    pub adamw: Option<AdamWStep>,
+    /// Share of the old average that is kept.
+    pub keep: f64,
+}
+
+/// One AdamW step of one parameter at update `t >= 1`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamWStep {
+    /// The constants.
+    pub constants: AdamW,
+    /// Learning rate of this parameter; it scales the move and the decay alike.
+    pub rate: f64,
+    /// Decoupled weight decay; 0 for none.
+    pub decay: f64,
+    /// `1 - beta1^t`.
+    pub correction1: f64,
+    /// `1 - beta2^t`.
+    pub correction2: f64,
+    /// Factor on the gradient.
+    pub factor: f64,
+}
+
+impl<'a, A> Parameters<'a, A> {
+    /// The update of every parameter in turn, for backends that have no operation for all of them; `step` are the numbers
+    /// of [`Backend::update`]. Nothing where the step is skipped.
+    pub fn one_by_one(self, constants: AdamW, step: [f64; 5]) -> impl Iterator<Item = ParameterUpdate<'a, A>> {
+        let [rate, correction1, correction2, factor, keep] = step;
+        let count = if factor.is_finite() { self.weights.len() } else { 0 };
+        let averages = self.average.iter_mut().map(Some).chain(core::iter::repeat_with(|| None));
+        let moments = self.first.iter_mut().zip(self.second);
+        let read = self.gradients.iter().zip(self.param_groups);
+        let all = self.weights.iter_mut().zip(moments).zip(averages).zip(read).take(count);
+        all.map(move |(((weight, (first, second)), average), (gradient, group))| {
+            let (rate, decay) = (rate * group.rate, group.decay);
+            let adamw = AdamWStep { constants, rate, decay, correction1, correction2, factor };
+            let adamw = Some(adamw).filter(|_| group.rate != 0.0);
+            ParameterUpdate { weight, moments: [first, second], average, gradient, adamw, keep }
+        })
+    }
 }
 
 /// A linear map of a condition `c (1,D)` to parts `(1,D)`, `m = W c + bias`, some of which scale gains; numbers are
@@ -216,40 +250,10 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
     }
 
     // ---- optimiser ----
-    /// One AdamW update; the gradient is multiplied by `factor (1,1)` first.
-    fn adamw(
-        &self,
-        parameter: &mut Self::Array,
-        moments: (&mut Self::Array, &mut Self::Array),
-        gradient: &Self::Array,
-        factor: &Self::Array,
-        settings: AdamW,
-    );
-    /// `average += (1 - keep) * (a - average)`.
-    fn average(&self, average: &mut Self::Array, a: &Self::Array, keep: f64);
-
     /// One step of AdamW and of the average for all parameters. `step (1,5)`: learning rate, `1 - beta1^t`,
     /// `1 - beta2^t`, factor on the gradients, share of the old average that is kept. If the factor is not finite nothing
     /// changes: the step is skipped.
-    fn update(&self, p: Parameters<'_, Self::Array>, adam: Adam, step: &Self::Array) {
-        let mut numbers = [0.0; 5];
-        self.download_f64(step, &mut numbers);
-        let [rate, correction1, correction2, factor, keep] = numbers;
-        if !factor.is_finite() {
-            return;
-        }
-        let factor = self.slice_columns(step, 3, 1);
-        for (i, group) in p.param_groups.iter().enumerate() {
-            if group.rate != 0.0 {
-                let Adam { beta1, beta2, eps } = adam;
-                let (rate, decay) = (rate * group.rate, group.decay);
-                let settings = AdamW { rate, beta1, beta2, eps, decay, correction1, correction2 };
-                let moments = (&mut p.first[i], &mut p.second[i]);
-                self.adamw(&mut p.weights[i], moments, &p.gradients[i], &factor, settings);
-            }
-            self.average(&mut p.average[i], &p.weights[i], keep);
-        }
-    }
+    fn update(&self, p: Parameters<'_, Self::Array>, constants: AdamW, step: &Self::Array);
 
     // ---- recorded steps ----
     /// Whether gradients need scaling to stay inside the range of the backend's numbers, see [`crate::loss_scale`].

@@ -4,12 +4,11 @@
 //! a checkpoint can hold them. Which slot is read or overwritten is a function of (seed, step).
 
 use alloc::vec::Vec;
-use serde::{Deserialize, Serialize};
 
 use crate::random::{Purpose, Stream};
 
 /// One remembered sequence.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplayEntry {
     /// Observed tokens `(T)`.
     pub tokens: Vec<u32>,
@@ -22,7 +21,7 @@ pub struct ReplayEntry {
 }
 
 /// A fixed number of remembered sequences.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplayBuffer {
     capacity: usize,
     slots: Vec<ReplayEntry>,
@@ -32,6 +31,11 @@ impl ReplayBuffer {
     /// Room for `capacity` sequences.
     pub fn new(capacity: usize) -> Self {
         Self { capacity, slots: Vec::new() }
+    }
+
+    /// Number of sequences that there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Number of remembered sequences.

@@ -1,7 +1,7 @@
 //! Storage and optimiser on shapes: memory and work are counted, values are zero.
 
 use super::{FlopKind, Plan, Planned};
-use crate::compute::{AdamW, Backend, Compute};
+use crate::compute::{AdamW, Backend, Compute, Parameters};
 use crate::error::Error;
 use crate::random::Stream;
 
@@ -49,18 +49,15 @@ impl Backend for Plan {
         self.work(FlopKind::Elementwise, list.iter().map(|a| 2 * a.len()).sum());
         self.take(1, 1)
     }
-    fn adamw(
-        &self,
-        parameter: &mut Planned,
-        _moments: (&mut Planned, &mut Planned),
-        _gradient: &Planned,
-        _factor: &Planned,
-        _settings: AdamW,
-    ) {
-        self.work(FlopKind::Elementwise, 12 * parameter.len());
-    }
-    fn average(&self, average: &mut Planned, _a: &Planned, _keep: f64) {
-        self.work(FlopKind::Elementwise, 2 * average.len());
+    fn update(&self, p: Parameters<'_, Planned>, constants: AdamW, _step: &Planned) {
+        for p in p.one_by_one(constants, [0.0; 5]) {
+            if p.adamw.is_some() {
+                self.work(FlopKind::Elementwise, 12 * p.weight.len());
+            }
+            if let Some(average) = p.average {
+                self.work(FlopKind::Elementwise, 2 * average.len());
+            }
+        }
     }
 
     fn status(&self) -> Result<(), Error> {

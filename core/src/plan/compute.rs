@@ -1,10 +1,33 @@
 //! Shapes and costs of the primitives and fused operations.
 
+use super::kernels::Kernels;
 use super::{FlopKind, Plan, Planned};
-use crate::compute::{
-    Attention, AttentionOutput, Band, Compute, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope,
-};
-use crate::fused;
+use crate::compute::{Band, Compute, Layout, Rotary, Route, RouteSpec, Scope};
+use crate::{for_each_fused, fused};
+
+/// Primitives that do one operation for each element of `a`.
+macro_rules! elementwise {
+    ($($name:ident($($x:ident: $type:ty),*);)*) => {
+        $(fn $name(&self, a: &Planned, $($x: $type),*) -> Planned {
+            self.elementwise(a.rows, a.columns, 1)
+        })*
+    };
+}
+
+macro_rules! counted {
+    ($(
+        $(#[$doc:meta])*
+        $runs:ident $kind:ident $name:ident($self:ident, $($x:ident: $type:ty),*) -> $out:ty $default:block
+    )*) => {
+        $(counted! { @$runs $name($self, $($x: $type),*) -> $out $default })*
+    };
+    (@composed $($rest:tt)*) => {};
+    (@kernel $name:ident($self:ident, $($x:ident: $type:ty),*) -> $out:ty $default:block) => {
+        fn $name(&$self, $($x: $type),*) -> $out {
+            if $self.fused { Kernels($self).$name($($x),*) } else $default
+        }
+    };
+}
 
 impl Compute for Plan {
     type Leaf = Planned;
@@ -25,36 +48,19 @@ impl Compute for Plan {
     fn fill(&self, rows: usize, columns: usize, _value: f64) -> Planned {
         self.elementwise(rows, columns, 0)
     }
-    fn add(&self, a: &Planned, _b: &Planned) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
+    elementwise! {
+        add(_b: &Planned);
+        mul(_b: &Planned);
+        scale(_factor: f64);
+        offset(_constant: f64);
+        exp();
+        ln();
+        recip();
+        rsqrt();
+        sigmoid();
+        heaviside();
     }
-    fn mul(&self, a: &Planned, _b: &Planned) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
-    fn scale(&self, a: &Planned, _factor: f64) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
-    fn offset(&self, a: &Planned, _constant: f64) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
-    fn exp(&self, a: &Planned) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
-    fn ln(&self, a: &Planned) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
-    fn recip(&self, a: &Planned) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
-    fn rsqrt(&self, a: &Planned) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
-    fn sigmoid(&self, a: &Planned) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
-    fn heaviside(&self, a: &Planned) -> Planned {
-        self.elementwise(a.rows, a.columns, 1)
-    }
+
     fn sum_columns(&self, a: &Planned) -> Planned {
         self.work(FlopKind::Elementwise, a.len());
         self.take(a.rows, 1)
@@ -173,162 +179,5 @@ impl Compute for Plan {
         self.elementwise(a.rows, a.columns, 1)
     }
 
-    fn modulate(&self, x: &Planned, _a: &Planned) -> Planned {
-        self.elementwise(x.rows, x.columns, 1)
-    }
-    fn gate_residual(&self, h: &Planned, a: Option<&Planned>, y: &Planned) -> Planned {
-        match (self.fused, a) {
-            (false, Some(a)) => self.add(h, &self.mul(y, a)),
-            _ => self.elementwise(h.rows, h.columns, 2),
-        }
-    }
-
-    fn norm(&self, x: &Planned, w: &Planned, b: Option<&Planned>, eps: f64) -> (Planned, Planned) {
-        if !self.fused {
-            return fused::norm::forward(self, x, w, b, eps);
-        }
-        (self.elementwise(x.rows, x.columns, 5), self.take(x.rows, 1))
-    }
-    fn norm_backward(&self, x: &Planned, w: &Planned, r: &Planned, dy: &Planned) -> Planned {
-        if !self.fused {
-            return fused::norm::backward(self, x, w, r, dy);
-        }
-        self.elementwise(x.rows, x.columns, 6)
-    }
-    fn norm_tangent(&self, x: &Planned, xt: &Planned, w: &Planned, r: &Planned) -> (Planned, Planned) {
-        if !self.fused {
-            return fused::norm::tangent(self, x, xt, w, r);
-        }
-        (self.elementwise(x.rows, x.columns, 6), self.take(x.rows, 1))
-    }
-    fn norm_backward_tangent(&self, x: [&Planned; 2], w: &Planned, r: [&Planned; 2], dy: [&Planned; 2]) -> Planned {
-        if !self.fused {
-            return fused::norm::backward_tangent(self, x, w, r, dy);
-        }
-        self.elementwise(x[0].rows, x[0].columns, 14)
-    }
-    fn swiglu(&self, u: &Planned) -> Planned {
-        if !self.fused {
-            return fused::swiglu::forward(self, u);
-        }
-        self.elementwise(u.rows, u.columns / 2, 5)
-    }
-    fn swiglu_backward(&self, u: &Planned, dy: &Planned) -> Planned {
-        if !self.fused {
-            return fused::swiglu::backward(self, u, dy);
-        }
-        self.elementwise(u.rows, u.columns, 5)
-    }
-    fn swiglu_tangent(&self, u: &Planned, ut: &Planned) -> Planned {
-        if !self.fused {
-            return fused::swiglu::tangent(self, u, ut);
-        }
-        self.elementwise(u.rows, u.columns / 2, 8)
-    }
-    fn swiglu_backward_tangent(&self, u: [&Planned; 2], dy: [&Planned; 2]) -> Planned {
-        if !self.fused {
-            return fused::swiglu::backward_tangent(self, u, dy);
-        }
-        self.elementwise(u[0].rows, u[0].columns, 12)
-    }
-    fn softmax(&self, y: &Planned) -> Planned {
-        if !self.fused {
-            return fused::softmax::forward(self, y);
-        }
-        self.elementwise(y.rows, y.columns, 4)
-    }
-    fn softmax_backward(&self, p: &Planned, dp: &Planned) -> Planned {
-        if !self.fused {
-            return fused::softmax::backward(self, p, dp);
-        }
-        self.elementwise(p.rows, p.columns, 4)
-    }
-    fn softmax_backward_tangent(&self, p: [&Planned; 2], dp: [&Planned; 2]) -> Planned {
-        if !self.fused {
-            return fused::softmax::backward_tangent(self, p, dp);
-        }
-        self.elementwise(p[0].rows, p[0].columns, 8)
-    }
-    fn cross_entropy(&self, y: &Planned, targets: &usize, weight: &Planned) -> (Planned, Planned) {
-        if !self.fused {
-            return fused::cross_entropy::forward(self, y, targets, weight);
-        }
-        (self.take(y.rows, 1), self.elementwise(y.rows, y.columns, 6))
-    }
-
-    fn causal_attention(&self, qkv: &Planned, starts: Option<&usize>, shape: Attention) -> AttentionOutput<Planned> {
-        if !self.fused {
-            return fused::attention::causal(self, qkv, starts, shape);
-        }
-        self.attend(&shape, shape.causal_slots(), 2);
-        AttentionOutput { out: self.take(qkv.rows, shape.query_columns()), lse: self.take(qkv.rows, shape.heads) }
-    }
-    fn causal_attention_backward(
-        &self,
-        qkv: &Planned,
-        starts: Option<&usize>,
-        shape: Attention,
-        attended: &AttentionOutput<Planned>,
-        dout: &Planned,
-    ) -> Planned {
-        if !self.fused {
-            return fused::attention::causal_backward(self, qkv, starts, shape, attended, dout);
-        }
-        self.attend(&shape, shape.causal_slots(), 5);
-        self.take(qkv.rows, qkv.columns)
-    }
-    fn predicted_attention(&self, x: PredictedAttention<'_, Planned, Planned, usize>) -> AttentionOutput<Planned> {
-        if !self.fused {
-            return fused::attention::predicted(self, x);
-        }
-        self.attend(&x.shape, x.shape.predicted_slots() + 1, 2);
-        AttentionOutput {
-            out: self.take(x.qkv.rows, x.shape.query_columns()),
-            lse: self.take(x.qkv.rows, x.shape.heads),
-        }
-    }
-    fn predicted_attention_backward(
-        &self,
-        x: PredictedAttention<'_, Planned, Planned, usize>,
-        attended: &AttentionOutput<Planned>,
-        dout: &Planned,
-        dmemory: Option<&mut Planned>,
-    ) -> Planned {
-        if !self.fused {
-            return fused::attention::predicted_backward(self, x, attended, dout, dmemory);
-        }
-        let products = if dmemory.is_some() { 5 } else { 3 };
-        self.attend(&x.shape, x.shape.predicted_slots() + 1, products);
-        self.take(x.qkv.rows, x.qkv.columns)
-    }
-    fn predicted_attention_tangent(
-        &self,
-        x: PredictedAttention<'_, Planned, Planned, usize>,
-        qkvt: &Planned,
-        attended: &AttentionOutput<Planned>,
-    ) -> AttentionOutput<Planned> {
-        if !self.fused {
-            return fused::attention::predicted_tangent(self, x, qkvt, attended);
-        }
-        self.attend(&x.shape, x.shape.predicted_slots() + 1, 3);
-        AttentionOutput {
-            out: self.take(x.qkv.rows, x.shape.query_columns()),
-            lse: self.take(x.qkv.rows, x.shape.heads),
-        }
-    }
-    fn predicted_attention_backward_tangent(
-        &self,
-        x: PredictedAttention<'_, Planned, Planned, usize>,
-        qkvt: &Planned,
-        attended: [&AttentionOutput<Planned>; 2],
-        dout: [&Planned; 2],
-        dmemory: Option<&mut Planned>,
-    ) -> Planned {
-        if !self.fused {
-            return fused::attention::predicted_backward_tangent(self, x, qkvt, attended, dout, dmemory);
-        }
-        let products = if dmemory.is_some() { 9 } else { 5 };
-        self.attend(&x.shape, x.shape.predicted_slots() + 1, products);
-        self.take(x.qkv.rows, x.qkv.columns)
-    }
+    for_each_fused!(counted);
 }

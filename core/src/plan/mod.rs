@@ -1,11 +1,12 @@
 //! `Plan`: the model code run on shapes. Exact live bytes and floating-point operations of any call, before anything
-//! is allocated; what `host plan` prints, what the budget tests assert on, what an embedder sizes an arena with.
+//! is allocated; what `ebt plan` prints, what the budget tests assert on, what an embedder sizes an arena with.
 //!
 //! A fused plan counts fused operations as one kernel each (CPU and CUDA backends); a composed plan expands them into
 //! primitives, as the reference backend does, and then [`Plan::arena_elements`] is exactly what its arena needs.
 
 mod backend;
 mod compute;
+mod kernels;
 
 use alloc::rc::Rc;
 use core::cell::{Cell, RefCell};

@@ -1,9 +1,42 @@
 //! Storage, optimiser and randomness of the reference backend.
 
 use super::{Matrix, Real, Reference};
-use crate::compute::{AdamW, Backend, Compute};
+use crate::compute::{AdamW, AdamWStep, Backend, Compute, Parameters};
 use crate::error::Error;
 use crate::random::Stream;
+
+impl<'a, E: Real> Reference<'a, E> {
+    fn adamw(
+        &self,
+        weight: &mut Matrix<'a, E>,
+        [first, second]: [&mut Matrix<'a, E>; 2],
+        gradient: &Matrix<'a, E>,
+        s: AdamWStep,
+    ) {
+        self.own(weight);
+        self.own(first);
+        self.own(second);
+        let AdamW { beta1, beta2, eps } = s.constants;
+        for i in 0..weight.rows * weight.columns {
+            let g = s.factor * gradient.get(i).to_f64();
+            let m = beta1 * first.get(i).to_f64() + (1.0 - beta1) * g;
+            let v = beta2 * second.get(i).to_f64() + (1.0 - beta2) * g * g;
+            first.set(i, E::from_f64(m));
+            second.set(i, E::from_f64(v));
+            let p = weight.get(i).to_f64() * (1.0 - s.rate * s.decay);
+            let change = s.rate * (m / s.correction1) / (libm::sqrt(v / s.correction2) + eps);
+            weight.set(i, E::from_f64(p - change));
+        }
+    }
+
+    fn average(&self, average: &mut Matrix<'a, E>, a: &Matrix<'a, E>, keep: f64) {
+        self.own(average);
+        for i in 0..a.rows * a.columns {
+            let (old, new) = (average.get(i).to_f64(), a.get(i).to_f64());
+            average.set(i, E::from_f64(old + (1.0 - keep) * (new - old)));
+        }
+    }
+}
 
 impl<'a, E: Real> Backend for Reference<'a, E> {
     type Array = Matrix<'a, E>;
@@ -56,34 +89,16 @@ impl<'a, E: Real> Backend for Reference<'a, E> {
         let sum: f64 = list.iter().map(squares).sum();
         self.fill(1, 1, sum)
     }
-    fn adamw(
-        &self,
-        parameter: &mut Self::Array,
-        moments: (&mut Self::Array, &mut Self::Array),
-        gradient: &Self::Array,
-        factor: &Self::Array,
-        s: AdamW,
-    ) {
-        self.own(parameter);
-        self.own(moments.0);
-        self.own(moments.1);
-        let factor = factor.get(0).to_f64();
-        for i in 0..parameter.rows * parameter.columns {
-            let g = factor * gradient.get(i).to_f64();
-            let m = s.beta1 * moments.0.get(i).to_f64() + (1.0 - s.beta1) * g;
-            let v = s.beta2 * moments.1.get(i).to_f64() + (1.0 - s.beta2) * g * g;
-            moments.0.set(i, E::from_f64(m));
-            moments.1.set(i, E::from_f64(v));
-            let p = parameter.get(i).to_f64() * (1.0 - s.rate * s.decay);
-            let change = s.rate * (m / s.correction1) / (libm::sqrt(v / s.correction2) + s.eps);
-            parameter.set(i, E::from_f64(p - change));
-        }
-    }
-    fn average(&self, average: &mut Self::Array, a: &Self::Array, keep: f64) {
-        self.own(average);
-        for i in 0..a.rows * a.columns {
-            let (old, new) = (average.get(i).to_f64(), a.get(i).to_f64());
-            average.set(i, E::from_f64(old + (1.0 - keep) * (new - old)));
+    fn update(&self, p: Parameters<'_, Self::Array>, constants: AdamW, step: &Self::Array) {
+        let mut numbers = [0.0; 5];
+        self.download_f64(step, &mut numbers);
+        for p in p.one_by_one(constants, numbers) {
+            if let Some(step) = p.adamw {
+                self.adamw(p.weight, p.moments, p.gradient, step);
+            }
+            if let Some(average) = p.average {
+                self.average(average, p.weight, p.keep);
+            }
         }
     }
 

@@ -46,7 +46,7 @@ impl<B: Backend> Trainer<B> {
         sequences: &Sequences,
         slots: &[usize],
         settings: &StepSettings,
-        parts: &[Part<B::Array>],
+        parts: &[MicroBatchOutcome<B::Array>],
     ) {
         let (t, v) = (sequences.context, self.config.vocab);
         let from = sequences.batch - slots.len();
@@ -69,7 +69,7 @@ impl<B: Backend> Trainer<B> {
 }
 
 /// What one micro-batch leaves behind.
-pub(super) struct Part<T> {
+pub(super) struct MicroBatchOutcome<T> {
     /// Its first sequence in the batch.
     pub(super) first: usize,
     /// Last state `(n,V)`, where the replay buffer wants it.

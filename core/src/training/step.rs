@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::replay_start::{Initial, Part};
+use super::replay_start::{Initial, MicroBatchOutcome};
 use super::report::StepReport;
 use super::sequences::Sequences;
 use super::trainer::{StepSettings, Trainer};
@@ -103,7 +103,7 @@ impl<B: Backend> Trainer<B> {
         steps: usize,
         initial: &Initial<'_>,
         trace: bool,
-    ) -> Result<Vec<Part<B::Array>>> {
+    ) -> Result<Vec<MicroBatchOutcome<B::Array>>> {
         let Some(inputs) = &mut self.inputs else { return Ok(Vec::new()) };
         b.clear_all(&mut self.grads);
         b.clear(&mut inputs.report);
@@ -136,7 +136,7 @@ impl<B: Backend> Trainer<B> {
                 let mut outcome = adjoint::gradient(rollout, target, y, &mut self.grads, trace)?;
                 inputs.report_layout.add(b, &mut inputs.report, &outcome, share);
                 let last = (self.objective.replay > 0).then_some(outcome.last);
-                parts.push(Part { first, last, trace: outcome.trace.take() });
+                parts.push(MicroBatchOutcome { first, last, trace: outcome.trace.take() });
             }
             first += count;
         }
@@ -164,7 +164,7 @@ impl<B: Backend> Trainer<B> {
             gradients: &self.grads,
             param_groups: &param_groups,
         };
-        b.update(parameters, self.optimizer_config.adam(), &device_scalars);
+        b.update(parameters, self.optimizer_config.constants(), &device_scalars);
         let alpha = self.layout.energy.map(|ids| &self.weights[ids.alpha]);
         inputs.report_layout.add_update(b, &mut inputs.report, &norm, alpha);
         b.enter(left);

@@ -1,5 +1,5 @@
 //! A device that does nothing: addresses are counted out, work is forgotten, downloads are zero. A training step on it
-//! takes exactly the memory that it takes on a real device, which is how `host plan` knows.
+//! takes exactly the memory that it takes on a real device, which is how `ebt plan` knows.
 
 use std::cell::Cell;
 

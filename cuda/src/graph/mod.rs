@@ -6,7 +6,7 @@
 //! on the recording is replayed and the host code of the work does not run.
 //!
 //! A recording holds addresses. Work therefore keeps what outlives it (parameters, moments, inputs) in matrices that
-//! were made before, lives as long as the key is used, and is written in place ([`Cuda::op_write`] and friends, between
+//! were made before, lives as long as the key is used, and is written in place ([`Cuda::write`] and friends, between
 //! calls). A recording that fails changed nothing on the device and is followed by the work run as it is; it is
 //! attempted again twice at later calls, with the memory that it lacked: results of the run before may still be alive
 //! when a recording takes its own.
@@ -36,9 +36,9 @@ impl Cuda {
     ///
     /// What `work` returns, and the first failure of the device.
     pub fn run_captured(&self, key: &[u64], work: &mut dyn FnMut() -> Result<(), Error>) -> Result<(), Error> {
-        self.op_status()?;
+        self.status()?;
         if !self.graphs_on || self.graphs.borrow().running {
-            return work().and_then(|()| self.op_status());
+            return work().and_then(|()| self.status());
         }
         let mut entry = self.kept(key);
         let running = Running::begin(self);
@@ -96,7 +96,7 @@ impl Cuda {
             self.check(self.driver.replay(*graph));
             self.after_replay(log);
             entry.replays += 1;
-            return self.op_status();
+            return self.status();
         }
         if let State::Warm { tries } = entry.state
             && tries > 0
@@ -108,7 +108,7 @@ impl Cuda {
                     self.after_replay(&log);
                     entry.state = State::Recorded(graph, log);
                     entry.note = None;
-                    return self.op_status();
+                    return self.status();
                 }
                 Err(why) => entry.note = Some(why),
             }
@@ -120,7 +120,7 @@ impl Cuda {
         let entered = Entered::begin(self, entry.arena);
         let result = work();
         drop(entered);
-        result.and_then(|()| self.op_status())
+        result.and_then(|()| self.status())
     }
 
     /// Records `work`. An error is a reason to run it as it is: the device has done nothing, and no failure is kept.

@@ -19,7 +19,7 @@ fn add(cuda: &Cuda, x: &Matrix, y: &Matrix) {
 
 fn read(cuda: &Cuda, m: &Matrix) -> Vec<f32> {
     let mut out = vec![0.0; m.len()];
-    cuda.op_download(m, &mut out);
+    cuda.download(m, &mut out);
     out
 }
 
@@ -37,13 +37,13 @@ fn work<'a>(cuda: &'a Cuda, x: &'a Matrix, y: &'a Matrix) -> impl FnMut() -> Res
 #[test]
 fn the_third_call_replays_and_reads_inputs_anew() {
     let (memory, cuda) = backend(Precision::F32, true);
-    let (x, mut y) = (cuda.op_upload(1, 2, &[0.0, 10.0]), cuda.op_upload(1, 1, &[0.0]));
+    let (x, mut y) = (cuda.upload(1, 2, &[0.0, 10.0]), cuda.upload(1, 1, &[0.0]));
     let mut runs = 0;
     let mut total = 0.0;
     for step in 1..=6u8 {
         let value = f32::from(step);
         total += value;
-        cuda.op_write(&mut y, &[value]);
+        cuda.write_f32(&mut y, &[value]);
         let mut inner = work(&cuda, &x, &y);
         let mut counted = || {
             runs += 1;
@@ -62,7 +62,7 @@ fn the_third_call_replays_and_reads_inputs_anew() {
 #[test]
 fn no_one_else_is_given_the_memory_of_a_recording() {
     let (_, cuda) = backend(Precision::F32, true);
-    let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
+    let (x, y) = (cuda.upload(1, 1, &[0.0]), cuda.upload(1, 1, &[1.0]));
     let addresses = RefCell::new(Vec::new());
     let mut work = || {
         let temporary = cuda.take(4, 4, Kind::F32);
@@ -85,7 +85,7 @@ fn no_one_else_is_given_the_memory_of_a_recording() {
 #[test]
 fn without_graphs_work_runs_every_time() {
     let (memory, cuda) = backend(Precision::F32, false);
-    let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
+    let (x, y) = (cuda.upload(1, 1, &[0.0]), cuda.upload(1, 1, &[1.0]));
     for _ in 0..4 {
         cuda.run_captured(&[1], &mut work(&cuda, &x, &y)).unwrap();
     }
@@ -95,14 +95,14 @@ fn without_graphs_work_runs_every_time() {
 #[test]
 fn work_that_waits_is_run_as_it_is_and_the_reason_kept() {
     let (memory, cuda) = backend(Precision::F32, true);
-    let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
+    let (x, y) = (cuda.upload(1, 1, &[0.0]), cuda.upload(1, 1, &[1.0]));
     let mut seen = Vec::new();
     for _ in 0..6 {
         let mut inner = work(&cuda, &x, &y);
         let mut waiting = || {
             inner()?;
             let value = read(&cuda, &x)[0];
-            cuda.op_status()?;
+            cuda.status()?;
             seen.push(value);
             Ok(())
         };
@@ -118,7 +118,7 @@ fn work_that_waits_is_run_as_it_is_and_the_reason_kept() {
 #[test]
 fn results_kept_alive_delay_the_recording_by_one_call() {
     let (memory, cuda) = backend(Precision::F32, true);
-    let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
+    let (x, y) = (cuda.upload(1, 1, &[0.0]), cuda.upload(1, 1, &[1.0]));
     let mut kept = Matrix { block: None, narrow_copy: None, kind: Kind::F32, start: 0, rows: 1, columns: 1 };
     for step in 1..=5u8 {
         let mut inner = work(&cuda, &x, &y);
@@ -140,7 +140,7 @@ fn results_kept_alive_delay_the_recording_by_one_call() {
 fn a_recording_that_breaks_leaves_the_work_done_once() {
     let (memory, cuda) = backend(Precision::F32, true);
     memory.breaks_recordings.set(true);
-    let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
+    let (x, y) = (cuda.upload(1, 1, &[0.0]), cuda.upload(1, 1, &[1.0]));
     for step in 1..=6u8 {
         cuda.run_captured(&[1], &mut work(&cuda, &x, &y)).unwrap();
         assert_eq!(read(&cuda, &x), [f32::from(step)]);
@@ -151,7 +151,7 @@ fn a_recording_that_breaks_leaves_the_work_done_once() {
 #[test]
 fn a_failure_of_the_work_itself_is_reported_and_sticks() {
     let (_, cuda) = backend(Precision::F32, true);
-    let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
+    let (x, y) = (cuda.upload(1, 1, &[0.0]), cuda.upload(1, 1, &[1.0]));
     cuda.run_captured(&[1], &mut work(&cuda, &x, &y)).unwrap();
     let mut failing = || {
         let kernel = Kernel { family: "test", name: "none", kind: Kind::F32 };
@@ -160,7 +160,7 @@ fn a_failure_of_the_work_itself_is_reported_and_sticks() {
     };
     let error = cuda.run_captured(&[1], &mut failing).unwrap_err();
     assert!(error.to_string().contains("no kernel none"), "{error}");
-    assert_eq!(cuda.op_status(), Err(error.clone()));
+    assert_eq!(cuda.status(), Err(error.clone()));
     assert_eq!(cuda.run_captured(&[2], &mut || Ok(())), Err(error));
     assert!(!cuda.is_recording());
 }
@@ -168,7 +168,7 @@ fn a_failure_of_the_work_itself_is_reported_and_sticks() {
 #[test]
 fn a_panic_of_the_work_leaves_a_backend_that_works() {
     let (memory, cuda) = backend(Precision::F32, true);
-    let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
+    let (x, y) = (cuda.upload(1, 1, &[0.0]), cuda.upload(1, 1, &[1.0]));
     cuda.run_captured(&[1], &mut work(&cuda, &x, &y)).unwrap();
     let panicking = std::panic::AssertUnwindSafe(|| cuda.run_captured(&[1], &mut || panic!("of the work")));
     assert!(std::panic::catch_unwind(panicking).is_err());
@@ -183,7 +183,7 @@ fn a_panic_of_the_work_leaves_a_backend_that_works() {
 #[test]
 fn the_key_not_used_for_longest_is_forgotten() {
     let (memory, cuda) = backend(Precision::F32, true);
-    let (x, y) = (cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
+    let (x, y) = (cuda.upload(1, 1, &[0.0]), cuda.upload(1, 1, &[1.0]));
     let call = |key: u64| cuda.run_captured(&[key], &mut work(&cuda, &x, &y)).unwrap();
     for key in [1, 1, 2, 2, 3, 3, 4, 4, 1, 5, 5] {
         call(key);
@@ -197,8 +197,8 @@ fn the_key_not_used_for_longest_is_forgotten() {
 #[test]
 fn narrow_copies_are_brought_up_to_date_before_a_replay_and_left_as_recorded() {
     let (memory, cuda) = backend(Precision::Bf16, true);
-    let mut w = cuda.op_upload(3, 2, &[1.0; 6]);
-    let moved = cuda.op_upload(2, 2, &[1.0; 4]);
+    let mut w = cuda.upload(3, 2, &[1.0; 6]);
+    let moved = cuda.upload(2, 2, &[1.0; 4]);
     cuda.narrow_copy(&w);
     let address = cuda.narrow_copy(&w).address();
     let mut work = || {
@@ -214,7 +214,7 @@ fn narrow_copies_are_brought_up_to_date_before_a_replay_and_left_as_recorded() {
     let fresh = |m: &Matrix| m.narrow_copy.as_ref().unwrap().borrow().fresh;
     assert!(cuda.steps()[0].recorded && fresh(&w) && !fresh(&moved));
     // written between replays
-    cuda.op_write(&mut w, &[2.0; 6]);
+    cuda.write_f32(&mut w, &[2.0; 6]);
     assert!(!fresh(&w));
     cuda.narrow_copy(&moved);
     assert!(fresh(&moved));

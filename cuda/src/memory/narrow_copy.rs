@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn clones_and_views_share_one_copy() {
         let cuda = Cuda::dry(Precision::F16);
-        let w = cuda.op_upload(4, 3, &[0.5; 12]);
+        let w = cuda.upload(4, 3, &[0.5; 12]);
         let clone = w.clone();
         let copy = cuda.narrow_copy(&w);
         assert_eq!((copy.kind(), copy.rows(), copy.columns()), (Kind::F16, 4, 3));
@@ -139,11 +139,11 @@ mod tests {
     #[test]
     fn who_writes_a_view_puts_the_copy_out_of_date() {
         let cuda = Cuda::dry(Precision::Bf16);
-        let w = cuda.op_upload(4, 3, &[0.5; 12]);
+        let w = cuda.upload(4, 3, &[0.5; 12]);
         assert!(cuda.fresh_copy(&w).is_none());
         let copy = cuda.narrow_copy(&w);
         assert_eq!(cuda.fresh_copy(&w).map(|m| m.address()), Some(copy.address()));
-        cuda.op_write(&mut w.shaped(3, 1, 3), &[1.0; 3]);
+        cuda.write_f32(&mut w.shaped(3, 1, 3), &[1.0; 3]);
         assert!(cuda.fresh_copy(&w).is_none());
         assert_eq!(cuda.narrow_copy(&w).address(), copy.address());
         assert!(cuda.fresh_copy(&w).is_some());
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn single_precision_needs_no_copy() {
         let cuda = Cuda::dry(Precision::Tf32);
-        let w = cuda.op_upload(2, 2, &[0.5; 4]);
+        let w = cuda.upload(2, 2, &[0.5; 4]);
         let before = cuda.memory_report();
         assert_eq!(cuda.narrow_copy(&w).address(), w.address());
         assert_eq!(cuda.memory_report(), before);
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_copy_does_not_keep_its_parameter_from_being_alone() {
         let cuda = Cuda::dry(Precision::Bf16);
-        let w = cuda.op_upload(2, 2, &[0.5; 4]);
+        let w = cuda.upload(2, 2, &[0.5; 4]);
         cuda.narrow_copy(&w);
         assert!(w.is_alone());
     }

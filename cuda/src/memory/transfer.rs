@@ -29,20 +29,20 @@ fn bytes_mut<T: Plain>(data: &mut [T]) -> &mut [u8] {
 
 impl Cuda {
     /// Copies `data` to a new matrix of single precision; the backend fails if it is not `rows * columns` long.
-    pub(crate) fn op_upload(&self, rows: usize, columns: usize, data: &[f32]) -> Matrix {
+    pub(crate) fn upload(&self, rows: usize, columns: usize, data: &[f32]) -> Matrix {
         let out = self.take(rows, columns, Kind::F32);
         self.send(&out, data);
         out
     }
 
-    /// Copies values to a new matrix as `op_upload` does, each rounded once to single precision.
-    pub(crate) fn op_upload_f64(&self, rows: usize, columns: usize, data: &[f64]) -> Matrix {
+    /// Copies values to a new matrix as `upload` does, each rounded once to single precision.
+    pub(crate) fn upload_f64(&self, rows: usize, columns: usize, data: &[f64]) -> Matrix {
         let data: Vec<f32> = data.iter().map(|x| *x as f32).collect();
-        self.op_upload(rows, columns, &data)
+        self.upload(rows, columns, &data)
     }
 
     /// Overwrites a matrix in place, whatever its storage type.
-    pub(crate) fn op_write(&self, m: &mut Matrix, data: &[f32]) {
+    pub(crate) fn write_f32(&self, m: &mut Matrix, data: &[f32]) {
         match m.kind {
             Kind::F32 => self.send(m, data),
             Kind::Bf16 => self.send(m, &data.iter().map(|x| bf16::from_f32(*x)).collect::<Vec<_>>()),
@@ -61,7 +61,7 @@ impl Cuda {
     }
 
     /// [`ebt_core::compute::Backend::download`]; zeros after a failure.
-    pub(crate) fn op_download(&self, m: &Matrix, out: &mut [f32]) {
+    pub(crate) fn download(&self, m: &Matrix, out: &mut [f32]) {
         match m.kind {
             Kind::F32 => self.receive(m, out),
             Kind::Bf16 => {
@@ -81,10 +81,10 @@ impl Cuda {
         }
     }
 
-    /// Copies a matrix to `out` as `op_download` does, from single precision; zeros after a failure.
-    pub(crate) fn op_download_f64(&self, m: &Matrix, out: &mut [f64]) {
+    /// Copies a matrix to `out` as `download` does, from single precision; zeros after a failure.
+    pub(crate) fn download_f64(&self, m: &Matrix, out: &mut [f64]) {
         let mut data = vec![0.0; out.len()];
-        self.op_download(m, &mut data);
+        self.download(m, &mut data);
         for (out, x) in out.iter_mut().zip(data) {
             *out = f64::from(x);
         }
@@ -101,14 +101,14 @@ impl Cuda {
     }
 
     /// Copies integers to a new index, which may be empty; the backend fails inside a recorded step.
-    pub(crate) fn op_index(&self, data: &[u32]) -> Index {
+    pub(crate) fn index(&self, data: &[u32]) -> Index {
         let mut out = self.take_index(data.len());
-        self.op_write_index(&mut out, data);
+        self.write_index(&mut out, data);
         out
     }
 
     /// Overwrites an index in place.
-    pub(crate) fn op_write_index(&self, index: &mut Index, data: &[u32]) {
+    pub(crate) fn write_index(&self, index: &mut Index, data: &[u32]) {
         if !self.fits("index", index.len, data.len()) || !self.outside_recording("an upload") || data.is_empty() {
             return;
         }
@@ -118,7 +118,7 @@ impl Cuda {
     }
 
     /// [`ebt_core::compute::Backend::download_index`]; zeros after a failure.
-    pub(crate) fn op_download_index(&self, index: &Index, out: &mut [u32]) {
+    pub(crate) fn download_index(&self, index: &Index, out: &mut [u32]) {
         let fits = self.fits("index", index.len, out.len());
         if !fits || !self.outside_recording("a download") || index.block.is_none() || !self.is_sound() {
             out.fill(0);
@@ -134,7 +134,7 @@ impl Cuda {
 
     /// Sets the step of random numbers that `Cuda::clock` holds; recorded steps read it at every replay.
     pub fn set_noise_step(&self, step: u32) {
-        self.op_write_index(&mut self.clock.clone(), &[step]);
+        self.write_index(&mut self.clock.clone(), &[step]);
     }
 
     /// Waits for all work and returns the first failure so far.
@@ -146,7 +146,7 @@ impl Cuda {
         if self.outside_recording("waiting for the device") && self.is_sound() {
             self.check(self.driver.synchronize());
         }
-        self.op_status()
+        self.status()
     }
 
     fn fits(&self, what: &str, expected: usize, found: usize) -> bool {
@@ -189,53 +189,53 @@ mod tests {
         for kind in [Kind::F32, Kind::Bf16, Kind::F16] {
             let mut m = cuda.take(2, 3, kind);
             let values = if kind == Kind::F16 { [1.0, -0.5, 3.0, 0.0, 96.0, 2048.0] } else { exact };
-            cuda.op_write(&mut m, &values);
+            cuda.write_f32(&mut m, &values);
             let mut out = [0.0; 6];
-            cuda.op_download(&m, &mut out);
+            cuda.download(&m, &mut out);
             assert_eq!(out, values, "{kind:?}");
             let mut out = [0.0f64; 6];
-            cuda.op_download_f64(&m, &mut out);
+            cuda.download_f64(&m, &mut out);
             assert_eq!(out, values.map(f64::from));
         }
-        assert_eq!(cuda.op_status(), Ok(()));
+        assert_eq!(cuda.status(), Ok(()));
     }
 
     #[test]
     fn double_precision_is_rounded_once() {
         let cuda = backend();
-        let m = cuda.op_upload_f64(1, 2, &[0.1, 1e-50]);
+        let m = cuda.upload_f64(1, 2, &[0.1, 1e-50]);
         let mut out = [1.0; 2];
-        cuda.op_download(&m, &mut out);
+        cuda.download(&m, &mut out);
         assert_eq!(out, [0.1f32, 0.0]);
     }
 
     #[test]
     fn integers_and_the_clock_come_back() {
         let cuda = backend();
-        let mut index = cuda.op_index(&[3, u32::MAX]);
+        let mut index = cuda.index(&[3, u32::MAX]);
         let mut out = [0; 2];
-        cuda.op_download_index(&index, &mut out);
+        cuda.download_index(&index, &mut out);
         assert_eq!(out, [3, u32::MAX]);
-        cuda.op_write_index(&mut index, &[8, 9]);
-        cuda.op_download_index(&index, &mut out);
+        cuda.write_index(&mut index, &[8, 9]);
+        cuda.download_index(&index, &mut out);
         assert_eq!(out, [8, 9]);
         cuda.set_noise_step(77);
         let mut clock = [0];
-        cuda.op_download_index(cuda.clock(), &mut clock);
+        cuda.download_index(cuda.clock(), &mut clock);
         assert_eq!(clock, [77]);
-        let empty = cuda.op_index(&[]);
-        cuda.op_download_index(&empty, &mut []);
-        assert_eq!(cuda.op_status(), Ok(()));
+        let empty = cuda.index(&[]);
+        cuda.download_index(&empty, &mut []);
+        assert_eq!(cuda.status(), Ok(()));
     }
 
     #[test]
     fn lengths_that_do_not_fit_are_an_error_and_zeros() {
         let cuda = backend();
-        let m = cuda.op_upload(2, 2, &[1.0; 4]);
+        let m = cuda.upload(2, 2, &[1.0; 4]);
         let mut out = [5.0; 3];
-        cuda.op_download(&m, &mut out);
+        cuda.download(&m, &mut out);
         assert_eq!(out, [0.0; 3]);
-        let error = cuda.op_status().unwrap_err().to_string();
+        let error = cuda.status().unwrap_err().to_string();
         assert!(error.contains("4 elements expected, 3 found"), "{error}");
     }
 
@@ -245,7 +245,7 @@ mod tests {
         let cuda = Cuda::with_driver(Rc::new(HostMemory::default()), &options).unwrap();
         let m = cuda.take(1, 3, Kind::F32);
         let mut out = [0.0; 3];
-        cuda.op_download(&m, &mut out);
+        cuda.download(&m, &mut out);
         assert!(out.iter().all(|x| x.is_nan()));
     }
 }

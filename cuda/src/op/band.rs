@@ -26,19 +26,19 @@ impl Cuda {
         out
     }
 
-    pub(crate) fn op_window_scores(&self, q: &Matrix, k: &Matrix, band: Band) -> Matrix {
+    pub(crate) fn window_scores(&self, q: &Matrix, k: &Matrix, band: Band) -> Matrix {
         let Band { heads, kv_heads, head_dim, slots, .. } = band;
         self.banded("window_scores", q, k, [heads * head_dim, kv_heads * head_dim, heads * slots], band)
     }
-    pub(crate) fn op_window_mix(&self, s: &Matrix, v: &Matrix, band: Band) -> Matrix {
+    pub(crate) fn window_mix(&self, s: &Matrix, v: &Matrix, band: Band) -> Matrix {
         let Band { heads, kv_heads, head_dim, slots, .. } = band;
         self.banded("window_mix", s, v, [heads * slots, kv_heads * head_dim, heads * head_dim], band)
     }
-    pub(crate) fn op_window_scatter(&self, s: &Matrix, q: &Matrix, band: Band) -> Matrix {
+    pub(crate) fn window_scatter(&self, s: &Matrix, q: &Matrix, band: Band) -> Matrix {
         let Band { heads, kv_heads, head_dim, slots, .. } = band;
         self.banded("window_scatter", s, q, [heads * slots, heads * head_dim, kv_heads * head_dim], band)
     }
-    pub(crate) fn op_window_mask(&self, band: Band, starts: Option<&Index>) -> Matrix {
+    pub(crate) fn window_mask(&self, band: Band, starts: Option<&Index>) -> Matrix {
         let n = band.batch * band.context;
         let out = self.take(n, band.heads * band.slots, Kind::F32);
         if starts.is_none_or(|s| self.targets_fit(s, n)) {

@@ -91,42 +91,39 @@ impl Cuda {
         self.take(a.rows, a.columns, a.kind)
     }
 
-    pub(crate) fn op_add(&self, a: &Matrix, b: &Matrix) -> Matrix {
+    pub(crate) fn add(&self, a: &Matrix, b: &Matrix) -> Matrix {
         self.binary("a sum", self.fresh(a), a, b, Binary::Add)
     }
-    pub(crate) fn op_mul(&self, a: &Matrix, b: &Matrix) -> Matrix {
+    pub(crate) fn mul(&self, a: &Matrix, b: &Matrix) -> Matrix {
         self.binary("a product by elements", self.fresh(a), a, b, Binary::Mul)
     }
-    pub(crate) fn op_add_outer_cotangent(&self, a: &Matrix, leaf: &Matrix) -> Matrix {
-        self.op_add(a, leaf)
-    }
-    pub(crate) fn op_scale(&self, a: &Matrix, factor: f64) -> Matrix {
+    pub(crate) fn scale(&self, a: &Matrix, factor: f64) -> Matrix {
         self.unary(a, Unary::Scale, factor)
     }
-    pub(crate) fn op_offset(&self, a: &Matrix, constant: f64) -> Matrix {
+    pub(crate) fn offset(&self, a: &Matrix, constant: f64) -> Matrix {
         self.unary(a, Unary::Offset, constant)
     }
-    pub(crate) fn op_exp(&self, a: &Matrix) -> Matrix {
+    pub(crate) fn exp(&self, a: &Matrix) -> Matrix {
         self.unary(a, Unary::Exp, 0.0)
     }
-    pub(crate) fn op_ln(&self, a: &Matrix) -> Matrix {
+    pub(crate) fn ln(&self, a: &Matrix) -> Matrix {
         self.unary(a, Unary::Ln, 0.0)
     }
-    pub(crate) fn op_recip(&self, a: &Matrix) -> Matrix {
+    pub(crate) fn recip(&self, a: &Matrix) -> Matrix {
         self.unary(a, Unary::Recip, 0.0)
     }
-    pub(crate) fn op_rsqrt(&self, a: &Matrix) -> Matrix {
+    pub(crate) fn rsqrt(&self, a: &Matrix) -> Matrix {
         self.unary(a, Unary::Rsqrt, 0.0)
     }
-    pub(crate) fn op_sigmoid(&self, a: &Matrix) -> Matrix {
+    pub(crate) fn sigmoid(&self, a: &Matrix) -> Matrix {
         self.unary(a, Unary::Sigmoid, 0.0)
     }
-    pub(crate) fn op_heaviside(&self, a: &Matrix) -> Matrix {
+    pub(crate) fn heaviside(&self, a: &Matrix) -> Matrix {
         self.unary(a, Unary::Heaviside, 0.0)
     }
 
     /// `acc + factor x`, factor `(n,1)` or `(1,1)`.
-    pub(crate) fn op_axpy(&self, acc: Matrix, factor: &Matrix, x: &Matrix) -> Matrix {
+    pub(crate) fn axpy(&self, acc: Matrix, factor: &Matrix, x: &Matrix) -> Matrix {
         if !self.agree("axpy", &acc, &[x]) {
             return acc;
         }
@@ -163,14 +160,14 @@ impl Cuda {
         out
     }
 
-    pub(crate) fn op_modulate(&self, x: &Matrix, a: &Matrix) -> Matrix {
+    pub(crate) fn modulate(&self, x: &Matrix, a: &Matrix) -> Matrix {
         self.modulated(None, Some(a), x)
     }
-    pub(crate) fn op_gate_residual(&self, h: &Matrix, a: Option<&Matrix>, y: &Matrix) -> Matrix {
+    pub(crate) fn gate_residual(&self, h: &Matrix, a: Option<&Matrix>, y: &Matrix) -> Matrix {
         self.modulated(Some(h), a, y)
     }
 
-    pub(crate) fn op_accumulate(&self, slot: &mut Matrix, a: &Matrix) {
+    pub(crate) fn accumulate(&self, slot: &mut Matrix, a: &Matrix) {
         if !self.agree("a collected gradient", slot, &[a]) {
             return;
         }
@@ -180,14 +177,14 @@ impl Cuda {
     }
 
     /// Zeros of many shapes, written in a few launches.
-    pub(crate) fn op_zeros(&self, shapes: &[(usize, usize)]) -> Vec<Matrix> {
+    pub(crate) fn zeros(&self, shapes: &[(usize, usize)]) -> Vec<Matrix> {
         let zeros: Vec<Matrix> = shapes.iter().map(|&(rows, columns)| self.take(rows, columns, Kind::F32)).collect();
         self.clear_list(&zeros);
         zeros
     }
 
-    /// [`Cuda::op_clear`] of a list in a few launches.
-    pub(crate) fn op_clear_all(&self, list: &mut [Matrix]) {
+    /// [`Cuda::clear`] of a list in a few launches.
+    pub(crate) fn clear_all(&self, list: &mut [Matrix]) {
         for m in &mut *list {
             *m = self.in_place(m);
         }
@@ -212,7 +209,7 @@ impl Cuda {
         }
     }
 
-    pub(crate) fn op_clear(&self, a: &mut Matrix) {
+    pub(crate) fn clear(&self, a: &mut Matrix) {
         *a = self.in_place(a);
         if self.is_sound() {
             self.check(self.driver.fill(a.address(), a.bytes(), 0));

@@ -86,7 +86,7 @@ impl Grouped {
 
 impl Cuda {
     /// See [`ebt_core::compute::Compute::grouped`]; `TN` results are in single precision.
-    pub(crate) fn op_grouped(&self, x: &Matrix, w: &Matrix, route: &Route<Index>, layout: Layout) -> Matrix {
+    pub(crate) fn grouped(&self, x: &Matrix, w: &Matrix, route: &Route<Index>, layout: Layout) -> Matrix {
         match layout {
             Layout::TN => {
                 let out = self.take(route.experts * x.columns, w.columns, Kind::F32);
@@ -98,17 +98,17 @@ impl Cuda {
     }
 
     /// Each expert's rows of `x (slots, in)` times the transpose of its own part of `w (E out, in)`.
-    pub(crate) fn op_grouped_linear(&self, x: &Matrix, w: &Matrix, route: &Route<Index>) -> Matrix {
+    pub(crate) fn grouped_linear(&self, x: &Matrix, w: &Matrix, route: &Route<Index>) -> Matrix {
         self.grouped_rows(x, &self.narrow_copy(w), route, Layout::NT)
     }
 
     /// Each expert's rows of `dy (slots, out)` times its own part of `w (E out, in)`.
-    pub(crate) fn op_grouped_linear_adjoint(&self, dy: &Matrix, w: &Matrix, route: &Route<Index>) -> Matrix {
+    pub(crate) fn grouped_linear_adjoint(&self, dy: &Matrix, w: &Matrix, route: &Route<Index>) -> Matrix {
         self.grouped_rows(dy, &self.narrow_copy(w), route, Layout::NN)
     }
 
     /// Adds `dy^T x` of each expert's rows to its own part of `slot (E out, in)`, which becomes single precision.
-    pub(crate) fn op_accumulate_grouped(&self, slot: &mut Matrix, dy: &Matrix, x: &Matrix, route: &Route<Index>) {
+    pub(crate) fn accumulate_grouped(&self, slot: &mut Matrix, dy: &Matrix, x: &Matrix, route: &Route<Index>) {
         let fits = slot.len() == route.experts * dy.columns * x.columns;
         let shapes = [(slot.rows, slot.columns), (dy.rows, dy.columns), (x.rows, x.columns)];
         if require_fit(self, "a collected product by expert", fits, &shapes) {

@@ -41,7 +41,7 @@ impl Cuda {
         halves(std::array::from_fn(|k| map.gains.get(k).map_or(NONE, |&(part, _)| part as u64)))
     }
 
-    pub(crate) fn op_modulation(&self, weights: &[Matrix], map: Modulation<'_>, c: &Matrix) -> Modulated<Matrix> {
+    pub(crate) fn modulation(&self, weights: &[Matrix], map: Modulation<'_>, c: &Matrix) -> Modulated<Matrix> {
         let dim = c.columns;
         let parts = self.modulates(weights, map, c);
         // a map that does not fit still has as many results, unwritten
@@ -63,7 +63,7 @@ impl Cuda {
         Modulated { parts: (0..count).map(row).collect(), scaled: (count..out.rows).map(row).collect() }
     }
 
-    pub(crate) fn op_modulation_backward(
+    pub(crate) fn modulation_backward(
         &self,
         weights: &[Matrix],
         map: Modulation<'_>,
@@ -107,7 +107,7 @@ impl Cuda {
         let args = args![&dm, &grads[map.bias], Arg::Words(&words), self.size(dm.len()), self.size(dim)];
         let blocks = dm.len().div_ceil(THREADS as usize);
         self.launch(kernel("modulation", "modulation_gradient", Kind::F32), blocks, THREADS, 0, args);
-        self.op_accumulate_product(&mut grads[map.weight], 0, &dm, c);
+        self.accumulate_product(&mut grads[map.weight], 0, &dm, c);
         self.writable(dc);
         self.weighted_rows(dc, &self.float(&weights[map.weight]), &dm, true);
     }

@@ -10,7 +10,7 @@ const fn kernel(name: &'static str, kind: Kind) -> Kernel {
 
 impl Cuda {
     /// The same memory as `(rows, columns)`; the backend fails if the number of elements differs.
-    pub(crate) fn op_reshape(&self, a: &Matrix, rows: usize, columns: usize) -> Matrix {
+    pub(crate) fn reshape(&self, a: &Matrix, rows: usize, columns: usize) -> Matrix {
         if require_fit(self, "a reshape", rows * columns == a.len(), &[(a.rows, a.columns), (rows, columns)]) {
             a.shaped(0, rows, columns)
         } else {
@@ -19,7 +19,7 @@ impl Cuda {
     }
 
     /// Rows `start .. start + len` in the same memory; the backend fails if `a` has fewer.
-    pub(crate) fn op_slice_rows(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
+    pub(crate) fn slice_rows(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
         let fits = start.checked_add(len).is_some_and(|end| end <= a.rows);
         if require_fit(self, "a slice of rows", fits, &[(a.rows, a.columns), (start, len)]) {
             a.shaped(start * a.columns, len, a.columns)
@@ -29,7 +29,7 @@ impl Cuda {
     }
 
     /// A copy of columns `start .. start + len`; the backend fails if `a` has fewer.
-    pub(crate) fn op_slice_columns(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
+    pub(crate) fn slice_columns(&self, a: &Matrix, start: usize, len: usize) -> Matrix {
         let out = self.take(a.rows, len, a.kind);
         let fits = start.checked_add(len).is_some_and(|end| end <= a.columns);
         if require_fit(self, "a slice of columns", fits, &[(a.rows, a.columns), (start, len)]) {
@@ -39,7 +39,7 @@ impl Cuda {
     }
 
     /// A copy of `a` that begins at column `start` of `total`, zero beside it; the backend fails if it does not fit.
-    pub(crate) fn op_pad_columns(&self, a: &Matrix, start: usize, total: usize) -> Matrix {
+    pub(crate) fn pad_columns(&self, a: &Matrix, start: usize, total: usize) -> Matrix {
         let out = self.take(a.rows, total, a.kind);
         let fits = start.checked_add(a.columns).is_some_and(|end| end <= total);
         if require_fit(self, "padded columns", fits, &[(a.rows, a.columns), (start, total)]) {
@@ -61,7 +61,7 @@ impl Cuda {
     }
 
     /// A matrix whose row `i` is row `index[i]` of `a`, or zero where `a` has no such row.
-    pub(crate) fn op_gather_rows(&self, a: &Matrix, index: &Index) -> Matrix {
+    pub(crate) fn gather_rows(&self, a: &Matrix, index: &Index) -> Matrix {
         let out = self.take(index.len, a.columns, a.kind);
         let (name, unit) = if in_quads(&[a, &out]) { ("gather_quads", quad(a.kind)) } else { ("gather", 1) };
         let count = out.len() / unit;
@@ -72,7 +72,7 @@ impl Cuda {
     }
 
     /// Rows of single precision with 1 in column `index[i]` and else 0; all zero if there is no such column.
-    pub(crate) fn op_one_hot(&self, index: &Index, columns: usize) -> Matrix {
+    pub(crate) fn one_hot(&self, index: &Index, columns: usize) -> Matrix {
         let out = self.take(index.len, columns, Kind::F32);
         let args = args![&out, index, out.len() as u64, word(self, "one-hot rows", columns)];
         self.launch(kernel("one_hot", Kind::F32), blocks(out.len()), THREADS, 0, args);
@@ -80,7 +80,7 @@ impl Cuda {
     }
 
     /// A new matrix of single precision whose elements are all `value`, rounded.
-    pub(crate) fn op_fill(&self, rows: usize, columns: usize, value: f64) -> Matrix {
+    pub(crate) fn fill(&self, rows: usize, columns: usize, value: f64) -> Matrix {
         let out = self.take(rows, columns, Kind::F32);
         let value = value as f32;
         if value.to_bits() == 0 {

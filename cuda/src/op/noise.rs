@@ -15,7 +15,7 @@ impl Cuda {
     }
 
     /// Elements `first ..` of a stream of `N(0, sigma^2)` draws.
-    pub(crate) fn op_normal(&self, rows: usize, columns: usize, stream: Stream, first: u64, sigma: f64) -> Matrix {
+    pub(crate) fn normal(&self, rows: usize, columns: usize, stream: Stream, first: u64, sigma: f64) -> Matrix {
         let out = self.take(rows, columns, Kind::F32);
         let words = self.stream_words(stream);
         let args = args![&out, Arg::Words(&words), first, out.len() as u64, sigma as f32];
@@ -24,7 +24,7 @@ impl Cuda {
     }
 
     /// `low + (high - low)` times elements `first ..` of the uniform stream.
-    pub(crate) fn op_uniform(
+    pub(crate) fn uniform(
         &self,
         rows: usize,
         columns: usize,

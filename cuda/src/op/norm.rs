@@ -11,7 +11,7 @@ impl Cuda {
         (l, self.size(x.rows), self.size(x.columns), u32::from(wide(x.columns, all)))
     }
 
-    pub(crate) fn op_norm(&self, x: &Matrix, w: &Matrix, b: Option<&Matrix>, eps: f64) -> (Matrix, Matrix) {
+    pub(crate) fn norm(&self, x: &Matrix, w: &Matrix, b: Option<&Matrix>, eps: f64) -> (Matrix, Matrix) {
         let (x, w, b) = (self.stream(x), self.float(w), b.map(|b| self.float(b)));
         let (y, r) = (self.take(x.rows, x.columns, x.kind), self.take(x.rows, 1, Kind::F32));
         let shift = b.as_ref().unwrap_or(&w);
@@ -25,7 +25,7 @@ impl Cuda {
         (y, r)
     }
 
-    pub(crate) fn op_norm_backward(&self, x: &Matrix, w: &Matrix, r: &Matrix, dy: &Matrix) -> Matrix {
+    pub(crate) fn norm_backward(&self, x: &Matrix, w: &Matrix, r: &Matrix, dy: &Matrix) -> Matrix {
         let (x, dy, w, r) = (self.stream(x), self.stream(dy), self.float(w), self.float(r));
         let dx = self.take(x.rows, x.columns, x.kind);
         if self.norm_fits(&x, &w, &[&r], &[&dy]) {
@@ -36,7 +36,7 @@ impl Cuda {
         dx
     }
 
-    pub(crate) fn op_norm_tangent(&self, x: &Matrix, xt: &Matrix, w: &Matrix, r: &Matrix) -> (Matrix, Matrix) {
+    pub(crate) fn norm_tangent(&self, x: &Matrix, xt: &Matrix, w: &Matrix, r: &Matrix) -> (Matrix, Matrix) {
         let (x, xt, w, r) = (self.stream(x), self.stream(xt), self.float(w), self.float(r));
         let (yt, rt) = (self.take(x.rows, x.columns, x.kind), self.take(x.rows, 1, Kind::F32));
         if self.norm_fits(&x, &w, &[&r], &[&xt]) {
@@ -47,7 +47,7 @@ impl Cuda {
         (yt, rt)
     }
 
-    pub(crate) fn op_norm_backward_tangent(
+    pub(crate) fn norm_backward_tangent(
         &self,
         x: [&Matrix; 2],
         w: &Matrix,

@@ -1,9 +1,9 @@
-//! AdamW, averages of weights, and both for all parameters of a model in a few launches.
+//! AdamW and averages of weights for all parameters of a model in a few launches.
 
-use ebt_core::compute::{Adam, AdamW, Parameters};
+use ebt_core::compute::{AdamW, Parameters};
 use ebt_core::error::Error;
 
-use super::support::{THREADS, aligned, blocks, kernel};
+use super::support::{THREADS, kernel};
 use crate::launch::{Arg, args};
 use crate::{Cuda, Kind, Matrix};
 
@@ -42,58 +42,11 @@ impl Table {
 }
 
 impl Cuda {
-    pub(crate) fn op_adamw(
-        &self,
-        parameter: &mut Matrix,
-        moments: (&mut Matrix, &mut Matrix),
-        gradient: &Matrix,
-        factor: &Matrix,
-        s: AdamW,
-    ) {
-        if !self.agree("the state of an optimiser", parameter, &[moments.0, moments.1, gradient])
-            || !self.require_shape("the factor on a gradient", factor, 1, 1)
-        {
-            return;
-        }
-        let (gradient, factor) = (self.float(gradient), self.float(factor));
-        for m in [&mut *parameter, &mut *moments.0, &mut *moments.1] {
-            self.writable(m);
-        }
-        let wide = aligned(&[parameter, moments.0, moments.1, &gradient]);
-        let args = args![
-            &*parameter,
-            &*moments.0,
-            &*moments.1,
-            &gradient,
-            &factor,
-            (1.0 - s.beta1) as f32,
-            (1.0 - s.beta2) as f32,
-            (1.0 - s.rate * s.decay) as f32,
-            (s.rate / s.correction1) as f32,
-            (1.0 / s.correction2.sqrt()) as f32,
-            s.eps as f32,
-            gradient.len() as u64,
-            u32::from(wide)
-        ];
-        self.launch(kernel("optimizer", "adamw", Kind::F32), blocks(gradient.len()), THREADS, 0, args);
-    }
-
-    /// `average += (1 - keep) (a - average)`.
-    pub(crate) fn op_average(&self, average: &mut Matrix, a: &Matrix, keep: f64) {
-        if !self.agree("an average", average, &[a]) {
-            return;
-        }
-        self.writable(average);
-        let wide = aligned(&[average, a]);
-        let args = args![&*average, a, a.kind as u32, (1.0 - keep) as f32, a.len() as u64, u32::from(wide)];
-        self.launch(kernel("optimizer", "average", Kind::F32), blocks(a.len()), THREADS, 0, args);
-    }
-
     /// A step of all parameters; `step (1,5)`: rate, `1 - beta1^t`, `1 - beta2^t`, factor on the gradient, share of the
     /// old average that is kept. A factor that is negative or not finite changes nothing. Parameters whose multiple of
     /// the rate is 0 keep weight and moments; averages always move. Copies of the weights for products that were up to
     /// date stay so.
-    pub(crate) fn op_update(&self, p: Parameters<'_, Matrix>, adam: Adam, step: &Matrix) {
+    pub(crate) fn update(&self, p: Parameters<'_, Matrix>, constants: AdamW, step: &Matrix) {
         let n = p.weights.len();
         let lists = [p.first.len(), p.second.len(), p.gradients.len(), p.param_groups.len()];
         if lists.iter().any(|&len| len != n) || !(p.average.is_empty() || p.average.len() == n) {
@@ -144,22 +97,22 @@ impl Cuda {
                 held.extend([gradient, weight]);
             }
             if table.members == MEMBERS || i + 1 == n {
-                self.launch_update(&table, adam, &step);
+                self.launch_update(&table, constants, &step);
                 table = Table::new();
                 held.clear();
             }
         }
     }
 
-    fn launch_update(&self, table: &Table, adam: Adam, step: &Matrix) {
+    fn launch_update(&self, table: &Table, constants: AdamW, step: &Matrix) {
         if table.blocks > 0 {
             let args = args![
                 Arg::Words(&table.words),
                 self.size(table.members),
                 step,
-                (1.0 - adam.beta1) as f32,
-                (1.0 - adam.beta2) as f32,
-                adam.eps as f32
+                (1.0 - constants.beta1) as f32,
+                (1.0 - constants.beta2) as f32,
+                constants.eps as f32
             ];
             let kernel = kernel("optimizer", "update", self.stream_kind());
             self.launch(kernel, table.blocks, THREADS, 0, args);

@@ -30,17 +30,17 @@ fn row(m: &Matrix) -> Matrix {
 }
 
 impl Cuda {
-    pub(crate) fn op_matmul(&self, a: &Matrix, b: &Matrix, layout: Layout) -> Matrix {
+    pub(crate) fn matmul(&self, a: &Matrix, b: &Matrix, layout: Layout) -> Matrix {
         self.multiply(a, b, layout, Purpose::Tensors)
     }
-    pub(crate) fn op_linear(&self, x: &Matrix, w: &Matrix) -> Matrix {
+    pub(crate) fn linear(&self, x: &Matrix, w: &Matrix) -> Matrix {
         self.multiply(x, w, Layout::NT, Purpose::Weight)
     }
-    pub(crate) fn op_linear_adjoint(&self, dy: &Matrix, w: &Matrix) -> Matrix {
+    pub(crate) fn linear_adjoint(&self, dy: &Matrix, w: &Matrix) -> Matrix {
         self.multiply(dy, w, Layout::NN, Purpose::Weight)
     }
-    /// As [`Cuda::op_linear`], the result always in single precision.
-    pub(crate) fn op_linear_wide(&self, x: &Matrix, w: &Matrix) -> Matrix {
+    /// As [`Cuda::linear`], the result always in single precision.
+    pub(crate) fn linear_wide(&self, x: &Matrix, w: &Matrix) -> Matrix {
         self.multiply(x, w, Layout::NT, Purpose::Scores)
     }
 
@@ -105,7 +105,7 @@ impl Cuda {
     }
 
     /// Rows `start ..` of `slot` `+= dy^T x`.
-    pub(crate) fn op_accumulate_product(&self, slot: &mut Matrix, start: usize, dy: &Matrix, x: &Matrix) {
+    pub(crate) fn accumulate_product(&self, slot: &mut Matrix, start: usize, dy: &Matrix, x: &Matrix) {
         let (m, n, k) = (dy.columns, x.columns, dy.rows);
         if x.rows != k || slot.columns != n || start + m > slot.rows {
             return self.differ("a collected product", dy, x);

@@ -19,10 +19,10 @@ impl Cuda {
         self.launch(kernel("reduce", name, a.kind), l.blocks, l.threads, 0, args);
         out
     }
-    pub(crate) fn op_sum_columns(&self, a: &Matrix) -> Matrix {
+    pub(crate) fn sum_columns(&self, a: &Matrix) -> Matrix {
         self.by_rows("sum_columns", a)
     }
-    pub(crate) fn op_max_columns(&self, a: &Matrix) -> Matrix {
+    pub(crate) fn max_columns(&self, a: &Matrix) -> Matrix {
         self.by_rows("max_columns", a)
     }
 
@@ -60,7 +60,7 @@ impl Cuda {
         }
     }
 
-    pub(crate) fn op_sum_rows(&self, a: &Matrix) -> Matrix {
+    pub(crate) fn sum_rows(&self, a: &Matrix) -> Matrix {
         let out = self.take(1, a.columns, Kind::F32);
         self.by_columns(&out, None, (a, None, None), false);
         out
@@ -72,7 +72,7 @@ impl Cuda {
         self.by_columns(out, None, (x, None, Some(&weights)), accumulate);
     }
 
-    pub(crate) fn op_accumulate_dot(&self, slot: &mut Matrix, x: &Matrix, y: &Matrix) {
+    pub(crate) fn accumulate_dot(&self, slot: &mut Matrix, x: &Matrix, y: &Matrix) {
         if !self.agree("a collected dot product", x, &[y]) || !self.require_shape("its slot", slot, 1, x.columns) {
             return;
         }
@@ -81,7 +81,7 @@ impl Cuda {
         self.by_columns(slot, None, (&x, Some(&y), None), true);
     }
 
-    pub(crate) fn op_accumulate_norm(
+    pub(crate) fn accumulate_norm(
         &self,
         dw: &mut Matrix,
         db: Option<&mut Matrix>,
@@ -105,12 +105,12 @@ impl Cuda {
         self.by_columns(dw, db, (&x, Some(&dy), Some(&r)), true);
     }
 
-    pub(crate) fn op_sum_squares(&self, list: &[Matrix]) -> Matrix {
+    pub(crate) fn sum_squares(&self, list: &[Matrix]) -> Matrix {
         let blocks = |m: &Matrix| m.len().div_ceil(SHARE);
         let total: usize = list.iter().map(blocks).sum();
         if total == 0 {
             let mut zero = self.take(1, 1, Kind::F32);
-            self.op_clear(&mut zero);
+            self.clear(&mut zero);
             return zero;
         }
         let partial = self.take(1, total, Kind::F32);
@@ -132,6 +132,6 @@ impl Cuda {
             }
             done += first;
         }
-        self.op_sum_columns(&partial)
+        self.sum_columns(&partial)
     }
 }

@@ -8,7 +8,7 @@ use crate::launch::args;
 use crate::{Cuda, Matrix};
 
 impl Cuda {
-    pub(crate) fn op_rotary(&self, a: &Matrix, rotary: &Rotary, inverse: bool) -> Matrix {
+    pub(crate) fn rotary(&self, a: &Matrix, rotary: &Rotary, inverse: bool) -> Matrix {
         let x = self.stream(a);
         let out = self.take(x.rows, x.columns, x.kind);
         let Rotary { context, heads, head_dim, theta, offset } = *rotary;

@@ -15,7 +15,7 @@ const MOST_EXPERTS: usize = 1024;
 
 impl Cuda {
     /// Chooses `top_k` experts for every row of `gate (n,E)`; the backend fails if there are more than 1024 experts.
-    pub(crate) fn op_route(&self, gate: &Matrix, bias: Option<&Matrix>, spec: &RouteSpec) -> Route<Index> {
+    pub(crate) fn route(&self, gate: &Matrix, bias: Option<&Matrix>, spec: &RouteSpec) -> Route<Index> {
         let &RouteSpec { experts, top_k, groups, top_groups } = spec;
         let (gate, bias) = (self.float(gate), bias.map(|b| self.float(b)));
         let slots = gate.rows * top_k;

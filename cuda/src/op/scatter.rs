@@ -18,7 +18,7 @@ const fn kernel(name: &'static str, kind: Kind) -> Kernel {
 
 impl Cuda {
     /// See [`ebt_core::compute::Compute::scatter_rows`]; entries that are no row of the result are left out.
-    pub(crate) fn op_scatter_rows(&self, a: &Matrix, index: &Index, rows: usize) -> Matrix {
+    pub(crate) fn scatter_rows(&self, a: &Matrix, index: &Index, rows: usize) -> Matrix {
         let a = if a.columns == 1 { self.float(a) } else { a.clone() };
         let out = self.take(rows, a.columns, a.kind);
         if !require_fit(self, "scattered rows", a.rows == index.len, &[(a.rows, a.columns), (index.len, 1)]) {
@@ -34,7 +34,7 @@ impl Cuda {
     }
 
     /// See [`ebt_core::compute::Compute::accumulate_scatter`]; entries that are no row of the slot are left out.
-    pub(crate) fn op_accumulate_scatter(&self, slot: &mut Matrix, index: &Index, a: &Matrix) {
+    pub(crate) fn accumulate_scatter(&self, slot: &mut Matrix, index: &Index, a: &Matrix) {
         let fits = a.rows == index.len && slot.columns == a.columns;
         if require_fit(self, "collected rows", fits, &[(slot.rows, slot.columns), (a.rows, a.columns), (index.len, 1)])
         {

@@ -90,14 +90,14 @@ mod tests {
         let w = cuda.take(15, 8, Kind::Bf16);
         let y = cuda.take(12, 5, Kind::Bf16);
         let described = |m: &Matrix| (m.rows, m.columns, m.kind);
-        assert_eq!(described(&cuda.op_grouped_linear(&x, &w, &route)), (12, 5, Kind::Bf16));
-        assert_eq!(described(&cuda.op_grouped_linear_adjoint(&y, &w, &route)), (12, 8, Kind::Bf16));
-        assert_eq!(described(&cuda.op_grouped(&y, &x, &route, Layout::TN)), (15, 8, Kind::F32));
+        assert_eq!(described(&cuda.grouped_linear(&x, &w, &route)), (12, 5, Kind::Bf16));
+        assert_eq!(described(&cuda.grouped_linear_adjoint(&y, &w, &route)), (12, 8, Kind::Bf16));
+        assert_eq!(described(&cuda.grouped(&y, &x, &route, Layout::TN)), (15, 8, Kind::F32));
         let narrow = cuda.take(12, 1, Kind::Bf16);
-        assert_eq!(described(&cuda.op_scatter_rows(&narrow, &route.tokens, 7)), (7, 1, Kind::F32));
-        assert_eq!(described(&cuda.op_scatter_rows(&y, &route.tokens, 7)), (7, 5, Kind::Bf16));
-        assert_eq!(described(&cuda.op_gather_rows(&y, &route.tokens)), (12, 5, Kind::Bf16));
-        assert_eq!(described(&cuda.op_one_hot(&route.tokens, 4)), (12, 4, Kind::F32));
+        assert_eq!(described(&cuda.scatter_rows(&narrow, &route.tokens, 7)), (7, 1, Kind::F32));
+        assert_eq!(described(&cuda.scatter_rows(&y, &route.tokens, 7)), (7, 5, Kind::Bf16));
+        assert_eq!(described(&cuda.gather_rows(&y, &route.tokens)), (12, 5, Kind::Bf16));
+        assert_eq!(described(&cuda.one_hot(&route.tokens, 4)), (12, 4, Kind::F32));
         assert!(cuda.failure.borrow().is_none());
     }
 
@@ -105,7 +105,7 @@ mod tests {
     fn views_share_memory_and_copies_do_not() {
         let cuda = Cuda::dry(Precision::Bf16);
         let a = cuda.take(6, 4, Kind::Bf16);
-        let view = cuda.op_reshape(&cuda.op_slice_rows(&a, 2, 3), 4, 3);
+        let view = cuda.reshape(&cuda.slice_rows(&a, 2, 3), 4, 3);
         assert_eq!((view.address(), view.rows, view.columns), (a.address() + 2 * 4 * 2, 4, 3));
         let mut slot = cuda.take(2, 4, Kind::F32);
         let held = slot.clone();
@@ -121,7 +121,7 @@ mod tests {
         let spec = |experts, top_k, groups, top_groups| RouteSpec { experts, top_k, groups, top_groups };
         for refused in [spec(6, 3, 3, 1), spec(6, 1, 4, 1), spec(6, 0, 1, 1), spec(6, 1, 0, 1), spec(2048, 1, 1, 1)] {
             let sentence = failure(|c| {
-                c.op_route(&c.take(3, refused.experts, Kind::F32), None, &refused);
+                c.route(&c.take(3, refused.experts, Kind::F32), None, &refused);
             });
             assert!(sentence.as_ref().is_some_and(|s| s.contains("a routing")), "{refused:?}: {sentence:?}");
         }
@@ -129,25 +129,25 @@ mod tests {
         let operations: [(&str, Operation); 7] = [
             ("gates", |c| {
                 let spec = RouteSpec { experts: 4, top_k: 1, groups: 1, top_groups: 1 };
-                c.op_route(&c.take(3, 5, Kind::F32), None, &spec);
+                c.route(&c.take(3, 5, Kind::F32), None, &spec);
             }),
             ("a product by expert", |c| {
-                c.op_grouped_linear(&c.take(4, 3, Kind::Bf16), &c.take(5, 3, Kind::Bf16), &route(c, 4, 2));
+                c.grouped_linear(&c.take(4, 3, Kind::Bf16), &c.take(5, 3, Kind::Bf16), &route(c, 4, 2));
             }),
             ("a gradient by expert", |c| {
-                c.op_grouped(&c.take(4, 3, Kind::Bf16), &c.take(5, 3, Kind::Bf16), &route(c, 4, 2), Layout::TN);
+                c.grouped(&c.take(4, 3, Kind::Bf16), &c.take(5, 3, Kind::Bf16), &route(c, 4, 2), Layout::TN);
             }),
             ("a reshape", |c| {
-                c.op_reshape(&c.take(4, 3, Kind::F32), 5, 2);
+                c.reshape(&c.take(4, 3, Kind::F32), 5, 2);
             }),
             ("a slice of rows", |c| {
-                c.op_slice_rows(&c.take(4, 3, Kind::F32), 2, 3);
+                c.slice_rows(&c.take(4, 3, Kind::F32), 2, 3);
             }),
             ("padded columns", |c| {
-                c.op_pad_columns(&c.take(4, 3, Kind::F32), 2, 4);
+                c.pad_columns(&c.take(4, 3, Kind::F32), 2, 4);
             }),
             ("collected rows", |c| {
-                c.op_accumulate_scatter(&mut c.take(4, 3, Kind::F32), &c.take_index(2), &c.take(2, 4, Kind::F32));
+                c.accumulate_scatter(&mut c.take(4, 3, Kind::F32), &c.take_index(2), &c.take(2, 4, Kind::F32));
             }),
         ];
         for (what, operation) in operations {

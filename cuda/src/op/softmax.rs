@@ -9,7 +9,7 @@ use crate::{Cuda, Index, Kind, Matrix};
 const MOST: u32 = 512;
 
 impl Cuda {
-    pub(crate) fn op_softmax(&self, y: &Matrix) -> Matrix {
+    pub(crate) fn softmax(&self, y: &Matrix) -> Matrix {
         let out = self.take(y.rows, y.columns, y.kind);
         let l = lanes(y.rows, y.columns, MOST);
         let (rows, columns) = (self.size(y.rows), self.size(y.columns));
@@ -19,7 +19,7 @@ impl Cuda {
     }
 
     /// `log sum_j exp(y_ij)`, `(n,1)`.
-    pub(crate) fn op_log_sum_exp(&self, y: &Matrix) -> Matrix {
+    pub(crate) fn log_sum_exp(&self, y: &Matrix) -> Matrix {
         let out = self.take(y.rows, 1, Kind::F32);
         let l = lanes(y.rows, y.columns, MOST);
         let (rows, columns) = (self.size(y.rows), self.size(y.columns));
@@ -28,7 +28,7 @@ impl Cuda {
         out
     }
 
-    pub(crate) fn op_softmax_backward(&self, p: &Matrix, dp: &Matrix) -> Matrix {
+    pub(crate) fn softmax_backward(&self, p: &Matrix, dp: &Matrix) -> Matrix {
         let (p, dp) = self.common(p, dp);
         let out = self.take(p.rows, p.columns, p.kind);
         if self.agree("a cotangent of softmax", &p, &[&dp]) {
@@ -40,7 +40,7 @@ impl Cuda {
         out
     }
 
-    pub(crate) fn op_softmax_backward_tangent(&self, p: [&Matrix; 2], dp: [&Matrix; 2]) -> Matrix {
+    pub(crate) fn softmax_backward_tangent(&self, p: [&Matrix; 2], dp: [&Matrix; 2]) -> Matrix {
         let kind = p[0].kind;
         let same = [p[1], dp[0], dp[1]].iter().all(|m| m.kind == kind);
         let unified = |m: &Matrix| if same { m.clone() } else { self.float(m) };
@@ -57,7 +57,7 @@ impl Cuda {
     }
 
     /// Loss `(n,1)` and its derivative `(n,V)`, both times `weight (n,1)`.
-    pub(crate) fn op_cross_entropy(&self, y: &Matrix, targets: &Index, weight: &Matrix) -> (Matrix, Matrix) {
+    pub(crate) fn cross_entropy(&self, y: &Matrix, targets: &Index, weight: &Matrix) -> (Matrix, Matrix) {
         let (loss, dy) = (self.take(y.rows, 1, Kind::F32), self.take(y.rows, y.columns, y.kind));
         let weight = self.float(weight);
         if self.require_shape("the weights of a loss", &weight, y.rows, 1) && self.targets_fit(targets, y.rows) {

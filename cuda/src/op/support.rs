@@ -96,7 +96,7 @@ impl Cuda {
     }
 
     /// A copy in memory of its own.
-    pub(crate) fn op_copy(&self, m: &Matrix) -> Matrix {
+    pub(crate) fn copy(&self, m: &Matrix) -> Matrix {
         let out = self.take(m.rows, m.columns, m.kind);
         self.copy_to(m, &out);
         out
@@ -109,7 +109,7 @@ impl Cuda {
         } else if m.is_alone() {
             self.invalidate(m);
         } else {
-            *m = self.op_copy(m);
+            *m = self.copy(m);
         }
     }
 

@@ -12,7 +12,7 @@ impl Cuda {
             && short.iter().all(|y| self.require_shape("the result of a gated unit", y, u.rows, u.columns / 2))
     }
 
-    pub(crate) fn op_swiglu(&self, u: &Matrix) -> Matrix {
+    pub(crate) fn swiglu(&self, u: &Matrix) -> Matrix {
         let u = self.stream(u);
         let out = self.take(u.rows, u.columns / 2, u.kind);
         if self.halves(&u, &[], &[]) {
@@ -23,7 +23,7 @@ impl Cuda {
         out
     }
 
-    pub(crate) fn op_swiglu_backward(&self, u: &Matrix, dy: &Matrix) -> Matrix {
+    pub(crate) fn swiglu_backward(&self, u: &Matrix, dy: &Matrix) -> Matrix {
         let (u, dy) = (self.stream(u), self.stream(dy));
         let du = self.take(u.rows, u.columns, u.kind);
         if self.halves(&u, &[], &[&dy]) {
@@ -34,7 +34,7 @@ impl Cuda {
         du
     }
 
-    pub(crate) fn op_swiglu_tangent(&self, u: &Matrix, ut: &Matrix) -> Matrix {
+    pub(crate) fn swiglu_tangent(&self, u: &Matrix, ut: &Matrix) -> Matrix {
         let (u, ut) = (self.stream(u), self.stream(ut));
         let out = self.take(u.rows, u.columns / 2, u.kind);
         if self.halves(&u, &[&ut], &[]) {
@@ -45,7 +45,7 @@ impl Cuda {
         out
     }
 
-    pub(crate) fn op_swiglu_backward_tangent(&self, u: [&Matrix; 2], dy: [&Matrix; 2]) -> Matrix {
+    pub(crate) fn swiglu_backward_tangent(&self, u: [&Matrix; 2], dy: [&Matrix; 2]) -> Matrix {
         let ([u, ut], [dy, dyt]) = (u.map(|m| self.stream(m)), dy.map(|m| self.stream(m)));
         let out = self.take(u.rows, u.columns, u.kind);
         if self.halves(&u, &[&ut], &[&dy, &dyt]) {

@@ -75,7 +75,7 @@ impl Cuda {
     }
 
     /// Logits, `lse` and scale in single precision, the shapes checked; `None` after a failure.
-    fn vocabulary(&self, rows: &SoftmaxRows<'_, Matrix, Index>) -> Option<[Option<Matrix>; 3]> {
+    fn vocabulary(&self, rows: SoftmaxRows<'_, Matrix, Index>) -> Option<[Option<Matrix>; 3]> {
         let n = rows.logits.rows;
         let fits = self.require_shape("a log-sum-exp", rows.lse, n, 1)
             && rows.scale.is_none_or(|s| self.require_shape("the scale of rows", s, n, 1))
@@ -85,14 +85,14 @@ impl Cuda {
     }
 
     /// `m w`, `w (V,D)`, in stream kind.
-    pub(crate) fn op_rows_matmul(&self, rows: &SoftmaxRows<'_, Matrix, Index>, w: &Matrix) -> Matrix {
+    pub(crate) fn rows_matmul(&self, rows: SoftmaxRows<'_, Matrix, Index>, w: &Matrix) -> Matrix {
         let (n, columns, depth) = (rows.logits.rows, rows.logits.columns, w.columns);
         let out = self.take(n, depth, self.stream_kind());
         if !self.require_shape("the matrix that rows mix", w, columns, depth) {
             return out;
         }
         let Some([Some(logits), Some(lse), scale]) = self.vocabulary(rows) else { return out };
-        let (gain, apart) = self.chunk_scaling(rows);
+        let (gain, apart) = self.chunk_scaling(&rows);
         let inside =
             SoftmaxRows { logits: &logits, lse: &lse, scale: scale.as_ref().filter(|_| !apart), targets: rows.targets };
         let (w, chunk) = (self.narrow_copy(w), self.chunk(n, columns));
@@ -121,7 +121,7 @@ impl Cuda {
     }
 
     /// `slot (V,D) += m^T x`, `x (n,D)`.
-    pub(crate) fn op_accumulate_rows(&self, slot: &mut Matrix, rows: &SoftmaxRows<'_, Matrix, Index>, x: &Matrix) {
+    pub(crate) fn accumulate_rows(&self, slot: &mut Matrix, rows: SoftmaxRows<'_, Matrix, Index>, x: &Matrix) {
         let (n, columns, depth) = (rows.logits.rows, rows.logits.columns, x.columns);
         if !self.require_shape("rows that are collected", x, n, depth)
             || !self.require_shape("their slot", slot, columns, depth)
@@ -130,7 +130,7 @@ impl Cuda {
         }
         let Some([Some(logits), Some(lse), scale]) = self.vocabulary(rows) else { return };
         self.writable(slot);
-        let (gain, apart) = self.chunk_scaling(rows);
+        let (gain, apart) = self.chunk_scaling(&rows);
         let inside =
             SoftmaxRows { logits: &logits, lse: &lse, scale: scale.as_ref().filter(|_| !apart), targets: rows.targets };
         let x = match scale.as_ref().filter(|_| apart) {
@@ -161,7 +161,7 @@ impl Cuda {
     }
 
     /// `scale_i (lse_i - y_i,target)`, 0 without a target.
-    pub(crate) fn op_cross_entropy_rows(&self, rows: &SoftmaxRows<'_, Matrix, Index>) -> Matrix {
+    pub(crate) fn cross_entropy_rows(&self, rows: SoftmaxRows<'_, Matrix, Index>) -> Matrix {
         let y = rows.logits;
         let out = self.take(y.rows, 1, Kind::F32);
         let Some([Some(logits), Some(lse), scale]) = self.vocabulary(rows) else { return out };
@@ -180,14 +180,7 @@ impl Cuda {
 
     /// `softmax(y) - alpha_i (dp w^T)_ij` where `lse` is given, else `y - alpha_i (dp w^T)_ij`; in place where no other
     /// handle reads `y`.
-    pub(crate) fn op_descend(
-        &self,
-        y: Matrix,
-        lse: Option<&Matrix>,
-        alpha: &Matrix,
-        dp: &Matrix,
-        w: &Matrix,
-    ) -> Matrix {
+    pub(crate) fn descend(&self, y: Matrix, lse: Option<&Matrix>, alpha: &Matrix, dp: &Matrix, w: &Matrix) -> Matrix {
         let (n, columns, depth) = (y.rows, y.columns, w.columns);
         let fits = self.require_shape("the step sizes of a descent", alpha, n, 1)
             && self.require_shape("the direction of a descent", dp, n, depth)

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash;
 
 /// First bytes of a file.
 const MAGIC: &[u8; 8] = b"EBTKERN1";
@@ -31,7 +31,7 @@ pub(crate) struct Entry {
 
 /// Name of an entry: the digest of `parts`, each with its length, so that no two lists have the same text.
 pub(crate) fn key(parts: &[&[u8]]) -> String {
-    let mut digest = Sha256::new();
+    let mut digest = Hash::new();
     for part in parts {
         digest.update((part.len() as u64).to_le_bytes());
         digest.update(part);
@@ -39,12 +39,18 @@ pub(crate) fn key(parts: &[&[u8]]) -> String {
     digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Where kernels are kept: `$EBT_CACHE_DIR`, else `$XDG_CACHE_HOME/ebt`, else `~/.cache/ebt`.
-fn folder(environment: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+/// Where kernels are kept: `$EBT_CACHE_DIR`, else `$XDG_CACHE_HOME/ebt`, else where programs of this system keep what can
+/// be made again: `%LOCALAPPDATA%\\ebt` on Windows, `~/Library/Caches/ebt` on macOS, `~/.cache/ebt` elsewhere.
+fn folder(environment: &dyn Fn(&str) -> Option<OsString>, home: Option<PathBuf>, system: &str) -> Option<PathBuf> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = home.filter(|home| !home.as_os_str().is_empty());
+    let usual = || match system {
+        "windows" => variable("LOCALAPPDATA").or_else(|| Some(home?.join("AppData/Local"))),
+        "macos" => Some(home?.join("Library/Caches")),
+        _ => Some(home?.join(".cache")),
+    };
     variable("EBT_CACHE_DIR")
-        .or_else(|| variable("XDG_CACHE_HOME").map(|base| base.join("ebt")))
-        .or_else(|| variable("HOME").map(|home| home.join(".cache/ebt")))
+        .or_else(|| Some(variable("XDG_CACHE_HOME").or_else(usual)?.join("ebt")))
         .map(|base| base.join("kernels"))
 }
 
@@ -55,8 +61,8 @@ impl Cache {
     ///
     /// Why there is none; kernels are then compiled in every run.
     pub(crate) fn open() -> Result<Self, String> {
-        let folder = folder(&|name| std::env::var_os(name))
-            .ok_or("no folder for compiled kernels: none of EBT_CACHE_DIR, XDG_CACHE_HOME and HOME is set")?;
+        let folder = folder(&|name| std::env::var_os(name), std::env::home_dir(), std::env::consts::OS)
+            .ok_or("no folder for compiled kernels: there is no home folder, and EBT_CACHE_DIR is not set")?;
         Self::at(&folder)
     }
 
@@ -110,14 +116,14 @@ fn encode(entry: &Entry) -> Vec<u8> {
     body.extend_from_slice(entry.log.as_bytes());
     body.extend_from_slice(&entry.image);
     let mut file = MAGIC.to_vec();
-    file.extend_from_slice(&Sha256::digest(&body));
+    file.extend_from_slice(&Hash::hash(&body));
     file.extend(body);
     file
 }
 
 fn decode(file: &[u8]) -> Option<Entry> {
     let (digest, body) = file.strip_prefix(MAGIC)?.split_at_checked(DIGEST)?;
-    if Sha256::digest(body).as_slice() != digest {
+    if Hash::hash(body) != digest {
         return None;
     }
     let (length, rest) = body.split_first_chunk::<8>()?;
@@ -159,7 +165,7 @@ mod tests {
         // a length that points outside, under a right digest
         let body = u64::MAX.to_le_bytes();
         let mut file = MAGIC.to_vec();
-        file.extend_from_slice(&Sha256::digest(body));
+        file.extend_from_slice(&Hash::hash(&body));
         file.extend_from_slice(&body);
         assert_eq!(decode(&file), None);
     }
@@ -204,11 +210,18 @@ mod tests {
         let with = |names: &'static [&str]| {
             move |name: &str| names.contains(&name).then(|| OsString::from(format!("/{}", name.to_lowercase())))
         };
-        let at = |names| folder(&with(names)).map(|p| p.to_string_lossy().into_owned());
-        assert_eq!(at(&["EBT_CACHE_DIR", "HOME"]).as_deref(), Some("/ebt_cache_dir/kernels"));
-        assert_eq!(at(&["XDG_CACHE_HOME", "HOME"]).as_deref(), Some("/xdg_cache_home/ebt/kernels"));
-        assert_eq!(at(&["HOME"]).as_deref(), Some("/home/.cache/ebt/kernels"));
-        assert_eq!(at(&[]), None);
+        let all = &["EBT_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"];
+        let at = |names, home: Option<&str>, system| folder(&with(names), home.map(PathBuf::from), system);
+        for system in ["linux", "macos", "windows"] {
+            assert_eq!(at(all, Some("/home"), system), Some("/ebt_cache_dir/kernels".into()));
+            assert_eq!(at(&all[1..], Some("/home"), system), Some("/xdg_cache_home/ebt/kernels".into()));
+            assert_eq!([at(&[], None, system), at(&[], Some(""), system)], [None, None]);
+        }
+        let usual = |system| at(&all[2..], Some("/home"), system);
+        assert_eq!(usual("linux"), Some("/home/.cache/ebt/kernels".into()));
+        assert_eq!(usual("macos"), Some("/home/Library/Caches/ebt/kernels".into()));
+        assert_eq!(usual("windows"), Some("/localappdata/ebt/kernels".into()));
+        assert_eq!(at(&[], Some("/home"), "windows"), Some("/home/AppData/Local/ebt/kernels".into()));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) fn source(family: &str) -> Option<&'static str> {
 const COLD: &[&str] = &["attention_16", "attention_256", "attention_tangent_16", "attention_tangent_256"];
 
 /// Whether the kernels of a file are *hot* on an architecture (`10 major + minor`): they take part in every step on a
-/// device that models are trained on, so their registers must suffice. This is the rule of `host doctor --compile`:
+/// device that models are trained on, so their registers must suffice. This is the rule of `ebt doctor --compile`:
 /// a hot kernel that spills is a failure, any other is noted. Hot is every file but the [`COLD`] ones, from compute
 /// capability 8.0 on; 7.5 has half the shared memory and no asynchronous copies, and is served, not tuned for.
 pub(crate) fn is_hot(family: &str, arch: u32) -> bool {

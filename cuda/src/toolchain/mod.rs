@@ -13,6 +13,6 @@ mod ptxas;
 mod report;
 
 pub use library::{Found, Library};
-pub use probe::{DeviceReport, Report, probe};
+pub use probe::{DeviceReport, ProbeReport, probe};
 pub use problem::Problem;
 pub use report::{KernelReport, compile_report};

@@ -40,7 +40,7 @@ pub struct DeviceReport {
 
 /// The libraries and GPUs that [`probe`] found, and what stands in the way of using them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct ProbeReport {
     /// The driver's library; its version is the newest CUDA that it runs.
     pub driver: Option<Found>,
     /// `libnvrtc`, the compiler of kernels.
@@ -55,7 +55,7 @@ pub struct Report {
     pub problems: Vec<Problem>,
 }
 
-impl Report {
+impl ProbeReport {
     /// Whether a GPU can be used.
     ///
     /// # Errors
@@ -68,20 +68,22 @@ impl Report {
 }
 
 /// Looks at the machine. Never panics; works where there is nothing of NVIDIA's at all.
-pub fn probe() -> Report {
-    std::panic::catch_unwind(look).unwrap_or_else(|_| {
+pub fn probe() -> ProbeReport {
+    std::panic::catch_unwind(look).unwrap_or_else(|cause| {
+        let said = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+        let said = said.map_or_else(String::new, |said| format!(" ({})", said.replace('\n', " ")));
         let problem = Problem {
             what: String::from("NVIDIA libraries"),
-            why: String::from("they do not work with this program"),
+            why: format!("they do not work with this program{said}"),
             how_to_get_it: String::from("Install the driver and the libraries of CUDA 13"),
             fatal: true,
         };
-        Report { problems: vec![problem], ..Report::default() }
+        ProbeReport { problems: vec![problem], ..ProbeReport::default() }
     })
 }
 
-fn look() -> Report {
-    let mut report = Report::default();
+fn look() -> ProbeReport {
+    let mut report = ProbeReport::default();
     let mut find = |library: Library| match library.load() {
         Ok(found) => Some(found),
         Err(why) => {
@@ -128,7 +130,7 @@ fn mismatch(driver: Result<i32, String>, nvrtc: Result<(i32, i32), String>) -> O
     Some(Problem { what: String::from("driver version"), why, how_to_get_it: how.to_owned(), fatal })
 }
 
-fn look_at_devices(report: &mut Report, supported: &[u32]) {
+fn look_at_devices(report: &mut ProbeReport, supported: &[u32]) {
     let mut problem = |why: String, how: &str, fatal: bool| {
         report.problems.push(Problem { what: String::from("GPU"), why, how_to_get_it: how.to_owned(), fatal });
     };
@@ -194,7 +196,7 @@ mod tests {
     fn the_machine_is_looked_at_without_panic_and_problems_say_what_to_do() {
         let report = probe();
         assert_eq!(report.usable().is_err(), report.problems.iter().any(|p| p.fatal));
-        assert_eq!(report.driver.is_none(), report.problems.iter().any(|p| p.what == "libcuda"));
+        assert_eq!(report.driver.is_none(), report.problems.iter().any(|p| p.what == Library::Driver.name()));
         for problem in &report.problems {
             assert!(!problem.why.is_empty() && !problem.how_to_get_it.is_empty(), "{problem}");
         }
@@ -212,11 +214,12 @@ mod tests {
 
     #[test]
     fn only_fatal_problems_make_a_report_unusable() {
-        let mut report = Report::default();
+        let mut report = ProbeReport::default();
         report.problems.push(Problem { fatal: false, ..missing(Library::Nvrtc, "slow") });
         assert_eq!(report.usable(), Ok(()));
         report.problems.push(missing(Library::CublasLt, "it was not found"));
         let text = report.usable().unwrap_err();
-        assert!(text.starts_with("libcublasLt: it was not found. It comes with"), "{text}");
+        let start = format!("{}: it was not found. ", Library::CublasLt.name());
+        assert!(text.strip_prefix(&start).is_some_and(|remedy| !remedy.is_empty()), "{text}");
     }
 }

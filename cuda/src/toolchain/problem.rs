@@ -28,6 +28,16 @@ impl fmt::Display for Problem {
 /// A library that cannot be used, and how to get one that can.
 pub(crate) fn missing(library: Library, why: &str) -> Problem {
     let how_to_get_it = match library {
+        _ if cfg!(target_os = "macos") => "There is no CUDA for macOS: compute on the processor",
+        Library::Driver if cfg!(windows) => "It comes with the NVIDIA driver (580 or newer for CUDA 13): install that",
+        Library::Nvrtc if cfg!(windows) => {
+            "It comes with the CUDA toolkit 13.0, or by `pip install nvidia-cuda-nvrtc==13.0.*`; set EBT_CUDA_LIBS to its \
+             folder if it lies elsewhere"
+        }
+        Library::CublasLt if cfg!(windows) => {
+            "It comes with the CUDA toolkit 13, or by `pip install nvidia-cublas==13.*`; set EBT_CUDA_LIBS to its folder \
+             if it lies elsewhere"
+        }
         Library::Driver => {
             "It comes with the NVIDIA driver (580 or newer for CUDA 13): install your distribution's package, on \
              Debian `nvidia-driver`; in a container start with `--gpus all`"

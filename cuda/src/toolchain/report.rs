@@ -72,17 +72,20 @@ pub fn compile_report(archs: &[String]) -> Result<Vec<KernelReport>, String> {
     let results = Mutex::new(vec![None; jobs.len()]);
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads.min(jobs.len()) {
-            scope.spawn(|| {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((arch, family, kind)) = jobs.get(at) else { break };
-                    let result = compiler.kernels(family, *kind, arch);
-                    results.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(result);
-                }
-            });
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((arch, family, kind)) = jobs.get(at) else { break };
+            let result = compiler.kernels(family, *kind, arch);
+            results.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(result);
         }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..threads.min(jobs.len()) {
+            // those that cannot be had leave their work to the others
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut reports = Vec::new();

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use ebt_data::text::{InputFile, Position, ReadOptions, Tally};
 
-use super::inputs::Input;
-use super::read::{Documents, Position, ReadOptions, Tally};
+use super::read;
 
 /// A document as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Chunk {
 #[derive(Clone, Debug)]
 pub struct Reading<'a> {
     /// Files, in order.
-    pub inputs: &'a [Input],
+    pub inputs: &'a [InputFile],
     /// How they are read.
     pub options: &'a ReadOptions,
     /// Folder for unnamed files.
@@ -66,7 +66,7 @@ impl Reading<'_> {
     ///
     /// # Errors
     ///
-    /// Whatever stopped a reader, and what `each` returns.
+    /// Whatever stopped a reader, a thread that cannot be had, and what `each` returns.
     pub fn for_each(
         self,
         wanted: impl Fn(u64) -> bool + Send,
@@ -74,12 +74,14 @@ impl Reading<'_> {
     ) -> Result<()> {
         let (sender, receiver) = sync_channel(AHEAD);
         std::thread::scope(|scope| {
-            scope.spawn(move || {
+            let read = move || {
                 if let Err(error) = self.read(&wanted, &sender) {
                     // nobody listens any more when the other side has failed already
                     let _ = sender.send(Err(error));
                 }
-            });
+            };
+            let reader = std::thread::Builder::new().spawn_scoped(scope, read);
+            reader.context("cannot start the thread that reads ahead")?;
             // ends when the sender is gone; a return drops the receiver, which ends the reader
             receiver.into_iter().try_for_each(|chunk| each(chunk?))
         })
@@ -91,7 +93,7 @@ impl Reading<'_> {
         for (input, file) in self.inputs.iter().enumerate().skip(first) {
             file.check_unchanged()?;
             let begin = number;
-            let mut documents = Documents::open(file, self.options, self.scratch, &self.position)?;
+            let mut documents = read::open(file, self.options, self.scratch, &self.position)?;
             while let Some(text) = documents.next_document()? {
                 if wanted(number) {
                     size += text.len() + OVERHEAD;

@@ -2,7 +2,8 @@
 //!
 //! A document is in another language when whatlang (trigrams and alphabets of 70 languages) says so with a confidence
 //! above 0.9. It looks at the whole of a short document, and at four parts of [`PART`] bytes, evenly spread, of a long
-//! one. Whatever is too short to judge (fewer than [`LETTERS`] letters) or undecided counts as the language asked for.
+//! one. It folds case by itself, and knows Turkish in capitals for Turkish. Whatever is too short to judge (fewer than
+//! [`LETTERS`] letters) or undecided counts as the language asked for.
 
 use anyhow::{Result, bail};
 use whatlang::Lang;
@@ -105,6 +106,14 @@ mod tests {
             assert!(turkish.admits(short), "{short}");
         }
         assert!(Language::of_code("eng").unwrap().admits(ENGLISH));
+    }
+
+    #[test]
+    fn capitals_are_judged_like_small_letters() {
+        let capitals = "TÜRKİYE'NİN BAŞKENTİ ANKARA, EN KALABALIK ŞEHRİ İSE İSTANBUL'DUR. BU ŞEHİRDE ÇOK İNSAN YAŞAR.";
+        let (turkish, english) = (Language::of_code("tr").unwrap(), Language::of_code("en").unwrap());
+        assert!(turkish.admits(capitals) && !english.admits(capitals));
+        assert!(english.admits(&ENGLISH.to_uppercase()) && !turkish.admits(&ENGLISH.to_uppercase()));
     }
 
     #[test]

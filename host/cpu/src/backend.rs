@@ -2,10 +2,9 @@
 
 use std::rc::Rc;
 
-use ebt_core::compute::{AdamW, Backend, Compute};
+use ebt_core::compute::{AdamW, Backend, Compute, Parameters};
 use ebt_core::error::Error;
 use ebt_core::random::Stream;
-use ndarray::ArrayView2;
 
 use super::kernel::element::Element;
 use super::kernel::{elementwise, noise, optim, reduce};
@@ -13,26 +12,20 @@ use super::{Cpu, Matrix, blend};
 
 impl<E: Element> Cpu<E> {
     /// A matrix of the elements of `array`, whose strides may be any: transposed and sliced views are read in place.
-    pub fn array(&self, array: ArrayView2<'_, E>) -> Matrix<E> {
-        self.copy(array, |x| x)
-    }
-
-    /// A matrix of `f` of every element.
-    fn copy<X: Copy + Sync>(&self, array: ArrayView2<'_, X>, f: fn(X) -> E) -> Matrix<E> {
+    #[cfg(feature = "ndarray")]
+    pub fn array(&self, array: ndarray::ArrayView2<'_, E>) -> Matrix<E> {
         let (rows, columns) = array.dim();
-        self.write("move", rows, columns, |out| out.iter_mut().zip(&array).for_each(|(o, &x)| *o = f(x)))
+        self.write("move", rows, columns, |out| out.iter_mut().zip(&array).for_each(|(o, &x)| *o = x))
     }
 
-    /// As [`Cpu::copy`], of values in row-major order.
+    /// A matrix of `f` of every value of `data`, which is in row-major order.
     fn copy_rows<X: Copy + Sync>(&self, rows: usize, columns: usize, data: &[X], f: fn(X) -> E) -> Matrix<E> {
-        match ArrayView2::from_shape((rows, columns), data) {
-            Ok(array) if data.len() == array.len() => self.copy(array, f),
-            _ => {
-                let message = format!("{} values for {rows} x {columns}", data.len());
-                self.fail(Error::Shape { what: "an upload".to_owned(), message });
-                self.fill(rows, columns, 0.0)
-            }
+        if rows.checked_mul(columns) != Some(data.len()) {
+            let message = format!("{} values for {rows} x {columns}", data.len());
+            self.fail(Error::Shape { what: "an upload".to_owned(), message });
+            return self.fill(rows, columns, 0.0);
         }
+        self.write("move", rows, columns, |out| out.iter_mut().zip(data).for_each(|(o, &x)| *o = f(x)))
     }
 }
 
@@ -85,30 +78,20 @@ impl<E: Element> Backend for Cpu<E> {
             .sum();
         self.fill(1, 1, sum)
     }
-    fn adamw(
-        &self,
-        parameter: &mut Matrix<E>,
-        moments: (&mut Matrix<E>, &mut Matrix<E>),
-        gradient: &Matrix<E>,
-        factor: &Matrix<E>,
-        s: AdamW,
-    ) {
-        let settings = optim::AdamW {
-            rate: s.rate,
-            beta1: s.beta1,
-            beta2: s.beta2,
-            epsilon: s.eps,
-            decay: s.decay,
-            correction1: s.correction1,
-            correction2: s.correction2,
-            grad_scale: factor.slice().first().map_or(1.0, |f| f.to_f64()),
-        };
-        let (p, m, v, g) = (parameter.own(), moments.0.own(), moments.1.own(), gradient.slice());
-        self.run("adamw", || optim::adamw(p, m, v, g, settings));
-    }
-    fn average(&self, average: &mut Matrix<E>, a: &Matrix<E>, keep: f64) {
-        let x = a.slice();
-        self.update("average", average, |out| elementwise::lerp(E::from_f64(1.0 - keep), x, out));
+    fn update(&self, p: Parameters<'_, Matrix<E>>, constants: AdamW, step: &Matrix<E>) {
+        let mut numbers = [0.0; 5];
+        self.download_f64(step, &mut numbers);
+        for p in p.one_by_one(constants, numbers) {
+            if let Some(step) = p.adamw {
+                let ([first, second], gradient) = (p.moments, p.gradient.slice());
+                let (w, m, v) = (p.weight.own(), first.own(), second.own());
+                self.run("adamw", || optim::adamw(w, m, v, gradient, step));
+            }
+            if let Some(average) = p.average {
+                let (take, x) = (E::from_f64(1.0 - p.keep), p.weight.slice());
+                self.update("average", average, |out| elementwise::lerp(take, x, out));
+            }
+        }
     }
 
     fn status(&self) -> Result<(), Error> {

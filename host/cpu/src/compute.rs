@@ -118,6 +118,20 @@ fn strides(ca: usize, cb: usize, layout: Layout) -> ((usize, usize), (usize, usi
     }
 }
 
+/// Primitives that are a function of one element.
+macro_rules! unary {
+    ($($name:ident($x:ident) = $value:expr;)*) => {
+        $(fn $name(&self, a: &Matrix<E>) -> Matrix<E> {
+            self.unary(
+                stringify!($name),
+                a,
+                #[inline(always)]
+                |$x: E| $value,
+            )
+        })*
+    };
+}
+
 impl<E: Element> Compute for Cpu<E> {
     type Leaf = Matrix<E>;
     type Tensor = Matrix<E>;
@@ -172,53 +186,13 @@ impl<E: Element> Compute for Cpu<E> {
             move |x: E| x + constant,
         )
     }
-    fn exp(&self, a: &Matrix<E>) -> Matrix<E> {
-        self.unary(
-            "exp",
-            a,
-            #[inline(always)]
-            |x: E| x.exp(),
-        )
-    }
-    fn ln(&self, a: &Matrix<E>) -> Matrix<E> {
-        self.unary(
-            "ln",
-            a,
-            #[inline(always)]
-            |x: E| x.ln(),
-        )
-    }
-    fn recip(&self, a: &Matrix<E>) -> Matrix<E> {
-        self.unary(
-            "recip",
-            a,
-            #[inline(always)]
-            |x: E| E::ONE / x,
-        )
-    }
-    fn rsqrt(&self, a: &Matrix<E>) -> Matrix<E> {
-        self.unary(
-            "rsqrt",
-            a,
-            #[inline(always)]
-            |x: E| E::ONE / x.sqrt(),
-        )
-    }
-    fn sigmoid(&self, a: &Matrix<E>) -> Matrix<E> {
-        self.unary(
-            "sigmoid",
-            a,
-            #[inline(always)]
-            |x: E| x.sigmoid(),
-        )
-    }
-    fn heaviside(&self, a: &Matrix<E>) -> Matrix<E> {
-        self.unary(
-            "heaviside",
-            a,
-            #[inline(always)]
-            |x: E| if x > E::ZERO { E::ONE } else { E::ZERO },
-        )
+    unary! {
+        exp(x) = x.exp();
+        ln(x) = x.ln();
+        recip(x) = E::ONE / x;
+        rsqrt(x) = E::ONE / x.sqrt();
+        sigmoid(x) = x.sigmoid();
+        heaviside(x) = if x > E::ZERO { E::ONE } else { E::ZERO };
     }
 
     fn sum_columns(&self, a: &Matrix<E>) -> Matrix<E> {

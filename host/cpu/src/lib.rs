@@ -53,8 +53,8 @@ use std::rc::Rc;
 use ebt_core::compute::Scope;
 use ebt_core::error::Error;
 use kernel::element::Element;
-pub use matrix::Matrix;
 use matrix::Pool;
+pub use matrix::{Matrix, OutOfMemory};
 use profile::Profile;
 pub use profile::ProfileEntry;
 

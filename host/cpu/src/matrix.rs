@@ -4,9 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use ndarray::ArrayView2;
-
 use super::kernel::element::Element;
+
+/// Memory for a matrix that cannot be had. Operations have no result to say it in, so it unwinds to whoever opened the
+/// backend, past the panic hook: the payload of [`std::panic::catch_unwind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// Bytes of the matrix.
+    pub bytes: usize,
+}
 
 /// Buffers waiting for reuse, by exact length.
 #[derive(Debug, Default)]
@@ -31,11 +37,15 @@ impl<E: Element> Pool<E> {
         self.allocations.get()
     }
 
-    /// A matrix whose elements are to be written.
+    /// A matrix whose elements are to be written; unwinds with [`OutOfMemory`] where there is none.
     pub(super) fn take(self: &Rc<Self>, rows: usize, columns: usize) -> Matrix<E> {
-        let len = rows * columns;
+        let len = rows.saturating_mul(columns);
         let reused = self.waiting.borrow_mut().get_mut(&len).and_then(Vec::pop);
         let buffer = reused.unwrap_or_else(|| {
+            // an allocation that fails without this question would abort the process
+            if Vec::<E>::new().try_reserve_exact(len).is_err() {
+                std::panic::resume_unwind(Box::new(OutOfMemory { bytes: len.saturating_mul(size_of::<E>()) }));
+            }
             self.bytes.set(self.bytes.get() + len * size_of::<E>());
             self.allocations.set(self.allocations.get() + 1);
             Rc::new(vec![E::ZERO; len])
@@ -77,9 +87,10 @@ impl<E: Element> Matrix<E> {
 
     /// The elements as an array `(rows, columns)`, in place; `view().to_owned()` copies them. What an operation made of
     /// shapes that do not fit (the backend's status says so) may have fewer elements than its shape: its view is empty.
-    pub fn view(&self) -> ArrayView2<'_, E> {
+    #[cfg(feature = "ndarray")]
+    pub fn view(&self) -> ndarray::ArrayView2<'_, E> {
         let empty: &[[E; 0]] = &[];
-        ArrayView2::from_shape((self.rows, self.columns), self.slice()).unwrap_or_else(|_| empty.into())
+        ndarray::ArrayView2::from_shape((self.rows, self.columns), self.slice()).unwrap_or_else(|_| empty.into())
     }
 
     /// The same elements under another shape.

@@ -7,8 +7,7 @@ use ebt_tokenizer::{Special, Tokenizer, TokenizerError};
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::Documents;
-use crate::input::Input;
-use crate::shard::Manifest;
+use crate::input::{Input, prepared};
 use crate::shard::manifest::{Prepared, Split};
 use crate::text;
 use crate::tokens::Tokens;
@@ -17,12 +16,12 @@ use crate::tokens::Tokens;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Text files, folders of `.txt` files, or folders of prepared data, to train on. Empty: the sample text of this
-    /// repository.
+    /// Text files, folders of them, globs, or folders of prepared data, to train on. Empty: the sample text of
+    /// [`ebt_fixtures`].
     pub train: Vec<PathBuf>,
     /// Text files or folders to measure on. Empty: what prepared training data hold for it, else the sample text.
     pub validation: Vec<PathBuf>,
-    /// A `tokenizer.json`. None: that of prepared training data, else the sample tokenizer of this repository.
+    /// A `tokenizer.json`. None: that of prepared training data, else the tokenizer of [`ebt_fixtures`].
     pub tokenizer: Option<PathBuf>,
     /// How documents become training sequences.
     pub documents: Documents,
@@ -47,7 +46,7 @@ pub struct Dataset {
 impl Dataset {
     /// Opens text that was located, for sequences of `context` positions, and checks that it is long enough.
     ///
-    /// Prepared data bring validation text unless other is named.
+    /// Prepared data bring validation text unless other is named; beside text files it is that of the sample.
     ///
     /// # Errors
     ///
@@ -56,6 +55,9 @@ impl Dataset {
     pub fn load(config: &DataConfig, tokenizer: Tokenizer, context: usize) -> Result<Self> {
         let train = Input::open(&config.train)?;
         let validation = match config.validation.as_slice() {
+            [] if matches!(train, Input::Text(_)) => {
+                Input::Sample.tokens("validation", Split::Validation, &tokenizer)?
+            }
             [] => train.tokens("validation", Split::Validation, &tokenizer)?,
             paths => Input::open(paths)?.tokens("validation", Split::Validation, &tokenizer)?,
         };
@@ -72,7 +74,7 @@ impl Dataset {
             Documents::Packed if self.train.len() < need => bail!(
                 "the training text is too short: {} tokens in {}, but one sequence needs {need} (context {} and the next token)",
                 self.train.len(),
-                text::names(&config.train),
+                if config.train.is_empty() { Input::SAMPLE.to_owned() } else { text::names(&config.train) },
                 need - 1
             ),
             Documents::Padded if self.tokenizer.special(Special::Pad).is_none() => {
@@ -87,38 +89,28 @@ impl Dataset {
 }
 
 impl DataConfig {
-    /// Fills in the sample text where nothing is given, makes all paths absolute, and loads the tokenizer.
+    /// Makes all paths absolute, and loads the tokenizer.
     ///
     /// # Errors
     ///
-    /// Paths that cannot be read, no sample text where it is wanted, and as [`tokenizer`].
+    /// Paths that cannot be read, and as [`tokenizer`].
     pub fn locate(&mut self) -> Result<Tokenizer> {
         self.locate_text()?;
+        self.tokenizer.as_deref().map(text::input::absolute).transpose()?;
         tokenizer(self)
     }
 
     fn locate_text(&mut self) -> Result<()> {
-        let own_validation = self.train.iter().any(|path| Manifest::exists(path));
-        if self.train.is_empty() || self.validation.is_empty() && !own_validation {
-            let Some(root) = fixtures("turkish") else {
-                bail!(
-                    "no text to train on: the sample text fixtures/turkish is neither in the current folder nor in {}; \
-                     give --data PATH... and --validation PATH...",
-                    source_fixtures().display()
-                );
-            };
-            match (self.train.is_empty(), self.validation.is_empty()) {
-                (true, true) => {
-                    (self.train, self.validation) = (vec![root.join("train")], vec![root.join("validation")])
-                }
-                (true, false) => self.train = vec![root.join("train")],
-                (false, _) => self.validation = vec![root.join("validation")],
+        for (flag, key, paths) in
+            [("--data", "train", &mut self.train), ("--validation", "validation", &mut self.validation)]
+        {
+            for path in paths {
+                *path = text::input::absolute(path)?;
+                // before anything is concluded from the path not being prepared data
+                text::expand(path).with_context(|| {
+                    format!("`data.{key}` cannot be read; if it was moved, say with {flag} where it is")
+                })?;
             }
-        }
-        for path in self.train.iter_mut().chain(&mut self.validation) {
-            *path = std::path::absolute(&*path)?;
-            // before anything is concluded from the path not being prepared data
-            std::fs::metadata(&*path).with_context(|| format!("cannot read {}", path.display()))?;
         }
         Ok(())
     }
@@ -128,14 +120,18 @@ impl DataConfig {
 /// made absolute.
 pub fn tokenizer(data: &mut DataConfig) -> Result<Tokenizer> {
     if data.tokenizer.is_none()
-        && let Some(folder) = data.train.iter().find(|path| Manifest::exists(path))
+        && let Some(folder) = prepared(&data.train).next()
     {
-        return Ok(Prepared::open(folder)?.tokenizer);
+        return Ok(Prepared::open(&folder)?.tokenizer);
     }
     match &data.tokenizer {
-        None => Ok(Tokenizer::from_json(SHIPPED)?),
+        None => Ok(Tokenizer::from_json(ebt_fixtures::TOKENIZER)?),
         Some(path) => {
-            let tokenizer = named(path)?;
+            let moved = "the tokenizer cannot be read; if it was moved, say with --tokenizer where it is";
+            let tokenizer = named(path).map_err(|error| match error {
+                TokenizerError::Read { .. } => anyhow::Error::new(error).context(moved),
+                other => other.into(),
+            })?;
             if !is_full(path) {
                 data.tokenizer = Some(std::path::absolute(path)?);
             }
@@ -150,25 +146,12 @@ pub fn tokenizer(data: &mut DataConfig) -> Result<Tokenizer> {
 ///
 /// A file that cannot be read or used; the message names it.
 pub fn named(path: &Path) -> Result<Tokenizer, TokenizerError> {
-    if is_full(path) { Tokenizer::from_json(SHIPPED_FULL) } else { Tokenizer::from_file(path) }
+    if is_full(path) { Tokenizer::from_json(ebt_fixtures::FULL_TOKENIZER) } else { Tokenizer::from_file(path) }
 }
 
 fn is_full(path: &Path) -> bool {
     path == Path::new(FULL) && !path.exists()
 }
 
-/// The tokenizer of the sample, which is taken where none is named: 4,096 tokens.
-const SHIPPED: &[u8] = include_bytes!("../../../fixtures/tokenizer.json");
 /// The name that means the shipped tokenizer of 32,768 tokens.
 const FULL: &str = "full";
-const SHIPPED_FULL: &[u8] = include_bytes!("../../../fixtures/tokenizer-32k.json");
-
-/// `fixtures/<name>` in the current folder or beside the sources.
-fn fixtures(name: &str) -> Option<PathBuf> {
-    [PathBuf::from("fixtures"), source_fixtures()].into_iter().map(|root| root.join(name)).find(|path| path.exists())
-}
-
-fn source_fixtures() -> PathBuf {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
-    sources.ancestors().nth(2).unwrap_or(sources).join("fixtures")
-}

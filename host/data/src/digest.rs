@@ -2,14 +2,14 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use sha2::{Digest, Sha256};
+use hmac_sha256::Hash;
 
 /// Bytes that are read at once.
 const BLOCK: usize = 1 << 20;
 
 /// The digest of bytes.
 pub fn sha256(bytes: &[u8]) -> String {
-    hexadecimal(Sha256::new_with_prefix(bytes))
+    hexadecimal(Hash::hash(bytes))
 }
 
 /// The digest of all that is left to read.
@@ -18,10 +18,10 @@ pub fn sha256(bytes: &[u8]) -> String {
 ///
 /// What reading returns.
 pub fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
-    let (mut sum, mut block) = (Sha256::new(), vec![0; BLOCK]);
+    let (mut sum, mut block) = (Hash::new(), vec![0; BLOCK]);
     loop {
         match reader.read(&mut block) {
-            Ok(0) => return Ok(hexadecimal(sum)),
+            Ok(0) => return Ok(hexadecimal(sum.finalize())),
             Ok(n) => sum.update(&block[..n]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -29,9 +29,9 @@ pub fn sha256_of(reader: &mut impl Read) -> io::Result<String> {
     }
 }
 
-/// The digits of a finished sum.
-pub fn hexadecimal(sum: Sha256) -> String {
-    sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// The digits of a digest.
+pub fn hexadecimal(digest: [u8; 32]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

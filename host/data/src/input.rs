@@ -6,23 +6,29 @@ use anyhow::{Result, bail};
 use ebt_tokenizer::Tokenizer;
 
 use super::shard::manifest::{MANIFEST_FILE, Manifest, Prepared, Split, TOKENIZER_FILE};
-use super::{Tokens, text};
+use super::{Tokens, program, text};
 
 /// Input of one kind.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Text files and folders of text files.
+    /// The text that the program brings along.
+    Sample,
+    /// Text files, folders of text files and globs.
     Text(Vec<PathBuf>),
     /// Folders of prepared data.
     Prepared(Vec<Prepared>),
 }
 
 impl Input {
-    /// Looks at paths.
+    /// What messages call the text that the program brings along.
+    pub const SAMPLE: &str = "the sample text";
+
+    /// Looks at paths; none mean the sample text.
     ///
     /// # Errors
     ///
-    /// Text mixed with prepared data, prepared data that is not whole, a shard without its folder.
+    /// A path that means nothing, text mixed with prepared data, prepared data that is not whole, a shard without its
+    /// folder.
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         for path in paths {
             if path.is_file() && belongs_to_prepared(path) {
@@ -30,13 +36,21 @@ impl Input {
             }
             if !Manifest::exists(path) && holds_shards(path) {
                 bail!(
-                    "{} holds shards but no {MANIFEST_FILE}: the data are not ready; run the same `host data prepare` again to finish them",
-                    path.display()
+                    "{} holds shards but no {MANIFEST_FILE}: the data are not ready; run the same `{} data prepare` again to finish them",
+                    path.display(),
+                    program::name()
                 );
             }
         }
-        let (prepared, text): (Vec<_>, Vec<_>) = paths.iter().cloned().partition(|path| Manifest::exists(path));
+        let (mut prepared, mut text) = (Vec::new(), Vec::new());
+        for name in paths {
+            let (folders, others): (Vec<_>, Vec<_>) =
+                text::expand(name)?.into_iter().partition(|path| Manifest::exists(path));
+            prepared.extend(folders);
+            text.extend((!others.is_empty()).then(|| name.clone()));
+        }
         match (prepared.as_slice(), text.as_slice()) {
+            ([], []) => Ok(Self::Sample),
             ([], _) => Ok(Self::Text(text)),
             (_, []) => Ok(Self::Prepared(prepared.iter().map(|path| Prepared::open(path)).collect::<Result<_>>()?)),
             ([folder, ..], [file, ..]) => bail!(
@@ -54,6 +68,7 @@ impl Input {
     /// Prepared data of another tokenizer, no documents, and as [`Tokens::read`] and [`Tokens::mapped`].
     pub fn tokens(&self, purpose: &str, split: Split, tokenizer: &Tokenizer) -> Result<Tokens> {
         let folders = match self {
+            Self::Sample => return Tokens::of(&sample(split)?, tokenizer),
             Self::Text(paths) => return Tokens::read(purpose, paths, tokenizer),
             Self::Prepared(folders) => folders,
         };
@@ -66,13 +81,37 @@ impl Input {
             let remedy = match split {
                 Split::Train => "prepare it with a smaller --validation share",
                 Split::Validation => {
-                    "name other text (`host train --validation PATH`), or prepare it with a larger --validation share"
+                    "name other text (--validation PATH), or prepare it with a larger --validation share"
                 }
             };
             bail!("{} holds no {purpose} documents: {remedy}", text::names(&names));
         }
         Ok(tokens)
     }
+}
+
+/// Documents of the text that the program brings along, by source.
+///
+/// # Errors
+///
+/// None: the text was checked when it was put there.
+fn sample(split: Split) -> Result<Vec<(String, Vec<String>)>> {
+    let texts = match split {
+        Split::Train => ebt_fixtures::TRAIN,
+        Split::Validation => ebt_fixtures::VALIDATION,
+    };
+    let documents = |text: &'static ebt_fixtures::Text| {
+        let name = format!("sample text, {}", text.source);
+        let documents = text::documents(&name, text.text)?;
+        Ok((name, documents))
+    };
+    texts.iter().map(documents).collect()
+}
+
+/// The folders of prepared data that paths mean, those before the first of them that means nothing.
+pub fn prepared(paths: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
+    let meant = paths.iter().map_while(|path| text::expand(path).ok()).flatten();
+    meant.filter(|path| Manifest::exists(path))
 }
 
 /// Extension of a shard.

@@ -1,20 +1,27 @@
-//! From text to batches: [`input`] (what the paths of a command mean), [`text`] (files to documents), [`shard`] (documents
-//! prepared beforehand), [`tokens`] (either as one token stream), [`blocks`] and [`batches`] (the stream in shuffled
+//! From text to batches: [`input`] (what the paths of a command mean), [`text`] (the one door of text: files are found,
+//! read and cleaned), [`shard`] (documents prepared beforehand), [`tokens`] (either as one token stream), [`blocks`] and [`batches`] (the stream in shuffled
 //! sequences), [`loader`] (batches gathered ahead), [`dataset`] (all that a run reads, and its tokenizer), [`baselines`]
 //! (what a table of counts already predicts).
 //!
-//! Beside these stands what every program of this house does with files: mapping and replacing them whole ([`file`](mod@file)),
-//! their digests ([`digest`]), and reporting how far a long piece of work is ([`progress`]).
+//! Beside these stands what every program of this house does with the system: mapping files and replacing them whole
+//! ([`file`](mod@file)), their digests ([`digest`]), folders that one process at a time works in ([`lock`]), how much memory
+//! there is ([`memory`], [`allocator`]), dates ([`date`]), its own name ([`program`]), and reporting how far a long piece of work is ([`progress`]).
 
+pub mod allocator;
 pub mod baselines;
 pub mod batches;
 pub mod blocks;
 pub mod dataset;
+pub mod date;
 pub mod digest;
 pub mod file;
+pub mod in_use;
 pub mod input;
 pub mod loader;
+pub mod lock;
+pub mod memory;
 pub mod part;
+pub mod program;
 pub mod progress;
 mod sample;
 pub mod shard;

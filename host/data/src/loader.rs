@@ -56,9 +56,22 @@ impl Loader {
             bail!("the batches end with step {}", self.end);
         }
         let received = self.batches.as_ref().and_then(|batches| batches.recv().ok());
-        let Some(batch) = received else { bail!("the thread that gathers batches ended before that of step {step}") };
+        let Some(batch) = received else {
+            bail!("the thread that gathers batches ended before that of step {step}{}", self.said())
+        };
         self.next += 1;
         batch.with_context(|| format!("cannot gather the batch of step {step}"))
+    }
+}
+
+impl Loader {
+    /// What the thread said when it panicked.
+    fn said(&mut self) -> String {
+        let cause = self.thread.take().and_then(|thread| thread.join().err());
+        let said = cause.as_ref().and_then(|cause| {
+            cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied())
+        });
+        said.map_or_else(String::new, |said| format!(": {said}"))
     }
 }
 

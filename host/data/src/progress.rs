@@ -1,7 +1,6 @@
 //! How far a long piece of work is: it reports to a [`Progress`], and a [`Terminal`] shows it, as a bar on a
 //! terminal, as lines elsewhere; and numbers that read well.
 
-use std::io::{IsTerminal, stderr};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -59,7 +58,9 @@ pub fn of_command(quiet: bool) -> Box<dyn Progress + Send> {
     if quiet { Box::new(Silent) } else { Box::new(Terminal::default()) }
 }
 
-/// Shows progress on standard error: a bar where that is a terminal, a line now and then elsewhere.
+/// Shows progress on standard error: a bar where that is a terminal that can redraw a line, a line now and then elsewhere
+/// (a pipe, a file, `TERM=dumb`). What cannot be shown, because standard error is closed, full or a terminal that is gone,
+/// is passed over: a report never stops the work.
 #[derive(Debug, Default)]
 pub struct Terminal {
     notes_alone: bool,
@@ -111,7 +112,7 @@ impl Progress for Terminal {
         if !stretch.title.is_empty() {
             eprint_line(&stretch.title);
         }
-        let bar = stderr().is_terminal().then(|| bar(&stretch));
+        let bar = bar(&stretch);
         let last = if bar.is_some() || stretch.prompt { None } else { Some(Instant::now()) };
         self.shown = Some(Shown { stretch, bar, last });
     }
@@ -158,8 +159,12 @@ impl Drop for Terminal {
     }
 }
 
-fn bar(stretch: &Stretch) -> ProgressBar {
+/// A bar for a stretch, where standard error can show one.
+fn bar(stretch: &Stretch) -> Option<ProgressBar> {
     let bar = ProgressBar::with_draw_target(stretch.total, ProgressDrawTarget::stderr_with_hz(REDRAWS));
+    if bar.is_hidden() {
+        return None;
+    }
     if !stretch.bar.is_empty()
         && let Ok(style) = ProgressStyle::with_template(stretch.bar)
     {
@@ -167,10 +172,16 @@ fn bar(stretch: &Stretch) -> ProgressBar {
     }
     bar.set_prefix(stretch.name);
     bar.set_position(stretch.start);
-    if stretch.total.is_none() {
+    if stretch.total.is_none() && threads_can_be_had() {
         bar.enable_steady_tick(TURN);
     }
-    bar
+    Some(bar)
+}
+
+/// Whether the system gives this process another thread. The bar that turns by itself needs one, and asks without a way
+/// to be refused.
+fn threads_can_be_had() -> bool {
+    std::thread::Builder::new().spawn(|| ()).is_ok()
 }
 
 /// A count that several threads may add to: a bar on a terminal, nothing elsewhere.
@@ -225,7 +236,9 @@ pub fn count(x: f64) -> String {
 /// `1.5 GiB` and the like.
 pub fn size(bytes: f64) -> String {
     let kib = 1024.0;
+    let tib = kib * kib * kib * kib;
     match bytes {
+        x if x >= tib => format!("{:.2} TiB", x / tib),
         x if x >= kib * kib * kib => format!("{:.2} GiB", x / (kib * kib * kib)),
         x if x >= kib * kib => format!("{:.1} MiB", x / (kib * kib)),
         x if x >= kib => format!("{:.1} KiB", x / kib),
@@ -242,5 +255,6 @@ mod tests {
         assert_eq!([clock(8.6), clock(309.0), clock(3909.0)], ["9 s", "5:09", "1:05:09"]);
         assert_eq!([count(999.0), count(12_345.0), count(1_234_567.0)], ["999", "12.3 k", "1.23 M"]);
         assert_eq!([size(512.0), size(1536.0), size(3.0 * 1024.0 * 1024.0)], ["512 bytes", "1.5 KiB", "3.0 MiB"]);
+        assert_eq!(size(1.5 * f64::from(1 << 20) * f64::from(1 << 20)), "1.50 TiB");
     }
 }

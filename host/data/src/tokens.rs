@@ -8,8 +8,11 @@ use anyhow::{Context, Result, bail};
 use ebt_tokenizer::{Special, Tokenizer};
 
 use super::part::{Encoded, Part};
+use super::program;
+use super::progress::eprint_line;
 use super::shard::manifest::{Prepared, Split};
-use super::text;
+use super::text::clean::clean;
+use super::text::{self, Document, DocumentReader, Formats, InputFile, Position, ReadOptions};
 
 /// A token stream with its document borders. Positions in it count all tokens, begin tokens included. A clone shares
 /// everything.
@@ -36,19 +39,36 @@ struct Placed {
 }
 
 impl Tokens {
-    /// Reads and encodes text files. `purpose` names the text in messages; every file is a source.
+    /// Reads, cleans and encodes text: files, folders and globs. `purpose` names the text in messages; every file is a
+    /// source.
     ///
     /// # Errors
     ///
     /// Files that cannot be read, are no UTF-8 or hold no text; a tokenizer without begin token.
     pub fn read(purpose: &str, paths: &[PathBuf], tokenizer: &Tokenizer) -> Result<Self> {
-        let (begin, mut all, mut names) = (begin_of(tokenizer)?, Encoded::default(), Vec::new());
-        for path in text::files(paths)? {
-            let text = text::read(&path)?;
-            encode(&text::documents(&text), tokenizer, begin, names.len() as u32, &mut all)
-                .with_context(|| format!("cannot encode {}", path.display()))?;
-            names.push(path.display().to_string());
+        let (begin, mut all) = (begin_of(tokenizer)?, Encoded::default());
+        let inputs = text::find(paths, Formats::ByNameOrText)?;
+        let name = |file: usize| inputs.get(file).map_or_else(String::new, |input| input.path.display().to_string());
+        let mut encode = |documents: &mut Vec<String>, file: usize| {
+            let encoded = encode(documents, tokenizer, begin, file as u32, &mut all);
+            documents.clear();
+            encoded.with_context(|| format!("cannot encode {}", name(file)))
+        };
+        let (options, position) = (ReadOptions::default(), Position::default());
+        let open = |input: &InputFile| DocumentReader::open(input, &options, &position);
+        let (mut together, mut bytes, mut of) = (Vec::new(), 0, 0);
+        for document in text::Documents::new(&inputs, open, |note| eprint_line(note)) {
+            let Document { file, text } = document?;
+            if file != of || bytes > TOGETHER {
+                encode(&mut together, std::mem::replace(&mut of, file))?;
+                bytes = 0;
+            }
+            let text = clean(&text);
+            bytes += text.len();
+            together.extend((!text.is_empty()).then(|| text.into_owned()));
         }
+        encode(&mut together, of)?;
+        let names = (0..inputs.len()).map(name).collect();
         let all = Self::new(all, names, begin, tokenizer.vocabulary_size());
         if all.bytes() == 0 {
             bail!("the {purpose} text is empty: {}", text::names(paths));
@@ -191,9 +211,10 @@ impl Tokens {
         let i = self.parts.partition_point(|p| p.first_token + p.part.tokens() <= at);
         let (name, first) = self.parts.get(i).map_or_else(Default::default, |p| (p.part.name(), p.first_token));
         format!(
-            "{name} is damaged: its token {} is {id}, outside the vocabulary of {} (`host data inspect --verify` reads all of it)",
+            "{name} is damaged: its token {} is {id}, outside the vocabulary of {} (`{} data inspect --verify` reads all of it)",
             at - first,
-            self.vocabulary
+            self.vocabulary,
+            program::name()
         )
     }
 
@@ -241,6 +262,8 @@ impl Tokens {
     }
 }
 
+/// Bytes of text that are encoded together.
+const TOGETHER: usize = 4 << 20;
 /// Tokens read at a time.
 const RUN: u64 = 1 << 16;
 /// Where FNV-1a starts.

@@ -1,8 +1,12 @@
 //! A device, opened and handed to tasks that are generic over it.
 
-use anyhow::Result;
-use ebt_core::compute;
-use ebt_cpu::Cpu;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use anyhow::{Result, bail};
+use ebt_core::compute::{self, Backend as _};
+use ebt_cpu::kernel::element::Element;
+use ebt_cpu::{Cpu, OutOfMemory};
+use ebt_data::progress::size;
 
 /// The device that a command will use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +20,32 @@ pub enum Device {
     #[cfg(feature = "cuda")]
     Cuda(ebt_cuda::Options),
 }
+
+/// Hands the processor, computing with numbers of type `E` on so many threads, to `task`.
+///
+/// # Errors
+///
+/// Threads and memory that cannot be had, and those of `task`.
+pub(crate) fn on_processor<E: Element, W: BackendTask>(threads: usize, task: W) -> Result<W::Output> {
+    let b = Cpu::<E>::new(threads);
+    b.status()?;
+    with_memory(|| task.run(&b))
+}
+
+/// What `work` on the processor returns.
+///
+/// # Errors
+///
+/// Memory that cannot be had, and those of `work`.
+pub(crate) fn with_memory<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|cause| match cause.downcast::<OutOfMemory>() {
+        Ok(missing) => bail!("{NO_MEMORY} {} more", size(missing.bytes as f64)),
+        Err(cause) => resume_unwind(cause),
+    })
+}
+
+/// How the sentence begins where memory for a computation on the processor cannot be had.
+pub const NO_MEMORY: &str = "the processor has no memory for";
 
 /// What a command does once it has a device.
 pub trait BackendTask {
@@ -37,12 +67,38 @@ impl Device {
     /// A device that cannot be opened, and those of `task`.
     pub fn with_backend<W: BackendTask>(&self, task: W) -> Result<W::Output> {
         match self {
-            Device::Cpu { threads } => task.run(&Cpu::<f32>::new(*threads)),
+            Device::Cpu { threads } => on_processor::<f32, _>(*threads, task),
             #[cfg(feature = "cuda")]
             Device::Cuda(options) => {
                 let b = ebt_cuda::Cuda::new(options).map_err(|why| anyhow::anyhow!("the GPU cannot be used: {why}"))?;
                 task.run(&b)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Filling(usize);
+
+    impl BackendTask for Filling {
+        type Output = ();
+
+        fn run<B: compute::Backend>(self, b: &B) -> Result<()> {
+            b.fill(self.0, self.0, 1.0);
+            Ok(b.status()?)
+        }
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_an_error() {
+        let device = Device::Cpu { threads: 1 };
+        for size in [1 << 24, 1 << 31, usize::MAX] {
+            let message = device.with_backend(Filling(size)).unwrap_err().to_string();
+            assert!(message.starts_with(NO_MEMORY), "{message}");
+        }
+        device.with_backend(Filling(4)).unwrap();
     }
 }

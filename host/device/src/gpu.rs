@@ -1,5 +1,6 @@
 //! The GPU that a command would use, or a sentence that says why there is none.
 
+use ebt_data::program;
 use ebt_train::run_config::Precision;
 
 use crate::device::Device;
@@ -31,14 +32,18 @@ pub fn device(index: Option<usize>, precision: Precision) -> Result<Device, Miss
     let report = ebt_cuda::probe();
     if let Err(full) = report.usable() {
         let first = report.problems.iter().find(|p| p.fatal).map_or_else(String::new, |p| p.why.clone());
-        return Err(Missing { brief: format!("{first}; `host doctor` says more"), full });
+        return Err(Missing { brief: format!("{first}; `{} doctor` says more", program::name()), full });
     }
     choose(&report, index, precision).map(Device::Cuda).map_err(Missing::new)
 }
 
 /// Among the GPUs of a usable report.
 #[cfg(feature = "cuda")]
-fn choose(report: &ebt_cuda::Report, index: Option<usize>, precision: Precision) -> Result<ebt_cuda::Options, String> {
+fn choose(
+    report: &ebt_cuda::ProbeReport,
+    index: Option<usize>,
+    precision: Precision,
+) -> Result<ebt_cuda::Options, String> {
     let needed = if precision == Precision::Bf16 { (8, 0) } else { (7, 5) };
     let mut fitting = report.devices.iter().filter(|gpu| gpu.capability >= needed);
     let wanted = match index {
@@ -83,7 +88,7 @@ pub fn numbers(precision: Precision) -> ebt_cuda::Precision {
 /// Always.
 #[cfg(not(feature = "cuda"))]
 pub fn device(_index: Option<usize>, _precision: Precision) -> Result<Device, Missing> {
-    Err(Missing::new("this program was built without CUDA"))
+    Err(Missing::new(program::lacks("a GPU", "cuda").to_string()))
 }
 
 #[cfg(all(test, feature = "cuda"))]
@@ -91,7 +96,7 @@ mod tests {
     use super::*;
 
     /// A machine with GPUs of these compute capabilities, numbered from 0.
-    fn machine(capabilities: &[(u32, u32)]) -> ebt_cuda::Report {
+    fn machine(capabilities: &[(u32, u32)]) -> ebt_cuda::ProbeReport {
         let gpu = |(index, &capability): (usize, &(u32, u32))| ebt_cuda::DeviceReport {
             index,
             name: format!("card {index}"),
@@ -103,7 +108,7 @@ mod tests {
             shared_memory: 48 << 10,
         };
         let devices = capabilities.iter().enumerate().map(gpu).collect();
-        ebt_cuda::Report { devices, ..ebt_cuda::Report::default() }
+        ebt_cuda::ProbeReport { devices, ..ebt_cuda::ProbeReport::default() }
     }
 
     #[test]

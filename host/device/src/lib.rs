@@ -2,11 +2,13 @@
 //!
 //! Models are generic over their backend, so their code is compiled where a backend is named. That is here and, as far as
 //! commands go, only here: [`Device::train`] and [`Device::evaluate`], the golden cases of [`parity`], the timed steps of
-//! [`steps`], the products of [`products`] and the dry steps of [`plan`] take no type of a backend, so whoever calls them compiles none of a model.
+//! [`steps`], the products of [`products`] and the dry steps of [`plan`] and [`memory`](mod@memory) take no type of a backend, so whoever calls them compiles none of a model.
 //! [`Device::with_backend`] is for short work of other kinds.
 
 mod device;
 pub mod gpu;
+pub mod memory;
+#[cfg(feature = "parity")]
 pub mod parity;
 pub mod plan;
 pub mod products;
@@ -15,5 +17,5 @@ mod tasks;
 pub mod turns;
 pub mod weights;
 
-pub use device::{BackendTask, Device};
+pub use device::{BackendTask, Device, NO_MEMORY};
 pub use tasks::{Evaluating, Training};

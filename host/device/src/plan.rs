@@ -6,12 +6,13 @@ use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::plan::{FlopKind, Flops, Plan};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
+use ebt_data::memory;
 use ebt_train::run_config::{Precision, RunConfig};
 use serde::Serialize;
 
 /// The work of one part of the model in a training step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Part {
+pub struct ScopeFlops {
     /// Name of the part of the model, as profiles name it.
     pub scope: &'static str,
     /// Products with weight matrices.
@@ -24,7 +25,7 @@ pub struct Part {
 
 /// Memory in bytes and work in floating-point operations of a training step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Report {
+pub struct PlanReport {
     /// Device whose memory is meant, `cpu` or `cuda`.
     pub backend: &'static str,
     /// Numbers computed with.
@@ -55,18 +56,18 @@ pub struct Report {
     /// Operations a token.
     pub flops_per_token: f64,
     /// Operations of a training step by part.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ScopeFlops>,
 }
 
 /// Bytes of a number.
-const ELEMENT: usize = 4;
+pub(crate) const ELEMENT: usize = 4;
 
 /// Plans a training step of a valid configuration.
 ///
 /// # Errors
 ///
-/// Sizes beyond what can be addressed.
-pub fn plan(config: &RunConfig) -> Result<Report> {
+/// Sizes beyond what can be addressed, sequences beyond what memory there is.
+pub fn plan(config: &RunConfig) -> Result<PlanReport> {
     let layout = ParameterLayout::new(&config.model);
     let values: usize = layout.entries.iter().map(|e| e.rows.saturating_mul(e.columns)).fold(0, usize::saturating_add);
     let (sequences, context) = (config.sequences(), config.context());
@@ -75,6 +76,7 @@ pub fn plan(config: &RunConfig) -> Result<Report> {
     if values > usize::MAX / 64 || logits.is_none_or(|n| n > usize::MAX / 1024) {
         bail!("the model is too large to be planned");
     }
+    memory::check("this plan", sequences_bytes(config), "a smaller `train.batch` or `train.accumulate` takes less")?;
     let replay = config.objective.replay * context * (config.model.vocab * ELEMENT + 3 * size_of::<u32>());
     let objective = longest(config);
     let descent_steps = if layout.energy.is_some() { objective.max_steps } else { 1 };
@@ -84,7 +86,7 @@ pub fn plan(config: &RunConfig) -> Result<Report> {
     b.reset_flops();
     step(&b, &mut trainer, config, 0)?;
     let flops = b.flops();
-    Ok(Report {
+    Ok(PlanReport {
         backend: "cpu",
         precision: Precision::F32.name(),
         parameters: layout.count(),
@@ -103,6 +105,13 @@ pub fn plan(config: &RunConfig) -> Result<Report> {
     })
 }
 
+/// Bytes of the sequences of a training step with all their copies.
+pub(crate) fn sequences_bytes(config: &RunConfig) -> u64 {
+    let tokens = (config.train.batch as u64).saturating_mul(config.train.accumulate as u64);
+    // tokens and targets as they are read, ahead, in micro-batches, and on the device
+    tokens.saturating_mul(config.context() as u64).saturating_mul(8 * size_of::<u32>() as u64)
+}
+
 /// The objective with the most descent steps that are drawn.
 fn longest(config: &RunConfig) -> Objective {
     let max_steps = config.objective.max_steps;
@@ -112,8 +121,8 @@ fn longest(config: &RunConfig) -> Objective {
 /// Training step number `number` on sequences of zeros.
 fn step<B: Backend>(b: &B, trainer: &mut Trainer<B>, config: &RunConfig, number: u32) -> Result<()> {
     let (batch, context) = (config.sequences(), config.context());
-    let zeros = vec![0; batch * context];
-    let sequences = Sequences { batch, context, tokens: zeros.clone(), targets: zeros, starts: Vec::new() };
+    let (tokens, targets) = (vec![0; batch * context], vec![0; batch * context]);
+    let sequences = Sequences { batch, context, tokens, targets, starts: Vec::new() };
     let (micro_batch, ema_decay) = (config.train.batch, config.train.ema);
     let settings = StepSettings { seed: 0, step: number, rate: 0.0, micro_batch, ema_decay };
     trainer.step(b, &sequences, &settings).context("the step cannot be planned")?;
@@ -143,14 +152,14 @@ pub fn gpu_peak(config: &RunConfig, precision: Precision) -> Result<usize> {
 ///
 /// # Errors
 ///
-/// Always: this program was built without CUDA.
+/// Always: this build lacks the feature `cuda`.
 #[cfg(not(feature = "cuda"))]
 pub fn gpu_peak(_config: &RunConfig, _precision: Precision) -> Result<usize> {
-    bail!("--backend cuda: this program was built without CUDA")
+    Err(ebt_data::program::lacks("--backend cuda", "cuda"))
 }
 
-fn part(flops: &Flops, scope: Scope) -> Part {
-    Part {
+fn part(flops: &Flops, scope: Scope) -> ScopeFlops {
+    ScopeFlops {
         scope: scope.name(),
         product: flops.get(scope, FlopKind::Product),
         attention: flops.get(scope, FlopKind::Attention),

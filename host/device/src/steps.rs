@@ -13,6 +13,7 @@ use ebt_core::training::{Sequences, StepSettings, Trainer};
 use ebt_cpu::Cpu;
 pub use ebt_cpu::ProfileEntry;
 
+use crate::device::with_memory;
 use crate::weights::random_weights;
 
 /// Which steps are timed.
@@ -51,10 +52,11 @@ pub struct Measured {
 ///
 /// # Errors
 ///
-/// A model that cannot be built, a loss that is not finite.
+/// Threads or memory that cannot be had, a model that cannot be built, a loss that is not finite.
 pub fn on_processor(timed: &TimedSteps, threads: usize, profile: bool) -> Result<(Measured, Vec<ProfileEntry>)> {
     let b = if profile { Cpu::<f32>::with_profile(threads) } else { Cpu::<f32>::new(threads) };
-    let (times, loss) = measure(&b, timed, || b.reset_profile())?;
+    b.status()?;
+    let (times, loss) = with_memory(|| measure(&b, timed, || b.reset_profile()))?;
     let name = b.name().to_owned();
     Ok((Measured { times, loss, peak_bytes: peak_bytes(), planned_bytes: None, name }, b.profile()))
 }

@@ -9,10 +9,10 @@ use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
 use ebt_data::progress::{Progress, eprint_line};
 use ebt_data::{Dataset, Tokens};
+use ebt_model::LoadedModel;
 use ebt_tokenizer::Tokenizer;
 use ebt_train::checkpoint::State;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate_tokens};
-use ebt_train::model::LoadedModel;
 use ebt_train::run_config::RunConfig;
 use ebt_train::session::{Session, Summary, train};
 

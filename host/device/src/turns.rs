@@ -105,21 +105,25 @@ fn table<E: Element>(out: &mut impl Write, width: usize, turns: usize, ours: Rou
     writeln!(out, "{:<72}{:>8.2}", "all, one after the other", sums[1] / sums[0])
 }
 
-/// Compares in both precisions, on each of these pools of threads, in a model of this width.
+/// Compares in both precisions, on each of these pools of threads, in a model of this width, and writes tables to `out`.
 ///
 /// # Errors
 ///
 /// An instruction set that only `matrixmultiply` has code for, a stream that cannot be written.
-pub fn against_matrixmultiply(width: usize, turns: usize, pools: &[ThreadPool]) -> Result<()> {
+pub fn against_matrixmultiply(
+    width: usize,
+    turns: usize,
+    pools: &[ThreadPool],
+    out: &mut (impl Write + Send),
+) -> Result<()> {
     let Some(ours) = Routine::comparable() else {
         bail!("--against: products are those of matrixmultiply here, there is nothing to compare");
     };
-    let mut out = io::stdout();
     writeln!(out, "ours: {}; ratio: how many times faster than matrixmultiply, median of {turns}", ours.name())?;
     for pool in pools {
         pool.install(|| {
-            table::<f32>(&mut out, width, turns, ours)?;
-            table::<f64>(&mut out, width, turns, ours)
+            table::<f32>(out, width, turns, ours)?;
+            table::<f64>(out, width, turns, ours)
         })?;
     }
     Ok(out.flush()?)

@@ -2,21 +2,24 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::{Context, Result, bail};
-use ebt_train::run_config::Precision;
+use std::cell::RefCell;
+
+use anyhow::{Result, anyhow, bail};
+use ebt_train::run_config::{MOST_THREADS, Precision};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::number::whole;
 use ebt_device::{Device, gpu};
 
 /// Kind of device asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Backend {
+pub enum DeviceKind {
     /// A GPU where one can be used, else the processor
     #[default]
     Auto,
     /// The processor
     Cpu,
-    /// An NVIDIA GPU; `host doctor` shows what is missing
+    /// An NVIDIA GPU; the command `doctor` shows what is missing
     Cuda,
 }
 
@@ -24,13 +27,13 @@ pub enum Backend {
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct DeviceArgs {
     /// Where to compute
-    #[arg(long, value_enum, default_value_t = Backend::Auto, value_name = "DEVICE")]
-    pub backend: Backend,
+    #[arg(long, value_enum, default_value_t = DeviceKind::Auto, value_name = "DEVICE")]
+    pub backend: DeviceKind,
     /// Processor threads [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads())]
     pub threads: Option<NonZeroUsize>,
-    /// The GPU of this number in `host doctor` and no other device [default: the first that can be used]
-    #[arg(long, value_name = "N")]
+    /// The GPU of this number in `ebt doctor` and no other device [default: the first that can be used]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(0..=65_535))]
     pub gpu: Option<usize>,
 }
 
@@ -43,26 +46,27 @@ pub struct Choice {
     pub why: String,
 }
 
-/// More threads than this are refused: no machine gains from them.
-const MOST_THREADS: usize = 1024;
+/// Parser of a number of threads; no machine gains from more than [`MOST_THREADS`].
+pub fn threads() -> impl Fn(&str) -> Result<NonZeroUsize, String> + Clone + Send + Sync {
+    whole(1..=MOST_THREADS as u64)
+}
 
 impl DeviceArgs {
     /// Decides on a device for numbers of `precision`.
     ///
     /// # Errors
     ///
-    /// A device that this program cannot use, a precision that it does not have, or too many threads; the message names
-    /// the flag.
+    /// A device that this program cannot use, or a precision that it does not have; the message names the flag.
     pub fn choose(&self, precision: Precision) -> Result<Choice> {
-        let threads = thread_count(self.threads)?;
+        let threads = thread_count(self.threads);
         let narrow = !matches!(precision, Precision::Auto | Precision::F32);
         match (self.backend, self.gpu) {
-            (Backend::Cpu, Some(number)) => bail!("--gpu {number}: --backend cpu uses no GPU"),
-            (Backend::Cpu, None) if narrow => {
+            (DeviceKind::Cpu, Some(number)) => bail!("--gpu {number}: --backend cpu uses no GPU"),
+            (DeviceKind::Cpu, None) if narrow => {
                 bail!("--backend cpu with precision {}: the processor computes f32", precision.name())
             }
-            (Backend::Cpu, None) => Ok(Choice { device: Device::Cpu { threads }, why: String::from("as asked") }),
-            (Backend::Auto, None) => match gpu::device(None, precision) {
+            (DeviceKind::Cpu, None) => Ok(Choice { device: Device::Cpu { threads }, why: String::from("as asked") }),
+            (DeviceKind::Auto, None) => match gpu::device(None, precision) {
                 Ok(device) => Ok(Choice { device, why: String::from("the fastest device found") }),
                 Err(missing) if narrow => {
                     let (name, why) = (precision.name(), missing.full);
@@ -72,12 +76,12 @@ impl DeviceArgs {
                     Ok(Choice { device: Device::Cpu { threads }, why: format!("no GPU: {}", missing.brief) })
                 }
             },
-            (Backend::Cuda | Backend::Auto, number) => {
-                let flag = if self.backend == Backend::Cuda { "--backend cuda" } else { "--gpu" };
+            (DeviceKind::Cuda | DeviceKind::Auto, number) => {
+                let flag = if self.backend == DeviceKind::Cuda { "--backend cuda" } else { "--gpu" };
                 let device = gpu::device(number, precision).map_err(|missing| match missing.full {
                     // the sentence begins with the flag
-                    full if full.starts_with("--") => anyhow::anyhow!("{full}"),
-                    full => anyhow::anyhow!("{flag}: {full}"),
+                    full if full.starts_with("--") => anyhow!("{full}"),
+                    full => anyhow!("{flag}: {full}"),
                 })?;
                 Ok(Choice { device, why: String::from("as asked") })
             }
@@ -86,24 +90,59 @@ impl DeviceArgs {
 }
 
 /// Processor threads: as asked, else one for every core.
+pub fn thread_count(asked: Option<NonZeroUsize>) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
+    asked.map_or_else(cores, NonZeroUsize::get)
+}
+
+thread_local! {
+    /// The pool that this thread belongs to, kept for the thread's life: a worker cannot leave.
+    static HOME: RefCell<Option<ThreadPool>> = const { RefCell::new(None) };
+}
+
+/// Makes this thread the first of as many as [`thread_count`] says; all parallel work that it starts from now on is shared
+/// among these, and no others are started. Returns their number. A thread that has such a pool keeps it.
 ///
 /// # Errors
 ///
-/// More than 1024 threads.
-pub fn thread_count(asked: Option<NonZeroUsize>) -> Result<usize> {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = asked.map_or_else(cores, NonZeroUsize::get);
-    if threads > MOST_THREADS {
-        bail!("--threads {threads}: at most {MOST_THREADS} threads make sense");
+/// Threads that the system does not give.
+pub fn start_threads(asked: Option<NonZeroUsize>) -> Result<usize> {
+    let threads = thread_count(asked);
+    if rayon::current_thread_index().is_none() {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build();
+        let pool = pool.map_err(|error| not_given(threads, &error))?;
+        HOME.with(|home| home.replace(Some(pool)));
     }
     Ok(threads)
 }
 
-/// Threads to work on, as many as [`thread_count`] says.
+/// Threads to work on beside this one, as many as [`thread_count`] says.
 ///
 /// # Errors
 ///
-/// More than 1024 threads, and threads that the system does not give.
+/// Threads that the system does not give.
 pub fn thread_pool(asked: Option<NonZeroUsize>) -> Result<ThreadPool> {
-    ThreadPoolBuilder::new().num_threads(thread_count(asked)?).build().context("cannot start threads")
+    let threads = thread_count(asked);
+    ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| not_given(threads, &error))
+}
+
+fn not_given(threads: usize, error: &rayon::ThreadPoolBuildError) -> anyhow::Error {
+    let plural = if threads == 1 { "" } else { "s" };
+    anyhow!("cannot start {threads} thread{plural}: {error}; --threads N asks for fewer")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_shared_among_as_many_threads_as_are_asked_for() {
+        // a thread of its own, which the pool keeps
+        let found = std::thread::spawn(|| {
+            let asked = start_threads(NonZeroUsize::new(3)).unwrap();
+            let again = start_threads(NonZeroUsize::new(3)).unwrap();
+            (asked, again, rayon::current_num_threads(), rayon::current_thread_index())
+        });
+        assert_eq!(found.join().unwrap(), (3, 3, 3, Some(0)));
+    }
 }

@@ -1,47 +1,37 @@
 //! Flags that say how a token is thought about.
 
 use std::num::NonZeroUsize;
+use std::ops::Bound;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 use ebt::engine::Error;
 use ebt::engine::descent::{self, DescentOptions, Tolerance};
-use ebt::packed;
+use ebt::packed::Isa;
 use ebt_core::config::UpdateRule;
 
 use super::names::{RULES, SELECTIONS, one_of};
+use super::number::{real, whole};
 
 /// More descent steps than this are refused: a run would not end.
-const MOST_STEPS: usize = 4096;
+pub const MOST_STEPS: u64 = 4096;
 
 /// More candidates than this are refused: each takes memory of several vocabularies.
-const MOST_CANDIDATES: usize = 1024;
+pub const MOST_CANDIDATES: u64 = 1024;
 
 /// Hessian-vector products a step of `--step-size curvature:C` without `--curvature`.
 const PRODUCTS: usize = 8;
 
-/// The steps of `--think`, 0 where they are the model's.
-///
-/// # Errors
-///
-/// Too many.
-pub fn steps(think: Option<NonZeroUsize>) -> Result<usize> {
-    let steps = think.map_or(0, NonZeroUsize::get);
-    if steps > MOST_STEPS {
-        bail!("--think {steps}: at most {MOST_STEPS} steps");
-    }
-    Ok(steps)
+/// Most Hessian-vector products a step.
+const MOST_PRODUCTS: u64 = 32;
+
+/// Parser of a number of descent steps.
+pub fn steps() -> impl Fn(&str) -> Result<NonZeroUsize, String> + Clone + Send + Sync {
+    whole(1..=MOST_STEPS)
 }
 
-/// The number of `--candidates`.
-///
-/// # Errors
-///
-/// Too many.
-pub fn candidates(candidates: NonZeroUsize) -> Result<usize> {
-    if candidates.get() > MOST_CANDIDATES {
-        bail!("--candidates {candidates}: at most {MOST_CANDIDATES}");
-    }
-    Ok(candidates.get())
+/// Parser of a number of candidates.
+pub fn candidates() -> impl Fn(&str) -> Result<NonZeroUsize, String> + Clone + Send + Sync {
+    whole(1..=MOST_CANDIDATES)
 }
 
 /// How a token is thought about.
@@ -49,17 +39,17 @@ pub fn candidates(candidates: NonZeroUsize) -> Result<usize> {
 #[command(next_help_heading = "Thinking")]
 pub struct DescentArgs {
     /// Descent steps of every token, with --tolerance or --dissipation the most [default: as in training]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = steps())]
     pub think: Option<NonZeroUsize>,
     /// Starts of every token, of which one is kept
-    #[arg(long, value_name = "M", default_value = "1")]
+    #[arg(long, value_name = "M", default_value = "1", value_parser = candidates())]
     pub candidates: NonZeroUsize,
     /// Which candidate is kept: that of least energy, or of the largest drop of energy
     #[arg(long, value_parser = one_of(SELECTIONS), default_value = "energy", value_name = "BY")]
     pub choose: descent::Selection,
     /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
     /// (C over the largest curvature; stable below C = 2)
-    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse)]
     pub step_size: StepSize,
     /// How a state moves [default: as in training]
     #[arg(long, value_parser = one_of(RULES), value_name = "RULE")]
@@ -70,16 +60,16 @@ pub struct DescentArgs {
     #[arg(long, value_name = "NOISE", default_value = "none", value_parser = noise)]
     pub noise: descent::Noise,
     /// Stop a descent once a step changes the energy by no more than E; 0 = off
-    #[arg(long, value_name = "E", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "E", default_value_t = 0.0, value_parser = real::<f32>(0.0..))]
     pub tolerance: f32,
     /// Stop a descent once the dissipation is no more than D; 0 = off
-    #[arg(long, value_name = "D", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = real::<f32>(0.0..))]
     pub dissipation: f32,
     /// Never stop before this many steps
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole::<usize>(0..=MOST_STEPS))]
     pub min_steps: usize,
     /// Measure step size times largest curvature with K Hessian-vector products a step; 0 = off
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(long, value_name = "K", default_value_t = 0, value_parser = whole::<usize>(0..=MOST_PRODUCTS))]
     pub curvature: usize,
     /// Evaluate the energy after every step, too, so that certificates say whether it decreased
     #[arg(long)]
@@ -95,39 +85,22 @@ pub enum StepSize {
     Curvature(f32),
 }
 
-/// Kernels by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum IsaName {
-    /// The fastest of this processor
-    #[default]
-    Auto,
-    /// Without special instructions
-    Portable,
-    /// AVX2
-    Avx2,
-    /// AVX-512 as well
-    Avx512,
-}
-
-impl IsaName {
-    /// The instructions to compute with; `Auto` takes the widest that this processor has.
-    ///
-    /// # Errors
-    ///
-    /// One that this processor does not have.
-    pub fn kernel(self) -> Result<packed::Isa> {
-        let (name, what) = match self {
-            IsaName::Auto => return Ok(packed::Isa::detect()),
-            IsaName::Portable => ("portable", "kernel without special instructions"),
-            IsaName::Avx2 => ("avx2", "AVX2"),
-            IsaName::Avx512 => ("avx512", "AVX-512"),
-        };
-        packed::Isa::named(name).ok_or_else(|| anyhow!("--kernel {name}: this processor has no {what}"))
+/// The instructions of `--kernel`, a name of [`super::KERNELS`]; `auto` takes the widest that this processor has.
+///
+/// # Errors
+///
+/// Instructions that this processor does not have.
+pub fn kernel(name: &str) -> Result<Isa> {
+    match name {
+        "auto" => Ok(Isa::detect()),
+        _ => Isa::named(name)
+            .ok_or_else(|| anyhow!("--kernel {name}: this processor has no such instructions; auto takes its fastest")),
     }
 }
 
-fn number(text: &str) -> Result<f32, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a number"))
+/// A number above 0.
+fn positive(text: &str) -> Result<f32, String> {
+    real((Bound::Excluded(0.0), Bound::Unbounded))(text)
 }
 
 impl StepSize {
@@ -141,10 +114,10 @@ impl StepSize {
             None if text == "model" => StepSize::Is(descent::StepSize::Model),
             None if text == "armijo" => StepSize::Is(descent::StepSize::ARMIJO),
             None => {
-                let x = number(text).map_err(|_| String::from("must be model, a number, armijo or curvature:C"))?;
-                StepSize::Is(descent::StepSize::Fixed(x))
+                let either = |wrong| format!("must be model, a number, armijo or curvature:C; the number {wrong}");
+                StepSize::Is(descent::StepSize::Fixed(positive(text).map_err(either)?))
             }
-            Some(("curvature", c)) => StepSize::Curvature(number(c)?),
+            Some(("curvature", c)) => StepSize::Curvature(positive(c).map_err(|wrong| format!("C {wrong}"))?),
             Some(_) => return Err(String::from("must be model, a number, armijo or curvature:C")),
         })
     }
@@ -162,14 +135,15 @@ impl StepSize {
 
 fn noise(text: &str) -> Result<descent::Noise, String> {
     let parts: Vec<&str> = text.split(':').collect();
+    let tau = |text: &str| positive(text).map_err(|wrong| format!("T {wrong}"));
     Ok(match parts[..] {
         ["none"] => descent::Noise::None,
-        ["langevin", s] => descent::Noise::Langevin { sigma: number(s)? },
-        ["temperature", t] => descent::Noise::Temperature { tau: number(t)? },
-        ["mala", t] => descent::Noise::Metropolis { tau: number(t)?, warm_up: 0 },
+        ["langevin", s] => descent::Noise::Langevin { sigma: real(0.0..)(s).map_err(|wrong| format!("S {wrong}"))? },
+        ["temperature", t] => descent::Noise::Temperature { tau: tau(t)? },
+        ["mala", t] => descent::Noise::Metropolis { tau: tau(t)?, warm_up: 0 },
         ["mala", t, n] => {
-            let warm_up = n.parse().map_err(|_| format!("`{n}` is not a number of transitions"))?;
-            descent::Noise::Metropolis { tau: number(t)?, warm_up }
+            let warm_up = whole(0..=u64::from(u32::MAX))(n).map_err(|wrong| format!("N {wrong}"))?;
+            descent::Noise::Metropolis { tau: tau(t)?, warm_up }
         }
         _ => return Err(String::from("must be none, langevin:S, temperature:T or mala:T[:N]")),
     })
@@ -180,18 +154,14 @@ impl DescentArgs {
     ///
     /// # Errors
     ///
-    /// Flags out of their range or against one another; the message names one.
+    /// Flags against one another; the message names one.
     pub fn request(&self, seed: u64) -> Result<DescentOptions> {
-        let (steps, candidates) = (steps(self.think)?, candidates(self.candidates)?);
-        if self.min_steps > MOST_STEPS {
-            bail!("--min-steps {}: at most {MOST_STEPS} steps", self.min_steps);
-        }
         let think = DescentOptions {
-            steps,
+            steps: self.think.map_or(0, NonZeroUsize::get),
             step_size: self.step_size.core(self.curvature),
             noise: self.noise,
             tolerance: Tolerance { energy: self.tolerance, dissipation: self.dissipation, min_steps: self.min_steps },
-            candidates,
+            candidates: self.candidates.get(),
             choose: self.choose,
             certify: self.certify,
             curvature: self.curvature,

@@ -1,12 +1,22 @@
 //! Arguments that several commands share.
 
+mod called;
 mod choice;
 mod descent;
 mod json;
+mod mistake;
 mod names;
+mod number;
+mod output;
+mod paths;
 
-pub use choice::{Backend, Choice, DeviceArgs, thread_count, thread_pool};
-pub use descent::{DescentArgs, IsaName, StepSize, by_flag, candidates, steps};
+pub use called::called_by;
+pub use choice::{Choice, DeviceArgs, DeviceKind, start_threads, thread_count, thread_pool, threads};
+pub use descent::{DescentArgs, MOST_CANDIDATES, MOST_STEPS, StepSize, by_flag, candidates, kernel, steps};
 pub use ebt_device::{BackendTask, Device};
-pub use json::write_json;
-pub use names::{DTYPES, Names, PRECISIONS, RULES, SELECTIONS, STORAGES, name_of, one_of};
+pub use json::{write_json, write_json_line};
+pub use mistake::reporting_mistakes;
+pub use names::{DTYPES, KERNELS, KINDS, Names, PRECISIONS, RULES, SELECTIONS, SPLITS, STORAGES, name_of, one_of};
+pub use number::{MOST_SIZE, real, taking_negative_numbers, whole};
+pub use output::Output;
+pub use paths::refuse_unnamed;

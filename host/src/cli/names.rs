@@ -4,7 +4,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use ebt::engine::descent::Selection;
 use ebt::packed::Storage;
 use ebt_core::config::UpdateRule;
-use ebt_core::model_file::Dtype;
+use ebt_data::shard::manifest::Split;
+use ebt_model::Dtype;
+use ebt_tokenizer::Kind;
 use ebt_train::run_config::Precision;
 
 /// Name, explanation and value of every choice.
@@ -19,7 +21,7 @@ pub const PRECISIONS: Names<Precision> = &[
     (Precision::F16.name(), "IEEE half with dynamic loss scaling; GPU only", Precision::F16),
 ];
 
-/// Storage of the weights of model files and checkpoints.
+/// Storage of the weights of model files.
 pub const DTYPES: Names<Dtype> = &[
     ("f32", "IEEE single precision", Dtype::F32),
     ("f16", "IEEE half precision", Dtype::F16),
@@ -35,6 +37,25 @@ pub const STORAGES: Names<Storage> = &[
     ("int4", "4-bit integers, one scale for 32 values of a row", Storage::Int4),
 ];
 
+/// Kernels of packed models, by the names of [`ebt::packed::Isa`].
+pub const KERNELS: Names<&str> = &[
+    ("auto", "The fastest of this processor", "auto"),
+    ("portable", "Without special instructions", "portable"),
+    ("avx2", "AVX2", "avx2"),
+    ("avx512", "AVX-512 as well", "avx512"),
+];
+
+/// How a tokenizer chooses tokens.
+pub const KINDS: Names<Kind> = &[
+    ("turkish", "The most probable of words, roots, suffix chains and phrases", Kind::Turkish),
+    ("bpe", "Byte-pair encoding", Kind::Bpe),
+    ("unigram", "Unigram language model", Kind::Unigram),
+];
+
+/// Parts of prepared data.
+pub const SPLITS: Names<Split> =
+    &[("train", "Documents to train on", Split::Train), ("validation", "Documents to measure on", Split::Validation)];
+
 /// Which of several candidates of a token is kept.
 pub const SELECTIONS: Names<Selection> = &[
     ("energy", "The least final energy", Selection::Energy),
@@ -42,11 +63,7 @@ pub const SELECTIONS: Names<Selection> = &[
 ];
 
 /// Update rules of the descent.
-pub const RULES: Names<UpdateRule> = &[
-    ("probability", "Y' = P - alpha G", UpdateRule::Probability),
-    ("mirror", "Y' = Y - alpha G", UpdateRule::Mirror),
-    ("logit", "Y' = Y - alpha J G", UpdateRule::Logit),
-];
+pub const RULES: Names<UpdateRule> = UpdateRule::ALL;
 
 /// A parser that takes one of `names`.
 pub fn one_of<T: Clone + Send + Sync + 'static>(names: Names<T>) -> impl TypedValueParser<Value = T> {
@@ -73,6 +90,7 @@ mod tests {
             let given = command.clone().try_get_matches_from(["test", name]).unwrap();
             assert_eq!(given.get_one::<UpdateRule>("rule"), Some(value));
             assert_eq!(name_of(RULES, value), *name);
+            assert_eq!(serde_json::to_value(value).unwrap(), *name);
         }
         let message = command.try_get_matches_from(["test", "logits"]).unwrap_err().to_string();
         assert!(message.contains("[possible values: probability, mirror, logit]"), "{message}");

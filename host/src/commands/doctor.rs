@@ -1,4 +1,4 @@
-//! `host doctor`: what this machine can compute on.
+//! `ebt doctor`: what this machine can compute on.
 
 #[cfg(feature = "cuda")]
 mod kernels;
@@ -9,9 +9,9 @@ use std::fmt;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host doctor
-  host doctor --json
-  host doctor --compile sm_80,sm_90a
+  ebt doctor
+  ebt doctor --json
+  ebt doctor --compile sm_80,sm_90a
 
 Exit status: 0 a GPU can be used, 3 none can, 1 failure, 2 wrong usage.
 With --compile, which needs libnvrtc only: 0 all kernels compile and no hot one spills registers, else 1.
@@ -46,13 +46,14 @@ pub use device::run;
 
 #[cfg(not(feature = "cuda"))]
 mod device {
-    use std::io::{self, Write};
+    use std::io::Write;
 
-    use anyhow::{Result, bail};
+    use anyhow::Result;
+    use ebt_data::program;
     use serde::Serialize;
 
     use super::{Args, NoGpu};
-    use crate::cli::write_json;
+    use crate::cli::{Output, write_json};
 
     /// What is printed.
     #[derive(Serialize)]
@@ -68,12 +69,12 @@ mod device {
     /// [`NoGpu`]: this build has no CUDA backend.
     pub fn run(args: Args) -> Result<()> {
         if !args.compile.is_empty() {
-            bail!("--compile: this build has no CUDA backend (it was built without the feature `cuda`)");
+            return Err(program::lacks("--compile", "cuda"));
         }
-        let mut out = io::stdout().lock();
+        let mut out = Output::of_results();
         match args.json {
             true => write_json(&mut out, &Report { usable: false, cuda: false })?,
-            false => writeln!(out, "This build has no CUDA backend: it was built without the feature `cuda`.")?,
+            false => writeln!(out, "No GPU can be used: {}.", program::lacks("the CUDA backend", "cuda"))?,
         }
         out.flush()?;
         Err(NoGpu.into())
@@ -90,7 +91,7 @@ mod device {
     use serde::Serialize;
 
     use super::{Args, NoGpu, kernels};
-    use crate::cli::write_json;
+    use crate::cli::{Output, write_json};
     use ebt_data::progress::size;
 
     /// What is printed.
@@ -101,7 +102,7 @@ mod device {
         /// Whether this build has the CUDA backend.
         cuda: bool,
         #[serde(flatten)]
-        machine: ebt_cuda::Report,
+        machine: ebt_cuda::ProbeReport,
         #[serde(skip_serializing_if = "Option::is_none")]
         kernels: Option<Vec<KernelReport>>,
     }
@@ -118,7 +119,7 @@ mod device {
         };
         let machine = ebt_cuda::probe();
         let report = Report { usable: machine.usable().is_ok(), cuda: true, machine, kernels: compiled };
-        let mut out = io::stdout().lock();
+        let mut out = Output::of_results();
         match args.json {
             true => write_json(&mut out, &report)?,
             false => print(&mut out, &report)?,
@@ -214,7 +215,7 @@ mod device {
                 how_to_get_it: "Install the driver ".repeat(10),
                 fatal: true,
             };
-            let machine = ebt_cuda::Report { problems: vec![problem], ..ebt_cuda::Report::default() };
+            let machine = ebt_cuda::ProbeReport { problems: vec![problem], ..ebt_cuda::ProbeReport::default() };
             let text = text(&Report { usable: false, cuda: true, machine, kernels: None });
             assert!(
                 text.contains("driver     not found\n") && text.contains("In the way\n  libcuda: it was not found\n")

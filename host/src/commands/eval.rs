@@ -1,75 +1,77 @@
-//! `host eval`: perplexity and bits per byte on text.
+//! `ebt eval`: perplexity and bits per byte on text.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use ebt::engine::descent;
 use ebt::packed::Isa;
-use ebt_data::Input;
 use ebt_data::progress::eprint_line;
 use ebt_data::shard::manifest::Split;
-use ebt_device::Evaluating;
+use ebt_data::{Input, Tokens, memory};
+use ebt_device::memory::peak_of_evaluation;
+use ebt_device::{Device, Evaluating};
+use ebt_model as model;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses};
-use ebt_train::model;
 use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Backend as Asked, Choice, DeviceArgs, IsaName, PRECISIONS, SELECTIONS, StepSize, by_flag, candidates, one_of,
-    steps, thread_count, write_json,
+    Choice, DeviceArgs, DeviceKind, KERNELS, Output, PRECISIONS, SELECTIONS, StepSize, by_flag, candidates, kernel,
+    one_of, start_threads, steps, whole, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
 use crate::inference::{InferenceModel, is_packed};
 
 /// Measure perplexity and bits per byte on text, for every number of thinking steps.
 ///
-/// Documents are separated by blank lines; of prepared data, which must be of the model's tokenizer, the validation
-/// documents are measured, source by source. Every document is tokenised whole; each of its tokens is predicted once,
-/// from what stands before it in a window of the model's context. Perplexity is exp of the mean loss per token; bits per
-/// byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a model from
-/// training are their moving average.
+/// Text is found, read and cleaned as by `ebt data prepare`: plain text (blank lines separate documents), JSON lines and
+/// tables (their text under `text`), packed or not; line ends become LF and Unicode NFC. Of prepared data, which must be
+/// of the model's tokenizer, the validation documents are measured, source by source. Each token of a document is
+/// predicted once, from what stands before it in a window of the model's context. Perplexity is exp of the mean loss per
+/// token; bits per byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a
+/// model from training are their moving average.
 ///
-/// Packed models (`host export --packed`) are evaluated on the processor as they are used, with a cache; so are others
+/// Packed models (`ebt export --packed`) are evaluated on the processor as they are used, with a cache; so are others
 /// where --candidates asks for several starts of every token, or --step-size for another step size than the trained one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host eval --model model.ebt fixtures/turkish/validation
-  host eval --model runs/turkish --think 8 --json text.txt
-  host eval --model runs/turkish prepared/
-  host eval --model model.ebp --candidates 4 --choose drop text.txt
-  host eval --model model.ebp --think 10 --step-size armijo text.txt")]
+  ebt eval --model model.ebt
+  ebt eval --model runs/turkish --think 8 --json text.txt
+  ebt eval --model runs/turkish prepared/
+  ebt eval --model model.ebp --candidates 4 --choose drop text.txt
+  ebt eval --model model.ebp --think 10 --step-size armijo text.txt")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
-    /// Text files, folders of .txt files, or folders of prepared data [default: fixtures/turkish/validation]
-    #[arg(value_name = "FILE|DIR")]
+    /// Files, folders (searched for files of known formats), quoted globs, or folders of prepared data [default: the sample text's held-out part]
+    #[arg(value_name = "INPUT")]
     paths: Vec<PathBuf>,
     /// Measure up to this many descent steps (at least as many as in training)
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = steps())]
     think: Option<NonZeroUsize>,
     /// Starts of every token, of which one is kept; every number of steps is then run anew
-    #[arg(long, value_name = "M", default_value = "1")]
+    #[arg(long, value_name = "M", default_value = "1", value_parser = candidates())]
     candidates: NonZeroUsize,
     /// Which candidate is kept: that of least energy, or of the largest drop of energy
     #[arg(long, value_parser = one_of(SELECTIONS), default_value = "energy", value_name = "BY")]
     choose: descent::Selection,
     /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
     /// (C over the largest curvature)
-    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse)]
     step_size: StepSize,
     /// Sequences computed together (with a cache: tokens, in multiples of 8); but for rounding the
     /// result does not depend on it
-    #[arg(long, value_name = "N", default_value = "8")]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<NonZeroUsize>(1..=MOST_BATCH))]
     batch: NonZeroUsize,
     /// Stop after about this many bytes of text, taken evenly from all files
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = whole::<NonZeroUsize>(1..=u64::MAX))]
     limit_bytes: Option<NonZeroUsize>,
     /// Seed of the initial states
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -78,17 +80,14 @@ pub struct Args {
     #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS")]
     precision: Precision,
     /// Instructions of the processor with a cache; the result does not depend on them
-    #[arg(long, value_enum, default_value_t = IsaName::Auto, value_name = "KERNEL")]
-    kernel: IsaName,
+    #[arg(long, value_parser = one_of(KERNELS), default_value = "auto", value_name = "KERNEL")]
+    kernel: &'static str,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-/// Text that is evaluated when none is named.
-const DEFAULT_TEXT: &str = "fixtures/turkish/validation";
-
 /// More sequences than this are refused.
-const MOST_BATCH: usize = 4096;
+const MOST_BATCH: u64 = 4096;
 
 /// Tokens that are computed together for each of --batch, with a cache.
 const TOKENS: usize = 8;
@@ -97,16 +96,11 @@ const TOKENS: usize = 8;
 ///
 /// # Errors
 ///
-/// Files that cannot be read, and a device failure.
+/// Files that cannot be read, a device failure, a model or losses that are no finite numbers.
 pub fn run(args: Args) -> Result<()> {
-    let steps = steps(args.think)?;
-    candidates(args.candidates)?;
-    if args.batch.get() > MOST_BATCH {
-        bail!("--batch {}: at most {MOST_BATCH}", args.batch);
-    }
-    let kernel = args.kernel.kernel()?;
+    let kernel = kernel(args.kernel)?;
     let options = EvaluateOptions {
-        steps,
+        steps: args.think.map_or(0, NonZeroUsize::get),
         batch: args.batch.get(),
         limit_tokens: None,
         limit_bytes: args.limit_bytes.map(NonZeroUsize::get),
@@ -115,13 +109,23 @@ pub fn run(args: Args) -> Result<()> {
     };
     let (result, name) =
         if with_cache(&args)? { on_processor(&args, &options, kernel)? } else { on_device(&args, &options)? };
-    let mut out = io::stdout().lock();
+    check_finite(&result).with_context(|| args.model.display().to_string())?;
+    let mut out = Output::of_results();
     if args.json {
         write_json(&mut out, &to_json(&result, &args, &name))?;
     } else {
         print(&mut out, &result)?;
     }
-    out.flush()?;
+    Ok(out.flush()?)
+}
+
+/// Refuses losses that are no numbers.
+fn check_finite(e: &Evaluation) -> Result<()> {
+    for losses in &e.sources {
+        if let Some(step) = losses.nats.iter().position(|nats| !nats.is_finite()) {
+            bail!("after descent step {} the loss on {} is no finite number", step + 1, losses.source);
+        }
+    }
     Ok(())
 }
 
@@ -129,7 +133,7 @@ pub fn run(args: Args) -> Result<()> {
 fn with_cache(args: &Args) -> Result<bool> {
     let several = args.candidates.get() > 1;
     let other_size = args.step_size != StepSize::Is(descent::StepSize::Model);
-    let gpu = args.device.backend == Asked::Cuda || args.device.gpu.is_some();
+    let gpu = args.device.backend == DeviceKind::Cuda || args.device.gpu.is_some();
     if gpu && several {
         bail!("--candidates {} needs --backend cpu", args.candidates);
     }
@@ -156,16 +160,28 @@ fn with_cache(args: &Args) -> Result<bool> {
 
 fn on_device(args: &Args, options: &EvaluateOptions) -> Result<(Evaluation, String)> {
     let Choice { device, why } = args.device.choose(args.precision)?;
-    let input = input(&args.paths)?;
+    start_threads(args.device.threads)?;
+    let input = Input::open(&args.paths)?;
     let model = model::load(&args.model)?;
     let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
     let text = input.tokens("validation", Split::Validation, tokenizer)?;
+    if matches!(device, Device::Cpu { .. }) {
+        let wanted = peak_of_evaluation(&model, options.steps, sequences(&text, model.config.context, options.batch))?;
+        memory::check("this evaluation", wanted, "a smaller --batch takes less")?;
+    }
     device.evaluate(Evaluating { model: &model, tokenizer, text: &text, options, why: &why })
 }
 
+/// Sequences of the largest batch that there is text for.
+fn sequences(text: &Tokens, context: usize, batch: usize) -> usize {
+    // a document ends in a sequence that is padded by at most an eighth of the context
+    let rows = text.len().saturating_mul(2).saturating_add(text.documents().saturating_mul(context as u64 / 8 + 1));
+    usize::try_from(rows / context as u64 + 1).map_or(batch, |most| batch.min(most))
+}
+
 fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(Evaluation, String)> {
-    let threads = thread_count(args.device.threads)?;
-    let input = input(&args.paths)?;
+    let threads = start_threads(args.device.threads)?;
+    let input = Input::open(&args.paths)?;
     let loaded = InferenceModel::load(Some(&args.model))?;
     let model = loaded.model()?;
     let tokenizer = loaded.tokenizer(&model)?;
@@ -181,17 +197,6 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(
     let options = EvaluateOptions { batch: TOKENS * options.batch, ..options.clone() };
     let result = evaluate_cached(&model, &tokenizer, &text, &options, &with);
     Ok((result.map_err(by_flag)?, name))
-}
-
-/// The text meant by `paths`.
-fn input(paths: &[PathBuf]) -> Result<Input> {
-    let default = [PathBuf::from(DEFAULT_TEXT)];
-    let paths = match paths {
-        [] if default[0].is_dir() => &default,
-        [] => bail!("there is no {DEFAULT_TEXT} here: name text files or folders to evaluate"),
-        paths => paths,
-    };
-    Input::open(paths)
 }
 
 fn print(out: &mut impl Write, e: &Evaluation) -> Result<()> {
@@ -233,13 +238,18 @@ fn readable(perplexity: f64) -> String {
     if perplexity < 1e6 { format!("{perplexity:.4}") } else { format!("{perplexity:.3e}") }
 }
 
+/// What JSON can hold of a perplexity, which may be too large for any number.
+fn number(perplexity: f64) -> f64 {
+    if perplexity == f64::INFINITY { f64::MAX } else { perplexity }
+}
+
 fn to_json(e: &Evaluation, args: &Args, backend: &str) -> Value {
     let of = |s: &Losses| {
         let step = |i: usize| {
             json!({
                 "steps": i + 1,
                 "loss": s.loss(i),
-                "perplexity": s.perplexity(i),
+                "perplexity": number(s.perplexity(i)),
                 "bits_per_byte": s.bits_per_byte(i),
             })
         };
@@ -252,7 +262,7 @@ fn to_json(e: &Evaluation, args: &Args, backend: &str) -> Value {
         "backend": backend,
         "steps": usual + 1,
         "loss": e.total.loss(usual),
-        "perplexity": e.total.perplexity(usual),
+        "perplexity": number(e.total.perplexity(usual)),
         "bits_per_byte": e.total.bits_per_byte(usual),
         "total": of(&e.total),
         "sources": e.sources.iter().map(of).collect::<Vec<Value>>(),

@@ -1,20 +1,20 @@
-//! `host generate`: continues a prompt.
+//! `ebt generate`: continues a prompt.
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
 use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
 use ebt_data::file;
+use ebt_data::text::clean::normal;
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::certificate::{Certificate, CertificateFile, Certified, VERSION};
-use crate::cli::{DescentArgs, IsaName, by_flag, write_json};
-
+use crate::cli::{DescentArgs, KERNELS, Output, by_flag, kernel, one_of, real, whole, write_json};
 use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 
 /// Continue a prompt.
@@ -23,33 +23,33 @@ use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spell
 /// after --tokens tokens, or when the model ends the document.
 ///
 /// What was read is kept, so a token costs the same wherever it stands; one thread of the processor computes. Packed
-/// models (`host export --packed`) are used in place. The same model, seed and settings give the same text here, in C, in
-/// a browser and on a phone.
+/// models (`ebt export --packed`) are used in place. The same model, seed and settings give the same text here, in C, in
+/// a browser and on a phone. The prompt is read as training text is: in Unicode NFC, with LF at line ends.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host generate --prompt \"Bir varmış\"
-  host generate --model runs/turkish --prompt \"Ankara\" --temperature 0.8 --top-p 0.95 --seed 7
-  host generate --model model.ebp --prompt \"Ankara\" --think 16 --tolerance 0.01
-  host generate --model model.ebp --prompt \"Ankara\" --candidates 8 --choose drop
-  host generate --model model.ebp --prompt \"Ankara\" --step-size armijo --certificate ankara.json
-  host generate --model model.ebt --prompt \"Ankara\" --temperature 0 --think 8 --json")]
+  ebt generate --prompt \"Bir varmış\"
+  ebt generate --model runs/turkish --prompt \"Ankara\" --temperature 0.8 --top-p 0.95 --seed 7
+  ebt generate --model model.ebp --prompt \"Ankara\" --think 16 --tolerance 0.01
+  ebt generate --model model.ebp --prompt \"Ankara\" --candidates 8 --choose drop
+  ebt generate --model model.ebp --prompt \"Ankara\" --step-size armijo --certificate ankara.json
+  ebt generate --model model.ebt --prompt \"Ankara\" --temperature 0 --think 8 --json")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Text to continue; may be empty
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: String,
     /// Most tokens to generate
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = whole::<usize>(0..=MOST_TOKENS))]
     tokens: usize,
     /// Seed of initial states and draws: the same seed gives the same text
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// Instructions of the processor; the text does not depend on them
-    #[arg(long, value_enum, default_value_t = IsaName::Auto, value_name = "KERNEL")]
-    kernel: IsaName,
+    #[arg(long, value_parser = one_of(KERNELS), default_value = "auto", value_name = "KERNEL")]
+    kernel: &'static str,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -62,16 +62,16 @@ pub struct Args {
 #[command(next_help_heading = "Choosing tokens")]
 struct SamplingArgs {
     /// Divides the logits; 0 takes the most probable token every time
-    #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = real::<f32>(0.0..))]
     temperature: f32,
     /// Only the K most probable tokens; 0 = off
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(long, value_name = "K", default_value_t = 0, value_parser = whole::<usize>(0..=u64::from(u32::MAX)))]
     top_k: usize,
     /// Only the most probable tokens that together reach probability P
-    #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = real::<f32>((Bound::Excluded(0.0), Bound::Included(1.0))))]
     top_p: f32,
     /// Only tokens with at least this share of the most probable token's probability; 0 = off
-    #[arg(long, value_name = "P", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = real::<f32>(0.0..=1.0))]
     min_p: f32,
 }
 
@@ -92,6 +92,9 @@ impl OutputArgs {
         self.certificate.as_deref() == Some(Path::new("-"))
     }
 }
+
+/// More tokens than this are refused: their certificates would not fit any memory.
+const MOST_TOKENS: u64 = 1 << 24;
 
 /// Why generation ended.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -116,7 +119,7 @@ pub fn run(args: Args) -> Result<()> {
     if args.output.json && args.output.prints_certificate() {
         bail!("--certificate -: with --json, which is printed too, name a file");
     }
-    let kernel = args.kernel.kernel()?;
+    let kernel = kernel(args.kernel)?;
     let certified = args.output.certificate.is_some();
     let think = DescentOptions { certify: think.certify || certified, ..think };
     let loaded = InferenceModel::load(args.model.as_deref())?;
@@ -131,11 +134,15 @@ pub fn run(args: Args) -> Result<()> {
     }
     let rule = session.dynamics_mut().update;
     let mut generator = TokenGenerator::new(session, delimiters(&tokenizer)?);
+    let args = Args { prompt: normal(&args.prompt).into_owned(), ..args };
     generator.accept(&tokenizer.encode(&args.prompt)?)?;
     let settings = Settings { think, sampling };
-    let mut out = Output::new(&args, &tokenizer)?;
+    let mut out = Printer::new(&args, &tokenizer)?;
     let mut stop = Stop::Length;
     for _ in 0..args.tokens {
+        if out.is_in_vain() {
+            return Ok(());
+        }
         let drawn = generator.next(&settings, |id| spells(&tokenizer, id), &mut |_| ControlFlow::Continue(()));
         let (Some(drawn), Some(certificate)) = (drawn.map_err(by_flag)?, generator.certificate()) else {
             stop = Stop::End;
@@ -154,7 +161,7 @@ pub fn run(args: Args) -> Result<()> {
     let (model, prompt) = (loaded.name.clone(), args.prompt.clone());
     let file = CertificateFile { version: VERSION, model, rule, think, prompt, text, tokens };
     if args.output.prints_certificate() {
-        return Ok(write_json(&mut io::stdout().lock(), &file)?);
+        return Ok(write_json(&mut Output::of_results(), &file)?);
     }
     file::write(path, |out| {
         let mut out = io::BufWriter::new(out);
@@ -164,8 +171,9 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// What is printed: a stream of text, one JSON object, or nothing.
-struct Output<'a> {
+struct Printer<'a> {
     args: &'a Args,
+    out: Output,
     decoder: StreamDecoder,
     streams: bool,
     text: String,
@@ -173,35 +181,38 @@ struct Output<'a> {
     started: Instant,
 }
 
-impl<'a> Output<'a> {
+impl<'a> Printer<'a> {
     fn new(args: &'a Args, tokenizer: &Tokenizer) -> Result<Self> {
         let streams = !args.output.json && !args.output.prints_certificate();
+        let mut out = Output::of_results();
         if streams {
-            let mut out = io::stdout().lock();
             write!(out, "{}", args.prompt)?;
             out.flush()?;
         }
         let decoder = StreamDecoder::new(tokenizer);
-        Ok(Self { args, decoder, streams, text: String::new(), tokens: Vec::new(), started: Instant::now() })
+        Ok(Self { args, out, decoder, streams, text: String::new(), tokens: Vec::new(), started: Instant::now() })
     }
 
     fn push(&mut self, id: u32) -> Result<()> {
         let piece = self.decoder.push(id)?;
         self.text.push_str(piece);
         if self.streams {
-            let mut out = io::stdout().lock();
-            write!(out, "{piece}")?;
-            out.flush()?;
+            write!(self.out, "{piece}")?;
+            self.out.flush()?;
         }
         Ok(())
     }
 
+    /// Whether nobody reads what is generated, and no file is to hold it.
+    fn is_in_vain(&self) -> bool {
+        self.out.is_closed() && self.args.output.certificate.is_none()
+    }
+
     /// The generated text, and its tokens where they are wanted.
     fn finish(self, stop: Stop, model: &str, backend: &str) -> Result<(String, Vec<Certified>)> {
-        let Self { args, decoder, streams, mut text, tokens, started } = self;
+        let Self { args, mut out, decoder, streams, mut text, tokens, started } = self;
         let rest = decoder.finish();
         text.push_str(rest);
-        let mut out = io::stdout().lock();
         if args.output.json {
             let token =
                 |t: &Certified| json!({"id": t.id, "probability": t.probability, "energies": t.certificate.energies});

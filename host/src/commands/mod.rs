@@ -1,6 +1,7 @@
 //! The commands of the binary: each a pair of arguments and a `run` function.
 
 pub mod bench;
+pub mod completions;
 pub mod data;
 pub mod doctor;
 pub mod eval;
@@ -8,6 +9,7 @@ pub mod export;
 pub mod generate;
 pub mod import;
 pub mod inspect;
+pub mod man;
 pub mod parity;
 pub mod plan;
 pub mod plot;
@@ -31,15 +33,17 @@ pub enum Command {
     Bench(bench::Args),
     Inspect(inspect::Args),
     Doctor(doctor::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 impl Command {
-    /// Runs the command.
+    /// Runs the command. `program` describes the whole program, for commands that write about it.
     ///
     /// # Errors
     ///
     /// Whatever stopped it, in sentences that name the file, field or flag.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self, program: &dyn Fn() -> clap::Command) -> anyhow::Result<()> {
         match self {
             Command::Train(args) => train::run(args),
             Command::Data(args) => data::run(args),
@@ -53,6 +57,8 @@ impl Command {
             Command::Bench(args) => bench::run(args),
             Command::Inspect(args) => inspect::run(args),
             Command::Doctor(args) => doctor::run(args),
+            Command::Completions(args) => completions::run(&args, program()),
+            Command::Man(args) => man::run(&args, program()),
             Command::Tokenizer(args) => tokenizer::run(args),
         }
     }

@@ -1,4 +1,4 @@
-//! `host plan`: memory and work of a training step, from shapes alone.
+//! `ebt plan`: memory and work of a training step, from shapes alone.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -6,23 +6,23 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use ebt_data::dataset;
 use ebt_data::progress::{count, size};
-use ebt_device::plan::{Report, gpu_peak, plan};
+use ebt_device::plan::{PlanReport, gpu_peak, plan};
 use ebt_train::run_config::{Precision, RunConfig};
 
 use super::train::Choice;
-use crate::cli::{PRECISIONS, one_of};
+use crate::cli::{Output, PRECISIONS, one_of, whole, write_json_line};
 
 /// Shows memory and work of a training step before anything is allocated.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host plan --preset small
-  host plan --preset xl+s1 --batch 4 --backend cuda --precision bf16")]
+  ebt plan --preset small
+  ebt plan --preset xl+s1 --batch 4 --backend cuda --precision bf16")]
 pub struct Args {
     #[command(flatten)]
     choice: Choice,
     /// Sequences of a micro-batch, in place of train.batch
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=1 << 20))]
     batch: Option<usize>,
     /// The tokenizer that gives the vocabulary where model.vocab is open
     #[arg(long, value_name = "FILE")]
@@ -73,21 +73,20 @@ pub fn run(args: Args) -> Result<()> {
         (Target::Cuda, Precision::Auto) => Precision::Bf16,
         (Target::Cuda, precision) => precision,
     };
-    let mut report = Report { precision: precision.name(), ..plan(&config)? };
+    let mut report = PlanReport { precision: precision.name(), ..plan(&config)? };
     if args.backend == Target::Cuda {
-        report = Report { backend: "cuda", peak_bytes: gpu_peak(&config, precision)?, ..report };
+        report = PlanReport { backend: "cuda", peak_bytes: gpu_peak(&config, precision)?, ..report };
     }
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if args.json {
-        serde_json::to_writer(&mut out, &report)?;
-        writeln!(out)?;
+        write_json_line(&mut out, &report)?;
     } else {
         print(&report, &config, &mut out)?;
     }
-    Ok(())
+    Ok(out.flush()?)
 }
 
-fn print(r: &Report, config: &RunConfig, out: &mut impl Write) -> io::Result<()> {
+fn print(r: &PlanReport, config: &RunConfig, out: &mut impl Write) -> io::Result<()> {
     let (all, active) = (count(r.parameters as f64), count(r.active_parameters as f64));
     writeln!(out, "parameters   {all:>12}   {active} of them active, {} blocks", config.model.layers)?;
     writeln!(

@@ -1,15 +1,16 @@
-//! `host plot`: draws descents.
+//! `ebt plot`: draws descents.
 
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use ebt::engine::Options;
+use ebt::engine::SessionOptions;
 use ebt::packed::Isa;
 use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
+use ebt_data::text::clean::normal;
 use ebt_tokenizer::Tokenizer;
 
 use crate::certificate::CertificateFile;
-use crate::cli::{DescentArgs, RULES, by_flag, name_of};
+use crate::cli::{DescentArgs, RULES, by_flag, name_of, whole};
 use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 use crate::plot::landscape::Landscape;
 use crate::plot::trajectory::{Recorder, Trajectory};
@@ -25,35 +26,41 @@ use crate::plot::{Figure, Format};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host plot --prompt \"Bir varmış\" --out trajectory.svg
-  host plot --model runs/turkish --prompt \"Ankara\" --tokens 6 --think 12 --out ankara.png
-  host plot --prompt \"Ankara\" --kind landscape --candidates 6 --out landscape.png
-  host generate --prompt \"Ankara\" --tokens 9 --certificate ankara.json
-  host plot --certificate ankara.json --out ankara.svg")]
+  ebt plot --prompt \"Bir varmış\" --out trajectory.svg
+  ebt plot --model runs/turkish --prompt \"Ankara\" --tokens 6 --think 12 --out ankara.png
+  ebt plot --prompt \"Ankara\" --kind landscape --candidates 6 --out landscape.png
+  ebt generate --prompt \"Ankara\" --tokens 9 --certificate ankara.json
+  ebt plot --certificate ankara.json --out ankara.svg")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
     model: Option<PathBuf>,
-    /// Text whose next token is thought about
-    #[arg(long, value_name = "TEXT", required_unless_present = "certificate", conflicts_with = "certificate")]
+    /// Text whose next token is thought about; read in Unicode NFC, as training text is
+    #[arg(
+        long,
+        value_name = "TEXT",
+        required_unless_present = "certificate",
+        conflicts_with = "certificate",
+        allow_hyphen_values = true
+    )]
     prompt: Option<String>,
-    /// Draw what `host generate --certificate` wrote
+    /// Draw what `ebt generate --certificate` wrote
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Picture to write, .svg or .png
+    /// Picture to write, .svg or, in a build with the feature `png`, .png
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// What to draw
     #[arg(long, value_enum, default_value_t = Kind::Trajectory, value_name = "KIND")]
     kind: Kind,
     /// Tokens to draw trajectories of
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=30))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole::<u64>(1..=MOST_PANELS as u64))]
     tokens: u64,
     /// Grid points of a landscape along each axis
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(8..=512))]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = whole::<u64>(8..=512))]
     resolution: u64,
     /// Seed of initial states
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
     #[command(flatten)]
     think: DescentArgs,
@@ -126,17 +133,17 @@ fn think(args: &Args) -> Result<Figure> {
     let extents = extents(&think, packed.descent.steps);
     let extents = match args.kind {
         Kind::Trajectory => extents,
-        Kind::Landscape => Options { rows: extents.rows.max(ROWS), ..extents },
+        Kind::Landscape => SessionOptions { rows: extents.rows.max(ROWS), ..extents },
     };
     let mut memory = SessionMemory::of(&packed.config, &extents)?;
     let mut session = memory.session(packed, &extents, Isa::detect())?;
     if let Some(rule) = args.think.rule {
         session.dynamics_mut().update = rule;
     }
-    let prompt = args.prompt.as_deref().unwrap_or_default();
-    let title = title(prompt, name_of(RULES, &session.dynamics_mut().update));
+    let prompt = normal(args.prompt.as_deref().unwrap_or_default());
+    let title = title(&prompt, name_of(RULES, &session.dynamics_mut().update));
     let mut generator = TokenGenerator::new(session, delimiters(&tokenizer)?);
-    generator.accept(&tokenizer.encode(prompt)?)?;
+    generator.accept(&tokenizer.encode(&prompt)?)?;
     let figure = match args.kind {
         Kind::Trajectory => {
             let tokens = trajectories(&mut generator, &think, args.tokens, &tokenizer);

@@ -1,17 +1,24 @@
 //! What all figures are drawn on and labelled with.
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
-use plotters::style::register_font;
 
 /// Font of all text.
 pub const FONT: &str = "sans-serif";
 
 /// Makes the font known by which text is measured, and drawn in PNG.
+#[cfg(feature = "png")]
 pub fn fonts() -> Result<()> {
-    register_font(FONT, FontStyle::Normal, dejavu::sans::regular()).map_err(|_| anyhow!("the font cannot be used"))
+    plotters::style::register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+        .map_err(|_| anyhow::anyhow!("the font cannot be used"))
+}
+
+/// Without PNG, text is measured by the number of its letters.
+#[cfg(not(feature = "png"))]
+pub fn fonts() -> Result<()> {
+    Ok(())
 }
 
 /// Where a figure is drawn.

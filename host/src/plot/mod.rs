@@ -1,22 +1,24 @@
 //! Pictures of descents: energies along trajectories, and slices of the landscape they descend on.
 //!
-//! SVG names the generic font `sans-serif`; PNG draws text with DejaVu Sans (of the free DejaVu licence, in the crate
-//! `dejavu`), which the program brings along, so no font of the system is needed and pictures are the same everywhere.
+//! SVG names the generic font `sans-serif`; PNG, which is a feature, draws text with DejaVu Sans (of the free DejaVu licence,
+//! in the crate `dejavu`), which the program brings along, so no font of the system is needed and pictures of a build are
+//! the same everywhere.
 
 mod canvas;
 pub mod landscape;
 mod map;
 mod panels;
+#[cfg(feature = "png")]
+mod pixels;
 pub mod trajectory;
 
-use std::io::BufWriter;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use plotters::prelude::*;
 
 use canvas::{Area, fonts};
-use ebt_data::file;
+use ebt_data::{file, program};
 use landscape::Landscape;
 use panels::COLUMNS;
 use trajectory::Trajectory;
@@ -54,15 +56,20 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// Any other end; the message names the file.
+    /// Any other end, and PNG in a build without the feature `png`; the message names the file.
     pub fn of(path: &Path) -> Result<Self> {
         let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
         match end.as_deref() {
             Some("svg") => Ok(Format::Svg),
-            Some("png") => Ok(Format::Png),
+            Some("png") if cfg!(feature = "png") => Ok(Format::Png),
+            Some("png") => Err(lacks_png(path)),
             _ => bail!("{}: the name of a picture must end in .svg or .png", path.display()),
         }
     }
+}
+
+fn lacks_png(path: &Path) -> anyhow::Error {
+    program::lacks(&format!("{}: drawing PNG", path.display()), "png")
 }
 
 impl Figure {
@@ -85,43 +92,29 @@ impl Figure {
     /// A name that says neither SVG nor PNG, and whatever the file system refuses; the message names the file.
     pub fn write(&self, path: &Path) -> Result<()> {
         let format = Format::of(path)?;
-        let failed = || format!("cannot draw {}", path.display());
-        match format {
-            Format::Svg => {
-                let svg = self.svg().with_context(failed)?;
-                file::write(path, |out| Ok(out.write_all(svg.as_bytes())?))
-            }
-            Format::Png => {
-                let pixels = self.pixels().with_context(failed)?;
-                file::write(path, |out| self.encode(out, &pixels))
-            }
-        }
+        fonts()?;
+        let picture = match format {
+            Format::Svg => self.svg(),
+            Format::Png => self.png(path),
+        };
+        let picture = picture.with_context(|| format!("cannot draw {}", path.display()))?;
+        file::write(path, |out| Ok(out.write_all(&picture)?))
     }
 
-    fn svg(&self) -> Result<String> {
-        fonts()?;
+    fn svg(&self) -> Result<Vec<u8>> {
         let mut svg = String::new();
         draw(self, &SVGBackend::with_string(&mut svg, self.size()).into_drawing_area())?;
-        Ok(svg)
+        Ok(svg.into_bytes())
     }
 
-    /// Three bytes a pixel, row by row.
-    fn pixels(&self) -> Result<Vec<u8>> {
-        fonts()?;
-        let (width, height) = self.size();
-        let mut pixels = vec![0; 3 * width as usize * height as usize];
-        draw(self, &BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area())?;
-        Ok(pixels)
+    #[cfg(feature = "png")]
+    fn png(&self, _: &Path) -> Result<Vec<u8>> {
+        pixels::png(self.size(), |area| draw(self, area))
     }
 
-    fn encode(&self, out: &mut dyn std::io::Write, pixels: &[u8]) -> Result<()> {
-        let (width, height) = self.size();
-        let mut encoder = png::Encoder::new(BufWriter::new(out), width, height);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(pixels)?;
-        Ok(writer.finish()?)
+    #[cfg(not(feature = "png"))]
+    fn png(&self, path: &Path) -> Result<Vec<u8>> {
+        Err(lacks_png(path))
     }
 }
 

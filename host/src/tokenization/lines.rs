@@ -5,7 +5,7 @@
 //! empty line; a last line without `\n` becomes a last line without `\n`. So decoding is the exact inverse of encoding,
 //! byte for byte.
 //!
-//! SessionMemory is a few blocks of [`BLOCK`] bytes, or the longest line.
+//! Memory is a few blocks of [`BLOCK`] bytes, or the longest line.
 
 use std::io::{self, Read, Write};
 use std::sync::mpsc::{self, Receiver};
@@ -70,8 +70,7 @@ fn each_line(
     mut output: impl Write,
     line_to_line: impl Fn(&[u8], &mut Vec<u8>) -> Result<()> + Sync,
 ) -> Result<()> {
-    let written = || "cannot write standard output";
-    let chunks = chunks(input);
+    let chunks = chunks(input)?;
     let (mut pending, mut lines_done, mut ended) = (Vec::new(), 0, false);
     while !ended {
         let before = pending.len();
@@ -92,14 +91,14 @@ fn each_line(
         let pieces = pieces(&pending[..whole]);
         let rewritten: Vec<Rewritten> = pieces.par_iter().map(|piece| rewrite(piece, &line_to_line)).collect();
         for piece in rewritten {
-            output.write_all(&piece.bytes).with_context(written)?;
+            output.write_all(&piece.bytes)?;
             lines_done += piece.lines;
             if let Some(error) = piece.stopped {
-                output.flush().with_context(written)?;
+                output.flush()?;
                 return Err(error.context(format!("standard input, line {}", lines_done + 1)));
             }
         }
-        output.flush().with_context(written)?;
+        output.flush()?;
         pending.drain(..whole);
     }
     Ok(())
@@ -107,9 +106,9 @@ fn each_line(
 
 /// Reads ahead on a thread of its own: what comes in, in the chunks in which it comes, up to one block. The thread ends
 /// with the input or soon after the receiver is gone.
-fn chunks(mut input: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>> {
+fn chunks(mut input: impl Read + Send + 'static) -> Result<Receiver<io::Result<Vec<u8>>>> {
     let (sender, receiver) = mpsc::sync_channel(BLOCK / PIECE);
-    thread::spawn(move || {
+    let read = move || {
         loop {
             let mut chunk = vec![0; PIECE];
             let read = match input.read(&mut chunk) {
@@ -126,8 +125,9 @@ fn chunks(mut input: impl Read + Send + 'static) -> Receiver<io::Result<Vec<u8>>
                 return;
             }
         }
-    });
-    receiver
+    };
+    thread::Builder::new().spawn(read).context("cannot start the thread that reads standard input")?;
+    Ok(receiver)
 }
 
 /// What became of some lines.

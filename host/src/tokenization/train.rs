@@ -1,21 +1,22 @@
 //! Training a tokenizer on text files.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
 use ebt_data::progress::{Progress, Stretch, size};
+use ebt_data::text::clean::clean;
+use ebt_data::text::{Documents, InputFile, ReadOptions};
 use ebt_tokenizer::{Tokenizer, TrainOptions, TrainProgress};
 
-use super::blocks::Documents;
+use super::open;
 
 /// What is known of a text before it is learned from.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
-    /// Number of documents in all files; one over 1 MiB counts once for each of its parts.
+    /// Number of documents in all files that are not empty; one over 1 MiB counts once for each of its parts.
     pub documents: u64,
-    /// Bytes of the documents.
+    /// Bytes of the cleaned documents.
     pub bytes: u64,
     /// The last documents, of about [`TAIL`] bytes together.
     pub tail: VecDeque<String>,
@@ -24,15 +25,25 @@ pub struct Survey {
 /// Bytes of text that are kept to count tokens on.
 pub const TAIL: usize = 1_000_000;
 
+/// The documents of files, cleaned; empty ones are passed over.
+fn documents<'a>(
+    inputs: &'a [InputFile],
+    note: impl FnMut(&str) + Send + 'a,
+) -> impl Iterator<Item = Result<String>> + Send + 'a {
+    let open = |input: &InputFile| open(input, &ReadOptions::default());
+    let cleaned = Documents::new(inputs, open, note).map(|document| Ok(clean(&document?.text).into_owned()));
+    cleaned.filter(|document| document.as_ref().map_or(true, |text| !text.is_empty()))
+}
+
 /// Reads all files once, so that text that cannot be read stops the command before anything is learned.
 ///
 /// # Errors
 ///
-/// Files that cannot be read or are not UTF-8; the message names file, line and byte.
-pub fn survey(paths: &[PathBuf], progress: &mut dyn Progress) -> Result<Survey> {
+/// Files that cannot be read or are not UTF-8; the message names file and byte.
+pub fn survey(inputs: &[InputFile], progress: &mut dyn Progress) -> Result<Survey> {
     progress.begin(stretch(None, false));
-    let (mut found, mut tail_bytes) = (Survey::default(), 0);
-    for document in Documents::of(paths) {
+    let (mut found, mut tail_bytes, mut notes) = (Survey::default(), 0, Vec::new());
+    for document in documents(inputs, |note| notes.push(note.to_owned())) {
         let document = document?;
         found.documents += 1;
         found.bytes += document.len() as u64;
@@ -45,6 +56,7 @@ pub fn survey(paths: &[PathBuf], progress: &mut dyn Progress) -> Result<Survey> 
         progress.advance(found.bytes, &|| format!("checking the text: {}", size(found.bytes as f64)));
     }
     progress.end();
+    notes.iter().for_each(|note| progress.note(note));
     Ok(found)
 }
 
@@ -54,7 +66,7 @@ pub fn survey(paths: &[PathBuf], progress: &mut dyn Progress) -> Result<Survey> 
 ///
 /// As [`survey`], where a file has changed since, and what [`Tokenizer::train`] refuses.
 pub fn learn(
-    paths: &[PathBuf],
+    inputs: &[InputFile],
     options: TrainOptions,
     survey: &Survey,
     progress: Box<dyn Progress + Send>,
@@ -83,7 +95,9 @@ pub fn learn(
         }
     };
     let mut failure = None;
-    let documents = Documents::of(paths).map_while(|document| document.map_err(|error| failure = Some(error)).ok());
+    inputs.iter().try_for_each(InputFile::check_unchanged)?;
+    let documents =
+        documents(inputs, |_| {}).map_while(|document| document.map_err(|error| failure = Some(error)).ok());
     // the bar goes with the report, which ends with the training
     let trained = Tokenizer::train(documents, TrainOptions { progress: Some(Arc::new(report)), ..options });
     match failure {
@@ -103,6 +117,7 @@ fn stretch(bytes: Option<u64>, prompt: bool) -> Stretch {
 mod tests {
     use super::*;
     use ebt_data::progress::Silent;
+    use ebt_data::text::{self, Formats};
     use std::fs;
 
     #[test]
@@ -112,7 +127,7 @@ mod tests {
         let document = "on harf..\n".repeat(10_000);
         fs::write(&paths[0], (document.clone() + "\n").repeat(15)).unwrap();
         fs::write(&paths[1], "bir\n\nson").unwrap();
-        let found = survey(&paths, &mut Silent).unwrap();
+        let found = survey(&text::find(&paths, Formats::ByNameOrText).unwrap(), &mut Silent).unwrap();
         assert_eq!((found.documents, found.bytes), (17, 15 * (document.len() as u64 - 1) + 6));
         let tail: usize = found.tail.iter().map(String::len).sum();
         assert!((TAIL..TAIL + document.len()).contains(&tail), "{tail}");
@@ -124,9 +139,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let paths = [folder.path().join("metin.txt")];
         fs::write(&paths[0], "bir iki bir iki").unwrap();
-        let found = survey(&paths, &mut Silent).unwrap();
+        let inputs = text::find(&paths, Formats::ByNameOrText).unwrap();
+        let found = survey(&inputs, &mut Silent).unwrap();
         fs::write(&paths[0], b"bir iki \xff").unwrap();
-        let error = learn(&paths, TrainOptions::default(), &found, Box::new(Silent)).unwrap_err();
+        let error = learn(&inputs, TrainOptions::default(), &found, Box::new(Silent)).unwrap_err();
         assert!(error.to_string().contains("metin.txt"), "{error}");
     }
 }

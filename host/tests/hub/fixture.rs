@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
-use sha2::{Digest, Sha256};
 
 use super::server::{Reply, Request, Server};
 
@@ -28,7 +27,7 @@ pub fn parquet_file(column: &str, documents: usize) -> Vec<u8> {
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hmac_sha256::Hash::hash(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file on the hub.
@@ -140,7 +139,7 @@ fn list(root: &Path, folder: &Path, found: &mut Vec<String>) {
 }
 
 pub fn command(home: &Path, endpoint: &str, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ebt"));
     for name in ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE"] {
         command.env_remove(name);
     }

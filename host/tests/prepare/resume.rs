@@ -51,7 +51,7 @@ fn uneven(p: &Place) -> String {
 fn limited(arguments: &[&str], blocks: u32) -> Output {
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" data prepare \"$@\"");
     let mut command = Command::new("sh");
-    command.args(["-c", &script, env!("CARGO_BIN_EXE_host")]).args(arguments).stdin(Stdio::null());
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_ebt")]).args(arguments).stdin(Stdio::null());
     command.output().unwrap()
 }
 

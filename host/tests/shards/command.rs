@@ -1,6 +1,6 @@
 //! The commands as a user types them.
 
-use ebt_core::model_file::Dtype;
+use ebt_model::Dtype;
 use serde_json::Value;
 use support::program::{self, succeeds};
 use support::{configs, fixtures, model};
@@ -109,7 +109,7 @@ fn wrong_data_are_refused_before_training() {
     prepare(Path::new(&all_train), &tokenizer(), &DOCUMENTS, 2, 0);
     refused(&all_train, &[], &["all-train", "no validation documents", "--validation"]);
     fs::remove_file(Path::new(&data).join(MANIFEST_FILE)).unwrap();
-    refused(&data, &[], &["no manifest.json", "host data prepare"]);
+    refused(&data, &[], &["no manifest.json", "ebt data prepare"]);
 
     // validation text of its own, raw or prepared
     let other = place.at("other");

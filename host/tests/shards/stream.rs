@@ -46,8 +46,10 @@ fn several_folders_follow_each_other() {
 #[test]
 fn the_documents_of_a_file_are_those_of_the_stream() {
     let folder = tempfile::tempdir().unwrap();
-    for path in as_text(folder.path(), &DOCUMENTS) {
-        let content = text::read(&path).unwrap();
-        assert!(text::documents(&content).iter().all(|d| DOCUMENTS.iter().any(|(_, known)| known == d)));
-    }
+    let inputs = text::find(&as_text(folder.path(), &DOCUMENTS), text::Formats::ByNameOrText).unwrap();
+    let (options, position) = (text::ReadOptions::default(), text::Position::default());
+    let open = |input: &text::InputFile| text::DocumentReader::open(input, &options, &position);
+    let documents: Vec<_> = text::Documents::new(&inputs, open, |_| {}).map(Result::unwrap).collect();
+    assert_eq!(documents.len(), DOCUMENTS.len());
+    assert!(documents.iter().zip(DOCUMENTS).all(|(d, (file, known))| (d.file, &*d.text) == (file as usize, known)));
 }

@@ -1,6 +1,7 @@
 //! Small models for tests.
 #![allow(dead_code)]
 
+pub mod header;
 pub mod program;
 
 use std::path::PathBuf;
@@ -9,8 +10,8 @@ use std::sync::OnceLock;
 use ebt_core::config::{Config, ModelKind, MoeConfig};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
+use ebt_model::LoadedModel;
 use ebt_tokenizer::{Tokenizer, TrainOptions};
-use ebt_train::model::LoadedModel;
 
 /// A folder of the repository's fixtures.
 pub fn fixtures(name: &str) -> PathBuf {
@@ -55,6 +56,7 @@ pub fn model(config: &Config, short: bool) -> LoadedModel {
         objective: Objective { max_steps: 3, sigma0: 0.5, ..Objective::default() },
         layout,
         weights,
+        fingerprint: Some(tokenizer().fingerprint()),
         tokenizer: Some(tokenizer()),
         provenance: vec![("origin".into(), "test".into()), ("not".into(), "ışık".into())],
     }

@@ -4,7 +4,7 @@ use std::process::{Command, Output, Stdio};
 
 /// Runs a command that reads nothing.
 pub fn host(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_host")).args(arguments).stdin(Stdio::null()).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_ebt")).args(arguments).stdin(Stdio::null()).output().unwrap()
 }
 
 pub fn text(bytes: &[u8]) -> String {

@@ -17,8 +17,8 @@ use ebt_data::progress::Counter;
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
-use crate::model::check_vocabulary;
 use crate::rollout::{Predictor, usual_steps};
+use ebt_model::check_vocabulary;
 
 /// How to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,12 @@
 //! Training: what a run is ([`run_config`]), its course from step to step ([`session`]), the state it is taken up from
-//! ([`checkpoint`]), the numbers it writes down ([`metrics`]) and the model it leaves ([`model`]); and measuring such a
-//! model on text ([`evaluate`], by the descent of [`rollout`]).
+//! ([`checkpoint`]) and the numbers it writes down ([`metrics`]); and measuring the model that it leaves, a file of
+//! [`ebt_model`], on text ([`evaluate`], by the descent of [`rollout`]).
 //!
 //! All of it is generic over the [`Backend`](ebt_core::compute::Backend): which device computes is chosen by the caller.
 
 pub mod checkpoint;
 pub mod evaluate;
 pub mod metrics;
-pub mod model;
 pub mod rollout;
 pub mod run_config;
 pub mod session;

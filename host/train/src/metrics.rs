@@ -54,13 +54,15 @@ struct ValidationLine<'a> {
 pub struct Metrics {
     path: PathBuf,
     file: File,
+    /// The last line, where it is of a validation.
+    validated: Option<Vec<u8>>,
 }
 
 impl Metrics {
     /// Opens the file for a run that has done `step` steps: later lines, and a last line cut off by a crash, are dropped.
     /// Returns the seconds of training so far, too.
     pub fn open(path: &Path, step: u64) -> Result<(Self, f64)> {
-        let mut seconds = 0.0;
+        let (mut seconds, mut validated) = (0.0, None);
         if path.exists() {
             let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             let mut kept = Vec::new();
@@ -69,6 +71,7 @@ impl Metrics {
                 if value["step"].as_u64().is_some_and(|s| s <= step) {
                     kept.extend_from_slice(line);
                     seconds = value["seconds"].as_f64().unwrap_or(seconds);
+                    validated = value["validation"].is_object().then(|| line.to_vec());
                 }
             }
             if kept != text {
@@ -80,24 +83,36 @@ impl Metrics {
             .append(true)
             .open(path)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        Ok((Self { path: path.to_path_buf(), file }, seconds))
+        Ok((Self { path: path.to_path_buf(), file, validated }, seconds))
     }
 
     /// Appends a training step.
     pub fn step(&mut self, line: &StepLine) -> Result<()> {
-        self.append(line)
+        self.append(&text(line)?)?;
+        self.validated = None;
+        Ok(())
     }
 
-    /// Appends a validation.
+    /// Appends a validation, unless the last line is the same: that of a run that ended before the checkpoint after it.
     pub fn validation(&mut self, validation: &Validation) -> Result<()> {
-        self.append(&ValidationLine { step: validation.step, validation })
+        let line = text(&ValidationLine { step: validation.step, validation })?;
+        if self.validated.as_ref() != Some(&line) {
+            self.append(&line)?;
+            self.validated = Some(line);
+        }
+        Ok(())
     }
 
-    fn append(&mut self, line: &impl Serialize) -> Result<()> {
-        let mut text = serde_json::to_vec(line).context("cannot write metrics as JSON")?;
-        text.push(b'\n');
-        self.file.write_all(&text).with_context(|| format!("cannot write {}", self.path.display()))
+    fn append(&mut self, line: &[u8]) -> Result<()> {
+        self.file.write_all(line).with_context(|| format!("cannot write {}", self.path.display()))
     }
+}
+
+/// A line of the file.
+fn text(line: &impl Serialize) -> Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(line).context("cannot write metrics as JSON")?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -120,5 +135,23 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 3);
         assert!(text.ends_with("}\n") && text.contains("\"bits_per_byte\":2.5"));
+    }
+
+    #[test]
+    fn a_validation_that_is_made_again_is_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.jsonl");
+        let validation = Validation { step: 1, bits_per_byte: 2.5, ..Validation::default() };
+        let (mut metrics, _) = Metrics::open(&path, 0).unwrap();
+        metrics.step(&StepLine { step: 1, ..StepLine::default() }).unwrap();
+        metrics.validation(&validation).unwrap();
+        let once = fs::read(&path).unwrap();
+        let (mut metrics, _) = Metrics::open(&path, 1).unwrap();
+        metrics.validation(&validation).unwrap();
+        assert!(fs::read(&path).unwrap() == once);
+        metrics.validation(&Validation { tokens: 3, ..validation.clone() }).unwrap();
+        metrics.step(&StepLine { step: 2, ..StepLine::default() }).unwrap();
+        metrics.validation(&validation).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 5);
     }
 }

@@ -1,6 +1,8 @@
 //! A handle is a value: whoever writes in place must not be seen through another handle or a view.
 
-use ebt_core::compute::{AdamW, Backend, Compute};
+use std::slice::{from_mut, from_ref};
+
+use ebt_core::compute::{AdamW, Backend, Compute, ParamGroup, Parameters};
 use proptest::prelude::*;
 
 use crate::case::HostRoute;
@@ -37,6 +39,21 @@ pub fn writing_through_one_handle_leaves_the_others<F: Factory>() {
 
 const WRITERS: usize = 11;
 
+/// A step of the optimiser on one parameter, whose first moment is another handle of the weight.
+fn update<B: Backend>(b: &B, weight: &mut B::Array, average: &mut B::Array, gradient: &B::Array, rate: f64) {
+    let (mut first, mut second) = (weight.clone(), b.mul(gradient, gradient));
+    let parameters = Parameters {
+        weights: from_mut(weight),
+        first: from_mut(&mut first),
+        second: from_mut(&mut second),
+        average: from_mut(average),
+        gradients: from_ref(gradient),
+        param_groups: &[ParamGroup { rate, decay: 0.1 }],
+    };
+    let constants = AdamW { beta1: 0.9, beta2: 0.9, eps: 1e-8 };
+    b.update(parameters, constants, &b.upload(1, 5, &[0.1, 0.1, 0.1, 1.0, 0.5]));
+}
+
 /// In-place operation number `writer` on `a`; `x` is an operand of the same shape.
 fn write<B: Backend>(b: &B, writer: usize, a: &mut B::Array, x: &B::Array) {
     let (rows, columns) = b.shape(a);
@@ -60,13 +77,8 @@ fn write<B: Backend>(b: &B, writer: usize, a: &mut B::Array, x: &B::Array) {
         }
         6 => *a = b.axpy(a.clone(), &one, x),
         7 => b.clear(a),
-        8 => b.average(a, x, 0.5),
-        9 => {
-            let s =
-                AdamW { rate: 0.1, beta1: 0.9, beta2: 0.9, eps: 1e-8, decay: 0.1, correction1: 0.1, correction2: 0.1 };
-            let (mut m1, mut m2) = (a.clone(), b.mul(x, x));
-            b.adamw(a, (&mut m1, &mut m2), x, &one, s);
-        }
+        8 => update(b, &mut x.clone(), a, x, 0.0),
+        9 => update(b, a, &mut x.clone(), x, 1.0),
         _ => {
             let taken = std::mem::replace(a, one);
             *a = b.axpy(taken, &ones, x);

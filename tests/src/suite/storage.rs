@@ -1,6 +1,8 @@
 //! Storage, noise, in-place arithmetic and the optimiser of a backend.
 
-use ebt_core::compute::{AdamW, Backend, Compute};
+use std::slice::from_mut;
+
+use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters};
 use ebt_core::random::{Purpose, Stream};
 use proptest::prelude::*;
 
@@ -77,36 +79,41 @@ pub fn optimiser_and_average<F: Factory>() {
             let mut p = draw.matrix(rows, columns);
             let (mut first, mut second) = (Mat::zeros(rows, columns), Mat::zeros(rows, columns));
             let mut mean = p.clone();
-            let (mut bp, mut b1, mut b2) = (p.upload(b), first.upload(b), second.upload(b));
-            let mut average = p.upload(b);
+            let mut state = [&p, &first, &second, &p].map(|m| m.upload(b));
+            let constants = AdamW { beta1: 0.75, beta2: 0.875, eps: 1e-6 };
+            let AdamW { beta1, beta2, eps } = constants;
             for t in 1..=3 {
-                let (rate, decay, eps, factor, keep) = (0.125, 0.0625, 1e-6, 0.5, 0.75);
-                let s = AdamW {
-                    rate,
-                    beta1: 0.75,
-                    beta2: 0.875,
-                    eps,
-                    decay,
-                    correction1: 1.0 - 0.75f64.powi(t),
-                    correction2: 1.0 - 0.875f64.powi(t),
-                };
+                let (rate, decay, factor, keep) = (0.125, 0.0625, 0.5, 0.75);
+                let (correction1, correction2) = (1.0 - beta1.powi(t), 1.0 - beta2.powi(t));
                 let g = draw.matrix(rows, columns);
-                b.adamw(&mut bp, (&mut b1, &mut b2), &g.upload(b), &b.fill(1, 1, factor), s);
-                b.average(&mut average, &bp, keep);
+                let [weight, first_moment, second_moment, average] = &mut state;
+                let parameters = Parameters {
+                    weights: from_mut(weight),
+                    first: from_mut(first_moment),
+                    second: from_mut(second_moment),
+                    average: from_mut(average),
+                    gradients: &[g.upload(b)],
+                    param_groups: &[ParamGroup { rate: 1.0, decay }],
+                };
+                b.update(parameters, constants, &b.upload_f64(1, 5, &[rate, correction1, correction2, factor, keep]));
                 for i in 0..p.data.len() {
                     let g = factor * g.data[i];
-                    first.data[i] = s.beta1 * first.data[i] + (1.0 - s.beta1) * g;
-                    second.data[i] = s.beta2 * second.data[i] + (1.0 - s.beta2) * g * g;
-                    let change = (first.data[i] / s.correction1) / ((second.data[i] / s.correction2).sqrt() + eps);
+                    first.data[i] = beta1 * first.data[i] + (1.0 - beta1) * g;
+                    second.data[i] = beta2 * second.data[i] + (1.0 - beta2) * g * g;
+                    let change = (first.data[i] / correction1) / ((second.data[i] / correction2).sqrt() + eps);
                     p.data[i] -= rate * decay * p.data[i] + rate * change;
                     mean.data[i] += (1.0 - keep) * (p.data[i] - mean.data[i]);
                 }
             }
             let tolerance = 10.0 * F::TOLERANCE.value;
-            close("parameters", &Mat::download(b, &bp), &p, tolerance)?;
-            close("first moments", &Mat::download(b, &b1), &first, tolerance)?;
-            close("second moments", &Mat::download(b, &b2), &second, tolerance)?;
-            close("average", &Mat::download(b, &average), &mean, tolerance)
+            for ((what, got), want) in ["parameters", "first moments", "second moments", "average"]
+                .iter()
+                .zip(&state)
+                .zip([&p, &first, &second, &mean])
+            {
+                close(what, &Mat::download(b, got), want, tolerance)?;
+            }
+            Ok(())
         });
     });
 }

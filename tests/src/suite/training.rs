@@ -84,7 +84,7 @@ pub fn a_tiny_problem_is_learned<F: Factory>() {
             let (start, end) = (losses[0], losses[27..].iter().sum::<f64>() / 3.0);
             assert!(end < 0.67 * start, "{what}: from {start} to {end}");
         };
-        for rule in [UpdateRule::Probability, UpdateRule::Mirror, UpdateRule::Logit] {
+        for &(.., rule) in UpdateRule::ALL {
             learn(tiny(ModelKind::Ebt, rule), Flow::Detached);
         }
         learn(tiny(ModelKind::Ebt, UpdateRule::Mirror), Flow::Unrolled);

@@ -1,6 +1,6 @@
 //! Matrices `(n,V)` that are never stored, and updates of all parameters at once, against their definitions.
 
-use ebt_core::compute::{Adam, Backend, ParamGroup, Parameters, SoftmaxRows};
+use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters, SoftmaxRows};
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::NO_TARGET;
 use proptest::prelude::*;
@@ -94,7 +94,7 @@ pub fn whole_updates_equal_single_ones<F: Factory>() {
         for numbers in numbers {
             let [weights, first, second, average, gradients] = &mut all;
             let parameters = Parameters { weights, first, second, average, gradients, param_groups };
-            b.update(parameters, Adam { beta1: 0.75, beta2: 0.875, eps: 1e-6 }, &numbers.upload(b));
+            b.update(parameters, AdamW { beta1: 0.75, beta2: 0.875, eps: 1e-6 }, &numbers.upload(b));
         }
         // products read the updated weights, whatever copies a backend keeps
         let read = all[0].iter().map(|w| b.linear(w, w)).collect::<Vec<_>>();

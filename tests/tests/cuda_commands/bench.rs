@@ -1,4 +1,4 @@
-//! `host bench` and `host plan`: one JSON line, and memory as planned.
+//! `ebt bench` and `ebt plan`: one JSON line, and memory as planned.
 
 use crate::program::{json_line, on_stand_in, without_gpu};
 use serde_json::Value;
@@ -26,7 +26,7 @@ const SIZES: [&str; 20] = [
     "1",
 ];
 
-/// The same training step as [`SIZES`], for `host plan`.
+/// The same training step as [`SIZES`], for `ebt plan`.
 const PLANNED: [&str; 20] = [
     "--batch",
     "2",

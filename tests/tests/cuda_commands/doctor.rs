@@ -1,4 +1,4 @@
-//! `host doctor`.
+//! `ebt doctor`.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! `host parity`: the golden cases of the reference.
+//! `ebt parity`: the golden cases of the reference.
 
 use crate::program::{ends_with, on_stand_in, root};
 use serde_json::Value;

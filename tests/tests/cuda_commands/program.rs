@@ -1,4 +1,4 @@
-//! The program `host` in a known environment.
+//! The program `ebt` in a known environment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub fn folder(name: &str) -> PathBuf {
     path
 }
 
-/// `host` where no GPU can be used: the driver, if there is one, hides them.
+/// `ebt` where no GPU can be used: the driver, if there is one, hides them.
 pub fn without_gpu(arguments: &[&str]) -> Command {
     let mut command = Command::new(program::host());
     for variable in ["EBT_CUDA_LIBS", "EBT_CUDA_SYNC", "LD_LIBRARY_PATH"] {
@@ -27,7 +27,7 @@ pub fn without_gpu(arguments: &[&str]) -> Command {
     command
 }
 
-/// `host` on the stand-in.
+/// `ebt` on the stand-in.
 pub fn on_stand_in(arguments: &[&str]) -> Command {
     let mut command = without_gpu(arguments);
     command.env_remove("CUDA_VISIBLE_DEVICES").env("EBT_CUDA_LIBS", stand_in::library_directory());

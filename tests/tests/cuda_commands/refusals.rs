@@ -133,7 +133,7 @@ fn a_device_that_is_not_asked_for_may_be_missing() {
     let (_, err) = ends_with(0, train.args(crate::training::TINY));
     let line = err.lines().find(|line| line.contains("device: ")).unwrap();
     assert!(
-        line.contains("cpu f32") && line.contains("(no GPU: ") && line.ends_with("`host doctor` says more)"),
+        line.contains("cpu f32") && line.contains("(no GPU: ") && line.ends_with("`ebt doctor` says more)"),
         "{err}"
     );
 }

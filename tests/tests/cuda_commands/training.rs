@@ -1,4 +1,4 @@
-//! `host train` and `eval`: a run, its resumption, and its model on both devices.
+//! `ebt train` and `eval`: a run, its resumption, and its model on both devices.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ fn trains_and_resumes(precision: &str) -> PathBuf {
     out
 }
 
-/// Bits per byte as `host eval` prints them.
+/// Bits per byte as `ebt eval` prints them.
 fn bits(mut command: std::process::Command, out: &Path) -> f64 {
     let (line, _) = ends_with(0, command.arg("--model").arg(out).arg(out.with_file_name("text.txt")));
     let report: Value = serde_json::from_str(&line).unwrap();
@@ -139,7 +139,7 @@ fn too_little_memory_comes_with_what_takes_less() {
     let all = arguments(out.to_str().unwrap(), text.to_str().unwrap(), &[]);
     // the workspace of products, and a little
     let err = refused(on_stand_in(&all).env("EBT_STAND_IN_MEMORY", "67500000"));
-    for part in ["the GPU has too little memory", "train.batch", "host plan --backend cuda", "bytes more were needed"] {
+    for part in ["the GPU has too little memory", "train.batch", "ebt plan --backend cuda", "bytes more were needed"] {
         assert!(err.contains(part), "{part}: {err}");
     }
 }

@@ -97,7 +97,7 @@ fn case(d: &mut Draws) -> Case {
 }
 
 impl Case {
-    /// Flags of `host generate`.
+    /// Flags of `ebt generate`.
     pub fn flags(&self) -> Vec<String> {
         let (t, s) = (&self.think, &self.sampling);
         let step_size = match t.step_size {
@@ -105,12 +105,14 @@ impl Case {
             StepSize::Fixed(x) => x.to_string(),
             StepSize::Armijo { .. } => "armijo".to_owned(),
             StepSize::Curvature { c, .. } => format!("curvature:{c}"),
+            other => panic!("{other:?} has no flag"),
         };
         let noise = match t.noise {
             Noise::None => "none".to_owned(),
             Noise::Langevin { sigma } => format!("langevin:{sigma}"),
             Noise::Temperature { tau } => format!("temperature:{tau}"),
             Noise::Metropolis { tau, warm_up } => format!("mala:{tau}:{warm_up}"),
+            other => panic!("{other:?} has no flag"),
         };
         let choose = if t.choose == Selection::Drop { "drop" } else { "energy" };
         let mut flags = vec![
@@ -141,12 +143,14 @@ impl Case {
             StepSize::Fixed(x) => (1, "fixed", x),
             StepSize::Armijo { .. } => (2, "armijo", 0.0),
             StepSize::Curvature { c, .. } => (3, "curvature", c),
+            other => panic!("{other:?} has no number"),
         };
         let noise = match self.think.noise {
             Noise::None => (0, "none", 0.0),
             Noise::Langevin { sigma } => (1, "langevin", sigma),
             Noise::Temperature { tau } => (2, "temperature", tau),
             Noise::Metropolis { tau, .. } => (3, "metropolis", tau),
+            other => panic!("{other:?} has no number"),
         };
         [step_size, noise]
     }

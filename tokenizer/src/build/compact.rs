@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use regex_syntax::hir::{Class, HirKind};
 
 use super::TrieBuilder;
+use crate::compact::crc32;
 use crate::compact::segment::Class as CharClass;
-use crate::compact::{Algorithm, CompactTokenizer, Header, LONGEST_TOKEN, MAGIC, Segmentation, merges};
+use crate::compact::{Algorithm, CompactHeader, CompactTokenizer, LONGEST_TOKEN, MAGIC, Segmentation, merges};
 use crate::{Special, TokenizerError};
 
 /// How tokens are chosen.
@@ -68,7 +69,7 @@ impl Parts {
             numbers(merges),
             numbers(classes),
         ];
-        let header = Header {
+        let header = CompactHeader {
             algorithm,
             segmentation: self.segmentation,
             vocabulary: self.tokens.len() as u32,
@@ -81,7 +82,7 @@ impl Parts {
         out.extend_from_slice(&(head.len() as u32).to_le_bytes());
         out.extend_from_slice(&head);
         tables.iter().for_each(|table| out.extend_from_slice(table));
-        out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
+        out.extend_from_slice(&crc32(&out).to_le_bytes());
         Ok(out)
     }
 

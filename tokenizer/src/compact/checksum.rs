@@ -1,18 +1,18 @@
 //! CRC-32 of ISO-HDLC (polynomial `0xEDB8_8320`, reflected), as zip and PNG have it.
 
 /// The checksum of `bytes`.
-#[cfg(feature = "std")]
+#[cfg(not(any(target_os = "none", target_os = "unknown")))]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     crc32fast::hash(bytes)
 }
 
-/// The checksum of `bytes`, by a table of 1 KiB.
-#[cfg(not(feature = "std"))]
+/// The checksum of `bytes`, by a table of 1 KiB: bare machines have no room for more.
+#[cfg(any(target_os = "none", target_os = "unknown"))]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
     small(bytes)
 }
 
-#[cfg(any(test, not(feature = "std")))]
+#[cfg(any(test, target_os = "none", target_os = "unknown"))]
 fn small(bytes: &[u8]) -> u32 {
     static SMALL: crc::Crc<u32, crc::Table<1>> = crc::Crc::<u32, crc::Table<1>>::new(&crc::CRC_32_ISO_HDLC);
     SMALL.checksum(bytes)

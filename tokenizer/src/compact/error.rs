@@ -1,12 +1,22 @@
 //! What can go wrong without a heap.
 
+use super::magic::VERSION;
+
 /// Why a compact tokenizer could not be read or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompactError {
-    /// The bytes do not begin as a compact tokenizer does, or are of another version.
-    #[error("these bytes are no compact tokenizer of this version")]
+    /// The bytes do not begin as a compact tokenizer does.
+    #[error("these bytes are no compact tokenizer: they do not begin with its signature")]
     NotCompact,
+    /// Another version of the format.
+    #[error(
+        "format version {found} of a compact tokenizer cannot be read: this program reads version {VERSION}; make it again from its tokenizer.json"
+    )]
+    Version {
+        /// Version number of the bytes, other than the only one that is read.
+        found: u8,
+    },
     /// The bytes end before the tables do, or hold more.
     #[error("the compact tokenizer should have {expected} bytes, but has {found}")]
     Length {

@@ -5,14 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::checksum::crc32;
 use super::error::CompactError;
 use super::lattice::{LONGEST_TOKEN, Lattice};
+use super::magic::MAGIC;
 use super::merges::Merges;
 use super::segment::{Classes, Segmentation};
 use super::trie::Trie;
 use super::words::{Halves, Words};
 use crate::Special;
-
-/// The first bytes of a compact tokenizer; the last of them is the version.
-pub const MAGIC: [u8; 8] = *b"EBTTOK\0\x01";
 
 /// How the tokens of a segment are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +23,7 @@ pub enum Algorithm {
 
 /// What stands before the tables.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Header {
+pub(crate) struct CompactHeader {
     pub algorithm: Algorithm,
     pub segmentation: Segmentation,
     pub vocabulary: u32,
@@ -54,12 +52,16 @@ pub(crate) struct Tables<'a> {
 }
 
 /// Splits checked bytes into header and tables.
-pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Tables<'_>), CompactError> {
-    let body = bytes.strip_prefix(&MAGIC).ok_or(CompactError::NotCompact)?;
+pub(crate) fn read(bytes: &[u8]) -> Result<(CompactHeader, Tables<'_>), CompactError> {
+    let [signature @ .., version] = &MAGIC;
+    let (found, body) = bytes.strip_prefix(signature).and_then(<[u8]>::split_first).ok_or(CompactError::NotCompact)?;
+    if found != version {
+        return Err(CompactError::Version { found: *found });
+    }
     let short = CompactError::Length { expected: bytes.len() + 1, found: bytes.len() };
     let (length, body) = body.split_first_chunk::<4>().ok_or(short)?;
     let (head, rest) = body.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(short)?;
-    let header: Header = postcard::from_bytes(head).map_err(|_| CompactError::Damaged { table: "header" })?;
+    let header: CompactHeader = postcard::from_bytes(head).map_err(|_| CompactError::Damaged { table: "header" })?;
     let sum = header.lengths.iter().try_fold(0usize, |sum, &n| sum.checked_add(n as usize));
     let expected = sum.and_then(|sum| sum.checked_add(bytes.len() - rest.len() + 4)).unwrap_or(usize::MAX);
     if expected != bytes.len() {
@@ -74,7 +76,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Header, Tables<'_>), CompactError> {
 }
 
 /// The tables of bytes whose header and length were checked.
-pub(crate) fn tables<'a>(header: &Header, bytes: &'a [u8]) -> Tables<'a> {
+pub(crate) fn tables<'a>(header: &CompactHeader, bytes: &'a [u8]) -> Tables<'a> {
     let sum: usize = header.lengths.iter().map(|&n| n as usize).sum();
     let mut rest = bytes.get(bytes.len().saturating_sub(sum + 4)..).unwrap_or_default();
     let mut next = header.lengths.iter().map(move |&length| {
@@ -103,7 +105,7 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub fn new(header: &Header, tables: Tables<'a>) -> Self {
+    pub fn new(header: &CompactHeader, tables: Tables<'a>) -> Self {
         Self {
             algorithm: header.algorithm,
             segmentation: header.segmentation,

@@ -11,6 +11,7 @@ mod checksum;
 mod error;
 mod header;
 pub(crate) mod lattice;
+mod magic;
 pub(crate) mod merges;
 pub(crate) mod segment;
 mod stream;
@@ -18,11 +19,14 @@ mod tokenizer;
 pub(crate) mod trie;
 pub(crate) mod words;
 
-pub use error::CompactError;
-pub use header::{Algorithm, MAGIC};
 #[cfg(feature = "std")]
-pub(crate) use header::{Header, read, tables};
+pub(crate) use checksum::crc32;
+pub use error::CompactError;
+pub use header::Algorithm;
+#[cfg(feature = "std")]
+pub(crate) use header::{CompactHeader, read, tables};
 pub use lattice::LONGEST_TOKEN;
+pub use magic::MAGIC;
 pub use segment::{LINES, Segmentation, WORDS};
 #[cfg(feature = "std")]
 pub(crate) use stream::Utf8Stream;

@@ -3,7 +3,7 @@
 use super::error::CompactError;
 use super::header::{Algorithm, View, read};
 #[cfg(feature = "std")]
-use super::header::{Header, Tables};
+use super::header::{CompactHeader, Tables};
 use super::merges;
 use super::segment::Segmentation;
 use super::stream::Streaming;
@@ -12,7 +12,7 @@ use crate::Special;
 /// A tokenizer that borrows its tables. Copying it is cheap.
 ///
 /// ```
-/// # let json = include_bytes!("../../../fixtures/tokenizer.json");
+/// # let json = ebt_fixtures::TOKENIZER;
 /// # let compact = ebt_tokenizer::Tokenizer::from_json(json).unwrap();
 /// # let compact = compact.to_compact().unwrap();
 /// use ebt_tokenizer::compact::CompactTokenizer;
@@ -45,7 +45,7 @@ impl<'a> CompactTokenizer<'a> {
 
     /// The tokenizer of tables that were checked before: no work at all.
     #[cfg(feature = "std")]
-    pub(crate) fn of_checked(header: &Header, tables: Tables<'a>) -> Self {
+    pub(crate) fn of_checked(header: &CompactHeader, tables: Tables<'a>) -> Self {
         Self { view: View::new(header, tables) }
     }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::TokenizerError;
+use crate::compact::Segmentation;
 use model::Model;
 use pre_tokenizer::PreTokenizer;
 
@@ -21,7 +22,7 @@ pub(crate) struct TokenizerFile {
     truncation: Option<IgnoredAny>,
     padding: Option<IgnoredAny>,
     normalizer: Option<IgnoredAny>,
-    pub(crate) pre_tokenizer: PreTokenizer,
+    pre_tokenizer: Option<PreTokenizer>,
     #[serde(default)]
     pub(crate) added_tokens: Vec<AddedToken>,
     pub(crate) model: Model,
@@ -43,7 +44,7 @@ pub(crate) struct AddedToken {
 impl TokenizerFile {
     /// Reads and checks the contents of a tokenizer file.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, TokenizerError> {
-        let file: Self = serde_json::from_slice(bytes).map_err(TokenizerError::Json)?;
+        let file: Self = serde_json::from_slice(without_mark(bytes)).map_err(TokenizerError::Json)?;
         let absent = [
             ("truncation", file.truncation.is_some()),
             ("padding", file.padding.is_some()),
@@ -55,10 +56,21 @@ impl TokenizerFile {
                 return Err(TokenizerError::field(field, problem));
             }
         }
-        file.pre_tokenizer.check()?;
+        match &file.pre_tokenizer {
+            Some(pre_tokenizer) => pre_tokenizer.check()?,
+            None => {
+                let problem = "is missing or null: it must hold exactly one `ByteLevel` step";
+                return Err(TokenizerError::field("pre_tokenizer", problem));
+            }
+        }
         file.model.check()?;
         file.check_added_tokens()?;
         Ok(file)
+    }
+
+    /// The way of cutting of the compact form that does the same, if there is one.
+    pub(crate) fn segmentation(&self) -> Option<Segmentation> {
+        self.pre_tokenizer.as_ref()?.segmentation()
     }
 
     /// Added tokens must not swallow spaces, and the model must not produce one of them itself.
@@ -78,4 +90,9 @@ impl TokenizerFile {
         }
         Ok(())
     }
+}
+
+/// JSON without the byte-order mark that some editors write before it.
+pub(crate) fn without_mark(json: &[u8]) -> &[u8] {
+    json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json)
 }

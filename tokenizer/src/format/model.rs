@@ -69,7 +69,7 @@ impl Model {
                 let problem = "must be false: bytes are written in the byte alphabet";
                 return Err(TokenizerError::field("model.byte_fallback", problem));
             }
-            Self::Unigram(_) => {}
+            Self::Unigram(unigram) => unigram.check()?,
         }
         let known: HashSet<&str> = self.vocabulary().map(|(token, _)| token).collect();
         for symbol in alphabet::symbols().map(String::from) {
@@ -123,6 +123,33 @@ impl Model {
             }
         };
         unigram.vocab.iter().map(cost).collect()
+    }
+}
+
+impl Unigram {
+    /// Refuses scores under which text could become a token that decoding leaves out: the byte symbols that spell such a token
+    /// must be likelier than it.
+    fn check(&self) -> Result<(), TokenizerError> {
+        let mut score_of: HashMap<char, f64> = HashMap::new();
+        for (token, score) in &self.vocab {
+            let mut symbols = token.chars();
+            if let (Some(symbol), None) = (symbols.next(), symbols.next()) {
+                let lowest = score_of.entry(symbol).or_insert(*score);
+                *lowest = lowest.min(*score);
+            }
+        }
+        for (token, score) in self.vocab.iter().filter(|(_, score)| *score <= SPECIAL_SCORE) {
+            let symbol = |symbol| alphabet::byte_of(symbol).and_then(|_| score_of.get(&symbol).copied());
+            // text never holds a symbol of another alphabet
+            let symbols: Option<f64> = token.chars().map(symbol).sum();
+            // by a whole unit, so that no order of the sum matters
+            if symbols.is_some_and(|symbols| symbols <= score + 1.0) {
+                let problem =
+                    format!("makes {token:?}, which decoding leaves out, likelier than the bytes of its text");
+                return Err(TokenizerError::field("model.vocab", problem));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -56,7 +56,7 @@ impl PreTokenizer {
     }
 
     /// The way of cutting of the compact form that does the same, if there is one.
-    pub(crate) fn segmentation(&self) -> Option<Segmentation> {
+    pub(super) fn segmentation(&self) -> Option<Segmentation> {
         let Self::Sequence { pretokenizers } = self else { return None };
         match pretokenizers.as_slice() {
             [

@@ -7,7 +7,10 @@ use super::vocabulary::{LEAST_TOKENS, specials, tokens};
 use super::words::{Counts, Cutter};
 use crate::build::{Parts, Rules};
 use crate::compact::Segmentation;
+use crate::guard::guarded;
 use crate::{TokenizerError, alphabet};
+
+const TRAINING: &str = "training a tokenizer";
 
 /// Longer words, runs of dashes or encoded data, are not learned from: the library's time grows with the square of a
 /// word's length.
@@ -36,7 +39,7 @@ pub(super) fn merges(
     size: usize,
     minimum_frequency: u64,
 ) -> Result<(Vec<Vec<u8>>, Vec<(u32, u32, u32)>), TokenizerError> {
-    let failed = |problem: tokenizers::Error| TokenizerError::library("training a tokenizer", &problem);
+    let failed = |problem: tokenizers::Error| TokenizerError::library(TRAINING, &problem);
     let first = LEAST_TOKENS as u32;
     let trainer = BpeTrainer::builder()
         .show_progress(false)
@@ -47,7 +50,7 @@ pub(super) fn merges(
     let mut model = BPE::default();
     let words =
         most_frequent(counts).into_iter().map(|(word, n)| (alphabet::text_of(word.as_bytes()).into(), n)).collect();
-    trainer.do_train(&words, &mut model).map_err(failed)?;
+    guarded(TRAINING, || trainer.do_train(&words, &mut model))?.map_err(failed)?;
 
     // the library's ids are an implementation's; ours are specials, bytes, then tokens in the order they were learned
     let mut ids = std::collections::HashMap::new();

@@ -18,6 +18,9 @@ use vocabulary::LEAST_TOKENS;
 /// The largest vocabulary.
 const MOST_TOKENS: usize = 1 << 20;
 
+/// The sizes of vocabularies that can be learned: from all bytes and special tokens on.
+pub const VOCABULARY_SIZES: std::ops::RangeInclusive<usize> = LEAST_TOKENS..=MOST_TOKENS;
+
 impl Tokenizer {
     /// Learns a tokenizer from `texts`. The same texts in any order give the same tokenizer.
     ///
@@ -29,7 +32,7 @@ impl Tokenizer {
     /// A vocabulary size out of range, or text that is empty.
     pub fn train(texts: impl Iterator<Item = String> + Send, options: TrainOptions) -> Result<Self, TokenizerError> {
         let asked = options.vocabulary_size;
-        if !(LEAST_TOKENS..=MOST_TOKENS).contains(&asked) {
+        if !VOCABULARY_SIZES.contains(&asked) {
             let (least, most) = (LEAST_TOKENS, MOST_TOKENS);
             return Err(TokenizerError::VocabularySize { asked, least, most });
         }

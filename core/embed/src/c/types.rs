@@ -170,7 +170,7 @@ pub struct CToken {
 
 impl From<&COptions> for Options {
     fn from(o: &COptions) -> Self {
-        let session = engine::Options {
+        let session = engine::SessionOptions {
             block: o.block as usize,
             rows: o.rows as usize,
             steps: o.steps as usize,

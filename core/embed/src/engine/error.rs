@@ -4,6 +4,7 @@ use ebt_core::config_error::ConfigError;
 
 /// Why a session, an option or a computation was refused.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// A model that cannot be built.
     #[error("{0}")]

@@ -19,5 +19,5 @@ mod sizes;
 mod slices;
 
 pub use error::Error;
-pub use options::Options;
+pub use options::SessionOptions;
 pub use session::Session;

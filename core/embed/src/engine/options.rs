@@ -5,7 +5,7 @@ use super::error::Error;
 /// Extents of a session; they fix its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Options {
+pub struct SessionOptions {
     /// Observed tokens computed together.
     pub block: usize,
     /// Candidate rows computed side by side.
@@ -18,13 +18,13 @@ pub struct Options {
     pub curvature: bool,
 }
 
-impl Default for Options {
+impl Default for SessionOptions {
     fn default() -> Self {
         Self { block: 16, rows: 1, steps: 32, trials: true, curvature: false }
     }
 }
 
-impl Options {
+impl SessionOptions {
     /// Refuses extents of zero and beyond the numbers that key the noise.
     ///
     /// # Errors

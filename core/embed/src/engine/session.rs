@@ -9,7 +9,7 @@ use super::descent::{
 use super::error::Error;
 use super::layer::norm;
 use super::math;
-use super::options::Options;
+use super::options::SessionOptions;
 use super::pass::Pass;
 use super::scratch::{Activations, Scratch};
 use super::sizes::Sizes;
@@ -51,7 +51,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn alloc(arena: &mut Arena<'a>, config: &Config, sizes: &Sizes, options: &Options) -> Result<Self, Error> {
+    fn alloc(arena: &mut Arena<'a>, config: &Config, sizes: &Sizes, options: &SessionOptions) -> Result<Self, Error> {
         let ebt = config.kind == ModelKind::Ebt;
         let rows = if ebt { sizes.rows.saturating_mul(sizes.parts) } else { 0 };
         let (baseline, candidates) = if ebt { (0, sizes.rows) } else { (1, 0) };
@@ -80,7 +80,7 @@ impl<'m, 'a> Session<'m, 'a> {
     /// # Errors
     ///
     /// A configuration that cannot be built, options out of their range, and sizes beyond the address space.
-    pub fn bytes_needed(config: &Config, options: &Options) -> Result<usize, Error> {
+    pub fn bytes_needed(config: &Config, options: &SessionOptions) -> Result<usize, Error> {
         config.check().map_err(Error::Config)?;
         let mut arena = Arena::measure();
         Parts::alloc(&mut arena, config, &Sizes::of(config, options)?, options)?;
@@ -92,7 +92,7 @@ impl<'m, 'a> Session<'m, 'a> {
     /// # Errors
     ///
     /// As [`Session::bytes_needed`], and an arena that is too small or not aligned.
-    pub fn new(model: Model<'m>, options: &Options, arena: &'a mut [u8]) -> Result<Self, Error> {
+    pub fn new(model: Model<'m>, options: &SessionOptions, arena: &'a mut [u8]) -> Result<Self, Error> {
         model.config.check().map_err(Error::Config)?;
         let sizes = Sizes::of(&model.config, options)?;
         let parts = Parts::alloc(&mut Arena::over(arena)?, &model.config, &sizes, options)?;
@@ -139,7 +139,7 @@ impl<'m, 'a> Session<'m, 'a> {
         self.outcome
     }
 
-    /// Reads tokens, in blocks of [`Options::block`].
+    /// Reads tokens, in blocks of [`SessionOptions::block`].
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! What a session needs of everything, from the configuration and the options alone.
 
 use super::error::Error;
-use super::options::Options;
+use super::options::SessionOptions;
 use ebt_core::config::{Conditioning, Config, ModelKind};
 
 /// Every size that buffers are made from.
@@ -51,7 +51,7 @@ impl Sizes {
     /// # Errors
     ///
     /// Options out of their range. The configuration must have been checked.
-    pub fn of(config: &Config, options: &Options) -> Result<Self, Error> {
+    pub fn of(config: &Config, options: &SessionOptions) -> Result<Self, Error> {
         options.validate()?;
         let window = config.window.unwrap_or(config.context.saturating_add(1));
         let landscapes = match config.kind {

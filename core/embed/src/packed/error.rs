@@ -7,6 +7,7 @@ use ebt_core::config_error::ConfigError;
 
 /// Why bytes were refused.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The bytes do not begin with the signature.
     Foreign,
@@ -47,7 +48,13 @@ impl fmt::Display for ReadError {
                 f.write_str("this is not a packed model: it does not begin with the signature of packed models")
             }
             ReadError::Version { found } => {
-                write!(f, "format version {found} cannot be read: this program reads version {VERSION}")
+                write!(
+                    f,
+                    "format version {found} of the packed model cannot be read: this program reads version {VERSION}"
+                )?;
+                let remedy =
+                    if *found > VERSION { "; a newer one wrote it" } else { "; export it again from its model file" };
+                f.write_str(remedy)
             }
             ReadError::CutShort { found, whole } => {
                 write!(f, "the packed model was cut short: {found} bytes are left of {whole}")

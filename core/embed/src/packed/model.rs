@@ -27,6 +27,7 @@ pub struct Model<'m> {
 
 /// Iterator over the (key, value) pairs that say where a model comes from.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Provenance<'m> {
     rest: &'m [u8],
     left: u32,

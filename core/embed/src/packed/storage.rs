@@ -8,6 +8,7 @@ pub const GROUP: usize = 32;
 /// Storage of a matrix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Storage {
     /// IEEE single precision.
     #[default]

@@ -5,7 +5,7 @@ mod model;
 mod uncached;
 
 use ebt::engine::descent::{DescentOptions, Potential, StepSize};
-use ebt::engine::{Options, Session};
+use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{Isa, Model};
 use ebt_core::config::ModelKind;
 use model::{Case, cases};
@@ -44,7 +44,7 @@ impl<R> Expected<R> {
     }
 }
 
-fn arena(case: &Case, options: &Options) -> Vec<u32> {
+fn arena(case: &Case, options: &SessionOptions) -> Vec<u32> {
     let bytes = Session::bytes_needed(&case.config, options).unwrap();
     vec![u32::MAX; bytes.div_ceil(4)]
 }
@@ -63,7 +63,7 @@ proptest! {
     fn cached_generation_equals_uncached(case in cases(), block in 1..6usize, seed in any::<u64>()) {
         let expected = Expected::of(&case, |case| Uncached::run(case, seed));
         let packed = case.pack();
-        let options = Options { block, rows: 1, steps: case.steps, ..Options::default() };
+        let options = SessionOptions { block, rows: 1, steps: case.steps, ..SessionOptions::default() };
         let mut memory = arena(&case, &options);
         let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
         let think = DescentOptions { steps: case.steps, seed, ..DescentOptions::default() };
@@ -83,7 +83,7 @@ proptest! {
     fn scores_are_the_losses_of_the_uncached_model(case in cases(), block in 1..6usize, rows in 1..6usize, seed in any::<u64>()) {
         let expected = Expected::of(&case, |case| Uncached::run(case, seed));
         let packed = case.pack();
-        let options = Options { block, rows, steps: case.steps, ..Options::default() };
+        let options = SessionOptions { block, rows, steps: case.steps, ..SessionOptions::default() };
         let mut memory = arena(&case, &options);
         let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
         let think = DescentOptions { steps: case.steps, seed, ..DescentOptions::default() };
@@ -102,7 +102,7 @@ proptest! {
     fn kernels_give_the_same_bits(case in cases(), seed in any::<u64>()) {
         let packed = case.pack();
         let run = |kernel: Isa, block: usize| {
-            let options = Options { block, rows: 1, steps: case.steps, ..Options::default() };
+            let options = SessionOptions { block, rows: 1, steps: case.steps, ..SessionOptions::default() };
             let mut memory = arena(&case, &options);
             let session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
             let mut session = session.with_isa(kernel);
@@ -122,7 +122,7 @@ proptest! {
     fn backtracking_never_raises_the_energy(case in cases(), alpha in 0.1..50f32, seed in any::<u64>()) {
         prop_assume!(case.config.kind == ModelKind::Ebt);
         let packed = case.pack();
-        let options = Options { block: 4, rows: 3, steps: 8, ..Options::default() };
+        let options = SessionOptions { block: 4, rows: 3, steps: 8, ..SessionOptions::default() };
         let mut memory = arena(&case, &options);
         let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
         session.observe(&case.tokens).unwrap();
@@ -146,7 +146,7 @@ proptest! {
     fn measured_curvature_scales_with_the_step_size(case in cases(), seed in any::<u64>()) {
         prop_assume!(case.config.kind == ModelKind::Ebt);
         let packed = case.pack();
-        let options = Options { block: 4, rows: 1, steps: 1, curvature: true, ..Options::default() };
+        let options = SessionOptions { block: 4, rows: 1, steps: 1, curvature: true, ..SessionOptions::default() };
         let mut memory = arena(&case, &options);
         let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
         session.observe(&case.tokens).unwrap();
@@ -164,7 +164,7 @@ proptest! {
         prop_assume!(case.config.kind == ModelKind::Ebt);
         let landscape = landscape % case.config.landscapes;
         let packed = case.pack();
-        let options = Options { block: 3, rows: 2, steps: case.config.landscapes, curvature: true, ..Options::default() };
+        let options = SessionOptions { block: 3, rows: 2, steps: case.config.landscapes, curvature: true, ..SessionOptions::default() };
         let mut memory = arena(&case, &options);
         let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
         session.observe(&case.tokens).unwrap();
@@ -195,7 +195,7 @@ proptest! {
 fn an_arena_of_the_bytes_needed_does_and_one_word_less_is_refused() {
     let case = Case::small();
     let packed = case.pack();
-    let options = Options { block: 2, rows: 3, steps: 5, curvature: true, ..Options::default() };
+    let options = SessionOptions { block: 2, rows: 3, steps: 5, curvature: true, ..SessionOptions::default() };
     let mut memory = arena(&case, &options);
     let short = memory.len() - 1;
     let refused = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory[..short]));
@@ -208,7 +208,7 @@ fn an_arena_of_the_bytes_needed_does_and_one_word_less_is_refused() {
 fn what_cannot_be_is_refused_with_a_sentence() {
     let case = Case::small();
     let packed = case.pack();
-    let options = Options::default();
+    let options = SessionOptions::default();
     let mut memory = arena(&case, &options);
     let mut session =
         Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();

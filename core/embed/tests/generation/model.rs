@@ -100,7 +100,8 @@ fn mixtures() -> impl Strategy<Value = Option<MoeConfig>> {
 /// Sizes of all kinds: odd widths, groups of queries, windows of one, mixtures, both conditions, all rules, the baseline.
 pub fn cases() -> impl Strategy<Value = Case> {
     let sizes = (5..20usize, 3..20usize, 1..4usize, 1..3usize, 1..3usize, 1..4usize, 3..12usize);
-    let kinds = (prop::option::of(1..7usize), 1..4usize, any::<[bool; 3]>(), 0..3usize, mixtures(), 0..2usize);
+    let kinds =
+        (prop::option::of(1..7usize), 1..4usize, any::<[bool; 3]>(), 0..UpdateRule::ALL.len(), mixtures(), 0..2usize);
     (sizes, kinds, any::<u64>(), 2..18usize).prop_map(|(sizes, kinds, seed, length)| {
         let (vocab, dim, layers, keys, group, pairs, ffn) = sizes;
         let (window, landscapes, [tied, all, ebt], rule, moe, first_dense) = kinds;
@@ -117,7 +118,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
             window,
             landscapes,
             tied,
-            update: [UpdateRule::Probability, UpdateRule::Mirror, UpdateRule::Logit][rule],
+            update: UpdateRule::ALL[rule].2,
             alpha: 0.5,
             condition: if all { Conditioning::All } else { Conditioning::Predictions },
             moe: moe.map(|m| MoeConfig { first_dense: first_dense.min(layers), ..m }),

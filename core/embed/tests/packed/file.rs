@@ -127,7 +127,7 @@ fn a_bad_field_is_named() {
 
 #[test]
 fn other_files_are_told_apart() {
-    for bytes in [&b""[..], b"PK\x03\x04", &ebt_core::model_file::MAGIC, &[0; 100]] {
+    for bytes in [&b""[..], b"PK\x03\x04", b"\x89EBT\r\n\x1a\n", &[0; 100]] {
         assert_eq!(Model::read(bytes).expect_err("refused"), ReadError::Foreign);
     }
     let mut newer = small(Storage::F32);

@@ -26,6 +26,7 @@ impl Stored {
                 let count = rows * storage.row_bytes(columns);
                 normals(seed, count).iter().map(|x| (x * 1e3) as i32 as u8).collect()
             }
+            other => panic!("no values are drawn for {other:?}"),
         };
         let scales = normals(seed + 1, rows * storage.scale_bytes(columns));
         let scales = match storage {

@@ -19,6 +19,7 @@ fn tolerance(storage: Storage) -> f32 {
         // half a step, or what a scale of less squared error cuts off
         Storage::Int8 => 0.17,
         Storage::Int4 => 0.4,
+        other => panic!("{other:?} has no tolerance"),
     }
 }
 

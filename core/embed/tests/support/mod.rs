@@ -8,7 +8,7 @@ use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
 
 /// The tokenizer that every command uses, in its compact form.
-pub const TOKENIZER: &[u8] = include_bytes!("../../../../fixtures/tokenizer.bin");
+pub const TOKENIZER: &[u8] = ebt_fixtures::COMPACT_TOKENIZER;
 
 /// Sizes of a small model for that tokenizer.
 pub fn config() -> Config {

@@ -3,7 +3,7 @@
 
 use ebt::engine::arena::Arena;
 use ebt::engine::descent::{Certificate, Descent, DescentOptions, Dynamics, Outcome, Potential, StepReport};
-use ebt::engine::{Error, Options};
+use ebt::engine::{Error, SessionOptions};
 use ebt_core::config::UpdateRule;
 use std::ops::ControlFlow;
 
@@ -129,8 +129,6 @@ impl Potential for Toy {
     }
 }
 
-pub const RULES: [UpdateRule; 3] = [UpdateRule::Probability, UpdateRule::Mirror, UpdateRule::Logit];
-
 /// A model of one landscape that starts at zero.
 pub fn dynamics(update: UpdateRule, alpha: f32) -> Dynamics {
     Dynamics { update, landscapes: 1, steps: 2, alpha, zero_start: true, sigma0: 0.0 }
@@ -144,7 +142,7 @@ pub fn run<T>(
     look: impl FnOnce(&Descent<'_>, Outcome) -> T,
 ) -> Result<T, Error> {
     let steps = if think.steps == 0 { dynamics.steps } else { think.steps };
-    let options = Options { block: 1, rows: toy.rows(), steps, trials: true, curvature: true };
+    let options = SessionOptions { block: 1, rows: toy.rows(), steps, trials: true, curvature: true };
     let mut counting = Arena::measure();
     Descent::alloc(&mut counting, toy.rows(), toy.vocab(), &options)?;
     let mut memory = vec![0u32; counting.used() / 4];

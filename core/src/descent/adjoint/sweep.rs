@@ -9,7 +9,7 @@ use crate::layer::condition::{Condition, ConditionSaved};
 use crate::objective::cross_entropy::StepLoss;
 use crate::objective::target::Target;
 
-/// States, directions and energies, for `host parity` and for researchers.
+/// States, directions and energies, for `ebt parity` and for researchers.
 #[derive(Clone, Debug)]
 pub struct Trace<T> {
     /// State after every step `(n,V)`.

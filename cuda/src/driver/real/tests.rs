@@ -15,8 +15,8 @@ fn backend(precision: Precision) -> Cuda {
 
 fn read(cuda: &Cuda, m: &Matrix) -> Vec<f32> {
     let mut out = vec![0.0; m.len()];
-    cuda.op_download(m, &mut out);
-    cuda.op_status().expect("no failure");
+    cuda.download(m, &mut out);
+    cuda.status().expect("no failure");
     out
 }
 
@@ -31,12 +31,12 @@ fn uploads_longer_than_all_staging_buffers_arrive_in_order() {
     let cuda = backend(Precision::F32);
     // 40 MiB and a bit, over the ring of 16 MiB more than twice
     let data: Vec<f32> = (0..(10 << 20) + 3).map(|i| (i % 8_388_608) as f32).collect();
-    let m = cuda.op_upload(1, data.len(), &data);
+    let m = cuda.upload(1, data.len(), &data);
     // the source may be overwritten at once
     let expected = data.clone();
     drop(data);
     assert!(read(&cuda, &m) == expected);
-    let small: Vec<_> = (0..40u8).map(|i| (f32::from(i), cuda.op_upload(1, 1, &[f32::from(i)]))).collect();
+    let small: Vec<_> = (0..40u8).map(|i| (f32::from(i), cuda.upload(1, 1, &[f32::from(i)]))).collect();
     for (value, m) in small {
         assert_eq!(read(&cuda, &m), [value]);
     }
@@ -46,7 +46,7 @@ fn uploads_longer_than_all_staging_buffers_arrive_in_order() {
 #[ignore = "needs a device or a stand-in"]
 fn fills_and_copies_follow_the_stream() {
     let cuda = backend(Precision::Bf16);
-    let (a, b) = (cuda.op_upload(1, 3, &[1.0, 2.0, 3.0]), cuda.take(1, 3, Kind::F32));
+    let (a, b) = (cuda.upload(1, 3, &[1.0, 2.0, 3.0]), cuda.take(1, 3, Kind::F32));
     cuda.check(cuda.driver.fill(b.address(), b.bytes(), 0xFF));
     assert!(read(&cuda, &b).iter().all(|x| x.is_nan()));
     cuda.check(cuda.driver.copy(a.address(), b.address(), 8));
@@ -66,7 +66,7 @@ fn product_case(cuda: &Cuda, layout: Layout, [m, n, k]: [usize; 3], kinds: [Kind
         let stride = columns + pad;
         let values = numbers(shift + rows * stride, seed);
         let mut block = cuda.take(1, values.len(), kind);
-        cuda.op_write(&mut block, &values);
+        cuda.write_f32(&mut block, &values);
         let address = block.address() + (shift * kind.bytes()) as u64;
         (block, values[shift..].to_vec(), Operand { address, kind, stride })
     };
@@ -74,7 +74,7 @@ fn product_case(cuda: &Cuda, layout: Layout, [m, n, k]: [usize; 3], kinds: [Kind
     let (_b, b_values, b) = make(b_shape, kinds[1], 2);
     let (c_block, c_values, c) = make((m, n), kinds[2], 3);
     for accumulate in [false, true] {
-        cuda.op_write(&mut c_block.clone(), &numbers(c_block.len(), 3));
+        cuda.write_f32(&mut c_block.clone(), &numbers(c_block.len(), 3));
         cuda.product(&Product { layout, m, n, k, a, b, c, alpha: 0.5, accumulate, exact: true });
         let found = read(cuda, &c_block);
         for i in 0..m {
@@ -135,7 +135,7 @@ fn a_product_of_mixed_operands_is_an_error_in_words() {
     let (a, b, c) = (operand(&x), operand(&y), operand(&out));
     let (m, n, k) = (4, 4, 4);
     cuda.product(&Product { layout: Layout::NN, m, n, k, a, b, c, alpha: 1.0, accumulate: false, exact: false });
-    let message = cuda.op_status().unwrap_err().to_string();
+    let message = cuda.status().unwrap_err().to_string();
     assert!(message.contains("m 4, n 4, k 4") && message.contains("bf16 and f32"), "{message}");
 }
 
@@ -143,13 +143,13 @@ fn a_product_of_mixed_operands_is_an_error_in_words() {
 #[ignore = "needs a device or a stand-in"]
 fn a_recorded_step_replays_with_new_inputs_and_allocates_nothing() {
     let cuda = backend(Precision::F32);
-    let (x, mut w, one) = (cuda.op_upload(1, 1, &[1.0]), cuda.op_upload(1, 1, &[0.0]), cuda.op_upload(1, 1, &[1.0]));
+    let (x, mut w, one) = (cuda.upload(1, 1, &[1.0]), cuda.upload(1, 1, &[0.0]), cuda.upload(1, 1, &[1.0]));
     let operand = |m: &Matrix| Operand { address: m.address(), kind: Kind::F32, stride: 1 };
     let mut total = 1.0;
     let mut allocations = 0;
     for step in 1..=6u8 {
         let value = f32::from(step);
-        cuda.op_write(&mut w, &[value]);
+        cuda.write_f32(&mut w, &[value]);
         let mut work = || {
             // x += w w, by way of a temporary
             let square = cuda.take(1, 1, Kind::F32);
@@ -178,14 +178,14 @@ fn a_recorded_step_replays_with_new_inputs_and_allocates_nothing() {
 #[ignore = "needs a device or a stand-in"]
 fn copies_for_products_are_rounded_and_follow_what_is_written_between_replays() {
     let cuda = backend(Precision::Bf16);
-    let mut w = cuda.op_upload(2, 3, &[1.0 / 3.0; 6]);
+    let mut w = cuda.upload(2, 3, &[1.0 / 3.0; 6]);
     let rounded = |x: f32| [bf16::from_f32(x).to_f32(); 6];
     let copy = cuda.narrow_copy(&w);
     assert_eq!(copy.kind(), Kind::Bf16);
     assert_eq!(read(&cuda, &copy), rounded(1.0 / 3.0));
     let out = cuda.take(1, 6, Kind::Bf16);
     for value in [0.1, 0.2, 0.3, 0.4, 0.5] {
-        cuda.op_write(&mut w, &[value; 6]);
+        cuda.write_f32(&mut w, &[value; 6]);
         let mut work = || {
             cuda.check(cuda.driver.copy(cuda.narrow_copy(&w).address(), out.address(), out.bytes()));
             Ok(())
@@ -201,7 +201,7 @@ fn copies_for_products_are_rounded_and_follow_what_is_written_between_replays() 
 #[ignore = "needs a device or a stand-in"]
 fn what_cannot_be_recorded_leaves_a_working_stream() {
     let cuda = backend(Precision::F32);
-    let m = cuda.op_upload(1, 2, &[1.0, 2.0]);
+    let m = cuda.upload(1, 2, &[1.0, 2.0]);
     let driver = &cuda.driver;
     driver.begin_capture().unwrap();
     assert!(driver.begin_capture().is_err());
@@ -222,14 +222,14 @@ fn failures_name_the_kernel_the_size_and_the_device() {
     let cuda = backend(Precision::F32);
     let kernel = Kernel { family: "none", name: "nothing", kind: Kind::F32 };
     cuda.launch(kernel, 1, 32, 0, args![1u32]);
-    let message = cuda.op_status().unwrap_err().to_string();
+    let message = cuda.status().unwrap_err().to_string();
     assert!(message.contains("nothing_f32 of none.cu") && message.contains("grid [1, 1, 1]"), "{message}");
 
     // where the driver reports what a kernel takes, wrong arguments do not reach it
     if Library::Driver.has("cuFuncGetParamInfo") {
         let cuda = backend(Precision::F32);
         cuda.launch(Kernel { family: "element", name: "cast", kind: Kind::F32 }, 1, 32, 0, args![1u32]);
-        let message = cuda.op_status().unwrap_err().to_string();
+        let message = cuda.status().unwrap_err().to_string();
         assert!(message.contains("cast_f32 of element.cu") && message.contains("1 arguments for"), "{message}");
     }
 
@@ -237,7 +237,7 @@ fn failures_name_the_kernel_the_size_and_the_device() {
     let (_, total) = cuda.device_memory().unwrap();
     let m = cuda.take(total / 4 + 1, 2, Kind::F32);
     assert!(m.block.is_none());
-    let message = cuda.op_status().unwrap_err().to_string();
+    let message = cuda.status().unwrap_err().to_string();
     assert!(message.contains("out of memory") && message.contains("bytes more were needed"), "{message}");
 
     let message = Cuda::new(&Options { device: 1000, ..Options::default() }).unwrap_err();
@@ -255,7 +255,7 @@ fn memory_comes_back_when_the_pool_is_trimmed_for_another_size() {
         let matrices: Vec<_> = (0..part).map(|_| cuda.take(1, most / 4 / part, Kind::F32)).collect();
         assert!(matrices.iter().all(|m| m.block.is_some()));
     }
-    assert_eq!(cuda.op_status(), Ok(()));
+    assert_eq!(cuda.status(), Ok(()));
     let report = cuda.memory_report();
     assert!(report.peak <= report.most_reserved && report.used < report.peak);
 }

@@ -24,7 +24,7 @@ struct Numbers {
 }
 
 impl Cuda {
-    pub(crate) fn op_causal_attention(
+    pub(crate) fn causal_attention(
         &self,
         qkv: &Matrix,
         starts: Option<&Index>,
@@ -33,11 +33,11 @@ impl Cuda {
         self.attend(qkv, None, starts, shape)
     }
 
-    pub(crate) fn op_predicted_attention(&self, input: Input<'_>) -> AttentionOutput<Matrix> {
+    pub(crate) fn predicted_attention(&self, input: Input<'_>) -> AttentionOutput<Matrix> {
         self.attend(input.qkv, Some(input.memory), input.starts, input.shape)
     }
 
-    pub(crate) fn op_causal_attention_backward(
+    pub(crate) fn causal_attention_backward(
         &self,
         qkv: &Matrix,
         starts: Option<&Index>,
@@ -58,7 +58,7 @@ impl Cuda {
         dqkv
     }
 
-    pub(crate) fn op_predicted_attention_backward(
+    pub(crate) fn predicted_attention_backward(
         &self,
         input: Input<'_>,
         attended: &AttentionOutput<Matrix>,
@@ -85,7 +85,7 @@ impl Cuda {
         dqkv
     }
 
-    pub(crate) fn op_predicted_attention_tangent(
+    pub(crate) fn predicted_attention_tangent(
         &self,
         input: Input<'_>,
         qkvt: &Matrix,
@@ -107,7 +107,7 @@ impl Cuda {
         tangent
     }
 
-    pub(crate) fn op_predicted_attention_backward_tangent(
+    pub(crate) fn predicted_attention_backward_tangent(
         &self,
         input: Input<'_>,
         qkvt: &Matrix,

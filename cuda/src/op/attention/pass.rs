@@ -80,10 +80,10 @@ impl Pass {
     }
 
     /// The largest block, with tiles copied ahead if possible, whose shared memory is within `limit`.
-    fn plan(self, kind: Kind, width: usize, limit: usize) -> Option<Plan> {
+    fn plan(self, kind: Kind, width: usize, limit: usize) -> Option<BlockPlan> {
         [(4, 2), (4, 1), (2, 2), (2, 1), (1, 2), (1, 1)].into_iter().find_map(|(warps, stages)| {
             let shared = self.shared(kind, width, warps, stages);
-            (shared <= limit).then_some(Plan { warps, stages, shared })
+            (shared <= limit).then_some(BlockPlan { warps, stages, shared })
         })
     }
 
@@ -114,7 +114,7 @@ impl Pass {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Plan {
+struct BlockPlan {
     warps: usize,
     stages: usize,
     shared: usize,

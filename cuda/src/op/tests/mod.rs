@@ -59,7 +59,7 @@ impl<'a> Bench<'a, '_> {
 
     fn values(&self, m: &Matrix) -> Vec<f64> {
         let mut narrow = vec![0.0; m.len()];
-        self.cuda.op_download(m, &mut narrow);
+        self.cuda.download(m, &mut narrow);
         narrow.into_iter().map(f64::from).collect()
     }
 
@@ -67,7 +67,7 @@ impl<'a> Bench<'a, '_> {
     fn draw(&self, rows: usize, columns: usize, kind: Kind, [low, high]: [f64; 2]) -> Twin<'a> {
         let skip = if self.below(2) == 0 { 0 } else { 1 + self.below(9) };
         let numbers: Vec<f32> = (0..skip + rows * columns).map(|_| self.uniform(low, high) as f32).collect();
-        let whole = self.cuda.as_kind(&self.cuda.op_upload(1, numbers.len(), &numbers), kind);
+        let whole = self.cuda.as_kind(&self.cuda.upload(1, numbers.len(), &numbers), kind);
         self.twin(whole.shaped(skip, rows, columns))
     }
 
@@ -91,13 +91,13 @@ impl<'a> Bench<'a, '_> {
     }
 
     fn index(&self, data: &[u32]) -> Index {
-        self.cuda.op_index(data)
+        self.cuda.index(data)
     }
 
     /// Fails where an element is further than `tolerance` times the largest element (or 0.1) from what it should be.
     fn near(&self, what: &str, found: &Matrix, expected: &[f64], tolerance: f64) {
         let found_values = self.values(found);
-        assert_eq!(self.cuda.op_status(), Ok(()), "{what}");
+        assert_eq!(self.cuda.status(), Ok(()), "{what}");
         assert_eq!(found_values.len(), expected.len(), "{what}");
         let largest = expected.iter().fold(0.1, |top: f64, x| top.max(x.abs()));
         for (i, (x, y)) in found_values.iter().zip(expected).enumerate() {

@@ -32,29 +32,29 @@ fn elements_of_all_types_and_broadcasts() {
             };
             for (rows, columns) in [(n, m), (1, m), (n, 1), (1, 1)] {
                 let o = draw(rows, columns, right);
-                check("sum", &c.op_add(&a.device, &o.device), &r.add(&a.exact, &o.exact));
-                check("product", &c.op_mul(&a.device, &o.device), &r.mul(&a.exact, &o.exact));
+                check("sum", &c.add(&a.device, &o.device), &r.add(&a.exact, &o.exact));
+                check("product", &c.mul(&a.device, &o.device), &r.mul(&a.exact, &o.exact));
                 if columns == 1 {
                     // once in place, once with another handle about
                     for held in [false, true] {
-                        let (x, owned) = (draw(n, m, right), c.op_copy(&a.device));
+                        let (x, owned) = (draw(n, m, right), c.copy(&a.device));
                         let _held = held.then(|| owned.clone());
                         let want = r.axpy(r.scale(&a.exact, 1.0), &o.exact, &x.exact);
-                        check("axpy", &c.op_axpy(owned, &o.device, &x.device), &want);
+                        check("axpy", &c.axpy(owned, &o.device, &x.device), &want);
                     }
                     check("what others read", &a.device, &a.exact);
                 }
             }
-            check("scaled", &c.op_scale(&a.device, -1.75), &r.scale(&a.exact, -1.75));
-            check("offset", &c.op_offset(&a.device, 0.625), &r.offset(&a.exact, 0.625));
-            check("exp", &c.op_exp(&a.device), &r.exp(&a.exact));
-            check("ln", &c.op_ln(&a.device), &r.ln(&a.exact));
-            check("recip", &c.op_recip(&a.device), &r.recip(&a.exact));
-            check("rsqrt", &c.op_rsqrt(&a.device), &r.rsqrt(&a.exact));
-            check("sigmoid", &c.op_sigmoid(&a.device), &r.sigmoid(&a.exact));
-            let centred = c.op_offset(&a.device, -1.0);
+            check("scaled", &c.scale(&a.device, -1.75), &r.scale(&a.exact, -1.75));
+            check("offset", &c.offset(&a.device, 0.625), &r.offset(&a.exact, 0.625));
+            check("exp", &c.exp(&a.device), &r.exp(&a.exact));
+            check("ln", &c.ln(&a.device), &r.ln(&a.exact));
+            check("recip", &c.recip(&a.device), &r.recip(&a.exact));
+            check("rsqrt", &c.rsqrt(&a.device), &r.rsqrt(&a.exact));
+            check("sigmoid", &c.sigmoid(&a.device), &r.sigmoid(&a.exact));
+            let centred = c.offset(&a.device, -1.0);
             let centred = b.twin(centred);
-            check("step", &c.op_heaviside(&centred.device), &r.heaviside(&centred.exact));
+            check("step", &c.heaviside(&centred.device), &r.heaviside(&centred.exact));
             let cast = c.cast(&a.device, right);
             assert_eq!(cast.kind, right);
             b.same("cast", &cast, &a.exact, rounding(left).max(rounding(right)));
@@ -71,26 +71,26 @@ fn reductions_and_collections() {
             let (n, m) = ([b.size(), 150][usize::from(b.below(4) == 0)], b.size());
             let (one, two) = (KINDS[round % 3], KINDS[round / 3 % 3]);
             let (x, y) = (b.draw(n, m, one, [-1.0, 1.0]), b.draw(n, m, two, [-1.0, 1.0]));
-            b.statistic("row sums", &c.op_sum_columns(&x.device), &r.sum_columns(&x.exact));
-            b.statistic("column sums", &c.op_sum_rows(&x.device), &r.sum_rows(&x.exact));
-            b.statistic("maxima", &c.op_max_columns(&x.device), &r.max_columns(&x.exact));
+            b.statistic("row sums", &c.sum_columns(&x.device), &r.sum_columns(&x.exact));
+            b.statistic("column sums", &c.sum_rows(&x.device), &r.sum_rows(&x.exact));
+            b.statistic("maxima", &c.max_columns(&x.device), &r.max_columns(&x.exact));
             let mut slot = b.float(1, m);
             let before = b.twin(slot.device.clone());
-            c.op_accumulate_dot(&mut slot.device, &x.device, &y.device);
+            c.accumulate_dot(&mut slot.device, &x.device, &y.device);
             r.accumulate_dot(&mut slot.exact, &x.exact, &y.exact);
             b.statistic("dot", &slot.device, &slot.exact);
             b.statistic("what others read", &before.device, &before.exact);
             let mut slot = b.float(n, m);
             for _ in 0..2 {
-                c.op_accumulate(&mut slot.device, &x.device);
+                c.accumulate(&mut slot.device, &x.device);
                 r.accumulate(&mut slot.exact, &x.exact);
             }
             b.statistic("collected", &slot.device, &slot.exact);
             let list: Vec<Twin<'_>> =
                 (0..1 + b.below(90)).map(|i| b.draw(b.size(), 3, KINDS[i % 3], [-1.0, 1.0])).collect();
             let (devices, exacts): (Vec<_>, Vec<_>) = list.into_iter().map(|t| (t.device, t.exact)).unzip();
-            b.statistic("squares", &c.op_sum_squares(&devices), &r.sum_squares(&exacts));
-            c.op_clear(&mut slot.device);
+            b.statistic("squares", &c.sum_squares(&devices), &r.sum_squares(&exacts));
+            c.clear(&mut slot.device);
             b.near("cleared", &slot.device, &vec![0.0; n * m], 0.0);
         }
     });
@@ -125,17 +125,17 @@ fn product<'a>(
     for (layout, x, y) in
         [(Layout::NN, any(m, k), any(k, n)), (Layout::NT, any(m, k), any(n, k)), (Layout::TN, any(k, m), any(k, n))]
     {
-        let found = c.op_matmul(&x.device, &y.device, layout);
+        let found = c.matmul(&x.device, &y.device, layout);
         check("a product", &found, &r.matmul(&x.exact, &y.exact, layout), m == 1 || n == 1);
     }
     let (x, w, dy) = (any(m, k), b.float(n, k), any(m, n));
-    check("linear", &c.op_linear(&x.device, &w.device), &r.linear(&x.exact, &w.exact), m == 1 || n == 1);
-    check("scores", &c.op_linear_wide(&x.device, &w.device), &r.linear(&x.exact, &w.exact), true);
-    let found = c.op_linear_adjoint(&dy.device, &w.device);
+    check("linear", &c.linear(&x.device, &w.device), &r.linear(&x.exact, &w.exact), m == 1 || n == 1);
+    check("scores", &c.linear_wide(&x.device, &w.device), &r.linear(&x.exact, &w.exact), true);
+    let found = c.linear_adjoint(&dy.device, &w.device);
     check("adjoint", &found, &r.linear_adjoint(&dy.exact, &w.exact), m == 1 || k == 1);
     let (start, rest) = (b.below(3), b.below(3));
     let mut slot = b.float(start + n + rest, k);
-    c.op_accumulate_product(&mut slot.device, start, &dy.device, &x.device);
+    c.accumulate_product(&mut slot.device, start, &dy.device, &x.device);
     r.accumulate_product(&mut slot.exact, start, &dy.exact, &x.exact);
     check("collected", &slot.device, &slot.exact, true);
 }
@@ -153,15 +153,15 @@ fn bands_follow_their_definition() {
             let (q, k, s) = (b.float(n, heads * head_dim), b.stream(n, kv_heads * head_dim), b.float(n, heads * slots));
             b.statistic(
                 "scores",
-                &c.op_window_scores(&q.device, &k.device, band),
+                &c.window_scores(&q.device, &k.device, band),
                 &r.window_scores(&q.exact, &k.exact, band),
             );
-            b.statistic("mix", &c.op_window_mix(&s.device, &k.device, band), &r.window_mix(&s.exact, &k.exact, band));
-            let found = c.op_window_scatter(&s.device, &q.device, band);
+            b.statistic("mix", &c.window_mix(&s.device, &k.device, band), &r.window_mix(&s.exact, &k.exact, band));
+            let found = c.window_scatter(&s.device, &q.device, band);
             b.statistic("scatter", &found, &r.window_scatter(&s.exact, &q.exact, band));
             let starts: Vec<u32> = (0..n).map(|i| b.below(i % context + 1) as u32).collect();
-            b.statistic("mask", &c.op_window_mask(band, None), &r.window_mask(band, None));
-            let found = c.op_window_mask(band, Some(&b.index(&starts)));
+            b.statistic("mask", &c.window_mask(band, None), &r.window_mask(band, None));
+            let found = c.window_mask(band, Some(&b.index(&starts)));
             b.statistic("mask", &found, &r.window_mask(band, Some(&r.index(&starts))));
         }
     });

@@ -1,9 +1,9 @@
 //! The vocabulary, the optimiser, noise.
 
-use ebt_core::compute::{Adam, AdamW, Backend, ParamGroup, Parameters, SoftmaxRows};
+use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters, SoftmaxRows};
 use ebt_core::random::{Purpose, Stream};
 
-use super::{Bench, Twin, in_all_precisions};
+use super::{Bench, Exact, Twin, in_all_precisions};
 use crate::{Kind, Matrix};
 
 /// Numbers of a matrix and its product with others, in double precision.
@@ -38,7 +38,7 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
     let c = &b.cuda;
     let y = b.draw(n, v, Kind::F32, [-3.0, 3.0]);
     let (w, x, scale) = (b.float(v, d), b.stream(n, d), b.float(n, 1));
-    let lse = c.op_log_sum_exp(&y.device);
+    let lse = c.log_sum_exp(&y.device);
     let ids = b.targets(n, v);
     let ids_on_device = b.index(&ids);
     let targets = (!round.is_multiple_of(3)).then_some(&ids_on_device);
@@ -60,12 +60,12 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
     let each = |rows: usize, columns: usize, f: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
         (0..rows * columns).map(|at| f(at / columns, at % columns)).collect()
     };
-    let mixed = c.op_rows_matmul(&rows, &w.device);
+    let mixed = c.rows_matmul(rows, &w.device);
     assert_eq!(mixed.kind, c.stream_kind());
     b.near("mixed", &mixed, &each(n, d, &|i, k| (0..v).map(|j| m(i, j) * ws.at(j, k)).sum()), 2.0 * b.rounding);
     let mut slot = b.float(v, d);
     let old = Plain::of(b, &slot.device);
-    c.op_accumulate_rows(&mut slot.device, &rows, &x.device);
+    c.accumulate_rows(&mut slot.device, rows, &x.device);
     let want = each(v, d, &|j, k| old.at(j, k) + (0..n).map(|i| m(i, j) * xs.at(i, k)).sum::<f64>());
     b.near("collected", &slot.device, &want, 2.0 * b.rounding);
     let rows = SoftmaxRows { targets: Some(&ids_on_device), ..rows };
@@ -75,12 +75,12 @@ fn vocabulary(b: &Bench<'_, '_>, [n, v, d]: [usize; 3], round: usize) {
         }
         by(i) * (ls[i] - ys.at(i, ids[i] as usize))
     });
-    b.near("loss", &c.op_cross_entropy_rows(&rows), &want, 4e-6);
+    b.near("loss", &c.cross_entropy_rows(rows), &want, 4e-6);
     for (alone, softmax) in [(false, false), (true, false), (false, true), (true, true)] {
-        let start = c.op_copy(&y.device);
+        let start = c.copy(&y.device);
         let held = (!alone).then(|| start.clone());
         let address = start.address();
-        let found = c.op_descend(start, softmax.then_some(&lse), &scale.device, &x.device, &w.device);
+        let found = c.descend(start, softmax.then_some(&lse), &scale.device, &x.device, &w.device);
         assert_eq!(found.address() == address, alone);
         let want = each(n, v, &|i, j| {
             let from = if softmax { (ys.at(i, j) - ls[i]).exp() } else { ys.at(i, j) };
@@ -108,6 +108,13 @@ fn a_step_of_all_parameters_is_a_step_of_each() {
     });
 }
 
+/// Weights, moments, gradients and averages as an update takes them.
+fn parameters<'l, A>(lists: &'l mut [Vec<A>; 5], averages: bool, param_groups: &'l [ParamGroup]) -> Parameters<'l, A> {
+    let [weights, first, second, gradients, average] = lists;
+    let average = if averages { average.as_mut_slice() } else { &mut [] };
+    Parameters { weights, first, second, average, gradients, param_groups }
+}
+
 fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
     let (c, r) = (&b.cuda, b.reference);
     let moved = factor >= 0.0 && factor.is_finite();
@@ -128,70 +135,24 @@ fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
         // the bench's own handles are given up: parameters are alone
         state.iter_mut().map(|s| std::mem::replace(&mut s[part].device, c.take(1, 1, Kind::F32))).collect()
     });
-    let (rate, beta1, beta2, eps, keep, corrections) = (0.125, 0.75, 0.875, 1e-6, 0.75, [0.25, 0.125]);
-    let step = c.op_upload(1, 5, &[rate as f32, corrections[0] as f32, corrections[1] as f32, factor, keep as f32]);
-    let [weights, first, second, gradients, average] = &mut lists;
-    let none: &mut [Matrix] = &mut [];
-    let parameters = Parameters {
-        weights,
-        first,
-        second,
-        average: if averages { average } else { none },
-        gradients,
-        param_groups: &param_groups,
-    };
-    c.op_update(parameters, Adam { beta1, beta2, eps }, &step);
-    let factor = r.upload(1, 1, &[factor]);
-    for (i, s) in state.iter_mut().enumerate() {
-        let [p, m, v, g, a] = s;
-        let ParamGroup { rate: share, decay } = param_groups[i];
-        if moved && share != 0.0 {
-            let [correction1, correction2] = corrections;
-            let settings = AdamW { rate: rate * share, beta1, beta2, eps, decay, correction1, correction2 };
-            r.adamw(&mut p.exact, (&mut m.exact, &mut v.exact), &g.exact, &factor, settings);
-        }
-        if moved && averages {
-            r.average(&mut a.exact, &p.exact, keep);
-        }
-        for (part, twin) in s.iter().enumerate() {
-            b.same("state", &lists[part][i], &twin.exact, if moved { 1e-5 } else { 0.0 });
+    let mut exact: [Vec<Exact<'_>>; 5] =
+        std::array::from_fn(|part| state.iter().map(|s| s[part].exact.clone()).collect());
+    let constants = AdamW { beta1: 0.75, beta2: 0.875, eps: 1e-6 };
+    let numbers = [0.125, 0.25, 0.125, factor, 0.75];
+    c.update(parameters(&mut lists, averages, &param_groups), constants, &c.upload(1, 5, &numbers));
+    if moved {
+        r.update(parameters(&mut exact, averages, &param_groups), constants, &r.upload(1, 5, &numbers));
+    }
+    for i in 0..count {
+        for (part, list) in lists.iter().enumerate() {
+            b.same("state", &list[i], &exact[part][i], if moved { 1e-5 } else { 0.0 });
         }
         let copy = c.narrow_copy(&lists[0][i]);
-        b.same("copy for products", &copy, &s[0].exact, b.rounding);
+        b.same("copy for products", &copy, &exact[0][i], b.rounding);
     }
     for twin in held {
         b.same("what others read", &twin.device, &twin.exact, 0.0);
     }
-}
-
-#[test]
-#[ignore = "needs a device or a stand-in"]
-fn one_parameter_and_one_average() {
-    in_all_precisions(|b| {
-        let (c, r) = (&b.cuda, b.reference);
-        for _ in 0..6 {
-            let (rows, columns) = (b.size(), b.size());
-            let [mut p, mut m, g, mut a] = std::array::from_fn(|_| b.float(rows, columns));
-            let mut v = b.draw(rows, columns, Kind::F32, [0.01, 1.0]);
-            let factor = b.float(1, 1);
-            let settings = AdamW {
-                rate: 0.125,
-                beta1: 0.75,
-                beta2: 0.875,
-                eps: 1e-6,
-                decay: 0.0625,
-                correction1: 0.25,
-                correction2: 0.125,
-            };
-            c.op_adamw(&mut p.device, (&mut m.device, &mut v.device), &g.device, &factor.device, settings);
-            r.adamw(&mut p.exact, (&mut m.exact, &mut v.exact), &g.exact, &factor.exact, settings);
-            c.op_average(&mut a.device, &p.device, 0.75);
-            r.average(&mut a.exact, &p.exact, 0.75);
-            for (what, twin) in [("weight", &p), ("first", &m), ("second", &v), ("average", &a)] {
-                b.same(what, &twin.device, &twin.exact, 1e-5);
-            }
-        }
-    });
 }
 
 #[test]
@@ -203,9 +164,9 @@ fn noise_is_the_stream_wherever_a_call_starts() {
             let first = [b.below(200) as u64, (1 << 34) - 5, u64::MAX / 2][round % 3];
             let stream = Stream::new(b.below(1 << 40) as u64, 7, Purpose::Langevin).detail(3);
             let indices = || (0..(rows * columns) as u64).map(|i| first + i);
-            let found = b.cuda.op_normal(rows, columns, stream, first, 1.5);
+            let found = b.cuda.normal(rows, columns, stream, first, 1.5);
             b.near("normal", &found, &indices().map(|i| 1.5 * stream.normal(i)).collect::<Vec<_>>(), 2e-6);
-            let found = b.cuda.op_uniform(rows, columns, stream, first, -2.0, 3.0);
+            let found = b.cuda.uniform(rows, columns, stream, first, -2.0, 3.0);
             b.near("uniform", &found, &indices().map(|i| -2.0 + 5.0 * stream.uniform(i)).collect::<Vec<_>>(), 2e-6);
         }
     });
@@ -222,9 +183,9 @@ fn a_recorded_step_draws_the_numbers_of_its_own_step() {
             let stream = Stream::new(21, t, Purpose::Langevin);
             c.set_noise_step(t);
             let done = c.run_captured(&[1], &mut || {
-                c.op_clear(&mut sum);
-                c.op_accumulate(&mut sum, &c.op_normal(rows, columns, stream, 2, 0.5));
-                c.op_accumulate(&mut sum, &c.op_uniform(rows, columns, stream, 1, 1.0, 2.0));
+                c.clear(&mut sum);
+                c.accumulate(&mut sum, &c.normal(rows, columns, stream, 2, 0.5));
+                c.accumulate(&mut sum, &c.uniform(rows, columns, stream, 1, 1.0, 2.0));
                 Ok(())
             });
             assert_eq!(done, Ok(()));

@@ -5,14 +5,14 @@
 //! absolute path and kept (the linker then gives the same library to who asks for its name), and every function that is
 //! called later is looked up once. `EBT_CUDA_LIBS` names folders to look in first.
 
-use std::ffi::OsString;
+mod places;
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use cudarc::{cublaslt, driver, nvrtc};
 
-/// Folders to look in before all others, separated as in `PATH`.
-const OWN_FOLDERS: &str = "EBT_CUDA_LIBS";
+use places::{folders, loaded_file, own_folders, starting_with};
 
 /// A library of NVIDIA's that is opened when a GPU is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -38,21 +38,27 @@ pub struct Found {
 impl Library {
     const ALL: [Self; 3] = [Self::Driver, Self::Nvrtc, Self::CublasLt];
 
-    /// The file name without its suffix, by which messages call the library.
+    /// The file name without version and suffix, by which messages call the library.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Driver => "libcuda",
-            Self::Nvrtc => "libnvrtc",
-            Self::CublasLt => "libcublasLt",
+        match (self, cfg!(windows)) {
+            (Self::Driver, false) => "libcuda",
+            (Self::Driver, true) => "nvcuda",
+            (Self::Nvrtc, false) => "libnvrtc",
+            (Self::Nvrtc, true) => "nvrtc",
+            (Self::CublasLt, false) => "libcublasLt",
+            (Self::CublasLt, true) => "cublasLt",
         }
     }
 
-    /// File names in the order of preference.
+    /// File names in the order of preference; all of them are known to the bindings too.
     fn files(self) -> &'static [&'static str] {
-        match self {
-            Self::Driver => &["libcuda.so.1", "libcuda.so"],
-            Self::Nvrtc => &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
-            Self::CublasLt => &["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"],
+        match (self, cfg!(windows)) {
+            (Self::Driver, false) => &["libcuda.so.1", "libcuda.so"],
+            (Self::Driver, true) => &["nvcuda.dll"],
+            (Self::Nvrtc, false) => &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
+            (Self::Nvrtc, true) => &["nvrtc64_130_0.dll"],
+            (Self::CublasLt, false) => &["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"],
+            (Self::CublasLt, true) => &["cublasLt64_13.dll", "cublasLt64_12.dll"],
         }
     }
 
@@ -156,6 +162,7 @@ impl Library {
             || self.open_in(&folders(&|name| std::env::var_os(name), Path::new("/")), &mut failures);
         if !self.is_known() {
             let mut text = format!("{} was not found", self.files()[0]);
+            failures.extend(self.files().iter().filter_map(|name| unusable(name)));
             if opened {
                 text = format!("{} was opened, but the linker does not find it again by its name", self.name());
             } else if !failures.is_empty() {
@@ -175,7 +182,7 @@ impl Library {
         for folder in folders {
             for file in self.files().iter().map(|name| folder.join(name)).filter(|file| file.is_file()) {
                 if self == Self::Nvrtc {
-                    open_beside(&file, "libnvrtc-builtins.so");
+                    open_beside(&file, if cfg!(windows) { "nvrtc-builtins64_" } else { "libnvrtc-builtins.so" });
                 }
                 match keep(&file) {
                     Ok(()) => return true,
@@ -245,16 +252,57 @@ pub(crate) fn nvrtc_version() -> Result<(i32, i32), String> {
     Ok((major, minor))
 }
 
+/// Why the linker, which finds a library by its name, cannot open it; `None` where it finds none.
+fn unusable(name: &str) -> Option<String> {
+    // SAFETY: the library is one of NVIDIA's by its name; its initialisers are what it is opened for
+    let error = reason(&unsafe { libloading::Library::new(name) }.err()?);
+    is_found(name, &error).then_some(error)
+}
+
+/// What the linker said, which the error itself leaves to its cause.
+fn reason(error: &libloading::Error) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Whether the linker's words speak of a file that is there: of one that it does not find it says so, under its name; of
+/// one that needs another which is missing, under the name of the other.
+fn is_found(name: &str, error: &str) -> bool {
+    !(error.starts_with(name) && error.contains("No such file or directory"))
+}
+
 /// Opens a library for the life of the program.
 fn keep(file: &Path) -> Result<(), String> {
     // SAFETY: the file is one of NVIDIA's libraries by name and place; its initialisers are what it is opened for
-    match unsafe { libloading::Library::new(file) } {
+    match unsafe { open_with_neighbours(file) } {
         Ok(library) => {
             std::mem::forget(library);
             Ok(())
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(reason(&error)),
     }
+}
+
+/// Opens a library by its absolute path; what it needs is looked for beside it too.
+///
+/// # Safety
+///
+/// The library's initialisers are run.
+#[cfg(windows)]
+unsafe fn open_with_neighbours(file: &Path) -> Result<libloading::os::windows::Library, libloading::Error> {
+    use libloading::os::windows::{LOAD_WITH_ALTERED_SEARCH_PATH, Library};
+    // SAFETY: the caller's contract
+    unsafe { Library::load_with_flags(file, LOAD_WITH_ALTERED_SEARCH_PATH) }
+}
+
+/// Opens a library by its absolute path; the library itself says where it looks for what it needs.
+///
+/// # Safety
+///
+/// The library's initialisers are run.
+#[cfg(not(windows))]
+unsafe fn open_with_neighbours(file: &Path) -> Result<libloading::Library, libloading::Error> {
+    // SAFETY: the caller's contract
+    unsafe { libloading::Library::new(file) }
 }
 
 /// Opens what lies beside `file` under a name that begins with `prefix`; the compiler asks for it by name only.
@@ -264,71 +312,6 @@ fn open_beside(file: &Path, prefix: &str) {
         // a failure shows when something is compiled, in the compiler's words
         let _ = keep(&entry);
     }
-}
-
-/// Entries of a folder whose names begin with `prefix`, the last in the alphabet (the newest version) first.
-fn starting_with(folder: &Path, prefix: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<_> =
-        entries.filter(|e| e.file_name().to_string_lossy().starts_with(prefix)).map(|e| e.path()).collect();
-    found.sort();
-    found.reverse();
-    found
-}
-
-type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
-fn own_folders(environment: Environment<'_>) -> Vec<PathBuf> {
-    environment(OWN_FOLDERS).map(|list| std::env::split_paths(&list).collect()).unwrap_or_default()
-}
-
-/// Where toolkits, drivers and Python packages put their libraries, below `root`; only folders that exist.
-fn folders(environment: Environment<'_>, root: &Path) -> Vec<PathBuf> {
-    let variable = |name: &str| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let mut list = Vec::new();
-    let mut toolkit = |home: PathBuf| {
-        list.extend(["lib64", "lib", "targets/x86_64-linux/lib", "targets/sbsa-linux/lib"].map(|lib| home.join(lib)));
-    };
-    ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT"].into_iter().filter_map(variable).for_each(&mut toolkit);
-    toolkit(root.join("usr/local/cuda"));
-    starting_with(&root.join("usr/local"), "cuda-").into_iter().for_each(&mut toolkit);
-
-    let mut pythons = Vec::new();
-    for prefix in ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(variable) {
-        list.push(prefix.join("lib"));
-        pythons.push(prefix.join("lib"));
-    }
-    pythons.extend(variable("HOME").map(|home| home.join(".local/lib")));
-    pythons.extend(["usr/local/lib", "usr/lib", "opt/conda/lib"].map(|lib| root.join(lib)));
-    for python in pythons.iter().flat_map(|lib| starting_with(lib, "python3")) {
-        for packages in ["site-packages", "dist-packages"].map(|name| python.join(name).join("nvidia")) {
-            list.push(packages.join("cu13/lib"));
-            list.extend(starting_with(&packages, "").into_iter().map(|package| package.join("lib")));
-        }
-    }
-
-    let driver = ["usr/lib/wsl/lib", "usr/local/nvidia/lib64", "run/opengl-driver/lib", "usr/lib/x86_64-linux-gnu"];
-    list.extend(driver.map(|lib| root.join(lib)));
-    list.extend(["usr/lib/aarch64-linux-gnu", "usr/lib64"].map(|lib| root.join(lib)));
-    list.retain(|folder| folder.is_dir());
-    let mut seen = std::collections::HashSet::new();
-    list.retain(|folder| seen.insert(folder.clone()));
-    list
-}
-
-/// File of a loaded library, as the system maps it.
-fn loaded_file(name: &str) -> Option<PathBuf> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    mapped_file(&maps, name)
-}
-
-fn mapped_file(maps: &str, name: &str) -> Option<PathBuf> {
-    let paths = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
-    let is_it = |path: &&Path| {
-        let file = path.file_name().and_then(|f| f.to_str()).unwrap_or_default();
-        file.strip_prefix(name).is_some_and(|rest| rest.starts_with(".so"))
-    };
-    paths.into_iter().find(is_it).map(Path::to_path_buf)
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 //! similarity of the sets they stand for.
 //!
 //! The set of a document is that of its runs of five words ([`SHINGLE`]); a word is a longest run of letters and digits,
-//! in lower case. A document of fewer words has no signature: short texts are often alike and yet others.
+//! in lower case, with one letter for the two i of Turkish ([`case::folded`]): a text and its copy in capitals are alike
+//! by the rules of every language. A document of fewer words has no signature: short texts are often alike and yet others.
 //!
 //! With [`PLACES`] places the estimate of a similarity `s` has a standard deviation of `sqrt(s (1 - s) / 128)`, 0.035 at
 //! 0.8. A signature holds the low 16 bits of every minimum: two different minima look equal once in 65,536 times.
 
-use xxhash_rust::xxh3::xxh3_64;
+use ebt_data::text::case;
+use twox_hash::XxHash3_64;
 
 /// Words of a shingle.
 pub const SHINGLE: usize = 5;
@@ -24,14 +26,14 @@ pub fn minima(text: &str) -> Option<Box<Minima>> {
     let mut words = 0;
     for_each_word(text, |word| {
         recent.rotate_left(1);
-        recent[SHINGLE - 1] = xxh3_64(word.as_bytes());
+        recent[SHINGLE - 1] = XxHash3_64::oneshot(word.as_bytes());
         words += 1;
         if words >= SHINGLE {
             let mut bytes = [0; 8 * SHINGLE];
             for (to, word) in bytes.chunks_exact_mut(8).zip(recent) {
                 to.copy_from_slice(&word.to_le_bytes());
             }
-            let shingle = xxh3_64(&bytes);
+            let shingle = XxHash3_64::oneshot(&bytes);
             for (least, &(factor, term)) in least.iter_mut().zip(&FUNCTIONS) {
                 *least = (*least).min((shingle as u32).wrapping_mul(factor).wrapping_add(term));
             }
@@ -61,11 +63,9 @@ const FUNCTIONS: [(u32, u32); PLACES] = {
 /// Calls `each` for every word in lower case.
 fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
     let mut word = String::new();
-    for c in text.chars() {
-        if c.is_ascii_alphanumeric() {
-            word.push(c.to_ascii_lowercase());
-        } else if c.is_alphanumeric() {
-            word.extend(c.to_lowercase());
+    for c in case::folded(text) {
+        if c.is_alphanumeric() {
+            word.push(c);
         } else if !word.is_empty() {
             each(&word);
             word.clear();
@@ -121,7 +121,7 @@ impl Bands {
             for (to, x) in bytes.chunks_exact_mut(4).zip(std::iter::once(&(band as u32)).chain(rows)) {
                 to.copy_from_slice(&x.to_le_bytes());
             }
-            xxh3_64(&bytes[..4 * (rows.len() + 1)])
+            XxHash3_64::oneshot(&bytes[..4 * (rows.len() + 1)])
         })
     }
 }
@@ -158,10 +158,12 @@ mod tests {
     #[test]
     fn case_and_punctuation_do_not_count_and_short_texts_have_no_signature() {
         let of = |text: &str| minima(text).map(|m| signature(&m));
-        assert_eq!(
-            of("Bir iki, üç; DÖRT... beş!"),
-            of("bir İKİ üç dört beş").map(|_| of("bir iki üç dört beş").unwrap())
-        );
+        assert!(of("bir iki üç dört beş").is_some());
+        assert_eq!(of("Bir İKİ, üç; DÖRT... beş!"), of("bir iki üç dört beş"));
+        let (turkish, english) = ("ışığı içinde iki ılık kıyı", "this is in its first inch");
+        assert_eq!(of("IŞIĞI İÇİNDE İKİ ILIK KIYI"), of(turkish));
+        assert_eq!(of(&english.to_uppercase()), of(english));
+        assert_ne!(of(turkish), of(english));
         assert_eq!(of("bir iki üç dört"), None);
         assert_eq!(of(""), None);
     }

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ebt_data::progress::Progress;
-use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
 use super::options::{HubOptions, is_commit};
 use super::resolve::RemoteFile;
@@ -34,7 +33,8 @@ pub struct Fetched {
 #[derive(Debug)]
 pub struct RepoCache {
     cache: PathBuf,
-    repo: CacheRepo,
+    /// Folder of the data set.
+    dataset: PathBuf,
     reference: PathBuf,
     revision: String,
     file: String,
@@ -43,15 +43,23 @@ pub struct RepoCache {
 impl RepoCache {
     /// The place for the file that `options` ask for.
     pub fn new(options: &HubOptions) -> Self {
-        let repo = Repo::with_revision(options.dataset.clone(), RepoType::Dataset, options.revision.clone());
-        let reference = options.cache.join(repo.folder_name()).join("refs").join(&options.revision);
+        let folder = options.cache.join(format!("datasets--{}", options.dataset.replace('/', "--")));
         Self {
             cache: options.cache.clone(),
-            repo: Cache::new(options.cache.clone()).repo(repo),
-            reference,
+            reference: folder.join("refs").join(&options.revision),
+            dataset: folder,
             revision: options.revision.clone(),
             file: options.file.clone(),
         }
+    }
+
+    fn blob(&self, remote: &RemoteFile) -> PathBuf {
+        self.dataset.join("blobs").join(&remote.etag)
+    }
+
+    /// Where the file of a commit lies.
+    fn snapshot(&self, commit: &str) -> PathBuf {
+        self.dataset.join("snapshots").join(commit).join(&self.file)
     }
 
     /// Folder of the whole cache.
@@ -74,7 +82,7 @@ impl RepoCache {
                 Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.reference.display())),
             }
         };
-        let path = self.repo.pointer_path(&commit).join(&self.file);
+        let path = self.snapshot(&commit);
         Ok((is_commit(&commit) && path.is_file()).then_some(Fetched { path, commit, downloaded: false }))
     }
 
@@ -84,7 +92,7 @@ impl RepoCache {
     ///
     /// A cache that cannot be read, a blob that cannot be removed.
     pub fn holds(&self, remote: &RemoteFile) -> Result<bool> {
-        let blob = self.repo.blob_path(&remote.etag);
+        let blob = self.blob(remote);
         let length = match fs::metadata(&blob) {
             Ok(metadata) => metadata.len(),
             Err(error) if is_absent(&error) => return Ok(false),
@@ -104,7 +112,7 @@ impl RepoCache {
     ///
     /// A cache that cannot be written.
     pub fn lock(&self, remote: &RemoteFile, progress: &mut dyn Progress) -> Result<File> {
-        let path = self.repo.blob_path(&remote.etag).with_extension("lock");
+        let path = self.blob(remote).with_extension("lock");
         create_parent(&path)?;
         let failed = || format!("cannot lock {}; set HF_HOME to a folder that can be written", path.display());
         let file = File::options().create(true).write(true).truncate(false).open(&path).with_context(failed)?;
@@ -123,7 +131,7 @@ impl RepoCache {
 
     /// Where the content is received.
     pub fn part_path(&self, remote: &RemoteFile) -> PathBuf {
-        self.repo.blob_path(&remote.etag).with_extension("part")
+        self.blob(remote).with_extension("part")
     }
 
     /// Gives content that was received and verified its name.
@@ -132,7 +140,7 @@ impl RepoCache {
     ///
     /// A cache that cannot be written.
     pub fn install(&self, remote: &RemoteFile) -> Result<()> {
-        let blob = self.repo.blob_path(&remote.etag);
+        let blob = self.blob(remote);
         fs::rename(self.part_path(remote), &blob).with_context(|| format!("cannot write {}", blob.display()))
     }
 
@@ -142,20 +150,27 @@ impl RepoCache {
     ///
     /// A cache that cannot be written.
     pub fn link(&self, remote: &RemoteFile) -> Result<PathBuf> {
-        let blob = self.repo.blob_path(&remote.etag);
-        let path = self.repo.pointer_path(&remote.commit).join(&self.file);
-        let points = |path: &Path| fs::canonicalize(path).ok() == fs::canonicalize(&blob).ok();
-        if !path.is_file() || !points(&path) {
+        let blob = self.blob(remote);
+        let path = self.snapshot(&remote.commit);
+        if !path.is_file() || !leads_to(&path, &blob) {
             create_parent(&path)?;
             replace_by_link(&blob, &path, &self.file)
                 .with_context(|| format!("cannot link {} to {}", path.display(), blob.display()))?;
         }
         if !is_commit(&self.revision) {
-            let failed = || format!("cannot write {}", self.reference.display());
-            self.repo.create_ref(&remote.commit).with_context(failed)?;
+            create_parent(&self.reference)?;
+            fs::write(&self.reference, &remote.commit)
+                .with_context(|| format!("cannot write {}", self.reference.display()))?;
         }
         Ok(path)
     }
+}
+
+/// Whether `path` is a link to a blob, or where there are none its double.
+fn leads_to(path: &Path, blob: &Path) -> bool {
+    let length = |path: &Path| fs::metadata(path).map(|metadata| metadata.len()).ok();
+    fs::canonicalize(path).ok() == fs::canonicalize(blob).ok()
+        || (!cfg!(unix) && fs::symlink_metadata(path).is_ok_and(|m| !m.is_symlink()) && length(path) == length(blob))
 }
 
 /// Puts a link at `path`, where `file` lies in a snapshot, in place of what is there.

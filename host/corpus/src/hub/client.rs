@@ -4,22 +4,22 @@ use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
-use hf_hub::api::sync::{ApiBuilder, ApiRepo};
-use hf_hub::{Cache, Repo, RepoType};
+use anyhow::anyhow;
+use ureq::Agent;
 
 use super::answer::{Answer, host, origin};
 use super::failure::{self, Failure};
 use super::options::HubOptions;
 
-/// Sends requests through the agent of `hf-hub`. The token goes to addresses of the endpoint alone: same scheme, host
-/// and port.
+/// Sends requests, by way of the proxy that the environment names. The token goes to addresses of the endpoint alone:
+/// same scheme, host and port.
 pub struct Client {
-    /// Sends the token, if there is one, and serves the endpoint alone.
-    known: ApiRepo,
-    /// Never sends the token, and serves all other hosts.
-    stranger: ApiRepo,
+    agent: Agent,
+    /// What is said with a request to the endpoint, if there is a token.
+    authorization: Option<String>,
     endpoint: String,
+    /// Where the files of the revision lie.
+    files: String,
 }
 
 const MOST_REDIRECTS: usize = 10;
@@ -29,22 +29,25 @@ const HEAR_WITHIN: Duration = Duration::from_secs(60);
 
 impl Client {
     /// A client for the endpoint of `options`.
-    pub fn new(options: &HubOptions) -> anyhow::Result<Self> {
-        let repo = || Repo::with_revision(options.dataset.clone(), RepoType::Dataset, options.revision.clone());
-        let api = |secret: Option<String>| {
-            let builder = ApiBuilder::from_cache(Cache::new(options.cache.clone()))
-                .with_endpoint(options.endpoint.trim_end_matches('/').to_owned())
-                .with_user_agent("ebt", env!("CARGO_PKG_VERSION"))
-                .with_token(secret);
-            Ok::<_, anyhow::Error>(builder.build().context("cannot prepare requests to the hub")?.repo(repo()))
-        };
-        let secret = options.token.as_ref().map(|token| token.secret.clone());
-        Ok(Self { known: api(secret)?, stranger: api(None)?, endpoint: options.endpoint.clone() })
+    pub fn new(options: &HubOptions) -> Self {
+        let config = Agent::config_builder()
+            .user_agent(concat!("ebt/", env!("CARGO_PKG_VERSION")))
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_WITHIN))
+            .timeout_per_read(Some(HEAR_WITHIN))
+            .timeout_per_write(Some(HEAR_WITHIN));
+        let endpoint = options.endpoint.trim_end_matches('/').to_owned();
+        // the revision is one step of the address
+        let revision = options.revision.replace('/', "%2F");
+        let files = format!("{endpoint}/datasets/{}/resolve/{revision}", options.dataset);
+        let authorization = options.token.as_ref().map(|token| format!("Bearer {}", token.secret));
+        Self { agent: config.build().into(), authorization, endpoint, files }
     }
 
     /// The hub's address of a file.
     pub fn url(&self, file: &str) -> String {
-        self.known.url(file)
+        format!("{}/{file}", self.files)
     }
 
     /// Asks `url` for a range of bytes. Redirects are followed, until `enough` is content with one.
@@ -66,16 +69,11 @@ impl Client {
 
     /// One request, no redirect.
     fn get_once(&self, url: &str, range: &str) -> io::Result<Answer> {
-        let from = if self.is_endpoint(url) { &self.known } else { &self.stranger };
-        let request = from.info_request().uri(url).header("Range", range).header("Accept-Encoding", "identity");
-        let limited = request
-            .config()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_connect(Some(CONNECT_WITHIN))
-            .timeout_per_read(Some(HEAR_WITHIN))
-            .timeout_per_write(Some(HEAR_WITHIN));
-        let response = limited.build().call().map_err(|error| error.into_io())?;
+        let mut request = self.agent.get(url).header("Range", range).header("Accept-Encoding", "identity");
+        if let Some(authorization) = self.authorization.as_ref().filter(|_| self.is_endpoint(url)) {
+            request = request.header("Authorization", authorization);
+        }
+        let response = request.call().map_err(|error| error.into_io())?;
         let mut headers = HashMap::new();
         for (name, value) in response.headers() {
             let value = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();

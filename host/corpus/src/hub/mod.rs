@@ -1,9 +1,8 @@
 //! Files of data sets on the Hugging Face hub: found in the cache, else downloaded, verified and kept there.
 //!
-//! Cache layout, token and HTTP agent are those of the crate `hf-hub`, and thereby those of the Python library
-//! `huggingface_hub`: what one of them has downloaded, the others find. The transfer itself is done here, because the
-//! crate's own sends the token to the host that the hub redirects to, follows relative redirects without end, cannot
-//! take up a download that is already complete, and does not verify what it got.
+//! Layout of the cache and place of the token are those of the Python library `huggingface_hub`: what one has
+//! downloaded, the other finds. The transfer is done here, over the HTTP client `ureq`: the token goes to the hub and to
+//! no host that it redirects to, a download goes on where it broke off, and what came is verified.
 //!
 //! A file passes through [`options`] (what is asked for), `client` (requests and redirects), `resolve` (what the
 //! hub says about the file), `download` (its bytes, resumed where they broke off), `verify` (size, digest, format)
@@ -50,7 +49,7 @@ pub fn fetch(options: &HubOptions, progress: &mut dyn Progress) -> Result<Fetche
     {
         return Ok(found);
     }
-    let client = Client::new(options)?;
+    let client = Client::new(options);
     let remote = match failure::persist(options, progress, || 0, |_, _| resolve::resolve(&client, options)) {
         Ok(remote) => remote,
         Err(Failure { error, remedy: Remedy::None }) => return Err(error),

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use hf_hub::Cache;
 
 /// A file of a data set, and how to get it.
 #[derive(Clone, Debug)]
@@ -50,7 +49,7 @@ impl fmt::Debug for Token {
 
 const ENDPOINT: &str = "https://huggingface.co";
 /// Repetitions unless asked otherwise.
-pub const RETRIES: u32 = 4;
+const RETRIES: u32 = 4;
 
 impl HubOptions {
     /// The newest version of a file, by the variables that `huggingface_hub` knows: `HF_ENDPOINT`, `HF_HUB_CACHE`,
@@ -151,12 +150,9 @@ fn is_true(value: &str) -> bool {
 
 /// The token of `huggingface-cli login`: in the given file, else beside the cache.
 fn stored_token(file: Option<PathBuf>, base: Option<PathBuf>) -> Option<Token> {
-    if let Some(file) = file {
-        let secret = std::fs::read_to_string(&file).ok().filter(|text| !text.trim().is_empty())?;
-        return Some(Token { secret, origin: file.display().to_string() });
-    }
-    let beside = Cache::new(base?.join("hub"));
-    Some(Token { secret: beside.token()?, origin: beside.token_path().display().to_string() })
+    let file = file.or_else(|| Some(base?.join("token")))?;
+    let secret = std::fs::read_to_string(&file).ok().filter(|text| !text.trim().is_empty())?;
+    Some(Token { secret, origin: file.display().to_string() })
 }
 
 fn trimmed(token: Token) -> Token {

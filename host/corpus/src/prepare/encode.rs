@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::Split;
 use ebt_data::shard::{ShardWriter, TokenWidth};
+use ebt_data::text::InputFile;
+use ebt_data::text::clean::clean;
 use ebt_data::tokens::begin_of;
 use ebt_tokenizer::Tokenizer;
 use rayon::prelude::*;
@@ -17,9 +19,7 @@ use super::options::Content;
 use super::progress::Pass;
 use super::survey::{begins, document_hash};
 use crate::chunks::{Document, Reading};
-use crate::clean::clean;
 use crate::duplicates::bits::Bits;
-use crate::inputs::Input;
 
 /// Writes the shards that are not finished yet. `sources[i]` is the source of input `i`, `files[i]` the number of its
 /// documents; documents in `dropped` are passed over.
@@ -105,7 +105,7 @@ impl<'a> Encoder<'a> {
     }
 
     /// `None` for a document of a finished shard: one before `next` of its split.
-    fn encode(&self, document: &Document, next: [u64; 2], inputs: &[Input]) -> Result<Option<Encoded>> {
+    fn encode(&self, document: &Document, next: [u64; 2], inputs: &[InputFile]) -> Result<Option<Encoded>> {
         let text = clean(&document.text);
         let split = split(document_hash(&text), self.validation);
         if document.number < next[split as usize] {

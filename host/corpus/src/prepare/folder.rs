@@ -5,17 +5,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use ebt_data::file;
+use ebt_data::lock::{FolderLock, LOCK_FILE};
 use ebt_data::shard::Manifest;
 use ebt_data::shard::manifest::{MANIFEST_FILE, TOKENIZER_FILE};
 use ebt_data::shard::writer::UNFINISHED;
+use ebt_data::text::find::JOURNAL_FILE;
 
 use super::journal::{Journal, Plan};
-use crate::inputs::JOURNAL_FILE;
 
 /// Name of the folder for everything that is needed on the way only.
 const WORK_FOLDER: &str = "prepare.work";
 
-/// A folder that data is being prepared in.
+/// A folder that data is being prepared in, held against other processes.
 #[derive(Debug)]
 pub struct Folder {
     /// The folder of the data.
@@ -26,6 +28,7 @@ pub struct Folder {
     pub journal: Journal,
     /// Whether the folder of the data was made here.
     created: bool,
+    lock: FolderLock,
 }
 
 impl Folder {
@@ -35,29 +38,35 @@ impl Folder {
     ///
     /// # Errors
     ///
-    /// A folder that holds anything else; what the file system refuses.
+    /// A folder that holds anything else, another process at work in it; what the file system refuses.
     pub fn open(out: &Path, plan: &Plan, overwrite: bool, note: &mut dyn FnMut(&str)) -> Result<Self> {
         let failed = || format!("cannot create the folder {}", out.display());
         let created = !out.exists();
         fs::create_dir_all(out).with_context(failed)?;
+        let lock = FolderLock::take(out, "preparing data in")?;
         let begun = out.join(JOURNAL_FILE).exists();
         if !begun {
-            if Manifest::exists(out) {
-                replace(out, overwrite)?;
-            }
+            refuse_finished(out, overwrite)?;
             refuse_others(out)?;
         }
+        // with a journal the folder is one of work to go on with, whatever is removed from it
         let (mut journal, same) = Journal::open(out, plan)?;
+        // a manifest beside the survey of the same plan belongs to it
+        let replaced = Manifest::exists(out) && !(same && journal.survey.is_some());
+        if replaced {
+            refuse_finished(out, overwrite)?;
+        }
         if !same {
-            if Manifest::exists(out) && !overwrite {
-                bail!("{} holds finished data of other inputs or options; --overwrite replaces it", out.display());
-            }
             note("inputs or options are not those of the interrupted run: starting over");
             journal.restart(plan)?;
         } else if begun && journal.survey.is_some() {
             note("going on with the interrupted run");
         }
-        let folder = Self { out: out.to_path_buf(), work: out.join(WORK_FOLDER), journal, created };
+        if replaced {
+            // without it the rest is no data
+            remove(&out.join(MANIFEST_FILE))?;
+        }
+        let folder = Self { out: out.to_path_buf(), work: out.join(WORK_FOLDER), journal, created, lock };
         folder.tidy()?;
         fs::create_dir_all(&folder.work)
             .with_context(|| format!("cannot create the folder {}", folder.work.display()))?;
@@ -69,7 +78,8 @@ impl Folder {
         self.work.join("dropped")
     }
 
-    /// Removes what a killed process left: unfinished files, and shards that the journal does not know.
+    /// Removes what a killed process left: unfinished files, shards that the journal does not know, and before the survey
+    /// also the tokenizer of earlier data.
     fn tidy(&self) -> Result<()> {
         let Journal { train, validation, survey, .. } = &self.journal;
         let known = |name: &str| train.iter().chain(validation).any(|f| f.shard.file == name);
@@ -78,8 +88,11 @@ impl Folder {
                 remove(&self.out.join(name))?;
             }
         }
-        if survey.is_none() && self.work.exists() {
-            fs::remove_dir_all(&self.work).with_context(|| format!("cannot remove {}", self.work.display()))?;
+        if survey.is_none() {
+            remove(&self.out.join(TOKENIZER_FILE))?;
+            if self.work.exists() {
+                fs::remove_dir_all(&self.work).with_context(|| format!("cannot remove {}", self.work.display()))?;
+            }
         }
         Ok(())
     }
@@ -92,6 +105,7 @@ impl Folder {
         }
         let _ = fs::remove_dir_all(&self.work);
         let _ = self.journal.remove();
+        drop(self.lock);
         if self.created {
             let _ = fs::remove_dir(&self.out);
         }
@@ -109,25 +123,24 @@ impl Folder {
     }
 }
 
-/// Removes finished data, the manifest first: without it the rest is no data.
-fn replace(out: &Path, overwrite: bool) -> Result<()> {
-    if !overwrite {
+/// Fails if a folder holds finished data that is not to be replaced.
+fn refuse_finished(out: &Path, overwrite: bool) -> Result<()> {
+    if Manifest::exists(out) && !overwrite {
         bail!("{} holds finished data already; choose another --out, or replace it with --overwrite", out.display());
     }
-    // a manifest of a later format says nothing about its files, so what else is there will be refused
-    let manifest = Manifest::read(out).ok();
-    remove(&out.join(MANIFEST_FILE))?;
-    for record in manifest.iter().flat_map(|m| m.train.iter().chain(&m.validation)) {
-        if is_shard(&record.file) {
-            remove(&out.join(&record.file))?;
-        }
-    }
-    remove(&out.join(TOKENIZER_FILE))
+    Ok(())
 }
 
-/// Fails unless a folder is empty.
+/// Fails if a folder holds anything but finished data.
 fn refuse_others(out: &Path) -> Result<()> {
-    match names(out)?.iter().find(|name| !is_temporary(name)) {
+    // a manifest of a later format says nothing about its files: they are refused
+    let manifest = Manifest::exists(out).then(|| Manifest::read(out).unwrap_or_default());
+    let known = |name: &str| {
+        let shard = |m: &Manifest| m.train.iter().chain(&m.validation).any(|record| record.file == name);
+        let own = |m: &Manifest| name == MANIFEST_FILE || name == TOKENIZER_FILE || (is_shard(name) && shard(m));
+        is_temporary(name) || name == LOCK_FILE || manifest.as_ref().is_some_and(own)
+    };
+    match names(out)?.iter().find(|name| !known(name)) {
         Some(name) => bail!("{} holds other things ({name}); choose a new folder for --out", out.display()),
         None => Ok(()),
     }
@@ -153,7 +166,7 @@ fn is_shard(name: &str) -> bool {
 
 /// Whether a name is that of a file on its way to another name.
 fn is_temporary(name: &str) -> bool {
-    (name.starts_with('.') && name.ends_with(UNFINISHED)) || (name.starts_with(".tmp") && name.len() == 10)
+    (name.starts_with('.') && name.ends_with(UNFINISHED)) || file::is_temporary(name)
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -233,6 +246,22 @@ mod tests {
     }
 
     #[test]
+    fn one_process_at_a_time_works_in_a_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("veri");
+        let (held, _) = open(&out, "1", false).unwrap();
+        for version in ["1", "2"] {
+            let message = open(&out, version, true).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("another process is preparing data in {}", out.display())),
+                "{message}"
+            );
+        }
+        assert!(!held.leave());
+        assert!(!out.exists());
+    }
+
+    #[test]
     fn finished_data_is_replaced_only_when_asked() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path();
@@ -244,7 +273,36 @@ mod tests {
         fs::write(out.join("tokenizer.json"), "x").unwrap();
         assert!(open(out, "1", false).unwrap_err().to_string().contains("--overwrite"));
         assert!(Manifest::exists(out));
-        open(out, "1", true).unwrap();
+        fs::write(out.join("mektup.txt"), "x").unwrap();
+        assert!(open(out, "1", true).unwrap_err().to_string().contains("mektup.txt"));
+        assert!(Manifest::exists(out) && out.join("train-00000.tokens").exists());
+        fs::remove_file(out.join("mektup.txt")).unwrap();
+        drop(open(out, "1", true).unwrap());
+        assert_eq!(names(out).unwrap(), [JOURNAL_FILE, WORK_FOLDER]);
+    }
+
+    #[test]
+    fn finished_data_that_was_about_to_be_replaced_stays_data_or_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path();
+        let finished = || Manifest { format: 1, ..Manifest::default() }.write(out).unwrap();
+        finished();
+        drop(Journal::open(out, &plan("1")).unwrap());
+        for version in ["1", "2"] {
+            assert!(open(out, version, false).unwrap_err().to_string().contains("--overwrite"));
+            assert!(Manifest::exists(out));
+        }
+        drop(open(out, "1", true).unwrap());
+        assert!(!Manifest::exists(out));
+        // what the plan's own work had finished is kept
+        let (mut journal, _) = Journal::open(out, &plan("1")).unwrap();
+        journal.surveyed(Default::default()).unwrap();
+        drop(journal);
+        finished();
+        drop(open(out, "1", false).unwrap());
+        assert!(Manifest::exists(out));
+        assert!(open(out, "2", false).unwrap_err().to_string().contains("--overwrite"));
+        drop(open(out, "2", true).unwrap());
         assert_eq!(names(out).unwrap(), [JOURNAL_FILE, WORK_FOLDER]);
     }
 }

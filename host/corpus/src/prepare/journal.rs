@@ -5,17 +5,16 @@
 //! begins. A shard with the number of an earlier one takes back that one and all after it. A last line that is cut off
 //! does not count.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ebt_data::shard::ShardRecord;
 use ebt_data::shard::manifest::{Dropped, Split};
+use ebt_data::text::find::JOURNAL_FILE;
+use ebt_data::text::{InputFile, Tally};
 use serde::{Deserialize, Serialize};
-
-use crate::inputs::{Input, JOURNAL_FILE};
-use crate::read::Tally;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +26,7 @@ pub struct Plan {
     /// All options that decide the content.
     pub options: super::options::Content,
     /// Files with size and time of change.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<InputFile>,
 }
 
 /// What the first pass found.
@@ -43,7 +42,24 @@ pub struct Survey {
     pub checksum: String,
 }
 
+/// A count that no corpus reaches: sums of thousands of counts up to it are still numbers.
+const MOST: u64 = 1 << 48;
+
 impl Survey {
+    /// Whether it can be what was found in `inputs` files. A damaged journal is not believed.
+    pub fn fits(&self, inputs: usize) -> bool {
+        let Self { files, dropped, tallies, checksum: _ } = self;
+        let dropped = dropped.iter().flat_map(|d| {
+            let Dropped { null, empty, short, language, duplicates, near_duplicates } = *d;
+            [null, empty, short, language, duplicates, near_duplicates]
+        });
+        let tallies = tallies.iter().flat_map(|t| {
+            let Tally { nulls, cuts, replaced, .. } = *t;
+            [nulls, cuts, replaced]
+        });
+        files.len() == inputs && files.iter().copied().chain(dropped).chain(tallies).all(|count| count <= MOST)
+    }
+
     /// Number of documents in all inputs together, those to drop included.
     pub fn documents(&self) -> u64 {
         self.files.iter().sum()
@@ -78,6 +94,16 @@ pub struct Finished {
     pub shares: Vec<Share>,
 }
 
+impl Finished {
+    /// Whether its parts add up. A damaged journal is not believed.
+    pub fn adds_up(&self) -> bool {
+        let sum = |of: fn(&Share) -> u64| self.shares.iter().try_fold(0u64, |sum, share| sum.checked_add(of(share)));
+        let sums = [sum(|s| s.documents), sum(|s| s.text_bytes), sum(|s| s.tokens)];
+        let said = [self.shard.documents, self.shard.text_bytes, self.shard.tokens];
+        said.iter().all(|&count| count <= MOST) && sums == said.map(Some)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Line {
@@ -85,7 +111,7 @@ enum Line {
     Shard(Finished),
 }
 
-/// The journal of a folder, locked against other processes.
+/// The journal of a folder, which its user holds ([`ebt_data::lock`]).
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -103,19 +129,15 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// What the file system refuses, another process at work in the folder; the message names the file.
+    /// What the file system refuses; the message names the file.
     pub fn open(folder: &Path, plan: &Plan) -> Result<(Self, bool)> {
         let path = folder.join(JOURNAL_FILE);
         let failed = || format!("cannot write {}", path.display());
         let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.with_context(failed)?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => bail!("another process is preparing data in {}", folder.display()),
-            // some file systems have no locks
-            Err(TryLockError::Error(_)) | Ok(()) => {}
-        }
+        let mut file = file.with_context(failed)?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).with_context(|| format!("cannot read {}", path.display()))?;
         let mut journal = Self { path: path.clone(), file, survey: None, train: Vec::new(), validation: Vec::new() };
-        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut lines = text.split_inclusive(|&byte| byte == b'\n');
         let own = first_line(plan)?;
         match lines.next() {
@@ -272,7 +294,6 @@ mod tests {
             let expected: &[u64] = [&[][..], &[], &[], &[2], &[2, 5], &[3], &[3]][lines];
             assert_eq!(journal.train.iter().map(|f| f.next).collect::<Vec<_>>(), expected);
             assert_eq!((journal.survey.is_some(), journal.validation.len()), (lines > 1, usize::from(lines > 5)));
-            assert!(Journal::open(folder.path(), &plan("1")).unwrap_err().to_string().contains("another process"));
         }
     }
 

@@ -23,6 +23,8 @@ use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::{
     FORMAT, Manifest, PrepareOptions, SourceRecord, Split, TOKENIZER_FILE, TokenizerRecord,
 };
+use ebt_data::text::input::absolute;
+use ebt_data::text::{InputFile, Position};
 use ebt_data::tokens::begin_of;
 use ebt_data::{CREATED_BY, digest};
 use ebt_tokenizer::Tokenizer;
@@ -30,7 +32,7 @@ use ebt_tokenizer::Tokenizer;
 use super::chunks::Reading;
 use super::duplicates::bits::Bits;
 use super::licence;
-use super::read::Position;
+use super::read;
 use folder::Folder;
 use journal::{Finished, Plan, Survey};
 pub use options::{CHUNK, Content, Job};
@@ -49,13 +51,17 @@ pub fn prepare(job: &Job, progress: &mut dyn Progress) -> Result<Summary> {
     let licences = licence::assign(&job.licences, &names)?;
     let fingerprint = format!("{:016x}", job.tokenizer.fingerprint());
     begin_of(&job.tokenizer)?;
+    job.inputs.iter().try_for_each(read::supports)?;
+    job.inputs.iter().try_for_each(InputFile::check_unchanged)?;
+    absolute(&job.out)?;
     let plan = Plan {
         created_by: CREATED_BY.into(),
         tokenizer: fingerprint.clone(),
         options: job.content.clone(),
-        inputs: job.inputs.clone(),
+        inputs: job.inputs.iter().map(InputFile::absolute).collect::<Result<_>>()?,
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build().context("cannot start threads")?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build();
+    let pool = pool.with_context(|| format!("cannot start {} threads; --threads N asks for fewer", job.threads))?;
     let mut folder = Folder::open(&job.out, &plan, job.overwrite, &mut |note| progress.note(note))?;
     match shards(job, &sources, &pool, &mut folder, progress) {
         Ok(work) => {
@@ -99,7 +105,7 @@ fn shards(
         chunk: job.chunk.max(1),
         from: (0, 0),
     };
-    let (survey, dropped, survey_seconds) = match surveyed(folder, progress) {
+    let (survey, dropped, survey_seconds) = match surveyed(folder, job.inputs.len(), progress) {
         Some((survey, dropped)) => (survey, dropped, None),
         None => {
             let total = job.inputs.iter().map(|input| input.size).sum();
@@ -112,6 +118,7 @@ fn shards(
             (survey, dropped, Some(seconds))
         }
     };
+    check_order(folder, survey.documents(), progress);
     let reading = Reading { position: Position::default(), ..reading };
     let files = &survey.files;
     let encode_seconds = encode::encode(reading, content, tokenizer, sources, files, &dropped, folder, pool, progress)?;
@@ -165,8 +172,12 @@ fn sources(job: &Job) -> (Vec<String>, Vec<usize>) {
 }
 
 /// What an interrupted run had found in its first pass.
-fn surveyed(folder: &Folder, progress: &mut dyn Progress) -> Option<(Survey, Bits)> {
+fn surveyed(folder: &Folder, inputs: usize, progress: &mut dyn Progress) -> Option<(Survey, Bits)> {
     let survey = folder.journal.survey.clone()?;
+    if !survey.fits(inputs) {
+        progress.note("reading everything again: the journal is damaged");
+        return None;
+    }
     match Bits::read(&folder.dropped(), &survey.checksum) {
         Ok(dropped) => Some((survey, dropped)),
         Err(error) => {
@@ -184,7 +195,7 @@ fn check_shards(folder: &mut Folder, progress: &mut dyn Progress) -> Result<()> 
         let intact = |finished: &Finished| {
             let path = out.join(&finished.shard.file);
             let sum = File::open(&path).and_then(|mut file| digest::sha256_of(&mut file));
-            sum.is_ok_and(|sum| sum == finished.shard.sha256)
+            sum.is_ok_and(|sum| sum == finished.shard.sha256) && finished.adds_up()
         };
         if let Some(damaged) = shards.iter().position(|finished| !intact(finished)) {
             progress.note(&format!("{} is not as it was written: writing it again", shards[damaged].shard.file));
@@ -192,6 +203,19 @@ fn check_shards(folder: &mut Folder, progress: &mut dyn Progress) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// Forgets finished shards from the first one on that ends before the one before it, or behind the last document.
+fn check_order(folder: &mut Folder, documents: u64, progress: &mut dyn Progress) {
+    for split in [Split::Train, Split::Validation] {
+        let shards = folder.journal.shards(split);
+        let before = std::iter::once(0).chain(shards.iter().map(|finished| finished.next));
+        let out_of_order = |(before, finished): (u64, &Finished)| !(before..=documents).contains(&finished.next);
+        if let Some(wrong) = before.zip(shards.iter()).position(out_of_order) {
+            progress.note(&format!("{} does not follow: writing it again", shards[wrong].shard.file));
+            shards.truncate(wrong);
+        }
+    }
 }
 
 fn write_tokenizer(folder: &Folder, tokenizer: &Tokenizer) -> Result<()> {

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use ebt_data::text::{InputFile, ReadOptions, cut};
 use ebt_tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 
-use crate::inputs::Input;
 use crate::language::Language;
 use crate::licence::Licence;
-use crate::read::{ReadOptions, cut};
 
 /// All options that decide the content of the shards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +62,9 @@ impl Content {
         if !(0.0..1.0).contains(&self.validation) {
             bail!("--validation {}: a share from 0 to less than 1 is needed", self.validation);
         }
+        if let Some(byte) = self.read.delimiter.filter(|byte| !byte.is_ascii() || b"\"\r\n".contains(byte)) {
+            bail!("--delimiter {:?}: one ASCII character is needed, no quotation mark and no line end", byte as char);
+        }
         if self.shard_tokens == 0 {
             bail!("--shard-tokens 0: at least 1 is needed");
         }
@@ -80,7 +82,7 @@ const LONGEST: usize = 4 << 20;
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Files to read, in order.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<InputFile>,
     /// The tokenizer that encodes the documents; the folder gets a copy of it.
     pub tokenizer: Tokenizer,
     /// Folder of the data.

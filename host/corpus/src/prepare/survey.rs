@@ -4,14 +4,14 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use ebt_data::shard::manifest::Dropped;
+use ebt_data::text::clean::clean;
 use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_128;
+use twox_hash::XxHash3_128;
 
 use super::journal::Survey;
 use super::options::Content;
 use super::progress::Pass;
 use crate::chunks::{Document, FileEnd, Reading};
-use crate::clean::clean;
 use crate::duplicates::bits::Bits;
 use crate::duplicates::exact::Hashes;
 use crate::duplicates::minhash::{Bands, minima};
@@ -104,6 +104,9 @@ fn note_end(found: &mut Survey, end: &FileEnd, source: usize, path: &Path, pass:
     tally.nulls += end.tally.nulls;
     tally.cuts += end.tally.cuts;
     tally.replaced += end.tally.replaced;
+    if let Some(note) = end.tally.note(path) {
+        pass.note(&note);
+    }
     if end.documents == 0 {
         pass.note(&format!("warning: {} holds no document", path.display()));
     }
@@ -147,7 +150,7 @@ impl Judge {
 
 /// The hash that equality of documents and their split are decided by.
 pub fn document_hash(cleaned: &str) -> u128 {
-    xxh3_128(cleaned.as_bytes())
+    XxHash3_128::oneshot(cleaned.as_bytes())
 }
 
 /// Fails when no document is left.

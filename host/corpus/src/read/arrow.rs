@@ -2,18 +2,16 @@
 //! first bytes.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use arrow_ipc::reader::{FileReader, StreamReader};
+use ebt_data::text::packed::{self, Garbage};
+use ebt_data::text::{InputFile, Position, ReadOptions, Records, Tally};
 
 use super::column::{self, Rows};
 use super::guard::guarded;
-use super::packed;
-use super::record::{Position, ReadOptions, Records, Tally};
-use crate::format::Compression;
-use crate::inputs::Input;
 
 /// First bytes of an Arrow file.
 const FILE_MAGIC: &[u8] = b"ARROW1";
@@ -35,34 +33,43 @@ pub struct Arrow {
 
 enum Batches {
     File(Box<FileReader<BufReader<File>>>),
-    Stream(Box<StreamReader<Box<dyn BufRead>>>),
+    Stream(Box<StreamReader<Box<dyn BufRead + Send>>>),
     None,
 }
 
 impl Arrow {
-    pub fn open(input: &Input, options: &ReadOptions, scratch: &Path, position: &Position) -> Result<Self> {
+    /// Opens a file, and tells what is behind its packed bytes.
+    pub fn open(
+        input: &InputFile,
+        options: &ReadOptions,
+        scratch: &Path,
+        position: &Position,
+    ) -> Result<(Self, Garbage)> {
         let path = input.path.display().to_string();
         let unusable = || format!("{path} is not a usable Arrow file");
-        let mut magic = Vec::new();
-        let head = packed::open(input, &Position::default())?.take(8).read_to_end(&mut magic);
-        head.with_context(|| format!("cannot read {path}"))?;
+        let mut head = packed::open(input, &Position::default())?.reader;
+        let magic = head.peek(8).with_context(|| format!("cannot read {path}"))?;
         if magic.starts_with(OLD_MAGIC) {
             bail!("{path} is a Feather file of version 1; write it again as version 2 (Arrow IPC)");
         }
-        let mut share = 0;
+        let (mut share, mut garbage) = (0, Garbage::default());
         let batches = if magic.is_empty() {
             Batches::None
         } else if magic.starts_with(FILE_MAGIC) {
-            let mut file = packed::open_seekable(input, scratch, position)?;
-            file.rewind().with_context(unusable)?;
-            let reader = FileReader::try_new(BufReader::new(file), None).with_context(unusable)?;
-            if input.compression == Compression::None {
+            let opened = packed::open_seekable(input, scratch, position)?;
+            garbage = opened.garbage;
+            let open = || FileReader::try_new(BufReader::new(opened.file), None).with_context(unusable);
+            let reader = guarded(&path, open)?;
+            if !opened.packed {
                 share = input.size / (reader.num_batches() as u64).max(1);
             }
             Batches::File(Box::new(reader))
         } else {
-            let stream = packed::open(input, position)?;
-            Batches::Stream(Box::new(StreamReader::try_new(stream, None).with_context(unusable)?))
+            let opened = packed::open(input, position)?;
+            garbage = opened.garbage;
+            let stream: Box<dyn BufRead + Send> = Box::new(opened.reader);
+            let open = || StreamReader::try_new(stream, None).with_context(unusable);
+            Batches::Stream(Box::new(guarded(&path, open)?))
         };
         let schema = match &batches {
             Batches::File(reader) => Some(reader.schema()),
@@ -70,7 +77,8 @@ impl Arrow {
             Batches::None => None,
         };
         let column = schema.map(|schema| column::find(&schema, &options.column, &path)).transpose()?;
-        Ok(Self { batches, rows: Rows::new(path, options.lossy), column, read: 0, share, position: position.clone() })
+        let (rows, position) = (Rows::new(path, options.lossy), position.clone());
+        Ok((Self { batches, rows, column, read: 0, share, position }, garbage))
     }
 
     /// Reads the next batch; false at the end.

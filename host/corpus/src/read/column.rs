@@ -7,9 +7,9 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, Schema};
-
-use super::record::{Tally, no_such_column};
-use super::utf8;
+use ebt_data::text::Tally;
+use ebt_data::text::record::{no_such_column, same_name};
+use ebt_data::text::utf8;
 
 /// The rows of one column of text, a batch after the other.
 pub struct Rows {
@@ -73,7 +73,8 @@ impl Rows {
 ///
 /// No column of that name, with the names there are; a column that is not text.
 pub fn find(schema: &Schema, name: &str, path: &str) -> Result<usize> {
-    let Some((index, field)) = schema.column_with_name(name) else {
+    let fields = schema.fields().iter().enumerate();
+    let Some((index, field)) = fields.into_iter().find(|(_, field)| same_name(field.name(), name)) else {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         return Err(no_such_column(path, "column", name, &names));
     };
@@ -83,8 +84,10 @@ pub fn find(schema: &Schema, name: &str, path: &str) -> Result<usize> {
     Ok(index)
 }
 
+/// Whether a column can hold text; one of type null holds none in any row.
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
+        DataType::Null => true,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
         DataType::Dictionary(_, values) => is_text(values),

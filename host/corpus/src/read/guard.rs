@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 use anyhow::{Result, bail};
+use ebt_data::allocator::reading;
 
 thread_local! {
     /// Whether this thread is inside a decoder whose panics are errors.
@@ -15,7 +16,8 @@ thread_local! {
 ///
 /// # Errors
 ///
-/// What `read` returns, and its panic; the message names `path` then. Nothing is printed.
+/// What `read` returns, and its panic; the message names `path` then. Nothing is printed. More memory wanted than there is
+/// ends the program with a sentence ([`reading`]).
 pub fn guarded<T>(path: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -27,7 +29,7 @@ pub fn guarded<T>(path: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
         }));
     });
     INSIDE.set(true);
-    let result = catch_unwind(AssertUnwindSafe(read));
+    let result = reading(path, || catch_unwind(AssertUnwindSafe(read)));
     INSIDE.set(false);
     match result {
         Ok(result) => result,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow_schema::{DataType, Field, Schema};
+use ebt_data::text::packed::{self, Garbage, Seekable};
+use ebt_data::text::{InputFile, Position, ReadOptions, Records, Tally};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -14,22 +16,18 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::column::{self, Rows};
 use super::guard::guarded;
-use super::packed;
-use super::record::{Position, ReadOptions, Records, Tally};
-use crate::format::Compression;
-use crate::inputs::Input;
 
 /// Bytes of text that a batch of average rows holds, and most rows of one.
 const BATCH_BYTES: i64 = 4 << 20;
 const BATCH_ROWS: i64 = 1024;
 
-/// The names of the columns of a Parquet file and the number of its rows.
+/// The names of the columns of the Parquet file at `path` and the number of its rows.
 ///
 /// # Errors
 ///
 /// A file that is no Parquet.
-pub fn columns_and_rows(file: File) -> Result<(Vec<String>, u64)> {
-    let reader = SerializedFileReader::new(file)?;
+pub fn columns_and_rows(path: &str, file: File) -> Result<(Vec<String>, u64)> {
+    let reader = guarded(path, || Ok(SerializedFileReader::new(file)?))?;
     let metadata = reader.metadata().file_metadata();
     let columns = metadata.schema_descr().columns().iter().map(|column| column.name().to_owned()).collect();
     Ok((columns, u64::try_from(metadata.num_rows())?))
@@ -52,11 +50,18 @@ pub struct Parquet {
 }
 
 impl Parquet {
-    pub fn open(input: &Input, options: &ReadOptions, scratch: &Path, position: &Position) -> Result<Self> {
+    /// Opens a file, and tells what is behind its packed bytes.
+    pub fn open(
+        input: &InputFile,
+        options: &ReadOptions,
+        scratch: &Path,
+        position: &Position,
+    ) -> Result<(Self, Garbage)> {
         let path = input.path.display().to_string();
         let unusable = || format!("{path} is not a usable Parquet file");
-        let file = packed::open_seekable(input, scratch, position)?;
-        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).with_context(unusable)?;
+        let Seekable { file, packed, garbage } = packed::open_seekable(input, scratch, position)?;
+        let load = || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).with_context(unusable);
+        let metadata = guarded(&path, load)?;
         let column = column::find(metadata.schema(), &options.column, &path)?;
         // views share the pages they lie in: a text that a dictionary repeats is held once
         let mut fields: Vec<Arc<Field>> = metadata.schema().fields().iter().cloned().collect();
@@ -67,8 +72,8 @@ impl Parquet {
         let with_views = ArrowReaderOptions::new().with_schema(Arc::new(schema));
         let metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), with_views).with_context(unusable)?;
         let rows = metadata.metadata().file_metadata().num_rows();
-        let size = if input.compression == Compression::None { input.size as f64 } else { 0.0 };
-        Ok(Self {
+        let size = if packed { 0.0 } else { input.size as f64 };
+        let parquet = Self {
             file,
             metadata,
             rows: Rows::new(path, options.lossy),
@@ -78,7 +83,8 @@ impl Parquet {
             share: size / rows.max(1) as f64,
             told: 0,
             position: position.clone(),
-        })
+        };
+        Ok((parquet, garbage))
     }
 
     /// Begins the next row group; false at the end.

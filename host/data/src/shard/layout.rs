@@ -30,7 +30,7 @@ pub const INDEX: u64 = 20;
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct ShardHeader {
     /// Bytes of a token.
     pub width: TokenWidth,
     /// Fingerprint of the tokenizer.
@@ -39,7 +39,7 @@ pub struct Header {
     pub begin: u32,
 }
 
-impl Header {
+impl ShardHeader {
     /// The header's bytes.
     pub fn encode(&self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
@@ -65,7 +65,9 @@ impl Header {
         }
         let version = u32_at(file, 8);
         if version != VERSION {
-            bail!("it has format version {version}, this program reads version {VERSION}");
+            bail!(
+                "it has format version {version}, this program reads version {VERSION}: prepare the data again with it"
+            );
         }
         if let Some(at) = file[28..HEADER].iter().position(|&byte| byte != 0) {
             bail!("it is damaged: byte {} of its header is not zero", 28 + at);
@@ -153,7 +155,7 @@ pub struct Places {
 
 impl Places {
     /// The parts of a file of `file_bytes`, if its sizes add up to exactly that.
-    pub fn of(header: &Header, footer: &Footer, file_bytes: u64) -> Option<Self> {
+    pub fn of(header: &ShardHeader, footer: &Footer, file_bytes: u64) -> Option<Self> {
         let tokens_end = footer.tokens.checked_mul(header.width.bytes() as u64)?.checked_add(HEADER as u64)?;
         let begins = tokens_end.checked_next_multiple_of(8)?;
         let column = footer.documents.checked_mul(8)?;
@@ -191,8 +193,8 @@ mod tests {
 
     #[test]
     fn headers_and_footers_read_back() {
-        let header = Header { width: TokenWidth::U32, tokenizer: 0x0123_4567_89AB_CDEF, begin: 70_000 };
-        assert_eq!(Header::decode(&header.encode()).unwrap(), header);
+        let header = ShardHeader { width: TokenWidth::U32, tokenizer: 0x0123_4567_89AB_CDEF, begin: 70_000 };
+        assert_eq!(ShardHeader::decode(&header.encode()).unwrap(), header);
         let footer = Footer { tokens: 9, documents: 2, text_bytes: 31, crc: 0xDEAD_BEEF };
         let file = [&[0; HEADER][..], &footer.summed(), &footer.rest()].concat();
         assert_eq!(Footer::decode(&file).unwrap(), footer);
@@ -201,7 +203,7 @@ mod tests {
 
     #[test]
     fn sizes_that_overflow_are_no_places() {
-        let header = Header { width: TokenWidth::U16, tokenizer: 0, begin: 0 };
+        let header = ShardHeader { width: TokenWidth::U16, tokenizer: 0, begin: 0 };
         let footer = |tokens, documents| Footer { tokens, documents, ..Footer::default() };
         assert!(Places::of(&header, &footer(u64::MAX / 2, 0), 104).is_none());
         assert!(Places::of(&header, &footer(0, u64::MAX / 4), 104).is_none());

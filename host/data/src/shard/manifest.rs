@@ -145,7 +145,10 @@ impl Manifest {
             serde_json::from_slice(&bytes).with_context(|| format!("{} is no JSON", path.display()))?;
         match value["format"].as_u64() {
             Some(format) if format == u64::from(FORMAT) => {}
-            Some(format) => bail!("{} has format {format}, this program reads format {FORMAT}", path.display()),
+            Some(format) => bail!(
+                "{} has format {format}, this program reads format {FORMAT}: prepare the data again with it",
+                path.display()
+            ),
             None => bail!("{} is no manifest of prepared data: it has no `format`", path.display()),
         }
         serde_json::from_value(value).with_context(|| format!("{} is no manifest of prepared data", path.display()))

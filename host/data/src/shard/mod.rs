@@ -10,7 +10,7 @@
 //!   gigabytes starts at once.
 //! * on gathering ([`super::Tokens::gather`]): every id against the vocabulary, so that a damaged one cannot reach a
 //!   model.
-//! * on demand (`host data inspect --verify`, [`verify`]): checksums, begin tokens, and that every document decodes to
+//! * on demand (`ebt data inspect --verify`, [`verify`]): checksums, begin tokens, and that every document decodes to
 //!   as many bytes as the index says.
 
 pub mod layout;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::layout::{Footer, HEADER, Header, Places, u32_at, u64_at};
+use super::layout::{Footer, HEADER, Places, ShardHeader, u32_at, u64_at};
 use super::{ShardRecord, TokenWidth};
 use crate::file::{self, Mapped};
 
@@ -14,7 +14,7 @@ use crate::file::{self, Mapped};
 pub struct Shard {
     map: Mapped,
     path: PathBuf,
-    header: Header,
+    header: ShardHeader,
     footer: Footer,
     places: Places,
     /// One more than the largest source index.
@@ -39,7 +39,7 @@ impl Shard {
     }
 
     fn check(map: Mapped, path: PathBuf, record: &ShardRecord, tokenizer: u64) -> Result<Self> {
-        let header = Header::decode(&map)?;
+        let header = ShardHeader::decode(&map)?;
         if map.len() as u64 != record.file_bytes {
             bail!("it has {} bytes, but the manifest says {}", map.len(), record.file_bytes);
         }

@@ -5,12 +5,13 @@ use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use super::layout::{FOOTER, Footer, HEADER, Header, INDEX};
+use super::layout::{FOOTER, Footer, HEADER, INDEX, ShardHeader};
 use super::{ShardRecord, TokenWidth};
 use crate::digest::hexadecimal;
+use crate::file::temporary;
+use crate::in_use;
 
 /// Last part of the name of a shard that is not finished; its first part is a dot and the final name. A killed writer
 /// leaves such a file behind, which nothing reads.
@@ -24,7 +25,7 @@ pub struct ShardWriter {
     path: PathBuf,
     out: BufWriter<NamedTempFile>,
     sums: Sums,
-    header: Header,
+    header: ShardHeader,
     footer: Footer,
     /// Begins, lengths, sources.
     index: [BufWriter<File>; 3],
@@ -47,10 +48,10 @@ impl ShardWriter {
         if path.is_dir() {
             bail!("{}: it is a folder", failed());
         }
-        let file = temporary(folder, name).with_context(failed)?;
+        let file = temporary(folder, &format!(".{name}."), UNFINISHED).with_context(failed)?;
         let column = || tempfile::tempfile_in(folder).map(BufWriter::new).with_context(failed);
         let index = [column()?, column()?, column()?];
-        let header = Header { width, tokenizer, begin };
+        let header = ShardHeader { width, tokenizer, begin };
         let mut writer = Self {
             out: BufWriter::with_capacity(1 << 18, file),
             sums: Sums::default(),
@@ -143,7 +144,7 @@ impl ShardWriter {
         let failed = || format!("cannot write {}", path.display());
         let file = out.into_inner().map_err(io::IntoInnerError::into_error).with_context(failed)?;
         file.as_file().sync_all().with_context(failed)?;
-        file.persist(&path).map_err(|error| error.error).with_context(failed)?;
+        in_use::persist(file, &path).with_context(failed)?;
         // the rename itself lasts only once the folder is written; some file systems cannot do that and need not
         if let Some(folder) = path.parent().and_then(|folder| File::open(folder).ok()) {
             let _ = folder.sync_all();
@@ -154,7 +155,7 @@ impl ShardWriter {
             tokens: footer.tokens,
             text_bytes: footer.text_bytes,
             file_bytes: HEADER as u64 + used + padding as u64 + INDEX * footer.documents + FOOTER as u64,
-            sha256: hexadecimal(sums.sha256),
+            sha256: hexadecimal(sums.sha256.finalize()),
         })
     }
 
@@ -165,10 +166,16 @@ impl ShardWriter {
 }
 
 /// Checksums of what was written.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Sums {
     crc: crc32fast::Hasher,
-    sha256: Sha256,
+    sha256: hmac_sha256::Hash,
+}
+
+impl std::fmt::Debug for Sums {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sums").finish_non_exhaustive()
+    }
 }
 
 /// Writes and sums up what it writes.
@@ -194,17 +201,4 @@ fn copy(from: &mut File, to: &mut Sink<'_>) -> io::Result<()> {
             n => to.write_all(&buffer[..n])?,
         }
     }
-}
-
-/// A file beside its final place, with the permissions of an ordinary file.
-fn temporary(folder: &Path, name: &str) -> io::Result<NamedTempFile> {
-    let prefix = format!(".{name}.");
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix).suffix(UNFINISHED);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o644));
-    }
-    builder.tempfile_in(folder)
 }

@@ -9,7 +9,10 @@ use ebt_core::parameters::ParameterLayout;
 use ebt_core::training::{NO_TARGET, Sequences};
 use serde::Deserialize;
 
-use ebt_interchange::{CONFIG_KEY, Checkpoint, Names, is_case_name, layout_for, read_parameters};
+use ebt_model::TensorFile;
+use ebt_model::format::CONFIG_KEY;
+use ebt_model::model::config;
+use ebt_model::weights::{Names, double, is_case_name, layout_for, read_parameters};
 
 /// A golden case: a model, a batch and what the reference made of it.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ pub struct Case {
     /// Tensors of the file that this program knows nothing to compare with.
     pub not_compared: Vec<String>,
     settings: Settings,
-    checkpoint: Checkpoint,
+    file: TensorFile,
 }
 
 /// Results of the reference, row-major.
@@ -69,20 +72,20 @@ impl Case {
     ///
     /// A file that cannot be read, is no golden case, or contradicts itself; the message names file and tensor.
     pub fn open(path: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path)?;
+        let file = TensorFile::open(path)?;
         let missing = |key: &str| anyhow!("{} is not a golden case: it has no metadata `{key}`", path.display());
-        let config: Config = checkpoint.json(CONFIG_KEY)?.ok_or_else(|| missing(CONFIG_KEY))?;
-        let settings: Settings = checkpoint.json("objective")?.ok_or_else(|| missing("objective"))?;
-        let layout = layout_for(&checkpoint, &config)?;
+        let config: Config = config(&file)?.ok_or_else(|| missing(CONFIG_KEY))?;
+        let settings: Settings = file.json("objective")?.ok_or_else(|| missing("objective"))?;
+        let layout = layout_for(&file, &config)?;
         if config.kind != ModelKind::Ebt {
             bail!("{} holds a baseline transformer; golden cases are energy-based models", path.display());
         }
-        let weights = read_parameters(&checkpoint, &layout, is_case_name, |x| x)?;
-        check_gradient_names(&checkpoint, &layout)?;
-        let sequences = sequences(&checkpoint, &config, settings)?;
+        let weights = read_parameters(&file, &layout, "", is_case_name, double)?;
+        check_gradient_names(&file, &layout)?;
+        let sequences = sequences(&file, &config, settings)?;
         let (s, b, t, v) = (config.landscapes, sequences.batch, sequences.context, config.vocab);
-        let read = |name: &str, shape: &[usize]| tensor(&checkpoint, name, shape);
-        let scalar = |name: &str| match checkpoint.shape(name) {
+        let read = |name: &str, shape: &[usize]| tensor(&file, name, shape);
+        let scalar = |name: &str| match file.shape(name) {
             Some([1]) => read(name, &[1]),
             _ => read(name, &[]),
         };
@@ -96,8 +99,8 @@ impl Case {
             gradients: read("expect.gradients", &[s, b, t, v])?,
             states: read("expect.states", &[s, b, t, v])?,
         };
-        let not_compared = not_compared(&checkpoint);
-        Ok(Self { config, layout, weights, sequences, initial, expected, not_compared, settings, checkpoint })
+        let not_compared = not_compared(&file);
+        Ok(Self { config, layout, weights, sequences, initial, expected, not_compared, settings, file })
     }
 
     /// The objective of the reference's rollout: as many steps as landscapes, no noise.
@@ -118,64 +121,63 @@ impl Case {
     /// A tensor that is not made of floating-point numbers of the parameter's shape.
     pub fn gradient(&self, name: &str) -> Result<Option<Vec<f64>>> {
         let full = format!("grad.{name}");
-        let (Some(shape), Some(found)) = (self.checkpoint.shape(name), self.checkpoint.shape(&full)) else {
+        let (Some(shape), Some(found)) = (self.file.shape(name), self.file.shape(&full)) else {
             return Ok(None);
         };
         if shape != found {
             bail!("tensor {full} is {found:?} instead of {shape:?}");
         }
-        self.checkpoint.values(&full).map(Some)
+        self.file.values(&full).map(Some)
     }
 }
 
 /// A tensor of floating-point numbers that must have `shape`.
-fn tensor(checkpoint: &Checkpoint, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
-    let path = checkpoint.path().display();
-    match checkpoint.shape(name) {
+fn tensor(file: &TensorFile, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
+    let path = file.path().display();
+    match file.shape(name) {
         None => bail!("{path} is not a complete golden case: it holds no tensor {name}"),
         Some(found) if found != shape => bail!("tensor {name} of {path} is {found:?} instead of {shape:?}"),
-        Some(_) => checkpoint.values(name),
+        Some(_) => file.values(name),
     }
 }
 
-fn sequences(checkpoint: &Checkpoint, config: &Config, settings: Settings) -> Result<Sequences> {
-    let path = checkpoint.path().display();
-    let (batch, context) = match checkpoint.shape("case.tokens") {
+fn sequences(file: &TensorFile, config: &Config, settings: Settings) -> Result<Sequences> {
+    let path = file.path().display();
+    let (batch, context) = match file.shape("case.tokens") {
         Some(&[batch, context]) if batch > 0 && context > 0 => (batch, context),
         Some(shape) => bail!("tensor case.tokens of {path} is {shape:?}; (batch, context) is needed"),
         None => bail!("{path} is not a golden case: it holds no tensor case.tokens"),
     };
-    if checkpoint.shape("case.targets") != Some(&[batch, context]) {
+    if file.shape("case.targets") != Some(&[batch, context]) {
         bail!("tensor case.targets of {path} is missing or not shaped like case.tokens, [{batch}, {context}]");
     }
     let ignored = settings.pad_id.unwrap_or(IGNORE_INDEX);
     let id = |name: &str, value: i64| {
         u32::try_from(value).with_context(|| format!("{name} of {path} holds {value}, which is no token id"))
     };
-    let tokens: Result<Vec<u32>> =
-        checkpoint.integers("case.tokens")?.into_iter().map(|x| id("case.tokens", x)).collect();
+    let tokens: Result<Vec<u32>> = file.integers("case.tokens")?.into_iter().map(|x| id("case.tokens", x)).collect();
     let target = |x: i64| if x == ignored { Ok(NO_TARGET) } else { id("case.targets", x) };
-    let targets: Result<Vec<u32>> = checkpoint.integers("case.targets")?.into_iter().map(target).collect();
+    let targets: Result<Vec<u32>> = file.integers("case.targets")?.into_iter().map(target).collect();
     let sequences = Sequences { batch, context, tokens: tokens?, targets: targets?, starts: Vec::new() };
     sequences.validate(config).with_context(|| path.to_string())?;
     Ok(sequences)
 }
 
 /// Refuses gradients of parameters that the model does not have.
-fn check_gradient_names(checkpoint: &Checkpoint, layout: &ParameterLayout) -> Result<()> {
+fn check_gradient_names(file: &TensorFile, layout: &ParameterLayout) -> Result<()> {
     let names = Names::of(layout);
     let known: Vec<&str> = names.required().map(|(_, part)| part.name.as_str()).collect();
-    let gradients = checkpoint.names().filter_map(|name| name.strip_prefix("grad."));
+    let gradients = file.names().filter_map(|name| name.strip_prefix("grad."));
     let unknown: Vec<&str> = gradients.filter(|name| !known.contains(name)).collect();
     if !unknown.is_empty() {
-        let path = checkpoint.path().display();
+        let path = file.path().display();
         bail!("{path} holds gradients of parameters that the model does not have: {}", unknown.join(", "));
     }
     Ok(())
 }
 
 /// `case.*` and `expect.*` tensors beyond those that are read.
-fn not_compared(checkpoint: &Checkpoint) -> Vec<String> {
+fn not_compared(file: &TensorFile) -> Vec<String> {
     const KNOWN: [&str; 10] = [
         "case.tokens",
         "case.targets",
@@ -189,5 +191,5 @@ fn not_compared(checkpoint: &Checkpoint) -> Vec<String> {
         "expect.states",
     ];
     let ours = |name: &&str| (name.starts_with("case.") || name.starts_with("expect.")) && !KNOWN.contains(name);
-    checkpoint.names().filter(ours).map(str::to_owned).collect()
+    file.names().filter(ours).map(str::to_owned).collect()
 }

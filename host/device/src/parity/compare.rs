@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ebt_core::compute::Backend;
-use ebt_cpu::Cpu;
 use serde::Serialize;
 
 use super::case::Case;
 use super::errors::{Quantity, Tolerance, errors};
 use super::sensitivity::Sensitivity;
-use crate::device::{BackendTask, Device};
+use crate::device::{BackendTask, Device, on_processor};
 
 /// What came of a case.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct CaseReport {
     /// The file, as it was named.
     pub file: String,
     /// Name of the backend.
@@ -39,7 +38,7 @@ pub fn compare(
     device: &Device,
     files: &[PathBuf],
     tolerance: Tolerance,
-    each: &mut dyn FnMut(Report) -> Result<()>,
+    each: &mut dyn FnMut(CaseReport) -> Result<()>,
 ) -> Result<()> {
     device.with_backend(Comparing { files, tolerance, each })
 }
@@ -48,20 +47,20 @@ pub fn compare(
 ///
 /// # Errors
 ///
-/// What `each` returns.
+/// Threads that cannot be had, and what `each` returns.
 pub fn compare_in_double(
     threads: usize,
     files: &[PathBuf],
     tolerance: Tolerance,
-    each: &mut dyn FnMut(Report) -> Result<()>,
+    each: &mut dyn FnMut(CaseReport) -> Result<()>,
 ) -> Result<()> {
-    Comparing { files, tolerance, each }.run(&Cpu::<f64>::new(threads))
+    on_processor::<f64, _>(threads, Comparing { files, tolerance, each })
 }
 
 struct Comparing<'a> {
     files: &'a [PathBuf],
     tolerance: Tolerance,
-    each: &'a mut dyn FnMut(Report) -> Result<()>,
+    each: &'a mut dyn FnMut(CaseReport) -> Result<()>,
 }
 
 impl BackendTask for Comparing<'_> {
@@ -73,7 +72,7 @@ impl BackendTask for Comparing<'_> {
 }
 
 /// Computes one case; a file that is none is reported, so that the others still run.
-fn case<B: Backend>(b: &B, file: &Path, tolerance: Tolerance) -> Report {
+fn case<B: Backend>(b: &B, file: &Path, tolerance: Tolerance) -> CaseReport {
     let compared = || -> Result<(Vec<Quantity>, Vec<String>)> {
         let case = Case::open(file)?;
         let quantities = run(b, &case, tolerance).with_context(|| file.display().to_string())?;
@@ -83,11 +82,11 @@ fn case<B: Backend>(b: &B, file: &Path, tolerance: Tolerance) -> Report {
     match compared() {
         Ok((quantities, not_compared)) => {
             let ok = quantities.iter().all(|q| q.ok);
-            Report { file, backend, ok, problem: None, quantities, not_compared }
+            CaseReport { file, backend, ok, problem: None, quantities, not_compared }
         }
         Err(error) => {
             let problem = Some(format!("{error:#}"));
-            Report { file, backend, ok: false, problem, quantities: Vec::new(), not_compared: Vec::new() }
+            CaseReport { file, backend, ok: false, problem, quantities: Vec::new(), not_compared: Vec::new() }
         }
     }
 }

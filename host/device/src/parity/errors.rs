@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use ebt_core::compute::Backend;
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::training::{StepReport, StepSettings, Trainer};
-use ebt_interchange::{Names, unstack};
+use ebt_model::weights::{Names, unstack};
 use serde::Serialize;
 
 use super::case::Case;

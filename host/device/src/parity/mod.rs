@@ -6,6 +6,6 @@ mod errors;
 mod sensitivity;
 
 pub use case::{Case, Expected};
-pub use compare::{Report, compare, compare_in_double, run};
+pub use compare::{CaseReport, compare, compare_in_double, run};
 pub use errors::{Quantity, Tolerance};
 pub use sensitivity::Sensitivity;

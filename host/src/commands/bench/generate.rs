@@ -1,23 +1,25 @@
 //! Generation with a cache from random weights: the same work as an embedded program's, one JSON line.
 
 use std::hint::black_box;
-use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use ebt::engine::descent::{DescentOptions, Sampling};
-use ebt::engine::{Options, Session};
+use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{self, FeedForward, Model, Storage, Swiglu};
 use ebt_core::config::{Config, UpdateRule};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
+use ebt_data::memory;
 use ebt_device::products::products_on_one_thread;
 use ebt_device::weights::random_weights;
 use serde::Serialize;
 
-use crate::cli::{IsaName, RULES, STORAGES, one_of};
+use crate::cli::{
+    KERNELS, MOST_CANDIDATES, MOST_SIZE, MOST_STEPS, Output, RULES, STORAGES, kernel, one_of, whole, write_json_line,
+};
 use crate::inference::SessionMemory;
 
 /// Sizes of the model and of the measurement.
@@ -41,49 +43,49 @@ use crate::inference::SessionMemory;
 #[command(verbatim_doc_comment)]
 pub struct Args {
     /// Vocabulary
-    #[arg(long, default_value_t = 8192)]
+    #[arg(long, default_value_t = 8192, value_parser = whole::<usize>(1..=MOST_SIZE))]
     vocab: usize,
     /// Width
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = whole::<usize>(1..=MOST_SIZE))]
     dim: usize,
     /// Blocks
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = whole::<usize>(1..=MOST_SIZE))]
     layers: usize,
     /// Query heads
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = whole::<usize>(1..=MOST_SIZE))]
     heads: usize,
     /// Feed-forward width
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = whole::<usize>(1..=MOST_SIZE))]
     ffn: usize,
     /// Sliding window
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = whole::<usize>(1..=MOST_SIZE))]
     window: usize,
     /// Landscapes
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = whole::<usize>(1..=MOST_SIZE))]
     landscapes: usize,
     /// Descent steps of a token
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = whole::<usize>(1..=MOST_STEPS))]
     steps: usize,
     /// Starts of a token
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = whole::<usize>(1..=MOST_CANDIDATES))]
     candidates: usize,
     /// Storage of the matrices
     #[arg(long, value_parser = one_of(STORAGES), default_value = "f32")]
     #[serde(skip)]
     dtype: Storage,
     /// Tokens of a prompt that are read together
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = whole::<usize>(1..=4096))]
     block: usize,
     /// Timed tokens at each place
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, value_parser = whole::<usize>(1..=1 << 16))]
     tokens: usize,
     /// Update rule
     #[arg(long, default_value = "probability", value_parser = one_of(RULES))]
     update: UpdateRule,
     /// Instructions of the processor
-    #[arg(long, value_enum, default_value_t = IsaName::Auto)]
+    #[arg(long, value_parser = one_of(KERNELS), default_value = "auto")]
     #[serde(skip)]
-    kernel: IsaName,
+    kernel: &'static str,
 }
 
 /// Tokens before the first and before the second measurement.
@@ -120,19 +122,6 @@ struct After {
 }
 
 impl Args {
-    fn check(&self) -> Result<()> {
-        if self.tokens == 0 || self.tokens > 1 << 16 {
-            bail!("--tokens must be from 1 to {}", 1 << 16);
-        }
-        if self.steps == 0 || self.steps > 4096 || self.candidates == 0 || self.candidates > 1024 {
-            bail!("--steps must be from 1 to 4096, and --candidates from 1 to 1024");
-        }
-        if self.block == 0 || self.block > 4096 {
-            bail!("--block must be from 1 to 4096");
-        }
-        Ok(())
-    }
-
     fn model(&self) -> Config {
         Config {
             vocab: self.vocab,
@@ -152,6 +141,10 @@ impl Args {
     fn pack(&self, storage: Storage) -> Result<Vec<u8>> {
         let config = self.model();
         config.validate()?;
+        // as they are drawn, and packed in at most as many bytes
+        let values = ParameterLayout::new(&config).count() as u64;
+        let wanted = values.saturating_mul(8).saturating_add(2 * COPIED as u64);
+        memory::check("this model", wanted, "a smaller --vocab, --dim, --ffn or fewer --layers take less")?;
         let weights: Vec<Vec<f32>> = random_weights(&ParameterLayout::new(&config)).collect();
         let objective = Objective { min_steps: 1, max_steps: self.steps, ..Objective::default() };
         let contents = packed::Contents {
@@ -172,12 +165,11 @@ impl Args {
 ///
 /// An impossible size, and a value that is not finite.
 pub fn run(args: &Args) -> Result<()> {
-    args.check()?;
-    let (kernel, storage) = (args.kernel.kernel()?, args.dtype);
+    let (kernel, storage) = (kernel(args.kernel)?, args.dtype);
     let bytes = args.pack(storage)?;
     let model = Model::read(&bytes)?;
     let options =
-        Options { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false };
+        SessionOptions { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false };
     let mut memory = SessionMemory::of(&model.config, &options)?;
     let session_bytes = memory.bytes();
     let mut session = memory.session(model.clone(), &options, kernel)?;
@@ -210,9 +202,7 @@ pub fn run(args: &Args) -> Result<()> {
         kernel: kernel.name(),
         config: args,
     };
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, &line)?;
-    Ok(writeln!(out)?)
+    Ok(write_json_line(&mut Output::of_results(), &line)?)
 }
 
 /// Random tokens of a stream.

@@ -1,4 +1,4 @@
-//! `host bench`: how fast this machine computes.
+//! `ebt bench`: how fast this machine computes.
 
 mod generate;
 mod product;

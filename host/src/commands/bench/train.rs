@@ -1,15 +1,19 @@
 //! Training steps on random tokens: the same work as the PyTorch race partner, one JSON line.
 
-use std::io::{self, Write};
+use std::num::NonZeroUsize;
 
 use anyhow::{Result, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use ebt_core::config::{Config, MoeConfig, UpdateRule};
 use ebt_core::objective::{Checkpointing, Flow, InitialState, LossSteps, Objective};
+use ebt_data::memory;
+use ebt_data::progress::eprint_line;
+use ebt_device::memory::peak_of_steps;
 use ebt_device::steps::{self, Measured, ProfileEntry, TimedSteps};
+use ebt_train::run_config::MOST_THREADS;
 use serde::Serialize;
 
-use crate::cli::{RULES, one_of};
+use crate::cli::{MOST_SIZE, Output, RULES, one_of, real, start_threads, whole, write_json_line};
 
 /// Sizes of the model and of the measurement.
 #[derive(Clone, Debug, Serialize, clap::Args)]
@@ -18,8 +22,8 @@ pub struct Args {
     #[arg(long, visible_alias = "backend", default_value = "cpu", value_parser = ["cpu", "cuda"])]
     #[serde(skip)]
     device: String,
-    /// The GPU of this number in `host doctor` [default: the first that can be used]
-    #[arg(long, value_name = "N")]
+    /// The GPU of this number in `ebt doctor` [default: the first that can be used]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(0..=65_535))]
     #[serde(skip)]
     gpu: Option<usize>,
     /// Numbers of activations and products; all but f32 on a GPU only, fp16 is what other commands call f16
@@ -33,34 +37,34 @@ pub struct Args {
     #[arg(long)]
     no_graphs: bool,
     /// Sequences
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = whole::<usize>(1..=1 << 20))]
     batch: usize,
     /// Positions of a sequence
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = whole::<usize>(1..=MOST_SIZE))]
     context: usize,
     /// Vocabulary
-    #[arg(long, default_value_t = 32_768)]
+    #[arg(long, default_value_t = 32_768, value_parser = whole::<usize>(1..=MOST_SIZE))]
     vocab: usize,
     /// Width
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, value_parser = whole::<usize>(1..=MOST_SIZE))]
     dim: usize,
     /// Blocks
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 6, value_parser = whole::<usize>(1..=MOST_SIZE))]
     layers: usize,
     /// Query heads
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 4, value_parser = whole::<usize>(1..=MOST_SIZE))]
     heads: usize,
     /// Feed-forward width
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 1024, value_parser = whole::<usize>(1..=MOST_SIZE))]
     ffn: usize,
     /// Sliding window [default: full attention]
-    #[arg(long)]
+    #[arg(long, value_parser = whole::<usize>(1..=MOST_SIZE))]
     window: Option<usize>,
     /// Landscapes, and descent steps
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 3, value_parser = whole::<usize>(1..=MOST_SIZE))]
     landscapes: usize,
     /// Step size of the descent
-    #[arg(long, default_value_t = 500.0)]
+    #[arg(long, default_value_t = 500.0, value_parser = real::<f64>(0.0..))]
     alpha: f64,
     /// Update rule
     #[arg(long, default_value = "probability", value_parser = one_of(RULES))]
@@ -69,22 +73,22 @@ pub struct Args {
     #[arg(long)]
     unroll: bool,
     /// Routed experts; 0 = dense
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<usize>(0..=MOST_SIZE))]
     experts: usize,
     /// Width of an expert
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<usize>(0..=MOST_SIZE))]
     expert_hidden: usize,
     /// Experts of a token
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = whole::<usize>(0..=MOST_SIZE))]
     top_k: usize,
     /// Timed steps
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = whole::<usize>(1..=1 << 20))]
     steps: usize,
     /// Steps before the timed ones
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = whole::<usize>(0..=1 << 20))]
     warmup: usize,
     /// Processor threads; 0 = all cores
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<usize>(0..=MOST_THREADS as u64))]
     threads: usize,
     /// Print a table of times by part and operation on standard error
     #[arg(long)]
@@ -171,11 +175,8 @@ impl Args {
 ///
 /// An impossible size, a loss that is not finite.
 pub fn run(args: &Args) -> Result<()> {
-    if args.steps == 0 || args.steps > 1 << 20 || args.warmup > 1 << 20 {
-        bail!("--steps must be at least 1, and --steps and --warmup at most {}", 1 << 20);
-    }
-    if args.batch == 0 || args.batch.saturating_mul(args.context) > 1 << 31 || args.threads > 1024 {
-        bail!("--batch must be at least 1 with at most 2^31 tokens a step, and --threads at most 1024");
+    if args.batch.saturating_mul(args.context) > 1 << 31 {
+        bail!("--batch {} times --context {}: at most 2^31 tokens a step", args.batch, args.context);
     }
     let model = args.model();
     model.validate()?;
@@ -197,9 +198,7 @@ pub fn run(args: &Args) -> Result<()> {
         dtype: &args.dtype,
         config: args,
     };
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, &line)?;
-    Ok(writeln!(out)?)
+    Ok(write_json_line(&mut Output::of_results(), &line)?)
 }
 
 /// Operations of a step's products: per token, block weight and descent step 6 on the predicted and 3 on the observed
@@ -223,16 +222,20 @@ fn on_processor(args: &Args, model: Config) -> Result<Measured> {
     if let Some(number) = args.gpu {
         bail!("--gpu {number}: --device cpu uses no GPU");
     }
-    let (measured, profile) = steps::on_processor(&args.timed(model), args.threads, args.profile)?;
+    let timed = args.timed(model);
+    let wanted = peak_of_steps(&timed)?;
+    memory::check("this step", wanted, "a smaller --batch, --context, --vocab or --dim takes less")?;
+    let threads = start_threads(NonZeroUsize::new(args.threads))?;
+    let (measured, profile) = steps::on_processor(&timed, threads, args.profile)?;
     if args.profile {
-        table(&profile, args.steps)?;
+        table(&profile, args.steps);
     }
     Ok(measured)
 }
 
 #[cfg(feature = "cuda")]
 fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
-    use crate::cli::{Backend, DeviceArgs};
+    use crate::cli::{DeviceArgs, DeviceKind};
     use ebt_device::Device;
     use ebt_train::run_config::Precision;
     if args.profile {
@@ -244,29 +247,28 @@ fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
         "fp16" => Precision::F16,
         _ => Precision::F32,
     };
-    let asked = DeviceArgs { backend: Backend::Cuda, gpu: args.gpu, ..DeviceArgs::default() };
+    let asked = DeviceArgs { backend: DeviceKind::Cuda, gpu: args.gpu, ..DeviceArgs::default() };
     let Device::Cuda(options) = asked.choose(precision)?.device else { bail!("--device cuda: no GPU was chosen") };
     let options = ebt_cuda::Options { graphs: !args.no_graphs, ..options };
     let (measured, notes) = steps::on_gpu(&args.timed(model), &options)?;
     for note in notes {
-        writeln!(io::stderr(), "note: {note}")?;
+        eprint_line(format_args!("note: {note}"));
     }
     Ok(measured)
 }
 
 #[cfg(not(feature = "cuda"))]
 fn on_gpu(_args: &Args, _model: Config) -> Result<Measured> {
-    bail!("--device cuda: this program was built without CUDA")
+    Err(ebt_data::program::lacks("--device cuda", "cuda"))
 }
 
-fn table(entries: &[ProfileEntry], steps: usize) -> io::Result<()> {
-    let mut err = io::stderr().lock();
+fn table(entries: &[ProfileEntry], steps: usize) {
     let all: f64 = entries.iter().map(|e| e.seconds).sum();
-    writeln!(err, "{:<12}{:<34}{:>12}{:>10}{:>8}", "part", "operation", "ms a step", "calls", "share")?;
+    eprint_line(format_args!("{:<12}{:<34}{:>12}{:>10}{:>8}", "part", "operation", "ms a step", "calls", "share"));
     for e in entries {
         let (ms, share) = (1e3 * e.seconds / steps as f64, 100.0 * e.seconds / all);
-        let calls = e.calls as f64 / steps as f64;
-        writeln!(err, "{:<12}{:<34}{ms:>12.3}{calls:>10.1}{share:>7.1}%", e.scope.name(), e.operation)?;
+        let (calls, part) = (e.calls as f64 / steps as f64, e.scope.name());
+        eprint_line(format_args!("{part:<12}{:<34}{ms:>12.3}{calls:>10.1}{share:>7.1}%", e.operation));
     }
-    writeln!(err, "{:<46}{:>12.3}", "all", 1e3 * all / steps as f64)
+    eprint_line(format_args!("{:<46}{:>12.3}", "all", 1e3 * all / steps as f64));
 }

@@ -1,6 +1,6 @@
-//! `host data inspect`: what prepared data hold, and whether they are whole.
+//! `ebt data inspect`: what prepared data hold, and whether they are whole.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -10,7 +10,7 @@ use ebt_data::shard::manifest::{Dropped, Manifest, Prepared, Split, TokenizerRec
 use ebt_data::shard::{Shard, ShardRecord, verify};
 use serde::Serialize;
 
-use crate::cli::{thread_pool, write_json};
+use crate::cli::{Output, SPLITS, name_of, one_of, start_threads, threads, whole, write_json};
 
 /// Show what prepared data hold, and check them.
 ///
@@ -19,10 +19,10 @@ use crate::cli::{thread_pool, write_json};
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host data inspect prepared/
-  host data inspect prepared/ --verify
-  host data inspect prepared/ --show 0 --split validation
-  host data inspect prepared/ --json")]
+  ebt data inspect prepared/
+  ebt data inspect prepared/ --verify
+  ebt data inspect prepared/ --show 0 --split validation
+  ebt data inspect prepared/ --json")]
 pub struct Args {
     /// Folder of prepared data
     #[arg(value_name = "DIR")]
@@ -31,26 +31,17 @@ pub struct Args {
     #[arg(long)]
     verify: bool,
     /// Print the text of the document of this number, counted from 0, and nothing else
-    #[arg(long, value_name = "N", conflicts_with_all = ["json", "verify"])]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=u64::MAX), conflicts_with_all = ["json", "verify"])]
     show: Option<u64>,
     /// Where the document of --show is
-    #[arg(long, value_enum, value_name = "SPLIT", default_value = "train")]
-    split: SplitName,
+    #[arg(long, value_parser = one_of(SPLITS), value_name = "SPLIT", default_value = "train")]
+    split: Split,
     /// Processor threads of --verify [default: all cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads())]
     threads: Option<std::num::NonZeroUsize>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
-}
-
-/// A split by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum SplitName {
-    /// Documents to train on
-    Train,
-    /// Documents to measure on
-    Validation,
 }
 
 /// What is printed.
@@ -100,13 +91,14 @@ struct SourceReport<'a> {
 /// Data that cannot be read or are damaged; no document of the number asked for.
 pub fn run(args: &Args) -> Result<()> {
     let folder = Prepared::open(&args.folder)?;
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if let Some(number) = args.show {
         return show(&folder, args.split, number, &mut out);
     }
     let (train, validation) = (folder.shards(&folder.manifest.train)?, folder.shards(&folder.manifest.validation)?);
     if args.verify {
-        thread_pool(args.threads)?.install(|| check(&folder, train.iter().chain(&validation)))?;
+        start_threads(args.threads)?;
+        check(&folder, train.iter().chain(&validation))?;
         check_sources(&folder, train.iter().chain(&validation))?;
     }
     let report = report(&folder, &train, &validation, args.verify)?;
@@ -120,11 +112,8 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Prints a document.
-fn show(folder: &Prepared, split: SplitName, number: u64, out: &mut impl Write) -> Result<()> {
-    let (split, name) = match split {
-        SplitName::Train => (Split::Train, "train"),
-        SplitName::Validation => (Split::Validation, "validation"),
-    };
+fn show(folder: &Prepared, split: Split, number: u64, out: &mut impl Write) -> Result<()> {
+    let name = name_of(SPLITS, &split);
     let tokens = Tokens::mapped(std::slice::from_ref(folder), split)?;
     if number >= tokens.documents() {
         bail!(

@@ -1,21 +1,19 @@
 //! What all commands that prepare data ask for.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use ebt_corpus::format::Format;
-use ebt_corpus::inputs::Input;
 use ebt_corpus::language::Language;
 use ebt_corpus::licence::Licence;
 use ebt_corpus::prepare::{CHUNK, Content, Job, prepare};
-use ebt_corpus::read::ReadOptions;
 use ebt_data::DataConfig;
 use ebt_data::progress::{of_command, size as bytes};
+use ebt_data::text::{Format, InputFile, ReadOptions};
 
 use super::{size, table};
-use crate::cli::{thread_count, write_json};
+use crate::cli::{Output, real, refuse_unnamed, thread_count, threads, write_json};
 
 /// How documents are chosen, encoded and written.
 #[derive(Clone, Debug, clap::Args)]
@@ -38,17 +36,17 @@ pub struct Making {
     #[arg(long, value_name = "CODE", help_heading = "Choosing")]
     language: Option<String>,
     /// Drop documents this similar to an earlier one, 0.3 to 1 (0.8 is usual)
-    #[arg(long, value_name = "SIMILARITY", help_heading = "Choosing")]
+    #[arg(long, value_name = "SIMILARITY", value_parser = real::<f64>(0.3..=1.0), help_heading = "Choosing")]
     near_duplicates: Option<f64>,
     /// Share of documents to keep for measuring, chosen by the hash of their text
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01, help_heading = "Choosing")]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = real::<f64>(0.0..1.0), help_heading = "Choosing")]
     validation: f64,
 
     /// Tokens after which a shard ends
     #[arg(long, value_name = "N", value_parser = size::parse, default_value = "64Mi", help_heading = "Writing")]
     shard_tokens: u64,
     /// Processor threads [default: all cores]
-    #[arg(long, value_name = "N", help_heading = "Writing")]
+    #[arg(long, value_name = "N", value_parser = threads(), help_heading = "Writing")]
     threads: Option<NonZeroUsize>,
     /// Print the result as one JSON object
     #[arg(long, help_heading = "Writing")]
@@ -64,10 +62,11 @@ impl Making {
     /// # Errors
     ///
     /// Options out of range, bad input, a full disk; the message names flag or file and the place in it.
-    pub fn run(&self, out: &Path, inputs: Vec<Input>, reading: ReadOptions, licences: Vec<Licence>) -> Result<()> {
+    pub fn run(&self, out: &Path, inputs: Vec<InputFile>, reading: ReadOptions, licences: Vec<Licence>) -> Result<()> {
+        refuse_unnamed([out].into_iter())?;
         let content = self.content(reading)?;
         content.validate()?;
-        let threads = thread_count(self.threads)?;
+        let threads = thread_count(self.threads);
         let mut data = DataConfig { tokenizer: self.tokenizer.clone(), ..DataConfig::default() };
         let tokenizer = ebt_data::dataset::tokenizer(&mut data)?;
         let mut progress = of_command(self.quiet);
@@ -75,7 +74,7 @@ impl Making {
         let (out, overwrite, chunk) = (out.to_path_buf(), self.overwrite, CHUNK);
         let job = Job { inputs, tokenizer, out, content, licences, overwrite, threads, chunk };
         let summary = prepare(&job, progress.as_mut())?;
-        let mut to = io::stdout().lock();
+        let mut to = Output::of_results();
         if self.json {
             write_json(&mut to, &summary)?;
         } else {
@@ -103,7 +102,7 @@ impl Making {
 }
 
 /// `12 files, 3.4 GiB (11 Parquet, 1 text)`.
-fn told(inputs: &[Input]) -> String {
+fn told(inputs: &[InputFile]) -> String {
     let mut formats: Vec<(Format, usize)> = Vec::new();
     for input in inputs {
         match formats.iter_mut().find(|(format, _)| *format == input.format) {

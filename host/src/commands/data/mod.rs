@@ -1,9 +1,10 @@
-//! `host data`: corpora and the data made from them.
+//! `ebt data`: corpora and the data made from them.
 
 mod bilkent;
 mod inspect;
 mod making;
 mod prepare;
+mod sample;
 mod size;
 mod table;
 
@@ -22,6 +23,7 @@ enum What {
     Prepare(prepare::Args),
     Bilkent(bilkent::Args),
     Inspect(inspect::Args),
+    Sample(sample::Args),
 }
 
 /// Runs the command.
@@ -34,5 +36,6 @@ pub fn run(args: Args) -> Result<()> {
         What::Prepare(args) => prepare::run(&args),
         What::Bilkent(args) => bilkent::run(&args),
         What::Inspect(args) => inspect::run(&args),
+        What::Sample(args) => sample::run(&args),
     }
 }

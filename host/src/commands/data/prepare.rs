@@ -1,12 +1,10 @@
-//! `host data prepare`: raw corpora to shards of tokens.
+//! `ebt data prepare`: raw corpora to shards of tokens.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use ebt_corpus::format::Format;
-use ebt_corpus::inputs;
 use ebt_corpus::licence::Licence;
-use ebt_corpus::read::{Borders, ReadOptions};
+use ebt_data::text::{self, Borders, Format, Formats, ReadOptions};
 
 use super::making::Making;
 
@@ -28,13 +26,20 @@ pub struct Args {
     #[arg(long, value_enum, help_heading = "Reading")]
     format: Option<Format>,
     /// Column or key that holds the text
-    #[arg(long, value_name = "NAME", default_value = "text", help_heading = "Reading")]
+    #[arg(long, value_name = "NAME", default_value = "text", allow_hyphen_values = true, help_heading = "Reading")]
     column: String,
+    /// Character between the values of a table, `tab` for a tab [default: a tab in TSV; in CSV a comma, semicolon or tab,
+    /// whichever its first line speaks for]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter, allow_hyphen_values = true, help_heading = "Reading")]
+    delimiter: Option<u8>,
+    /// Whether `"` around a value of a table is no part of it [default: on in CSV, off in TSV]
+    #[arg(long, value_enum, value_name = "WHETHER", help_heading = "Reading")]
+    quoting: Option<Switch>,
     /// Where documents of plain text end
     #[arg(long, value_enum, value_name = "WHERE", default_value_t = Borders::BlankLine, help_heading = "Reading")]
     documents: Borders,
     /// Licence of a source (several by a glob), or of all; may be repeated
-    #[arg(long, value_name = "[SOURCE=]TEXT", help_heading = "Writing")]
+    #[arg(long, value_name = "[SOURCE=]TEXT", allow_hyphen_values = true, help_heading = "Writing")]
     licence: Vec<Licence>,
     /// Replace invalid UTF-8 by U+FFFD instead of stopping
     #[arg(long, help_heading = "Reading")]
@@ -43,15 +48,38 @@ pub struct Args {
     making: Making,
 }
 
+/// Whether something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Switch {
+    /// Quotation marks stand around values
+    On,
+    /// Quotation marks are letters like any other
+    Off,
+}
+
+/// One ASCII character; the word `tab` and `\t` are a tab.
+fn delimiter(given: &str) -> Result<u8, &'static str> {
+    match *given.as_bytes() {
+        _ if given == "tab" || given == "\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !b"\"\r\n".contains(&byte) => Ok(byte),
+        _ => Err("one ASCII character is needed, no quotation mark and no line end"),
+    }
+}
+
 const NOTES: &str = "\
 Formats, by extension, also with .gz, .gzip or .zst after it: .txt .text .md (plain text), .jsonl .ndjson .json (JSON
-lines), .csv, .tsv, .parquet, .arrow .ipc .feather. The name of a file without them is the name of its source.
+lines), .csv, .tsv; in a build with the feature `parquet` also .parquet, .arrow .ipc .feather. The name of a file without
+them is the name of its source. Whether a file is packed is judged by its content. In folders and by globs, hidden files, prepared data and tokenizer.json are
+passed over; a link that leads to what was met already is not followed again.
+
+Text is UTF-8. A line `sep=;` at the start of CSV, as spreadsheets write it, says what stands between values. NaN and
+Infinity in JSON are read as null. Bytes behind gzip data that are no gzip data are passed over with a note, zeros without.
 
 Cleaning, in this order: byte-order marks removed; line ends to LF; Unicode NFC; blank lines at start and end removed.
 Then dropped are: empty documents; those shorter than --shortest; those that whatlang takes for another language than
---language with a confidence above 0.9 (with fewer than 40 letters it is not asked); those equal to an earlier one; those
-with an earlier one at --near-duplicates: MinHash of 128 places over runs of five words, bands that find 98% of pairs at
-exactly that similarity and nearly all above it, verified on the whole signatures.
+--language (feature `language`) with a confidence above 0.9 (with fewer than 40 letters it is not asked); those equal to
+an earlier one; those with an earlier one at --near-duplicates: MinHash of 128 places over runs of five words, bands that
+find 98% of pairs at exactly that similarity and nearly all above it, verified on the whole signatures.
 
 A document is for validation if the hash of its cleaned text, as a fraction, is below --validation: adding or
 reordering input never moves a document.
@@ -59,10 +87,11 @@ reordering input never moves a document.
 An interrupted command, by Ctrl-C, a full disk or anything else, goes on where it was when it is given again.
 
 Examples:
-  host data prepare corpus/ --out data/tr
-  host data prepare 'dumps/*.jsonl.zst' --column content --language tr --near-duplicates 0.8 --out data/web
-  host data prepare wiki.parquet haber.csv.gz --out data/mixed --licence 'wiki=CC BY-SA 4.0' --licence haber=private
-  host data prepare book.txt --documents file --longest 256Ki --tokenizer tokenizer.json --out data/book";
+  ebt data prepare corpus/ --out data/tr
+  ebt data prepare 'dumps/*.jsonl.zst' --column content --language tr --near-duplicates 0.8 --out data/web
+  ebt data prepare wiki.parquet haber.csv.gz --out data/mixed --licence 'wiki=CC BY-SA 4.0' --licence haber=private
+  ebt data prepare tablo.csv --delimiter '|' --column metin --out data/table
+  ebt data prepare book.txt --documents file --longest 256Ki --tokenizer tokenizer.json --out data/book";
 
 /// Runs the command.
 ///
@@ -70,8 +99,10 @@ Examples:
 ///
 /// Options out of range, bad input, a full disk; the message names flag or file and the place in it.
 pub fn run(args: &Args) -> Result<()> {
-    let inputs = inputs::find(&args.inputs, args.format)?;
+    let inputs = text::find(&args.inputs, args.format.map_or(Formats::ByName, Formats::All))?;
     let (column, documents, lossy) = (args.column.clone(), args.documents, args.lossy);
-    let reading = ReadOptions { column, documents, lossy, ..ReadOptions::default() };
+    let quoting = args.quoting.map(|quoting| quoting == Switch::On);
+    let delimiter = args.delimiter;
+    let reading = ReadOptions { column, documents, lossy, delimiter, quoting, ..ReadOptions::default() };
     args.making.run(&args.out, inputs, reading, args.licence.clone())
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 ///
 /// Anything else.
 pub fn parse(text: &str) -> Result<u64> {
-    let wrong = || format!("{text:?} is no number like 4096, 64Mi or 2G");
+    let wrong = || String::from("must be a whole number from 0 on, like 4096, 64Mi or 2G");
     let number = text.strip_suffix('B').unwrap_or(text);
     let digits = number.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let factor: u64 = match &number[digits.len()..] {

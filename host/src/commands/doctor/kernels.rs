@@ -1,4 +1,4 @@
-//! What `host doctor --compile` says of the kernels.
+//! What `ebt doctor --compile` says of the kernels.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

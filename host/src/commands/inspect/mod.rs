@@ -1,30 +1,29 @@
-//! `host inspect`: what a model file or a packed model holds.
+//! `ebt inspect`: what a model file or a packed model holds.
 
 mod packed;
 mod parts;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ebt_core::config::Config;
-use ebt_core::model_file::{self, ModelFile, TensorView};
 use ebt_core::objective::Objective;
 use ebt_data::file;
-use ebt_tokenizer::Tokenizer;
-use ebt_train::model;
+use ebt_model::model::FORMAT;
+use ebt_model::{ModelFile, TensorFile, locate};
 use serde::Serialize;
 
-use crate::cli::write_json;
+use crate::cli::{Output, write_json};
 use parts::{TokenizerReport, print_fields, print_origin};
 
 /// Show what a model file or a packed model holds.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host inspect model.ebt
-  host inspect model.ebp
-  host inspect --json runs/turkish")]
+  ebt inspect model.ebt
+  ebt inspect model.ebp
+  ebt inspect --json runs/turkish")]
 pub struct Args {
     /// Model file, packed model, or run or checkpoint folder
     #[arg(value_name = "PATH")]
@@ -48,16 +47,16 @@ struct Report {
     tensors: Vec<Row>,
     provenance: Vec<(String, String)>,
     tokenizer: Option<TokenizerReport>,
+    tokenizer_fingerprint: Option<String>,
 }
 
 /// One tensor of a model file: its shape, its size as stored, and statistics of its values in single precision.
 #[derive(Debug, Serialize)]
 struct Row {
     name: String,
-    rows: usize,
-    columns: usize,
+    shape: Vec<usize>,
     count: usize,
-    dtype: &'static str,
+    dtype: String,
     bytes: usize,
     min: f32,
     max: f32,
@@ -68,25 +67,25 @@ struct Row {
 }
 
 impl Row {
-    fn of(name: &str, tensor: &TensorView<'_>) -> Self {
+    fn of(file: &TensorFile, name: &str) -> Result<Self> {
+        let numbers = file.numbers(name)?;
         let (mut min, mut max, mut squares, mut not_finite) = (f32::INFINITY, f32::NEG_INFINITY, 0.0, 0);
-        for x in tensor.to_f32() {
-            (min, max) = (min.min(x), max.max(x));
-            squares += f64::from(x) * f64::from(x);
+        for x in numbers.iter() {
+            (min, max) = (min.min(x as f32), max.max(x as f32));
+            squares += x * x;
             not_finite += usize::from(!x.is_finite());
         }
-        Self {
+        Ok(Self {
             name: name.to_owned(),
-            rows: tensor.rows,
-            columns: tensor.columns,
-            count: tensor.len(),
-            dtype: tensor.dtype.name(),
-            bytes: tensor.bytes.len(),
+            shape: file.shape(name).unwrap_or_default().to_vec(),
+            count: numbers.len(),
+            dtype: file.dtype(name).map_or(String::new(), |dtype| format!("{dtype:?}").to_lowercase()),
+            bytes: numbers.bytes(),
             min,
             max,
-            rms: (squares / tensor.len().max(1) as f64).sqrt(),
+            rms: (squares / numbers.len().max(1) as f64).sqrt(),
             not_finite,
-        }
+        })
     }
 }
 
@@ -96,14 +95,13 @@ impl Row {
 ///
 /// A file that cannot be read or is no sound model file.
 pub fn run(args: Args) -> Result<()> {
-    let path = model::locate(&args.path)?;
+    let path = locate(&args.path)?;
     let bytes = file::map(&path)?;
     if bytes.starts_with(&ebt::packed::MAGIC) {
         return packed::run(&path.display().to_string(), &bytes, args.json);
     }
-    let parsed = model_file::read(&bytes).with_context(|| path.display().to_string())?;
-    let report = report(path.display().to_string(), bytes.len(), &parsed)?;
-    let mut out = io::stdout().lock();
+    let report = report(ModelFile::open(&path)?)?;
+    let mut out = Output::of_results();
     if args.json {
         write_json(&mut out, &report)?;
     } else {
@@ -113,24 +111,25 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-fn report(file: String, bytes: usize, parsed: &ModelFile<'_>) -> Result<Report> {
-    let tokenizer = parsed.tokenizer.map(|json| -> Result<_> {
-        let t = Tokenizer::from_json(json).with_context(|| format!("the tokenizer inside {file}"))?;
+fn report(model: ModelFile) -> Result<Report> {
+    let tokenizer = model.tokenizer.as_ref().map(|t| {
         let fingerprint = format!("{:016x}", t.fingerprint());
-        Ok(TokenizerReport { vocabulary: t.vocabulary_size(), fingerprint, bytes: json.len() })
+        TokenizerReport { vocabulary: t.vocabulary_size(), fingerprint, bytes: t.to_json().len() }
     });
+    let tensors = model.file.names().map(|name| Row::of(&model.file, name)).collect::<Result<Vec<Row>>>()?;
     Ok(Report {
-        tokenizer: tokenizer.transpose()?,
-        format_version: model_file::VERSION,
-        bytes,
-        parameters: parsed.layout.count(),
-        active_parameters: parsed.layout.active(&parsed.config),
-        weight_bytes: parsed.tensors.iter().map(|t| t.bytes.len()).sum(),
-        tensors: parsed.layout.entries.iter().zip(&parsed.tensors).map(|(e, t)| Row::of(&e.name, t)).collect(),
-        provenance: parsed.provenance().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-        config: parsed.config.clone(),
-        objective: parsed.objective.clone(),
-        file,
+        file: model.file.path().display().to_string(),
+        format_version: FORMAT.version,
+        bytes: model.file.length(),
+        parameters: model.layout.count(),
+        active_parameters: model.layout.active(&model.config),
+        weight_bytes: tensors.iter().map(|t| t.bytes).sum(),
+        tensors,
+        tokenizer,
+        tokenizer_fingerprint: model.fingerprint.map(|fingerprint| format!("{fingerprint:016x}")),
+        provenance: model.provenance,
+        config: model.config,
+        objective: model.objective,
     })
 }
 
@@ -142,10 +141,10 @@ fn print(out: &mut impl Write, r: &Report) -> Result<()> {
     writeln!(
         out,
         "{:width$}  {:>13}  {:>10}  {:>5}  {:>11}  {:>10}  {:>10}  {:>10}",
-        "parameter", "shape", "count", "dtype", "bytes", "min", "max", "rms"
+        "tensor", "shape", "count", "dtype", "bytes", "min", "max", "rms"
     )?;
     for t in &r.tensors {
-        let shape = format!("{} x {}", t.rows, t.columns);
+        let shape = t.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
         write!(out, "{:width$}  {shape:>13}  {:>10}  {:>5}  {:>11}", t.name, t.count, t.dtype, t.bytes)?;
         write!(out, "  {:>10.3e}  {:>10.3e}  {:>10.3e}", t.min, t.max, t.rms)?;
         let warning =
@@ -155,5 +154,5 @@ fn print(out: &mut impl Write, r: &Report) -> Result<()> {
     writeln!(out, "\nparameters         {}", r.parameters)?;
     writeln!(out, "active for a token {}", r.active_parameters)?;
     writeln!(out, "bytes of weights   {}\n", r.weight_bytes)?;
-    print_origin(out, r.tokenizer.as_ref(), &r.provenance)
+    print_origin(out, r.tokenizer.as_ref(), r.tokenizer_fingerprint.as_deref(), &r.provenance)
 }

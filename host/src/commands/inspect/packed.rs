@@ -1,6 +1,6 @@
 //! What a packed model holds.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::{Context, Result};
 use ebt::packed::{BlockCondition, ConditionOf, DescentDefaults, FeedForward, Floats, Model, Swiglu, VERSION};
@@ -9,7 +9,7 @@ use ebt_tokenizer::compact::CompactTokenizer;
 use serde::Serialize;
 
 use super::parts::{TokenizerReport, print_fields, print_origin};
-use crate::cli::write_json;
+use crate::cli::{Output, write_json};
 
 /// What is printed.
 #[derive(Debug, Serialize)]
@@ -37,7 +37,7 @@ struct Part {
 pub(super) fn run(file: &str, bytes: &[u8], json: bool) -> Result<()> {
     let model = Model::read(bytes).with_context(|| file.to_owned())?;
     let report = report(file, bytes.len(), &model)?;
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if json {
         write_json(&mut out, &report)?;
     } else {
@@ -109,5 +109,5 @@ fn print(out: &mut impl Write, r: &Report) -> Result<()> {
         writeln!(out, "{:13} {:>12}", part.name, part.bytes)?;
     }
     writeln!(out, "{:13} {:>12}\n", "with padding", r.weight_bytes)?;
-    print_origin(out, r.tokenizer.as_ref(), &r.provenance)
+    print_origin(out, r.tokenizer.as_ref(), None, &r.provenance)
 }

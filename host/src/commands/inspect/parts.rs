@@ -26,17 +26,19 @@ pub fn print_fields(out: &mut impl Write, title: &str, fields: &impl Serialize) 
     Ok(())
 }
 
-/// Tokenizer and provenance.
+/// Tokenizer, or the fingerprint of the one that weights go with, and provenance.
 pub fn print_origin(
     out: &mut impl Write,
     tokenizer: Option<&TokenizerReport>,
+    fingerprint: Option<&str>,
     provenance: &[(String, String)],
 ) -> Result<()> {
-    match tokenizer {
-        Some(t) => {
+    match (tokenizer, fingerprint) {
+        (Some(t), _) => {
             writeln!(out, "tokenizer: {} tokens, fingerprint {}, {} bytes", t.vocabulary, t.fingerprint, t.bytes)?
         }
-        None => writeln!(out, "tokenizer: none")?,
+        (None, Some(fingerprint)) => writeln!(out, "tokenizer: not inside; the weights go with {fingerprint}")?,
+        (None, None) => writeln!(out, "tokenizer: none")?,
     }
     if !provenance.is_empty() {
         writeln!(out, "\nprovenance")?;

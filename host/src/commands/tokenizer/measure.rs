@@ -1,24 +1,26 @@
-//! `host tokenizer measure`: how well tokenizers write a text, side by side.
+//! `ebt tokenizer measure`: how well tokenizers write a text, side by side.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use ebt_data::progress::Counter;
-use ebt_data::text;
+use ebt_data::progress::{Counter, eprint_line};
+use ebt_data::text::{self, Document, Documents, Formats, InputFile, ReadOptions};
 use serde_json::{Map, Value, json};
 
 use super::open;
 use super::table::{self, decimal, grouped, percent};
-use crate::cli::write_json;
+use crate::cli::{Output, whole, write_json};
+use crate::tokenization;
 use crate::tokenization::measure::{Class, Counts, Extent, Source, Subject, speed};
 
 /// Measure how well tokenizers write a text, side by side.
 ///
 /// A tokenizer is one of this project or any tokenizer.json of the HuggingFace library, lossless or
-/// not. Files are cut into documents at blank lines; each document is encoded whole, without special
-/// tokens.
+/// not. Files are found and read as by `ebt data prepare`, plain text in documents between blank
+/// lines; each document is encoded as it stands, without special tokens. It is not cleaned: what is
+/// measured is what is there, decomposed letters and carriage returns included.
 ///
 /// A word is a maximal run of characters other than white space; tokens per word (the fertility)
 /// divides all tokens by these. Bytes per token divides the bytes of the documents by the tokens.
@@ -47,19 +49,19 @@ use crate::tokenization::measure::{Class, Counts, Extent, Source, Subject, speed
     verbatim_doc_comment,
     after_help = "\
 Examples:
-  host tokenizer measure fixtures/turkish/validation
-  host tokenizer measure news.txt laws.txt --tokenizer ours.json --tokenizer gpt2.json --tokenizer berturk.json
-  host tokenizer measure corpus/ --tokenizer tokenizer.json --json"
+  ebt tokenizer measure fixtures/turkish/validation
+  ebt tokenizer measure news.txt laws.txt --tokenizer ours.json --tokenizer gpt2.json --tokenizer berturk.json
+  ebt tokenizer measure corpus/ --tokenizer tokenizer.json --json"
 )]
 pub struct Args {
-    /// Text files, or folders of .txt files
-    #[arg(value_name = "FILE|DIR", required = true)]
+    /// Files, folders (searched for files of known formats) and quoted globs
+    #[arg(value_name = "INPUT", required = true)]
     paths: Vec<PathBuf>,
     /// tokenizer.json of any kind, or compact tokenizer; may be repeated [default: the shipped one]
     #[arg(long, value_name = "FILE")]
     tokenizer: Vec<PathBuf>,
     /// Timed runs over the text
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = whole::<NonZeroUsize>(1..=1 << 16))]
     runs: NonZeroUsize,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -99,7 +101,7 @@ pub fn run(args: Args) -> Result<()> {
     let speeds = speed::bytes_per_second(&subjects, &sources, args.runs)?;
     measured.iter_mut().zip(speeds).for_each(|(one, speed)| one.bytes_per_second = speed);
 
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if args.json {
         write_json(&mut out, &to_json(&measured, &sources, &args))?;
     } else {
@@ -131,11 +133,13 @@ fn open(paths: &[PathBuf]) -> Result<Vec<Measured>> {
 }
 
 fn sources(paths: &[PathBuf]) -> Result<Vec<Source>> {
-    let mut all = Vec::new();
-    for path in text::files(paths)? {
-        let content = text::read(&path)?;
-        let documents = text::documents(&content).into_iter().map(str::to_owned).collect();
-        all.push(Source { name: path.display().to_string(), documents });
+    let inputs = text::find(paths, Formats::ByNameOrText)?;
+    let name = |input: &InputFile| Source { name: input.path.display().to_string(), documents: Vec::new() };
+    let mut all: Vec<Source> = inputs.iter().map(name).collect();
+    let whole = ReadOptions { longest: usize::MAX, ..ReadOptions::default() };
+    for document in Documents::new(&inputs, |input| tokenization::open(input, &whole), |note| eprint_line(note)) {
+        let Document { file, text } = document?;
+        all[file].documents.extend((!text.is_empty()).then_some(text));
     }
     if all.iter().all(|source| source.documents.is_empty()) {
         bail!("there is no text in {}", text::names(paths));

@@ -1,4 +1,4 @@
-//! `host tokenizer`: trains tokenizers, runs them and measures them.
+//! `ebt tokenizer`: trains tokenizers, runs them and measures them.
 
 mod decode;
 mod encode;
@@ -13,10 +13,10 @@ use anyhow::Result;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host tokenizer train corpus/ --out tokenizer.json
-  host tokenizer encode < text.txt > ids.txt
-  host tokenizer decode < ids.txt
-  host tokenizer measure fixtures/turkish/validation --tokenizer ours.json --tokenizer theirs.json")]
+  ebt tokenizer train corpus/ --out tokenizer.json
+  ebt tokenizer encode < text.txt > ids.txt
+  ebt tokenizer decode < ids.txt
+  ebt tokenizer measure fixtures/turkish/validation --tokenizer ours.json --tokenizer theirs.json")]
 pub struct Args {
     #[command(subcommand)]
     what: What,

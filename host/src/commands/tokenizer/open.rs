@@ -7,7 +7,7 @@ use anyhow::Result;
 use ebt_data::{DataConfig, dataset};
 use ebt_tokenizer::Tokenizer;
 
-use crate::cli::thread_pool;
+use crate::cli::{start_threads, threads};
 
 /// The arguments of a command that runs a tokenizer over lines of standard input.
 #[derive(Debug, clap::Args)]
@@ -16,15 +16,15 @@ pub struct LineArgs {
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
     /// Processor threads [default: all cores]; the result does not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads())]
     threads: Option<NonZeroUsize>,
 }
 
 impl LineArgs {
-    /// The tokenizer, and the threads to run it on.
-    pub fn open(self) -> Result<(Tokenizer, rayon::ThreadPool)> {
-        let pool = thread_pool(self.threads)?;
-        Ok((open(self.tokenizer)?, pool))
+    /// The tokenizer; parallel work goes to as many threads as are asked for from now on.
+    pub fn open(self) -> Result<Tokenizer> {
+        start_threads(self.threads)?;
+        open(self.tokenizer)
     }
 }
 

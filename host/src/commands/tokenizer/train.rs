@@ -1,36 +1,39 @@
-//! `host tokenizer train`: learns a tokenizer from text.
+//! `ebt tokenizer train`: learns a tokenizer from text.
 
-use std::io::{self, Write};
+use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use ebt_data::file;
+use ebt_data::memory;
 use ebt_data::progress::{of_command, size};
-use ebt_data::text;
-use ebt_tokenizer::{Kind, TrainOptions};
+use ebt_data::text::{self, Formats, InputFile};
+use ebt_tokenizer::{Kind, TrainOptions, VOCABULARY_SIZES};
 use serde::Serialize;
 
-use crate::cli::write_json;
+use crate::cli::{KINDS, Output, name_of, one_of, start_threads, threads, whole, write_json};
 use crate::tokenization::train;
 
 /// Learn a tokenizer from text.
 ///
-/// Text files are read block by block, never whole; blank lines separate documents, and no token is learned across
-/// them. Every tokenizer is lossless: all text that is UTF-8 encodes and decodes to itself. The same text and flags give
-/// the same tokenizer.
+/// Text is found, read and cleaned as by `ebt data prepare`: plain text (blank lines separate documents), JSON lines and
+/// tables (their text under `text`), packed or not, a block at a time; line ends become LF and Unicode NFC. No token is
+/// learned across documents. Every tokenizer is lossless: all text that is UTF-8 encodes and decodes to itself. The same
+/// text and flags give the same tokenizer.
 ///
 /// Written are a tokenizer.json, which the HuggingFace library reads too, and with --compact a file of the same tokens
 /// that needs no parsing and runs without a heap. Bytes per token are reported for the last 1 MB of the text.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  host tokenizer train fixtures/turkish/train --out tokenizer.json --vocab 4096
-  host tokenizer train corpus/ more.txt --out tokenizer.json --compact tokenizer.ebt
-  host tokenizer train corpus/ --out bpe.json --kind bpe --vocab 65536 --min-frequency 10")]
+  ebt tokenizer train fixtures/turkish/train --out tokenizer.json --vocab 4096
+  ebt tokenizer train corpus/ more.txt --out tokenizer.json --compact tokenizer.ebt
+  ebt tokenizer train corpus/ --out bpe.json --kind bpe --vocab 65536 --min-frequency 10")]
 pub struct Args {
-    /// Text files, or folders of .txt files
-    #[arg(value_name = "FILE|DIR", required = true)]
+    /// Files, folders (searched for files of known formats) and quoted globs
+    #[arg(value_name = "INPUT", required = true)]
     input: Vec<PathBuf>,
     /// tokenizer.json to write
     #[arg(long, value_name = "FILE")]
@@ -39,34 +42,30 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     compact: Option<PathBuf>,
     /// How tokens are chosen
-    #[arg(long, value_enum, default_value_t = KindName::Turkish)]
-    kind: KindName,
+    #[arg(long, value_parser = one_of(KINDS), default_value = "turkish")]
+    kind: Kind,
     /// Tokens to end with, the 256 bytes and 7 special tokens included; a short text gives fewer
-    #[arg(long, value_name = "N", default_value_t = 32_768)]
+    #[arg(long, value_name = "N", default_value_t = 32_768, value_parser = vocabulary_size())]
     vocab: usize,
     /// How often a token must occur to be learned
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = whole::<u64>(1..=u64::MAX))]
     min_frequency: u64,
     /// Most words of one token of --kind turkish; 1 = no token holds more than a word [default: 4]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=u64::from(u32::MAX)))]
     phrase_words: Option<usize>,
     /// Learn from at most about this much of the text, whole documents chosen by their hash (at least one), kept in memory [default: 134217728]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = whole::<u64>(1..=u64::MAX))]
     sample_bytes: Option<u64>,
+    /// Processor threads; the tokenizer does not depend on them [default: all cores]
+    #[arg(long, value_name = "N", value_parser = threads())]
+    threads: Option<NonZeroUsize>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
-/// Kinds of tokenizers by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum KindName {
-    /// The most probable of words, roots, suffix chains and phrases
-    Turkish,
-    /// Byte-pair encoding
-    Bpe,
-    /// Unigram language model
-    Unigram,
+fn vocabulary_size() -> impl Fn(&str) -> Result<usize, String> + Clone + Send + Sync {
+    whole(*VOCABULARY_SIZES.start() as u64..=*VOCABULARY_SIZES.end() as u64)
 }
 
 /// What is printed.
@@ -76,7 +75,7 @@ struct Report {
     file_bytes: usize,
     compact: Option<String>,
     compact_bytes: Option<usize>,
-    kind: String,
+    kind: &'static str,
     vocabulary: usize,
     fingerprint: String,
     files: usize,
@@ -103,19 +102,20 @@ pub fn run(args: Args) -> Result<()> {
     if args.compact.as_ref().is_some_and(|compact| same_file(compact, &args.out)) {
         bail!("--compact {} is the file of --out", args.out.display());
     }
-    let paths = text::files(&args.input)?;
+    let inputs = text::find(&args.input, Formats::ByNameOrText)?;
     for (flag, path) in [("--out", Some(&args.out)), ("--compact", args.compact.as_ref())] {
-        if let Some(path) = path.filter(|path| paths.iter().any(|input| same_file(input, path))) {
+        if let Some(path) = path.filter(|path| inputs.iter().any(|input| same_file(&input.path, path))) {
             bail!("{flag} {} is one of the files to learn from", path.display());
         }
     }
-    if let Some(path) = paths.iter().find(|path| !path.is_file()) {
-        bail!("{} is not an ordinary file; the text is read twice", path.display());
-    }
+    inputs.iter().try_for_each(InputFile::check_unchanged)?;
     let mut progress = of_command(args.json);
-    let survey = train::survey(&paths, progress.as_mut())?;
-    let kind = args.kind.to_possible_name();
-    let tokenizer = train::learn(&paths, options, &survey, progress)
+    start_threads(args.threads)?;
+    let survey = train::survey(&inputs, progress.as_mut())?;
+    let learned = survey.bytes.min(options.sample_bytes);
+    memory::check("the text to learn from", learned, "a smaller --sample-bytes takes less")?;
+    let kind = name_of(KINDS, &args.kind);
+    let tokenizer = train::learn(&inputs, options, &survey, progress)
         .with_context(|| format!("cannot train a tokenizer of --kind {kind} --vocab {}", args.vocab))?;
 
     let json = tokenizer.to_json();
@@ -137,7 +137,7 @@ pub fn run(args: Args) -> Result<()> {
         kind,
         vocabulary: tokenizer.vocabulary_size(),
         fingerprint: format!("{:016x}", tokenizer.fingerprint()),
-        files: paths.len(),
+        files: inputs.len(),
         documents: survey.documents,
         text_bytes: survey.bytes,
         seconds: started.elapsed().as_secs_f64(),
@@ -160,37 +160,17 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 fn options(args: &Args) -> Result<TrainOptions> {
     let defaults = TrainOptions::default();
-    if args.min_frequency == 0 {
-        bail!("--min-frequency 0: a token must occur at least once");
-    }
-    if args.phrase_words.is_some() && args.kind != KindName::Turkish {
-        bail!("--phrase-words has no meaning for --kind {}", args.kind.to_possible_name());
-    }
-    if args.phrase_words == Some(0) {
-        bail!("--phrase-words 0: a token holds at least one word");
-    }
-    if args.sample_bytes == Some(0) {
-        bail!("--sample-bytes 0: nothing would be learned from");
+    if args.phrase_words.is_some() && args.kind != Kind::Turkish {
+        bail!("--phrase-words has no meaning for --kind {}", name_of(KINDS, &args.kind));
     }
     Ok(TrainOptions {
-        kind: match args.kind {
-            KindName::Turkish => Kind::Turkish,
-            KindName::Bpe => Kind::Bpe,
-            KindName::Unigram => Kind::Unigram,
-        },
+        kind: args.kind,
         vocabulary_size: args.vocab,
         minimum_frequency: args.min_frequency,
         phrase_words: args.phrase_words.unwrap_or(defaults.phrase_words),
         sample_bytes: args.sample_bytes.unwrap_or(defaults.sample_bytes),
         progress: None,
     })
-}
-
-impl KindName {
-    /// As on the command line.
-    fn to_possible_name(self) -> String {
-        clap::ValueEnum::to_possible_value(&self).map_or_else(String::new, |value| value.get_name().to_owned())
-    }
 }
 
 /// Checks that a file can be written later, before time is spent on what goes into it.
@@ -204,7 +184,7 @@ fn writable(path: &Path) -> Result<()> {
 }
 
 fn print(r: &Report, json: bool) -> Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = Output::of_results();
     if json {
         write_json(&mut out, r)?;
         return Ok(out.flush()?);

@@ -1,4 +1,5 @@
-//! Ctrl-C: the first asks to stop after the step, the second stops at once.
+//! Ctrl-C, a request to end, a lost terminal: the run stops after the step and saves. Only a second Ctrl-C stops at once:
+//! the others are often sent twice, to the process and to its group.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,14 +12,50 @@ pub const STATUS: i32 = 130;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// Installs the handler; the flag is set by the first interrupt.
+/// Listens from now on; the flag is set by the first signal.
+///
+/// # Errors
+///
+/// A thread that cannot be had to listen on.
+#[cfg(unix)]
 pub fn watch() -> Result<&'static AtomicBool> {
-    let handler = || {
-        if ASKED.swap(true, Ordering::Relaxed) {
-            std::process::exit(STATUS);
-        }
-        eprint_line("\nstopping after this step and saving; interrupt again to stop at once");
-    };
-    ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    let failed = "cannot listen for Ctrl-C";
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context(failed)?;
+    if !hangup_is_ignored() {
+        signals.add_signal(SIGHUP).context(failed)?;
+    }
+    let listen = move || signals.forever().for_each(|signal| received(signal == SIGINT));
+    std::thread::Builder::new().name(String::from("signals")).spawn(listen).context(failed)?;
     Ok(&ASKED)
+}
+
+/// Whether the program was started to outlive its terminal (`nohup`), as far as the system tells.
+#[cfg(unix)]
+fn hangup_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // signal 1 is the lowest bit
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
+}
+
+/// Listens from now on; the flag is set by the first interrupt.
+///
+/// # Errors
+///
+/// A thread that cannot be had to listen on.
+#[cfg(not(unix))]
+pub fn watch() -> Result<&'static AtomicBool> {
+    ctrlc::set_handler(|| received(true)).context("cannot listen for Ctrl-C")?;
+    Ok(&ASKED)
+}
+
+fn received(interrupt: bool) {
+    match (ASKED.swap(true, Ordering::Relaxed), interrupt) {
+        (true, true) => std::process::exit(STATUS),
+        (true, false) => {}
+        (false, _) => eprint_line("\nstopping after this step and saving; interrupt again to stop at once"),
+    }
 }

@@ -1,22 +1,26 @@
-//! `host train`: trains a model on text, or goes on with a run.
+//! `ebt train`: trains a model on text, or goes on with a run.
 
 mod interrupt;
 pub mod report;
 
-use std::io::{self, Write};
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use ebt_data::progress::of_command;
-use ebt_data::shard::Manifest;
-use ebt_device::Training;
+use ebt_data::text::input::absolute;
+use ebt_data::{memory, program};
+use ebt_device::memory::MainMemory;
+use ebt_device::{Device, NO_MEMORY, Training};
 use ebt_train::checkpoint::Store;
 use ebt_train::run_config::presets;
 use ebt_train::run_config::{Layers, Precision, RunConfig};
-use ebt_train::session::{Ending, METRICS_FILE, resume, resume_command};
+use ebt_train::session::{Ending, RunFolder, resume};
 
-use crate::cli::{DeviceArgs, PRECISIONS, one_of};
+use crate::cli::{DeviceArgs, Output, PRECISIONS, one_of, real, refuse_unnamed, start_threads, whole, write_json_line};
 
 /// Trains a model, or goes on with a run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -24,8 +28,8 @@ use crate::cli::{DeviceArgs, PRECISIONS, one_of};
 pub struct Args {
     #[command(flatten)]
     choice: Choice,
-    /// Text to train on: UTF-8 files or folders of .txt files, documents separated by blank lines; or folders of
-    /// prepared data (`host data prepare`)
+    /// Text to train on: files, folders (searched for files of known formats) and quoted globs, found, read and cleaned as
+    /// by `ebt data prepare`; or folders of prepared data
     #[arg(long, value_name = "PATH", num_args = 1..)]
     data: Vec<PathBuf>,
     /// Text to measure on, of the same kinds [default: what prepared data hold for it, or the sample text]
@@ -41,13 +45,13 @@ pub struct Args {
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
     /// Training steps of the whole run
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(1..=u64::from(u32::MAX)))]
     steps: Option<u64>,
     /// Most minutes this invocation may take, everything included
-    #[arg(long, value_name = "MINUTES")]
+    #[arg(long, value_name = "MINUTES", value_parser = real::<f64>((Bound::Excluded(0.0), Bound::Unbounded)))]
     minutes: Option<f64>,
     /// Seed of everything random
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<u64>(0..=i64::MAX as u64))]
     seed: Option<u64>,
     #[command(flatten)]
     device: DeviceArgs,
@@ -71,12 +75,12 @@ run the same as an uninterrupted one, with any number of threads. A time limit (
 may end a run at another step; the steps up to there are the same.
 
 Examples:
-  host train
-  host train --preset 4xs+s2 --data corpus/ --validation held-out.txt --out runs/mine
-  host train --preset small --data prepared/ --set data.isolate_documents=true
-  host train --preset small --data prepared/ --backend cuda --precision bf16
-  host train --set model.kind=transformer --set schedule.rate=1e-3 --steps 2000
-  host train --resume runs/mine";
+  ebt train
+  ebt train --preset 4xs+s2 --data corpus/ --validation held-out.txt --out runs/mine
+  ebt train --preset small --data prepared/ --set data.isolate_documents=true
+  ebt train --preset small --data prepared/ --backend cuda --precision bf16
+  ebt train --set model.kind=transformer --set schedule.rate=1e-3 --steps 2000
+  ebt train --resume runs/mine";
 
 /// Which configuration is meant; shared by `train` and `plan`.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -134,6 +138,12 @@ impl Args {
         }
     }
 
+    /// The paths that were given.
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let all = self.data.iter().chain(&self.validation).chain(&self.tokenizer).chain(&self.out);
+        all.map(PathBuf::as_path)
+    }
+
     /// The folder to resume, if that was asked for.
     fn resumed(&self) -> Result<Option<&Path>> {
         match (&self.resume, &self.out) {
@@ -149,42 +159,65 @@ impl Args {
 ///
 /// # Errors
 ///
-/// Wrong configuration, unreadable text, a diverged loss, a full disk; the message names what to change.
+/// Wrong configuration, unreadable text, more memory or threads than there are, a diverged loss, a full disk; the message
+/// names what to change.
 pub fn run(args: Args) -> Result<()> {
     let started = Instant::now();
     let stop = interrupt::watch()?;
-    let (mut config, state, out) = match args.resumed()? {
+    let resumed = args.resumed()?;
+    refuse_unnamed(resumed.iter().copied().chain(args.paths()))?;
+    let (mut config, begun) = match resumed {
         Some(out) => {
+            let folder = RunFolder::resume(out)?;
             let state = Store::new(out, 1).latest()?;
             let saved = resume::saved(&state.header)?;
             let layers = args.choice.layers();
             let whole = layers.preset.is_some() || layers.recipe.is_some() || layers.file.is_some();
             let config = if whole { layers.compose()? } else { layers.over(saved)? };
-            (config, Some(state), out.to_path_buf())
+            (config, Some((folder, state)))
         }
         None => {
-            let config = args.choice.layers().compose()?;
-            let out = args.out.clone().unwrap_or_else(|| unused(args.choice.name()));
-            refuse_used(&out)?;
-            (config, None, out)
+            if let Some(out) = &args.out {
+                absolute(out)?;
+                RunFolder::refuse_used(out)?;
+            }
+            (args.choice.layers().compose()?, None)
         }
     };
     args.flags(&mut config);
-    let data = config.load_data()?;
+    config.train.validate_threads()?;
+    let threads = config.train.threads.and_then(NonZeroUsize::new);
+    start_threads(threads)?;
+    let data = config.load_data_if(|tokenizer| match &begun {
+        Some((folder, state)) => resume::check_tokenizer(&state.header, tokenizer, folder.path()),
+        None => Ok(()),
+    })?;
     config.validate()?;
-    if let Some(state) = &state {
-        resume::check(&state.header, &config, &data, &out)?;
+    refuse_unnamed(
+        config.data.train.iter().chain(&config.data.validation).chain(&config.data.tokenizer).map(PathBuf::as_path),
+    )?;
+    if let Some((folder, state)) = &begun {
+        resume::check(&state.header, &config, &data, folder.path())?;
     }
-    let threads = config.train.threads.and_then(std::num::NonZeroUsize::new);
     let choice = DeviceArgs { threads, ..args.device }.choose(config.train.precision)?;
+    if matches!(choice.device, Device::Cpu { .. }) {
+        check_memory(&config)?;
+    }
+    let (folder, state) = match begun {
+        Some((folder, state)) => (folder, Some(state)),
+        None => match &args.out {
+            Some(out) => (RunFolder::begin(out)?, None),
+            None => (RunFolder::begin_named(Path::new("runs"), args.choice.name())?, None),
+        },
+    };
     let mut progress = of_command(args.quiet);
-    let (config, data, out) = (&config, &data, out.as_path());
+    let (config, data, out) = (&config, &data, folder.path());
     let training = Training { config, data, out, state, stop, started, why: &choice.why, progress: progress.as_mut() };
     let summary = choice.device.train(training).map_err(with_less_memory)?;
-    let mut to = io::stdout().lock();
+    drop(folder);
+    let mut to = Output::of_results();
     if args.json {
-        serde_json::to_writer(&mut to, &summary).context("cannot print the result")?;
-        writeln!(to)?;
+        write_json_line(&mut to, &summary)?;
     } else {
         report::table(&summary, &mut to)?;
     }
@@ -195,64 +228,35 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// What a step takes less memory with.
+const SMALLER_STEP: &str = "a smaller `train.batch` (with a larger `train.accumulate` for the same step), or \
+                            `objective.checkpointing` of \"step\" or \"block\", takes less, and the command `plan` tells how much";
+
+/// Refuses a run that takes more main memory than there is.
+fn check_memory(config: &RunConfig) -> Result<()> {
+    let memory = MainMemory::of(config)?;
+    let MainMemory { held, step, replay } = memory;
+    let remedy = if replay >= held.max(step) {
+        "a smaller `objective.replay` takes less"
+    } else if held >= step {
+        "a smaller model (`model.dim`, `model.layers`, `model.vocab`) takes less, and the command `plan` tells how much"
+    } else {
+        SMALLER_STEP
+    };
+    memory::check("this run", memory.total(), remedy)
+}
+
 /// Says what takes less memory where the device had too little.
 fn with_less_memory(error: anyhow::Error) -> anyhow::Error {
-    match error.chain().any(|cause| cause.to_string().contains("out of memory: ")) {
-        true => error.context(
+    let says = |words: &str| error.chain().any(|cause| cause.to_string().contains(words));
+    match (says("out of memory: "), says(NO_MEMORY)) {
+        (true, _) => error.context(format!(
             "the GPU has too little memory for this; a smaller `train.batch` (with a larger `train.accumulate` for the \
              same step), `objective.checkpointing` of \"step\" or \"block\", or precision bf16 takes less, and \
-             `host plan --backend cuda` tells how much",
-        ),
-        false => error,
-    }
-}
-
-/// Refuses a folder that holds a run already.
-fn refuse_used(out: &Path) -> Result<()> {
-    if Manifest::exists(out) {
-        bail!("{} holds prepared data; choose another --out", out.display());
-    }
-    let used = [METRICS_FILE, "checkpoints"].iter().any(|name| out.join(name).exists());
-    if used {
-        bail!(
-            "{} holds a run already: go on with it (`{}`) or choose another --out",
-            out.display(),
-            resume_command(out)
-        );
-    }
-    Ok(())
-}
-
-/// A folder name for a run that starts now.
-fn unused(preset: &str) -> PathBuf {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let name = PathBuf::from("runs").join(format!("{preset}-{}", date(seconds)));
-    let numbered = |i: u32| PathBuf::from(format!("{}-{i}", name.display()));
-    if name.exists() { (2..).map(numbered).find(|path| !path.exists()).unwrap_or(name) } else { name }
-}
-
-/// `20260131-235959` (UTC), from seconds since 1970.
-fn date(seconds: u64) -> String {
-    let (days, time) = (seconds / 86_400, seconds % 86_400);
-    // days since 1 March of year 0, in eras of 400 years (H. Hinnant, "chrono-compatible low-level date algorithms")
-    let z = days + 719_468;
-    let (era, day) = (z / 146_097, z % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let year = year + era * 400 + u64::from(month <= 2);
-    format!("{year:04}{month:02}{day:02}-{:02}{:02}{:02}", time / 3600, time / 60 % 60, time % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(date(0), "19700101-000000");
-        assert_eq!(date(951_782_400), "20000229-000000");
-        assert_eq!(date(1_767_225_599), "20251231-235959");
+             `{} plan --backend cuda` tells how much",
+            program::name()
+        )),
+        (false, true) => error.context(format!("this machine has too little memory for this run: {SMALLER_STEP}")),
+        (false, false) => error,
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
+use ebt_data::program;
 use ebt_data::progress::{clock, count};
+use ebt_train::checkpoint::CHECKPOINTS;
 use ebt_train::session::{Ending, Summary, quoted, resume_command};
 
 /// The table at the end.
@@ -40,5 +42,11 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         }
         Ending::Stopped => writeln!(out, "resume:   {}", resume_command(&summary.out))?,
     }
-    writeln!(out, "generate: host generate --model {} --prompt 'Türkiye' --tokens 60", quoted(&summary.out))
+    writeln!(
+        out,
+        "generate: {} generate --model {} --prompt {} --tokens 60",
+        program::name(),
+        quoted(if summary.model.starts_with(summary.out.join(CHECKPOINTS)) { &summary.model } else { &summary.out }),
+        program::argument("Türkiye")
+    )
 }

@@ -1,6 +1,6 @@
 //! How well a tokenizer writes a text.
 //!
-//! A file is cut into documents at blank lines, as for training; each document is encoded whole. A *word* is a maximal
+//! Documents are read as for training, but neither cleaned nor cut; each is encoded whole. A *word* is a maximal
 //! run of characters other than white space. What a token is worth is judged by the letters it covers ([`class`]).
 //! A line or document is *restored* if decoding its ids gives it back byte for byte; lines are encoded each by itself.
 
@@ -23,7 +23,7 @@ pub use subject::{Subject, Token};
 pub struct Source {
     /// Path of the file as it was given, for reports.
     pub name: String,
-    /// Its documents in order, as blank lines separate them.
+    /// Its documents in order; none is empty.
     pub documents: Vec<String>,
 }
 

@@ -3,9 +3,10 @@
 use std::cell::OnceCell;
 use std::ops::Range;
 
+use ebt_data::text::case::lower;
 use unicode_normalization::char::is_combining_mark;
 
-use super::affix::{is_suffix_chain, lower, suffix_starts};
+use super::affix::{is_suffix_chain, suffix_starts};
 
 /// A maximal run of letters: of a word with an apostrophe between letters (`Ankara'nın`), all of it.
 #[derive(Clone, Debug)]

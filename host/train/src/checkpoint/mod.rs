@@ -1,9 +1,12 @@
 //! Checkpoints: the whole state of a run in a folder that appears at once or not at all.
 //!
 //! `OUT/checkpoints/step-00000300/` holds `state.ebs` ([`state`]) and `model.ebt`. A folder is written under a temporary
-//! name, flushed to the disk, then renamed; a writer that is killed leaves the earlier checkpoints whole.
+//! name, flushed to the disk, then renamed; an old one is renamed back before it is removed. So a folder `step-*` is whole
+//! whenever the process is killed.
 
-pub mod bytes;
+mod header;
+mod json;
+mod replay;
 pub mod state;
 
 use std::fs::{self, File};
@@ -11,11 +14,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use ebt_data::file;
+use ebt_data::in_use;
+use ebt_model::model::MODEL_FILE;
 
-use crate::model::MODEL_FILE;
+pub use header::{Header, Validation};
+pub use state::State;
 
-pub use state::{Header, State, Validation};
-
+/// Name of the folder of checkpoints in that of a run.
+pub const CHECKPOINTS: &str = "checkpoints";
 /// Name of the state file in a checkpoint.
 pub const STATE: &str = "state.ebs";
 const PREFIX: &str = "step-";
@@ -31,7 +37,7 @@ pub struct Store {
 impl Store {
     /// Checkpoints of the run in `out`, of which the newest `keep` stay.
     pub fn new(out: &Path, keep: usize) -> Self {
-        Self { folder: out.join("checkpoints"), keep: keep.max(1) }
+        Self { folder: out.join(CHECKPOINTS), keep: keep.max(1) }
     }
 
     /// Finished checkpoints with their steps, oldest first.
@@ -80,6 +86,8 @@ impl Store {
     pub fn write(&self, state: &State, model: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let path = self.folder.join(format!("{PREFIX}{:08}", state.header.step));
         if path.join(STATE).exists() {
+            self.sweep()?;
+            self.prune()?;
             return Ok(path);
         }
         fs::create_dir_all(&self.folder).with_context(|| format!("cannot create {}", self.folder.display()))?;
@@ -87,10 +95,10 @@ impl Store {
         self.sweep()?;
         fs::create_dir(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;
         let written = (|| {
-            file::write(&unfinished.join(STATE), |out| Ok(state.write(out)?))?;
+            file::write(&unfinished.join(STATE), |out| state.write(out))?;
             model(&unfinished.join(MODEL_FILE))?;
             sync_folder(&unfinished);
-            fs::rename(&unfinished, &path).with_context(|| format!("cannot finish {}", path.display()))
+            in_use::rename(&unfinished, &path).with_context(|| format!("cannot finish {}", path.display()))
         })();
         if let Err(error) = written {
             // the disk may be full: give back what the failed attempt took
@@ -102,7 +110,7 @@ impl Store {
         Ok(path)
     }
 
-    /// Removes what killed writers left.
+    /// Removes what killed processes left.
     fn sweep(&self) -> Result<()> {
         let unreadable = || format!("cannot read the folder {}", self.folder.display());
         for entry in fs::read_dir(&self.folder).with_context(unreadable)? {
@@ -114,10 +122,18 @@ impl Store {
         Ok(())
     }
 
+    /// Removes the oldest checkpoints. One that another program uses stays until the next is written.
     fn prune(&self) -> Result<()> {
         let list = self.list()?;
-        for (_, path) in list.iter().take(list.len().saturating_sub(self.keep)) {
-            fs::remove_dir_all(path).with_context(|| format!("cannot remove the old checkpoint {}", path.display()))?;
+        for (step, path) in list.iter().take(list.len().saturating_sub(self.keep)) {
+            // first out of the list as a whole: a checkpoint of which a part is gone would be one that cannot be used
+            let removed = self.folder.join(format!("{UNFINISHED}{step:08}"));
+            match fs::rename(path, &removed).and_then(|()| fs::remove_dir_all(&removed)) {
+                Err(error) if !in_use::is_in_use(&error) => {
+                    return Err(error).with_context(|| format!("cannot remove the old checkpoint {}", path.display()));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }

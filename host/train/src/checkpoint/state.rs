@@ -1,78 +1,49 @@
 //! The state file: everything that a run needs to go on as if it had never stopped.
 //!
-//! `EBTSTATE`, version, header (postcard), replay buffer, then four lists of arrays (weights, both moments, averages),
-//! and a CRC-32 of all before. No clock and no path of the run enters, so equal runs write equal files.
+//! A safetensors file, as model files are ([`ebt_model::format`]). Weights, both moments and averages are tensors under the
+//! published names behind [`GROUPS`]; sequence `i` of the replay buffer is `replay.i.tokens`, `.targets`, `.starts` (absent
+//! where everything is visible) and `.state`. Two strings hold the rest: [`RUN_KEY`] and [`PROGRESS_KEY`]. No clock and no path
+//! of the run enters, so equal runs write equal files.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
-use ebt_core::descent::replay_buffer::{ReplayBuffer, ReplayEntry};
-use ebt_core::loss_scale::LossScale;
+use ebt_core::descent::replay_buffer::ReplayBuffer;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::training::Trainer;
-use ebt_data::file;
-use serde::{Deserialize, Serialize};
+use ebt_model::weights::{Names, layout_for, read_parameters};
+use ebt_model::write;
+use ebt_model::{Dtype, Format, TensorFile};
 
-use super::bytes::{Reader, Writer};
+use super::header::{Header, configuration};
+use super::replay::{REPLAY, read_replay, replay_tensors};
 use crate::run_config::RunConfig;
 
-const MAGIC: &[u8; 8] = b"EBTSTATE";
-const VERSION: u64 = 2;
+/// The training state. Versions 1 and 2 were files of another kind.
+pub const FORMAT: Format = Format {
+    name: "state",
+    what: "training state",
+    version: 3,
+    keys: &[RUN_KEY, PROGRESS_KEY],
+    foreign: || "is a safetensors file, but no training state".into(),
+};
 
-/// A measurement on validation text.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Validation {
-    /// Training steps before it.
-    pub step: u64,
-    /// Bits per byte after the last thinking step.
-    pub bits_per_byte: f64,
-    /// Bits per byte after every thinking step.
-    pub per_step: Vec<f64>,
-    /// Number of tokens whose prediction was measured.
-    pub tokens: u64,
-}
+/// Metadata key of the configuration of the run, as `config.toml` has it.
+pub const RUN_KEY: &str = "ebt_run";
+/// Metadata key of where the run stands (JSON of [`Header`]).
+pub const PROGRESS_KEY: &str = "ebt_progress";
 
-/// Numbers of a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Header {
-    /// Training steps done; the next step is this one, and so is the next batch.
-    pub step: u64,
-    /// Training steps of the whole run.
-    pub total_steps: u64,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Tokens trained on.
-    pub tokens: u64,
-    /// Updates of the optimiser.
-    pub updates: u64,
-    /// Updates of the averaged weights.
-    pub average_updates: u64,
-    /// Fingerprint of the tokenizer.
-    pub tokenizer: u64,
-    /// Fingerprint of the training tokens.
-    pub train_data: u64,
-    /// Fingerprint of the validation tokens.
-    pub validation_data: u64,
-    /// The last validation.
-    pub last: Option<Validation>,
-    /// The best validation.
-    pub best: Option<Validation>,
-    /// The configuration as TOML.
-    pub config: String,
-    /// Loss scales of half precision.
-    pub loss_scale: LossScale,
-}
+/// What the names of weights, first and second moments and averages begin with.
+pub const GROUPS: [&str; 4] = ["weights.", "first_moments.", "second_moments.", "average."];
 
 /// A run at rest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// Counters, seed, configuration and loss scales.
     pub header: Header,
-    /// Sequences that the replay buffer has room for.
-    pub replay_capacity: usize,
-    /// Remembered sequences with their last states `(T, V)`, at most `replay_capacity` of them.
+    /// Remembered sequences with their last states `(T, V)`.
     pub replay: ReplayBuffer,
     /// Weights in layout order.
     pub weights: Vec<Vec<f32>>,
@@ -93,7 +64,6 @@ impl State {
         let copy = |list: &[B::Array]| download(b, list);
         let state = Self {
             header,
-            replay_capacity: trainer.objective.replay,
             replay: trainer.replay.clone(),
             weights: copy(&trainer.weights),
             first: copy(&trainer.optimizer.first),
@@ -117,70 +87,73 @@ impl State {
         trainer.average.weights = up("averages", &self.average)?;
         trainer.average.updates = self.header.average_updates;
         trainer.loss_scale = self.header.loss_scale;
-        if self.replay_capacity != config.objective.replay {
-            bail!("the state remembers {} sequences, not {}", self.replay_capacity, config.objective.replay);
-        }
-        for i in 0..self.replay.len() {
-            let Some(entry) = self.replay.get(i) else { continue };
-            let n = entry.tokens.len();
-            let starts = entry.starts.is_empty() || entry.starts.len() == n;
-            if entry.targets.len() != n || entry.state.len() != n * config.model.vocab || !starts {
-                bail!("remembered sequence {i} of the state does not fit the model");
-            }
+        if self.replay.capacity() != config.objective.replay {
+            bail!("the state remembers {} sequences, not {}", self.replay.capacity(), config.objective.replay);
         }
         trainer.replay = self.replay;
         b.status()?;
         Ok(trainer)
     }
 
-    /// Writes the file.
-    pub fn write(&self, out: impl Write) -> io::Result<()> {
-        let mut out = Writer::new(out);
-        out.raw(MAGIC)?;
-        out.number(VERSION)?;
-        let header = postcard::to_allocvec(&self.header).map_err(io::Error::other)?;
-        out.bytes(&header)?;
-        out.number(self.replay_capacity as u64)?;
-        write_replay(&mut out, &self.replay)?;
-        for list in [&self.weights, &self.first, &self.second, &self.average] {
-            out.number(list.len() as u64)?;
-            for array in list {
-                out.floats(array)?;
-            }
+    /// Writes the file, array by array.
+    ///
+    /// # Errors
+    ///
+    /// Arrays and remembered sequences that do not fit the configuration, and what `out` refuses.
+    pub fn write(&self, out: &mut dyn Write) -> Result<()> {
+        let config = self.header.run_config()?;
+        config.model.validate()?;
+        let layout = ParameterLayout::new(&config.model);
+        let (names, lists) = (Names::of(&layout), [&self.weights, &self.first, &self.second, &self.average]);
+        let mut tensors = Vec::new();
+        for (prefix, list) in GROUPS.iter().zip(lists) {
+            tensors.extend(names.tensors(&layout, list, prefix, Dtype::F32).context("the state does not fit its run")?);
         }
-        out.finish()
+        for (i, memory) in (0..self.replay.len()).filter_map(|i| Some((i, self.replay.get(i)?))) {
+            tensors.extend(replay_tensors(i, memory, config.model.vocab)?);
+        }
+        let mut strings = FORMAT.stamp();
+        strings.insert(RUN_KEY, self.header.config.clone());
+        strings.insert(PROGRESS_KEY, serde_json::to_string(&self.header)?);
+        write::write(out, strings, tensors)
     }
 
     /// Reads a file, trusting nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or is no sound training state; the message names it.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = file::map(path)?;
-        Self::parse(&bytes).map_err(|error| anyhow!("{} is not usable: {error:#}", path.display()))
+        Self::of_file(&FORMAT.open(path)?)
     }
 
-    /// Reads the contents of a file.
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        if !bytes.starts_with(MAGIC) {
-            bail!("it is no training state (it does not start with EBTSTATE)");
+    /// The same of bytes in memory; `path` names them in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`State::read`].
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self> {
+        Self::of_file(&FORMAT.require(TensorFile::from_bytes(path, bytes)?)?)
+    }
+
+    fn of_file(file: &TensorFile) -> Result<Self> {
+        let path = file.path().display();
+        let progress: Option<Header> = file.settings(PROGRESS_KEY, "progress", &Header::names())?;
+        let missing = |key: &str| format!("{path} is no whole training state: it has no metadata `{key}`");
+        let header = progress.with_context(|| missing(PROGRESS_KEY))?;
+        let text = file.text(RUN_KEY).with_context(|| missing(RUN_KEY))?;
+        let config = configuration(text, &path.to_string())?;
+        let layout = layout_for(file, &config.model)?;
+        let mut lists = GROUPS.map(|_| Vec::new());
+        for (prefix, list) in GROUPS.iter().zip(&mut lists) {
+            let aside =
+                |name: &str| name.starts_with(REPLAY) || GROUPS.iter().any(|g| g != prefix && name.starts_with(g));
+            *list = read_parameters(file, &layout, prefix, aside, |x| Ok(x as f32))?;
         }
-        let mut input = Reader::new(bytes)?;
-        input.raw(MAGIC.len() as u64)?;
-        let version = input.number()?;
-        if version != VERSION {
-            bail!("it has format version {version}, this program reads version {VERSION}");
-        }
-        let header: Header =
-            postcard::from_bytes(input.bytes()?).map_err(|error| anyhow!("its header is damaged: {error}"))?;
-        let replay_capacity = usize::try_from(input.number()?)?;
-        let replay = read_replay(&mut input, replay_capacity)?;
-        let mut lists = [const { Vec::new() }; 4];
-        for list in &mut lists {
-            for _ in 0..input.number()? {
-                list.push(input.floats()?);
-            }
-        }
-        input.finish()?;
+        let replay = read_replay(file, &config)?;
         let [weights, first, second, average] = lists;
-        Ok(Self { header, replay_capacity, replay, weights, first, second, average })
+        let header = Header { config: text.to_owned(), ..header };
+        Ok(Self { header, replay, weights, first, second, average })
     }
 }
 
@@ -207,28 +180,4 @@ fn upload<B: Backend>(b: &B, layout: &ParameterLayout, what: &str, list: &[Vec<f
         arrays.push(b.upload(entry.rows, entry.columns, values));
     }
     Ok(arrays)
-}
-
-fn write_replay<W: Write>(out: &mut Writer<W>, replay: &ReplayBuffer) -> io::Result<()> {
-    out.number(replay.len() as u64)?;
-    for entry in (0..replay.len()).filter_map(|i| replay.get(i)) {
-        for words in [&entry.tokens, &entry.targets, &entry.starts] {
-            out.words(words.iter().copied())?;
-        }
-        out.floats(&entry.state)?;
-    }
-    Ok(())
-}
-
-fn read_replay(input: &mut Reader<'_>, capacity: usize) -> Result<ReplayBuffer> {
-    let len = input.number()?;
-    if len > capacity as u64 {
-        bail!("it is damaged: {len} remembered sequences of {capacity}");
-    }
-    let mut replay = ReplayBuffer::new(capacity);
-    for _ in 0..len {
-        let (tokens, targets, starts) = (input.words()?, input.words()?, input.words()?);
-        replay.insert(0, 0, 0, ReplayEntry { tokens, targets, starts, state: input.floats()? });
-    }
-    Ok(replay)
 }

@@ -1,17 +1,15 @@
 //! The keys a configuration may have, and the nearest one to a misspelt.
 
-use ebt_core::config::MoeConfig;
-use toml::{Table, Value};
+use ebt_model::fields;
+use toml::Value;
 
 use super::RunConfig;
 
+pub use ebt_model::fields::join;
+
 /// A configuration in which every optional key is present.
 fn complete() -> RunConfig {
-    let mut c = RunConfig::default();
-    c.model.kv_heads = Some(1);
-    c.model.head_dim = Some(2);
-    c.model.window = Some(1);
-    c.model.moe = Some(MoeConfig::default());
+    let mut c = RunConfig { model: fields::complete_config(), ..RunConfig::default() };
     c.train.minutes = Some(1.0);
     c.train.threads = Some(1);
     c.data.tokenizer = Some("tokenizer.json".into());
@@ -20,26 +18,13 @@ fn complete() -> RunConfig {
 
 /// Dotted names of all keys, sections included.
 pub fn known() -> Vec<String> {
-    let mut names = Vec::new();
-    if let Ok(table) = Table::try_from(complete()) {
-        collect(&table, "", &mut names);
-    }
-    names
+    fields::names(&complete(), "")
 }
 
-fn collect(table: &Table, prefix: &str, names: &mut Vec<String>) {
-    for (key, value) in table {
-        let name = join(prefix, key);
-        if let Value::Table(inner) = value {
-            collect(inner, &name, names);
-        }
-        names.push(name);
-    }
-}
-
-/// `prefix.key`, or `key` alone at the top.
-pub fn join(prefix: &str, key: &str) -> String {
-    if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") }
+/// Whether the value of a key is a whole number; there is no key with one below 0.
+pub fn is_whole(name: &str) -> bool {
+    let Ok(all) = Value::try_from(complete()) else { return false };
+    name.split('.').try_fold(&all, |value, part| value.get(part)).is_some_and(Value::is_integer)
 }
 
 /// Keys that may be left out or unset with `none`.
@@ -101,6 +86,14 @@ mod tests {
         ] {
             assert_eq!(nearest(wrong, &known), Some(right), "{wrong}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_known_by_their_keys() {
+        for name in ["train.threads", "schedule.warmup", "model.moe.top_k", "train.seed", "model.window"] {
+            assert!(is_whole(name), "{name}");
+        }
+        assert!(["train.minutes", "model", "model.kind", "data.tokenizer", "x.y"].iter().all(|name| !is_whole(name)));
     }
 
     #[test]

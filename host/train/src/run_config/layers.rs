@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use ebt_model::fields;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
 use super::RunConfig;
-use super::keys::{OPTIONAL, join, known, nearest};
+use super::keys::{OPTIONAL, is_whole, join, known, nearest};
 use super::presets;
 
 /// The layers a user may give.
@@ -63,39 +64,69 @@ fn read(path: &Path) -> Result<Table> {
     let bytes = fs::read(path).with_context(|| format!("cannot read the configuration file {}", path.display()))?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|error| anyhow!("{}: not UTF-8 text (byte {})", path.display(), error.valid_up_to()))?;
-    let line = |at: usize| 1 + text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count();
-    let at = |error: &toml::de::Error| match error.span() {
-        Some(span) => anyhow!("{}, line {}: {}", path.display(), line(span.start), error.message()),
-        None => anyhow!("{}: {}", path.display(), error.message()),
-    };
-    let tree = DeTable::parse(text).map_err(|error| at(&error))?;
-    if let Some((name, offset)) = unknown(tree.get_ref(), "", &known()) {
-        bail!("{}, line {}: {}", path.display(), line(offset), unknown_key(&name));
-    }
-    toml::from_str::<RunConfig>(text).map_err(|error| at(&error))?;
-    text.parse::<Table>().map_err(|error| at(&error))
+    let place = |line: Option<usize>| line.map_or(String::new(), |line| format!(", line {line}"));
+    parse(text).map_err(|error| match error {
+        TextError::Unknown { key, line } => anyhow!("{}, line {line}: {}", path.display(), unknown_key(&key)),
+        TextError::Wrong { message, line } => anyhow!("{}{}: {message}", path.display(), place(line)),
+    })?;
+    text.parse::<Table>().with_context(|| path.display().to_string())
 }
 
-/// The first unknown key with its place in the text.
-fn unknown(table: &DeTable<'_>, prefix: &str, known: &[String]) -> Option<(String, usize)> {
-    let mut found: Option<(String, usize)> = None;
-    for (key, value) in table {
-        let name = join(prefix, key.get_ref());
-        let here = if known.contains(&name) {
-            match value.get_ref() {
-                DeValue::Table(inner) => unknown(inner, &name, known),
-                _ => None,
-            }
-        } else {
-            Some((name, key.span().start))
-        };
-        if let Some((name, at)) = here
-            && found.as_ref().is_none_or(|(_, first)| at < *first)
-        {
-            found = Some((name, at));
-        }
+/// Why the text of a configuration was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextError {
+    /// A key that there is not.
+    Unknown {
+        /// Its dotted name.
+        key: String,
+        /// Where it stands, counted from 1.
+        line: usize,
+    },
+    /// Anything else.
+    Wrong {
+        /// What is wrong.
+        message: String,
+        /// Where, counted from 1, if that is known.
+        line: Option<usize>,
+    },
+}
+
+/// The configuration in a text of TOML; keys that are missing take their defaults.
+///
+/// # Errors
+///
+/// Text that is no TOML, a key that there is not, a value of another type than its key has.
+pub fn parse(text: &str) -> Result<RunConfig, TextError> {
+    let line = |at: usize| 1 + text.as_bytes().iter().take(at).filter(|&&b| b == b'\n').count();
+    let wrong = |error: toml::de::Error| TextError::Wrong {
+        message: error.message().to_owned(),
+        line: error.span().map(|span| line(span.start)),
+    };
+    let tree = DeTable::parse(text).map_err(wrong)?;
+    let (known, mut found) = (known(), [Vec::new(), Vec::new()]);
+    collect(tree.get_ref(), "", &known, &mut found);
+    let [mut found, misshapen] = found;
+    found.sort_by_key(|(_, at)| *at);
+    if let Some((key, at)) = fields::unknown(found, &known) {
+        return Err(TextError::Unknown { key, line: line(at) });
     }
-    found
+    if let Some((key, at)) = misshapen.first() {
+        return Err(TextError::Wrong { message: format!("`{key}` is a section"), line: Some(line(*at)) });
+    }
+    toml::from_str(text).map_err(wrong)
+}
+
+/// All keys with their places in the text, and those of `known` sections that are no table.
+fn collect(table: &DeTable<'_>, section: &str, known: &[String], found: &mut [Vec<(String, usize)>; 2]) {
+    for (key, value) in table {
+        let (name, at) = (join(section, key.get_ref()), key.span().start);
+        match value.get_ref() {
+            DeValue::Table(inner) => collect(inner, &name, known, found),
+            _ if fields::is_structure(&name, known) => found[1].push((name.clone(), at)),
+            _ => {}
+        }
+        found[0].push((name, at));
+    }
 }
 
 fn unknown_key(name: &str) -> String {
@@ -142,6 +173,12 @@ fn assign(table: &mut Table, assignment: &str) -> Result<()> {
     }
     let parsed = format!("value = {value}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
     let value = parsed.unwrap_or_else(|| Value::String(value.to_owned()));
+    if fields::is_structure(name, &known()) && !value.is_table() {
+        bail!("--set {assignment}: `{name}` is a section; a table of its keys is needed");
+    }
+    if is_whole(name) && !matches!(value, Value::Integer(0..)) {
+        bail!("--set {assignment}: must be a whole number from 0 to {}", i64::MAX);
+    }
     match (table.get_mut(last), value) {
         (Some(Value::Table(below)), Value::Table(above)) => merge(below, above),
         (_, value) => {

@@ -13,7 +13,7 @@ use ebt_core::objective::Objective;
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::schedule::Schedule;
 use ebt_data::{BatchOptions, Batches, DataConfig, Dataset, Documents, Worker};
-use ebt_tokenizer::Special;
+use ebt_tokenizer::{Special, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 pub use layers::Layers;
@@ -118,6 +118,9 @@ impl Precision {
     }
 }
 
+/// Most threads of the processor: no machine gains from more.
+pub const MOST_THREADS: usize = 1024;
+
 /// Largest stride: far beyond any context, far below what overflows.
 const MOST_STRIDE: usize = 1 << 31;
 
@@ -158,7 +161,17 @@ impl RunConfig {
     ///
     /// Text or a tokenizer that cannot be read or used, and too little text; the message says what to change.
     pub fn load_data(&mut self) -> Result<Dataset> {
+        self.load_data_if(|_| Ok(()))
+    }
+
+    /// The same, where `check` accepts the tokenizer; it is asked before any text is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunConfig::load_data`], and what `check` returns.
+    pub fn load_data_if(&mut self, check: impl FnOnce(&Tokenizer) -> Result<()>) -> Result<Dataset> {
         let tokenizer = self.data.locate()?;
+        check(&tokenizer)?;
         self.fit_vocabulary(tokenizer.vocabulary_size())?;
         Dataset::load(&self.data, tokenizer, self.context())
     }
@@ -226,6 +239,20 @@ impl RunConfig {
 }
 
 impl TrainConfig {
+    /// Refuses a number of threads that cannot be had, naming the field.
+    ///
+    /// # Errors
+    ///
+    /// None, and more than [`MOST_THREADS`].
+    pub fn validate_threads(&self) -> Result<()> {
+        match self.threads {
+            Some(n) if !(1..=MOST_THREADS).contains(&n) => {
+                bail!("configuration field `train.threads`: must be between 1 and {MOST_THREADS}, got {n}")
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn validate(&self, longest: usize) -> Result<()> {
         let between = |field: &str, value: u64, low: u64, high: u64| {
             if (low..=high).contains(&value) {
@@ -238,9 +265,7 @@ impl TrainConfig {
         between("accumulate", self.accumulate as u64, 1, 1 << 20)?;
         between("steps", self.steps, 1, u64::from(u32::MAX))?;
         between("keep_checkpoints", self.keep_checkpoints as u64, 1, 1 << 20)?;
-        if let Some(threads) = self.threads {
-            between("threads", threads as u64, 1, 4096)?;
-        }
+        self.validate_threads()?;
         if self.context > longest {
             bail!(
                 "configuration field `train.context`: {} positions are more than `model.context`, {longest}",

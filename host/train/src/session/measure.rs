@@ -5,14 +5,14 @@ use std::path::Path;
 use anyhow::Result;
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
-use ebt_core::model_file::{Contents, Dtype};
 use ebt_core::training::Trainer;
 use ebt_data::Tokens;
+use ebt_model::Dtype;
+use ebt_model::model::{self, Contents};
 use ebt_tokenizer::Tokenizer;
 
 use crate::checkpoint::{Header, Validation};
 use crate::evaluate::{EvaluateOptions, evaluate_tokens};
-use crate::model;
 use crate::run_config::RunConfig;
 
 /// Bits per byte of the averaged model after every thinking step. The caller fills in the training step.
@@ -41,7 +41,7 @@ pub fn save_model(
     path: &Path,
     config: &RunConfig,
     weights: &[Vec<f32>],
-    tokenizer: &str,
+    tokenizer: &Tokenizer,
     header: &Header,
 ) -> Result<()> {
     let mut provenance = vec![
@@ -63,7 +63,8 @@ pub fn save_model(
             provenance: &provenance,
             weights,
             dtype: Dtype::F32,
-            tokenizer: Some(tokenizer.as_bytes()),
+            tokenizer: Some(tokenizer),
+            fingerprint: None,
         },
     )
 }

@@ -1,5 +1,6 @@
 //! One invocation of training: from a fresh model or a checkpoint to the end of the run, of the time, or an interrupt.
 
+mod folder;
 mod measure;
 mod results;
 pub mod resume;
@@ -12,7 +13,7 @@ use ebt_data::baselines::{self, Counts};
 use ebt_data::file;
 use ebt_data::progress::Progress;
 
-use crate::model::MODEL_FILE;
+pub use folder::RunFolder;
 use run::Run;
 pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
 
@@ -25,6 +26,7 @@ pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, res
 pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -> Result<Summary> {
     let (config, data, out) = (session.config, session.data, session.out);
     std::fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
+    file::sweep(out)?;
     let toml = config.to_toml()?;
     file::write(&out.join(CONFIG_FILE), |to| Ok(to.write_all(toml.as_bytes())?))?;
     let counts = Counts::new(&data.train, config.model.vocab)?;
@@ -55,6 +57,6 @@ pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -
         bigram: baselines.bigram,
         validation,
         out: out.to_path_buf(),
-        model: out.join(MODEL_FILE),
+        model: run.model,
     })
 }

@@ -6,13 +6,14 @@ use anyhow::Result;
 use ebt_core::compute::Backend;
 use ebt_data::Tokens;
 use ebt_data::file;
+use ebt_data::in_use::was_in_use;
 use ebt_data::progress::{Progress, count};
 
 use super::measure;
 use super::run::Run;
 use super::types::Ending;
 use crate::checkpoint::{State, Validation};
-use crate::model::MODEL_FILE;
+use ebt_model::model::MODEL_FILE;
 
 /// Fewest tokens that are measured when the time is up.
 const LEAST_VALIDATION: usize = 2048;
@@ -48,7 +49,7 @@ impl<B: Backend> Run<'_, B> {
         progress: &mut dyn Progress,
     ) -> Result<Option<(Validation, Tokens)>> {
         if ending != Ending::Finished {
-            self.save()?;
+            self.save(progress)?;
         }
         let text = match (ending, self.session.config.train.minutes) {
             (Ending::Stopped, _) => return Ok(None),
@@ -63,18 +64,30 @@ impl<B: Backend> Run<'_, B> {
             .note(&format!("measuring the model on {} tokens of validation text", count(text.text_tokens() as f64)));
         let validation = self.validate(&text)?;
         if ending == Ending::Finished {
-            self.save()?;
+            self.save(progress)?;
         }
         Ok(Some((validation, text)))
     }
 
-    pub(super) fn save(&mut self) -> Result<()> {
+    /// Writes a checkpoint, and its model to the folder of the run. A model there that another program uses and the system
+    /// does not let go is told and stays; the run goes on.
+    pub(super) fn save(&mut self, progress: &mut dyn Progress) -> Result<()> {
         let state = State::of(self.session.backend, &self.trainer, self.header.clone())?;
-        let config = self.session.config;
+        let (config, tokenizer) = (self.session.config, &self.session.data.tokenizer);
         let folder = self
             .store
-            .write(&state, |path| measure::save_model(path, config, &state.average, &self.tokenizer, &state.header))?;
-        let model = file::map(&folder.join(MODEL_FILE))?;
-        file::write(&self.session.out.join(MODEL_FILE), |to| Ok(to.write_all(&model)?))
+            .write(&state, |path| measure::save_model(path, config, &state.average, tokenizer, &state.header))?;
+        let saved = folder.join(MODEL_FILE);
+        let model = file::map(&saved)?;
+        self.model = self.session.out.join(MODEL_FILE);
+        match file::write(&self.model, |to| Ok(to.write_all(&model)?)) {
+            Err(error) if was_in_use(&error) => {
+                let (step, place) = (self.header.step, saved.display());
+                progress.note(&format!("{error:#}; another program uses it; the model of step {step} is {place}"));
+                self.model = saved;
+                Ok(())
+            }
+            written => written,
+        }
     }
 }

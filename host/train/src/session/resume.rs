@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use ebt_data::Dataset;
+use ebt_model::format::fingerprint_text;
+use ebt_tokenizer::Tokenizer;
 use toml::{Table, Value};
 
 use crate::checkpoint::Header;
@@ -25,7 +27,7 @@ const FREE: [&str; 9] = [
 
 /// The configuration of a checkpoint.
 pub fn saved(header: &Header) -> Result<RunConfig> {
-    toml::from_str(&header.config).context("the configuration inside the checkpoint is not usable")
+    header.run_config()
 }
 
 /// Refuses a configuration, text or tokenizer under which the run would not go on as it began.
@@ -43,8 +45,8 @@ pub fn check(header: &Header, config: &RunConfig, data: &Dataset, out: &Path) ->
             );
         }
     }
+    check_tokenizer(header, &data.tokenizer, out)?;
     let prints = [
-        ("tokenizer (`data.tokenizer`)", header.tokenizer, data.tokenizer.fingerprint()),
         ("training text (`data.train`)", header.train_data, data.train.fingerprint()),
         ("validation text (`data.validation`)", header.validation_data, data.validation.fingerprint()),
     ];
@@ -52,6 +54,22 @@ pub fn check(header: &Header, config: &RunConfig, data: &Dataset, out: &Path) ->
         if was != now {
             bail!("the {what} is not what the run in {} was started with; a resumed run must keep it", out.display());
         }
+    }
+    Ok(())
+}
+
+/// Refuses a tokenizer other than the one that the run in `out` began with.
+pub fn check_tokenizer(header: &Header, tokenizer: &Tokenizer, out: &Path) -> Result<()> {
+    let (was, now) = (header.tokenizer, tokenizer.fingerprint());
+    if was != now {
+        bail!(
+            "the run in {} was started with the tokenizer {}, but {} of {} tokens is given now (`data.tokenizer`, else that \
+             of prepared data); a resumed run must keep it",
+            out.display(),
+            fingerprint_text(was),
+            fingerprint_text(now),
+            tokenizer.vocabulary_size()
+        );
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The course of a run: steps, checks and checkpoints in their turn, until the end, the time limit or an interrupt.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use ebt_data::baselines::Baselines;
 use ebt_data::loader::DEPTH;
 use ebt_data::progress::{Progress, Stretch, clock, count};
 use ebt_data::{Loader, Tokens};
+use ebt_model::model::MODEL_FILE;
 
 use super::types::{Ending, METRICS_FILE, Session, resume_command};
 use crate::checkpoint::{Header, Store};
@@ -34,7 +36,6 @@ pub(super) struct Run<'a, B: Backend> {
     pub(super) header: Header,
     pub(super) store: Store,
     pub(super) metrics: Metrics,
-    pub(super) tokenizer: String,
     /// Seconds of training in earlier invocations.
     before: f64,
     clock: Instant,
@@ -52,6 +53,8 @@ pub(super) struct Run<'a, B: Backend> {
     shown: Option<f64>,
     /// The validation text of checks during the run.
     pub(super) probe: Tokens,
+    /// The model that was saved last.
+    pub(super) model: PathBuf,
 }
 
 impl<'a, B: Backend> Run<'a, B> {
@@ -80,8 +83,8 @@ impl<'a, B: Backend> Run<'a, B> {
         let (metrics, before) = Metrics::open(&session.out.join(METRICS_FILE), header.step)?;
         Ok(Self {
             store: Store::new(session.out, config.train.keep_checkpoints),
-            tokenizer: data.tokenizer.to_json().to_owned(),
             probe,
+            model: session.out.join(MODEL_FILE),
             first: header.step,
             clock: Instant::now(),
             training: 0.0,
@@ -150,7 +153,7 @@ impl<'a, B: Backend> Run<'a, B> {
                 self.shown = Some(validation.bits_per_byte);
             }
             if every(t.checkpoint_every, step) && step < self.header.total_steps {
-                self.save()?;
+                self.save(progress)?;
             }
         }
         Ok(Ending::Finished)
@@ -165,7 +168,7 @@ impl<'a, B: Backend> Run<'a, B> {
             micro_batch: config.train.batch,
             ema_decay: config.train.ema,
         };
-        let batch = batches.next_batch().map_err(|error| self.cut_short(error))?;
+        let batch = batches.next_batch().map_err(|error| self.cut_short(error, progress))?;
         let waited = start.elapsed().as_secs_f64();
         let report = self.trainer.step(self.session.backend, &batch, &settings);
         let report = report.map_err(|error| self.explained(error))?;
@@ -203,9 +206,9 @@ impl<'a, B: Backend> Run<'a, B> {
     }
 
     /// Saves a run whose next batch cannot be read; the message says where it can go on from.
-    fn cut_short(&mut self, error: anyhow::Error) -> anyhow::Error {
+    fn cut_short(&mut self, error: anyhow::Error, progress: &mut dyn Progress) -> anyhow::Error {
         let step = self.header.step;
-        match self.save() {
+        match self.save(progress) {
             Ok(()) => error.context(format!(
                 "training stopped after {step} steps, which are saved; to go on when the data are whole again: {}",
                 resume_command(self.session.out)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use ebt_data::Dataset;
+use ebt_data::{Dataset, program};
 use serde::Serialize;
 
 use crate::checkpoint::{State, Validation};
@@ -75,18 +75,17 @@ pub struct Summary {
     pub validation: Option<Validation>,
     /// Folder of the run.
     pub out: PathBuf,
-    /// The averaged model.
+    /// The averaged model: in the folder of the run, or in its last checkpoint where another program used the file that was
+    /// to be replaced.
     pub model: PathBuf,
 }
 
-/// A path as an argument for a shell.
+/// A path as an argument for the shell of this system.
 pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    program::argument(&path.display().to_string())
 }
 
 /// The command that goes on with a run.
 pub fn resume_command(out: &Path) -> String {
-    format!("host train --resume {}", quoted(out))
+    format!("{} train --resume {}", program::name(), quoted(out))
 }

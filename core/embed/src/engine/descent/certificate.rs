@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Why a row stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Stop {
     /// All steps asked for were taken.
     Steps,
@@ -45,6 +46,7 @@ impl Stop {
 /// `alpha |J G|^2` (logit), and `max(0, <G, P - P'>)`
 /// (probability, where the move does not vanish with `alpha`). With noise the promise is in expectation only.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Certificate<'a> {
     /// Position in the sequence of the token this one follows.
     pub position: usize,

@@ -10,6 +10,7 @@ pub(super) const MOST_PRODUCTS: usize = 32;
 /// How the step size `alpha` of every descent step is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum StepSize {
     /// The model's own.
     #[default]
@@ -48,6 +49,7 @@ impl StepSize {
 /// Noise of the dynamics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Noise {
     /// No noise: the descent is a function of its initial state alone.
     #[default]
@@ -86,6 +88,7 @@ pub struct Tolerance {
 /// Which of several candidates is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Selection {
     /// The least final energy.
     #[default]

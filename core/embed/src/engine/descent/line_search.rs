@@ -11,7 +11,6 @@ use super::row::{Row, WORDS};
 use super::run::Run;
 use crate::engine::math::softmax;
 use crate::engine::slices::{copy, put, row_mut, row_of};
-use ebt_core::config::UpdateRule;
 
 impl<P: Potential> Run<'_, '_, P> {
     /// One step by line search; `[decrease, shrink, grow]`.
@@ -44,10 +43,7 @@ impl<P: Potential> Run<'_, '_, P> {
             copy(trial_y, y);
             by.advance(trial_y, p, g);
             softmax(trial_y, trial_p);
-            row.dissipation = match self.dynamics.update {
-                UpdateRule::Probability => by.dissipation_between(p, trial_p, g),
-                _ => by.dissipation(p, g).unwrap_or(0.0),
-            };
+            row.dissipation = by.dissipation_to(p, trial_p, g);
             *stored = row.store();
         }
     }

@@ -21,7 +21,6 @@ use super::run::Run;
 use super::start::{first, stream};
 use crate::engine::math::{dot, exp, fill_normal, ln_unit, softmax, sqrt, sum_of};
 use crate::engine::slices::{copy, put, row_mut, row_of};
-use ebt_core::config::UpdateRule;
 use ebt_core::random::Purpose;
 
 impl<P: Potential> Run<'_, '_, P> {
@@ -53,10 +52,7 @@ impl<P: Potential> Run<'_, '_, P> {
                 *x += by.next(y, p, g);
             }
             softmax(trial_y, trial_p);
-            row.dissipation = match self.dynamics.update {
-                UpdateRule::Probability => by.dissipation_between(p, trial_p, g),
-                _ => by.dissipation(p, g).unwrap_or(0.0),
-            };
+            row.dissipation = by.dissipation_to(p, trial_p, g);
             let at = r.saturating_mul(capacity).saturating_add(i);
             put(self.d.trajectories.sizes, at, row.alpha);
             put(self.d.trajectories.dissipations, at, row.dissipation);

@@ -54,9 +54,12 @@ impl Move {
         }
     }
 
-    /// `D` of the move for probability, between the distributions before and after: `max(0, <G, P - P'>) / alpha`.
-    pub fn dissipation_between(&self, p: &[f32], next: &[f32], g: &[f32]) -> f32 {
-        let drop = sum3(p, next, g, |p, q, g| g * (p - q));
+    /// `D` of the move from `P` to `next`; for probability `max(0, <G, P - P'>) / alpha`.
+    pub fn dissipation_to(&self, p: &[f32], next: &[f32], g: &[f32]) -> f32 {
+        self.dissipation(p, g).unwrap_or_else(|| self.by_drop(sum3(p, next, g, |p, q, g| g * (p - q))))
+    }
+
+    fn by_drop(&self, drop: f32) -> f32 {
         if drop < 0.0 { 0.0 } else { drop / self.alpha }
     }
 
@@ -68,8 +71,7 @@ impl Move {
             // P' a first time, against P
             let shift = maximum(y);
             let inverse = 1.0 / sum1(y, |y| exp(y - shift));
-            let drop = sum3(y, p, g, |y, p, g| g * (p - exp(y - shift) * inverse));
-            if drop < 0.0 { 0.0 } else { drop / self.alpha }
+            self.by_drop(sum3(y, p, g, |y, p, g| g * (p - exp(y - shift) * inverse)))
         });
         (dissipation, softmax(y, p))
     }

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// One row after one step, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StepReport<'a> {
     /// Index into the positions of the run.
     pub index: usize,
@@ -33,6 +34,7 @@ pub struct StepReport<'a> {
 
 /// What a run cost. Evaluations are counted by row, so they do not depend on batching.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Outcome {
     /// Steps of the row that took most.
     pub steps: usize,

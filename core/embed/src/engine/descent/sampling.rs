@@ -52,6 +52,7 @@ impl Sampling {
 
 /// A token that was drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Drawn {
     /// Id of the token: its index into the logits.
     pub id: u32,

@@ -5,7 +5,7 @@ use super::descent_options::{DescentOptions, MOST_PRODUCTS, Noise, StepSize};
 use super::row::{Row, WORDS};
 use crate::engine::arena::Arena;
 use crate::engine::slices::row_of;
-use crate::engine::{Error, Options};
+use crate::engine::{Error, SessionOptions};
 
 /// What every step of every row was, `(rows, capacity)`.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl<'a> Descent<'a> {
     /// # Errors
     ///
     /// Those of the arena, and options out of their range.
-    pub fn alloc(arena: &mut Arena<'a>, rows: usize, vocab: usize, options: &Options) -> Result<Self, Error> {
+    pub fn alloc(arena: &mut Arena<'a>, rows: usize, vocab: usize, options: &SessionOptions) -> Result<Self, Error> {
         options.validate()?;
         let trials = options.trials || options.curvature;
         let (tried, bent) = (if trials { rows } else { 0 }, if options.curvature { rows } else { 0 });

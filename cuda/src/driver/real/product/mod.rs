@@ -98,7 +98,7 @@ fn describe(p: &Product) -> String {
 
 /// Descriptors and algorithm of one kind of product.
 #[derive(Debug)]
-struct Plan {
+struct PlannedProduct {
     description: Description,
     /// Their left and right operand and the result.
     layouts: [MatrixLayout; 3],
@@ -162,7 +162,7 @@ pub(super) struct Products {
     tf32: bool,
     /// Address and bytes of the memory to work in.
     workspace: Cell<(u64, usize)>,
-    plans: RefCell<HashMap<Key, Rc<Plan>>>,
+    plans: RefCell<HashMap<Key, Rc<PlannedProduct>>>,
 }
 
 impl Products {
@@ -223,7 +223,7 @@ impl Products {
         .map_err(|e| format!("{}: {e}", describe(p)))
     }
 
-    fn plan(&self, key: &Key, layout: Layout) -> Result<Plan, CublasError> {
+    fn plan(&self, key: &Key, layout: Layout) -> Result<PlannedProduct, CublasError> {
         use sys::cublasLtMatmulDescAttributes_t as Attribute;
         use sys::cublasLtMatmulPreferenceAttributes_t as Wish;
 
@@ -262,7 +262,7 @@ impl Products {
         // SAFETY: all descriptors exist
         let chosen =
             unsafe { lt::get_matmul_algo_heuristic(self.handle, description.0, left, right, out, out, preference.0) }?;
-        Ok(Plan { description, layouts, algorithm: chosen.algo, workspace: chosen.workspaceSize })
+        Ok(PlannedProduct { description, layouts, algorithm: chosen.algo, workspace: chosen.workspaceSize })
     }
 }
 

@@ -3,14 +3,29 @@
 use super::super::element::Element;
 use super::super::gemm::gemm_shared;
 use super::super::lanes;
-use super::super::par::simd;
+use super::super::par::{self, simd};
 use super::super::shared::SharedMut;
 use super::layout::BLOCK;
 use super::rows;
 use super::span::{Keys, Projection, largest, logit_scale, products, spans};
 
+/// Attention of all heads of `n` rows.
+pub(super) fn all<E: Element>(
+    n: usize,
+    q: Projection<'_, E>,
+    keys: Keys<'_, E>,
+    starts: Option<&[u32]>,
+    out: &mut [E],
+    lse: &mut [E],
+) {
+    let (layout, out, lse) = (q.layout, SharedMut::new(out), SharedMut::new(lse));
+    par::tasks(n / layout.context * layout.heads, &|i| {
+        head(q, keys, starts, (i / layout.heads, i % layout.heads), &out, &lse);
+    });
+}
+
 /// Attention of head `h` of sequence `batch`: its columns of `out`, `lse`.
-pub(super) fn head<E: Element>(
+fn head<E: Element>(
     q: Projection<'_, E>,
     keys: Keys<'_, E>,
     starts: Option<&[u32]>,

@@ -33,7 +33,6 @@ mod tangent;
 mod tests;
 
 use super::element::Element;
-use super::par;
 use super::shared::SharedMut;
 pub use layout::Layout;
 pub use predicted::{
@@ -51,11 +50,7 @@ fn causal_keys<E: Element>(layout: Layout, qkv: &[E]) -> Keys<'_, E> {
 /// Causal attention: `out` and `lse` of `qkv`.
 pub fn causal_forward<E: Element>(layout: Layout, qkv: &[E], starts: Option<&[u32]>, out: &mut [E], lse: &mut [E]) {
     let n = layout.rows(qkv.len(), starts, &[], &[out.len()], &[lse.len()]);
-    let (q, keys) = (Projection { data: qkv, layout }, causal_keys(layout, qkv));
-    let (out, lse) = (SharedMut::new(out), SharedMut::new(lse));
-    par::tasks(n / layout.context * layout.heads, &|i| {
-        forward::head(q, keys, starts, (i / layout.heads, i % layout.heads), &out, &lse);
-    });
+    forward::all(n, Projection { data: qkv, layout }, causal_keys(layout, qkv), starts, out, lse);
 }
 
 /// Gradient of [`causal_forward`]: overwrites `dqkv` given its inputs, its
@@ -83,7 +78,5 @@ pub fn causal_backward<E: Element>(
         dq: Some(&dqkv),
         dkeys: Some((&dqkv, true)),
     };
-    par::tasks(n / layout.context * layout.kv_heads, &|i| {
-        pass.group(i / layout.kv_heads, i % layout.kv_heads);
-    });
+    pass.all(n);
 }

@@ -36,11 +36,7 @@ pub fn predicted_forward<E: Element>(
 ) {
     let n = layout.rows(qkv.len(), starts, &[], &[out.len()], &[lse.len()]);
     check_memory(layout, n, memory.len());
-    let (q, keys) = (Projection { data: qkv, layout }, memory_keys(layout, memory));
-    let (out, lse) = (SharedMut::new(out), SharedMut::new(lse));
-    par::tasks(n / layout.context * layout.heads, &|i| {
-        forward::head(q, keys, starts, (i / layout.heads, i % layout.heads), &out, &lse);
-    });
+    forward::all(n, Projection { data: qkv, layout }, memory_keys(layout, memory), starts, out, lse);
 }
 
 /// Gradient of [`predicted_forward`] with respect to `qkv`: overwrites `dqkv`.
@@ -60,9 +56,7 @@ pub fn predicted_backward<E: Element>(
     let dq = SharedMut::new(dqkv);
     let (q, keys) = (Projection { data: qkv, layout }, memory_keys(layout, memory));
     let pass = backward::Pass { q, keys, starts, out, lse, dout, dq: Some(&dq), dkeys: None };
-    par::tasks(n / layout.context * layout.kv_heads, &|i| {
-        pass.group(i / layout.kv_heads, i % layout.kv_heads);
-    });
+    pass.all(n);
 }
 
 /// Gradient of [`predicted_forward`] with respect to `memory`: adds to
@@ -85,9 +79,7 @@ pub fn memory_backward<E: Element>(
     let (q, keys) = (Projection { data: qkv, layout }, memory_keys(layout, memory));
     let dkeys = Some((&dkeys, false));
     let pass = backward::Pass { q, keys, starts, out, lse, dout, dq: None, dkeys };
-    par::tasks(n / layout.context * layout.kv_heads, &|i| {
-        pass.group(i / layout.kv_heads, i % layout.kv_heads);
-    });
+    pass.all(n);
 }
 
 /// Tangent of [`predicted_forward`] along `qkv_dot` (`memory` carries none):
@@ -152,7 +144,5 @@ pub fn predicted_backward_tangent<E: Element>(
         dq_dot: &SharedMut::new(dqkv_dot),
         dkeys_dot: dkeys.as_ref(),
     };
-    par::tasks(n / layout.context * layout.kv_heads, &|i| {
-        pass.group(i / layout.kv_heads, i % layout.kv_heads);
-    });
+    pass.all(n);
 }

@@ -3,7 +3,7 @@
 use super::super::element::Element;
 use super::super::gemm::gemm_shared;
 use super::super::lanes;
-use super::super::par::simd;
+use super::super::par::{self, simd};
 use super::super::shared::SharedMut;
 use super::forward::own_logit;
 use super::layout::BLOCK;
@@ -38,8 +38,14 @@ struct Space<'a, E> {
 }
 
 impl<E: Element> TangentPass<'_, E> {
+    /// Runs the pass for every key head of `n` rows.
+    pub(super) fn all(&self, n: usize) {
+        let layout = self.q.layout;
+        par::tasks(n / layout.context * layout.kv_heads, &|i| self.group(i / layout.kv_heads, i % layout.kv_heads));
+    }
+
     /// Runs the pass for key head `g` of sequence `batch`.
-    pub(super) fn group(&self, batch: usize, g: usize) {
+    fn group(&self, batch: usize, g: usize) {
         let layout = self.q.layout;
         let size = largest(layout.context, &self.keys);
         E::with_workspace(4 * size, |space| {

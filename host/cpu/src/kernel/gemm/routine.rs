@@ -1,6 +1,6 @@
 //! Which code computes products, by what was measured.
 //!
-//! `host bench product --against matrixmultiply` times both in turns at the shapes of training. How many times faster
+//! `ebt bench product --against matrixmultiply` times both in turns at the shapes of training. How many times faster
 //! this crate's loops were over all shapes, on one thread of an AMD EPYC (Zen 4) with matrixmultiply 0.3.11 (AVX-512 in
 //! turns on a quiet machine, on two threads 1.09 and 1.05; the others in processor time, beside other work):
 //!

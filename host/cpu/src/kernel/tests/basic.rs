@@ -1,8 +1,9 @@
 use super::super::elementwise::{Operand, axpy, fill, lerp, map, map_in_place, scale, zip, zip_in_place};
 use super::super::math::Real;
-use super::super::optim::{AdamW, adamw};
+use super::super::optim::adamw;
 use super::super::{gate, reduce, rotary};
 use super::*;
+use ebt_core::compute::{AdamW, AdamWStep};
 
 const SHAPES: [(usize, usize); 5] = [(1, 1), (3, 37), (130, 65), (70, 513), (1000, 33)];
 
@@ -114,26 +115,25 @@ fn rotation<E: Element>() {
 
 fn step<E: Element>() {
     let len = 20_001;
-    let h = AdamW {
+    let (beta1, beta2, eps) = (0.9, 0.95, 1e-8);
+    let s = AdamWStep {
+        constants: AdamW { beta1, beta2, eps },
         rate: 1e-2,
-        beta1: 0.9,
-        beta2: 0.95,
-        epsilon: 1e-8,
         decay: 0.1,
         correction1: 1.0 - 0.9f64.powi(3),
         correction2: 1.0 - 0.95f64.powi(3),
-        grad_scale: 0.5,
+        factor: 0.5,
     };
     let (mut p, mut m, g) = (values(len, 6), values(len, 7), values(len, 8));
     let mut v: Vec<f64> = values(len, 9).iter().map(|v| v * v + 0.01).collect();
     let (mut pe, mut me, mut ve) = (cast::<E>(&p), cast::<E>(&m), cast::<E>(&v));
-    adamw(&mut pe, &mut me, &mut ve, &cast::<E>(&g), h);
+    adamw(&mut pe, &mut me, &mut ve, &cast::<E>(&g), s);
     for i in 0..len {
-        let g = g[i] * h.grad_scale;
-        m[i] = h.beta1 * m[i] + (1.0 - h.beta1) * g;
-        v[i] = h.beta2 * v[i] + (1.0 - h.beta2) * g * g;
-        let root = (v[i] / h.correction2).sqrt() + h.epsilon;
-        p[i] -= h.rate * (m[i] / h.correction1 / root + h.decay * p[i]);
+        let g = g[i] * s.factor;
+        m[i] = beta1 * m[i] + (1.0 - beta1) * g;
+        v[i] = beta2 * v[i] + (1.0 - beta2) * g * g;
+        let root = (v[i] / s.correction2).sqrt() + eps;
+        p[i] -= s.rate * (m[i] / s.correction1 / root + s.decay * p[i]);
     }
     close(&pe, &p, 8.0);
     close(&me, &m, 8.0);

@@ -4,12 +4,13 @@
 //! slots from which the rest of a word is a valid chain are computed once for every place, from the end backwards:
 //! `open(end) = last`, `open(i) = union of from(s) over the suffixes s that fit from i to some j with to(s) in open(j)`.
 
+use ebt_data::text::case::lower_letter;
+
 use super::index::beginning_with;
 use super::letter::{Vowel, can_be, is_high_vowel, is_letter, is_voiceless, is_vowel, vowel};
 use super::loan;
 use super::slot::{ANY, FINAL, PRONOMINAL, ROOT, Slots};
 use super::suffix::Suffix;
-use super::turkish_case::lower_letter;
 
 /// The most letters of a word that is analysed; a longer one has no suffixes.
 pub(super) const MOST_LETTERS: usize = 64;

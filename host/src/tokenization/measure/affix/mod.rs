@@ -14,10 +14,7 @@ mod machine;
 mod nominal;
 mod slot;
 mod suffix;
-mod turkish_case;
 mod verbal;
-
-pub(super) use turkish_case::lower;
 
 use machine::{Letters, MOST_LETTERS};
 

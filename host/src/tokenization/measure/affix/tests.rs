@@ -10,6 +10,7 @@ use super::machine::LEAST_ROOT;
 use super::slot::{ANY, END, FINAL, ROOT, Slots};
 use super::suffix::Suffix;
 use super::*;
+use ebt_data::text::case::lower;
 
 /// Places where a chain may start, as the roots they leave.
 fn roots(word: &str) -> Vec<&str> {

@@ -1,0 +1,90 @@
+//! Where a run stands, in numbers.
+
+use anyhow::Result;
+use ebt_core::loss_scale::LossScale;
+use ebt_model::fields::{self, FieldError};
+use serde::{Deserialize, Serialize};
+
+use super::json::{fingerprint, number, numbers};
+use crate::run_config::RunConfig;
+use crate::run_config::layers::{self, TextError};
+
+/// A measurement on validation text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Validation {
+    /// Training steps before it.
+    pub step: u64,
+    /// Bits per byte after the last thinking step.
+    #[serde(deserialize_with = "number")]
+    pub bits_per_byte: f64,
+    /// Bits per byte after every thinking step.
+    #[serde(deserialize_with = "numbers")]
+    pub per_step: Vec<f64>,
+    /// Number of tokens whose prediction was measured.
+    pub tokens: u64,
+}
+
+/// Numbers of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Header {
+    /// Training steps done; the next step is this one, and so is the next batch.
+    pub step: u64,
+    /// Training steps of the whole run.
+    pub total_steps: u64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Tokens trained on.
+    pub tokens: u64,
+    /// Updates of the optimiser.
+    pub updates: u64,
+    /// Updates of the averaged weights.
+    pub average_updates: u64,
+    /// Fingerprint of the tokenizer.
+    #[serde(with = "fingerprint")]
+    pub tokenizer: u64,
+    /// Fingerprint of the training tokens.
+    #[serde(with = "fingerprint")]
+    pub train_data: u64,
+    /// Fingerprint of the validation tokens.
+    #[serde(with = "fingerprint")]
+    pub validation_data: u64,
+    /// The last validation.
+    pub last: Option<Validation>,
+    /// The best validation.
+    pub best: Option<Validation>,
+    /// The configuration as TOML.
+    #[serde(skip)]
+    pub config: String,
+    /// Loss scales of half precision.
+    pub loss_scale: LossScale,
+}
+
+impl Header {
+    /// The configuration of the run.
+    ///
+    /// # Errors
+    ///
+    /// Text that is no configuration; the message names the key.
+    pub fn run_config(&self) -> Result<RunConfig> {
+        configuration(&self.config, "the training state")
+    }
+
+    /// Dotted names of the fields.
+    pub(super) fn names() -> Vec<String> {
+        let measured = Some(Validation::default());
+        fields::names(&Self { last: measured.clone(), best: measured, ..Self::default() }, "progress")
+    }
+}
+
+/// The configuration of a run from the text in the state called `name`.
+pub(super) fn configuration(text: &str, name: &str) -> Result<RunConfig> {
+    layers::parse(text).map_err(|error| match error {
+        TextError::Unknown { key, .. } => anyhow::Error::msg(FieldError::Unknown(key).in_file(&name)),
+        TextError::Wrong { message, line } => {
+            let line = line.map_or(String::new(), |line| format!(", line {line}"));
+            anyhow::anyhow!("the configuration inside {name}{line}: {message}")
+        }
+    })
+}
