@@ -123,7 +123,7 @@ pub fn sequences(draw: &Draw, sizes: Sizes) -> Sequences {
 
 /// Step settings with everything in one micro-batch.
 pub fn settings(seed: u64) -> StepSettings {
-    StepSettings { seed, step: 3, rate: 0.01, micro_batch: usize::MAX, ema_decay: 0.9 }
+    StepSettings { seed, step: 3, rate: 0.01, micro_batch: usize::MAX, ema_decay: 0.9, part: None }
 }
 
 /// A trainer with these weights.

@@ -255,6 +255,16 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
     /// changes: the step is skipped.
     fn update(&self, p: Parameters<'_, Self::Array>, constants: AdamW, step: &Self::Array);
 
+    // ---- ranks: processes that train one model together ----
+    /// Replaces every matrix by its sum over all ranks, in the order of the canonical tree of ranks (the one of
+    /// [`Part`](crate::training::Part)); all ranks are left with the same bits. Every rank calls it with matrices of the same
+    /// shapes. Nothing to do where there is one rank.
+    fn sum_ranks(&self, _list: &mut [&mut Self::Array]) {}
+    /// The sum of a number of every rank.
+    fn sum_count(&self, count: u64) -> u64 {
+        count
+    }
+
     // ---- recorded steps ----
     /// Whether gradients need scaling to stay inside the range of the backend's numbers, see [`crate::loss_scale`].
     fn needs_loss_scale(&self) -> bool {

@@ -18,6 +18,8 @@ pub(super) struct Inputs<B: Backend> {
     pub(super) weight: B::Array,
     /// Loss scales, where the backend's numbers need them.
     pub(super) scaling: Option<Scaling<B::Array>>,
+    /// Above 0 where this rank wishes to stop `(1,1)`.
+    pub(super) stop: B::Array,
     /// Where the report is gathered `(1, columns)`.
     pub(super) report: B::Array,
     /// What lies where in it.

@@ -5,6 +5,7 @@
 //! results there (`report.rs`), so that a backend may record a step and replay it.
 
 mod inputs;
+mod lanes;
 mod prepare;
 mod replay_start;
 mod report;
@@ -12,6 +13,7 @@ mod sequences;
 mod step;
 mod trainer;
 
+pub use lanes::Part;
 pub use report::StepReport;
 pub use sequences::{DeviceSequences, NO_TARGET, Sequences};
 pub use trainer::{StepSettings, Trainer};

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::inputs::Inputs;
+use super::lanes::{self, Part};
 use super::report::ReportLayout;
 use super::sequences::{DeviceSequences, Sequences};
 use super::trainer::{StepSettings, Trainer};
@@ -21,9 +22,20 @@ fn micro_batches(batch: usize, most: usize) -> impl Iterator<Item = (usize, usiz
 
 impl<B: Backend> Trainer<B> {
     /// Brings a step's sequences and numbers to the device; returns the number of descent steps.
-    pub(super) fn prepare(&mut self, b: &B, sequences: &Sequences, settings: &StepSettings) -> Result<usize> {
+    pub(super) fn prepare(
+        &mut self,
+        b: &B,
+        sequences: &Sequences,
+        settings: &StepSettings,
+        part: &Part,
+    ) -> Result<usize> {
         sequences.validate(&self.config)?;
-        let positions = sequences.positions();
+        let lanes = part.own(sequences.batch)?.len();
+        // remembered sequences may have other positions than those they replaced
+        let positions = match self.objective.replay {
+            0 => part.positions as u64,
+            _ => b.sum_count(sequences.positions() as u64),
+        };
         if positions == 0 {
             let message = String::from("no position has a target");
             return Err(Error::Shape { what: String::from("batch"), message });
@@ -34,8 +46,13 @@ impl<B: Backend> Trainer<B> {
         };
         let experts = (0..self.config.layers).filter_map(|l| self.config.mixture(l)).map(|m| m.n_routed).collect();
         let report_layout = ReportLayout::new(most, experts);
-        let parts: Vec<Sequences> =
-            micro_batches(sequences.batch, settings.micro_batch).map(|(first, n)| sequences.slice(first, n)).collect();
+        let a_lane = sequences.batch / lanes;
+        let parts: Vec<Sequences> = (0..lanes)
+            .flat_map(|lane| {
+                micro_batches(a_lane, settings.micro_batch).map(move |(first, n)| (lane * a_lane + first, n))
+            })
+            .map(|(first, n)| sequences.slice(first, n))
+            .collect();
         let mut inputs = match self.inputs.take() {
             Some(inputs) => inputs,
             None => Inputs {
@@ -43,13 +60,20 @@ impl<B: Backend> Trainer<B> {
                 device_scalars: b.fill(1, 5, 0.0),
                 weight: b.fill(1, 1, 0.0),
                 scaling: b.needs_loss_scale().then(|| Scaling::new(b)),
+                stop: b.fill(1, 1, 0.0),
                 report: b.fill(1, report_layout.columns(), 0.0),
                 report_layout: report_layout.clone(),
             },
         };
         if inputs.report_layout != report_layout {
             inputs.report = b.fill(1, report_layout.columns(), 0.0);
+            self.waiting.clear();
             inputs.report_layout = report_layout;
+        }
+        while self.waiting.len() < lanes::waiting(lanes) {
+            let shapes = self.layout.entries.iter().map(|e| (e.rows, e.columns));
+            let shapes: Vec<_> = shapes.chain([(1, inputs.report_layout.columns())]).collect();
+            self.waiting.push(b.zeros(&shapes));
         }
         let fits = inputs.sequences.len() == parts.len() && inputs.sequences.iter().zip(&parts).all(|(d, s)| d.fits(s));
         if fits {
@@ -73,6 +97,9 @@ impl<B: Backend> Trainer<B> {
             None => 1.0,
         };
         b.write(&mut inputs.weight, &[outer / positions as f64]);
+        if lanes < part.lanes {
+            b.write(&mut inputs.stop, &[f64::from(u8::from(part.stop))]);
+        }
         b.set_noise_step(settings.step);
         self.inputs = Some(inputs);
         Ok(steps)
@@ -82,7 +109,7 @@ impl<B: Backend> Trainer<B> {
     pub(super) fn key(&self, b: &B, settings: &StepSettings, steps: usize) -> Vec<u64> {
         let mut key = alloc::vec![settings.seed, steps as u64];
         let lists = [&self.weights, &self.optimizer.first, &self.optimizer.second, &self.average.weights, &self.grads];
-        key.extend(lists.iter().flat_map(|list| list.iter()).map(|a| b.address(a)));
+        key.extend(lists.into_iter().chain(&self.waiting).flatten().map(|a| b.address(a)));
         if let Some(inputs) = &self.inputs {
             key.extend([&inputs.device_scalars, &inputs.weight, &inputs.report].map(|a| b.address(a)));
             key.extend(inputs.scaling.iter().flat_map(|s| s.addresses(b)));

@@ -34,6 +34,9 @@ pub struct StepReport {
     /// Whether a gradient overflowed its scale: nothing was updated, the scale has been halved.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub skipped: bool,
+    /// Whether a rank asked to stop after this step ([`Part::stop`](super::Part::stop)); never where one rank computes all.
+    #[serde(skip)]
+    pub stop: bool,
     /// Descent steps taken.
     #[serde(skip)]
     pub steps: usize,
@@ -57,7 +60,8 @@ const EXTRA: usize = 2;
 const NORM: usize = 3;
 const ALPHA: usize = 4;
 const OVERFLOW: usize = 5;
-const FIXED: usize = 6;
+const STOP: usize = 6;
+const FIXED: usize = 7;
 
 impl ReportLayout {
     pub(super) fn new(steps: usize, experts: Vec<usize>) -> Self {
@@ -106,6 +110,11 @@ impl ReportLayout {
         }
     }
 
+    /// Adds the wish to stop.
+    pub(super) fn add_stop<B: Backend>(&self, b: &B, report: &mut B::Array, stop: &B::Array) {
+        self.put(b, report, STOP, stop);
+    }
+
     /// Adds what the update left.
     pub(super) fn add_update<B: Backend>(
         &self,
@@ -151,6 +160,7 @@ impl ReportLayout {
             alpha: x[ALPHA],
             loss_scale: None,
             skipped: false,
+            stop: x[STOP] > 0.0,
             steps,
             load: self.experts.iter().enumerate().map(load).collect(),
         };

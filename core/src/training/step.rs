@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::lanes::{self, Part};
 use super::replay_start::{Initial, MicroBatchOutcome};
 use super::report::StepReport;
 use super::sequences::Sequences;
@@ -34,9 +35,10 @@ impl<B: Backend> Trainer<B> {
         initial: Option<&[f64]>,
         trace: bool,
     ) -> Result<(StepReport, Vec<Trace<B::Array>>)> {
-        let steps = self.prepare(b, sequences, settings)?;
+        let part = settings.part_of(sequences);
+        let steps = self.prepare(b, sequences, settings, &part)?;
         let initial = initial.map_or(Initial::Drawn, Initial::Given);
-        let parts = self.accumulate(b, sequences, settings, steps, &initial, trace)?;
+        let parts = self.accumulate(b, sequences, (settings, &part), steps, &initial, trace)?;
         if let Some(scaling) = self.inputs.as_ref().and_then(|i| i.scaling.as_ref()) {
             for g in &mut self.grads {
                 *g = b.mul(g, &scaling.inverse_outer);
@@ -55,22 +57,39 @@ impl<B: Backend> Trainer<B> {
     /// are those of before the step. With loss scales an overflow is no error but a skipped step, until no smaller scale
     /// is left.
     pub fn step(&mut self, b: &B, sequences: &Sequences, settings: &StepSettings) -> Result<StepReport> {
-        let slots = self.recalled(sequences, settings);
-        let sequences = &self.with_recalled(sequences, &slots);
-        let states: Vec<Vec<f32>> = slots.iter().filter_map(|&s| self.replay.get(s)).map(|m| m.state.clone()).collect();
-        let steps = self.prepare(b, sequences, settings)?;
+        let part = settings.part_of(sequences);
+        let own = part.own(sequences.batch)?;
+        let alone = own.len() == part.lanes;
+        self.fit_replay(&own, part.lanes)?;
+        let recalled = self.recalled(sequences, settings, &own);
+        let sequences = &self.with_recalled(sequences, &recalled);
+        let steps = self.prepare(b, sequences, settings, &part)?;
         let mut parts = Vec::new();
         if self.objective.replay == 0 {
-            let key = self.key(b, settings, steps);
+            let mut key = self.key(b, settings, steps);
+            key.push(0);
             b.run_captured(&key, &mut || {
-                self.accumulate(b, sequences, settings, steps, &Initial::Drawn, false)?;
-                self.update(b);
+                self.accumulate(b, sequences, (settings, &part), steps, &Initial::Drawn, false)?;
+                if alone {
+                    self.update(b);
+                }
                 Ok(())
             })?;
+            if !alone {
+                // a rank that could not record must not meet one that could, so the sum stands between two recordings
+                self.sum_ranks(b);
+                key.pop();
+                key.push(1);
+                b.run_captured(&key, &mut || {
+                    self.update(b);
+                    Ok(())
+                })?;
+            }
         } else {
-            let from = sequences.batch - states.len();
-            let initial = if states.is_empty() { Initial::Drawn } else { Initial::Recalled { from, states: &states } };
-            parts = self.accumulate(b, sequences, settings, steps, &initial, false)?;
+            parts = self.accumulate(b, sequences, (settings, &part), steps, &Initial::Recalled(&recalled), false)?;
+            if !alone {
+                self.sum_ranks(b);
+            }
             self.update(b);
         }
         let (mut report, inner_finite) = self.read(b, steps);
@@ -88,59 +107,84 @@ impl<B: Backend> Trainer<B> {
         if finite {
             self.optimizer.updates += 1;
             self.average.updates += 1;
-            self.remember(b, sequences, &slots, settings, &parts);
+            self.remember(b, sequences, (&own, &recalled), settings, &parts);
         }
         b.status()?;
         Ok(report)
     }
 
-    /// Adds up the gradients of all micro-batches and gathers the report.
+    /// Adds up the gradients of all micro-batches of the own lanes and gathers the report.
     fn accumulate(
         &mut self,
         b: &B,
         sequences: &Sequences,
-        settings: &StepSettings,
+        (settings, part): (&StepSettings, &Part),
         steps: usize,
         initial: &Initial<'_>,
         trace: bool,
     ) -> Result<Vec<MicroBatchOutcome<B::Array>>> {
+        let lanes = part.own(sequences.batch)?.len();
         let Some(inputs) = &mut self.inputs else { return Ok(Vec::new()) };
-        b.clear_all(&mut self.grads);
-        b.clear(&mut inputs.report);
-        let mut parts = Vec::new();
+        let a_lane = (inputs.sequences.len() / lanes).max(1);
+        let mut outcomes = Vec::new();
         let mut first = 0;
-        for device in &inputs.sequences {
-            let geometry = device.geometry(&self.config);
-            let count = geometry.shape.batch;
-            let share = count as f64 / sequences.batch as f64;
-            let outer = inputs.scaling.as_ref().map(|s| &s.outer);
-            let target = Target { targets: device.targets(), weight: &inputs.weight, outer, share };
-            let model = Model { config: &self.config, layout: &self.layout, weights: &self.weights };
-            if self.config.kind == ModelKind::Transformer {
-                let loss = transformer::gradient(b, model, geometry, device.tokens(), target, &mut self.grads);
-                inputs.report_layout.add_baseline(b, &mut inputs.report, &loss);
-            } else {
-                let rollout = Rollout {
-                    b,
-                    model,
-                    geometry,
-                    tokens: device.tokens(),
-                    objective: &self.objective,
-                    seed: settings.seed,
-                    step: settings.step,
-                    first_row: (first * sequences.context) as u64,
-                    steps,
-                    scaling: inputs.scaling.as_ref(),
-                };
-                let y = initial.build(&rollout, first, count, sequences.context);
-                let mut outcome = adjoint::gradient(rollout, target, y, &mut self.grads, trace)?;
-                inputs.report_layout.add(b, &mut inputs.report, &outcome, share);
-                let last = (self.objective.replay > 0).then_some(outcome.last);
-                parts.push(MicroBatchOutcome { first, last, trace: outcome.trace.take() });
+        for (lane, micro_batches) in inputs.sequences.chunks(a_lane).enumerate() {
+            let at = lanes::slot(lane);
+            let (report, grads) = match at.checked_sub(1).and_then(|i| self.waiting.get_mut(i)?.split_last_mut()) {
+                None => (&mut inputs.report, self.grads.as_mut_slice()),
+                Some(waiting) => waiting,
+            };
+            b.clear_all(grads);
+            b.clear(report);
+            for device in micro_batches {
+                let geometry = device.geometry(&self.config);
+                let count = geometry.shape.batch;
+                let share = count as f64 / part.sequences as f64;
+                let outer = inputs.scaling.as_ref().map(|s| &s.outer);
+                let target = Target { targets: device.targets(), weight: &inputs.weight, outer, share };
+                let model = Model { config: &self.config, layout: &self.layout, weights: &self.weights };
+                if self.config.kind == ModelKind::Transformer {
+                    let loss = transformer::gradient(b, model, geometry, device.tokens(), target, grads);
+                    inputs.report_layout.add_baseline(b, report, &loss);
+                } else {
+                    let rollout = Rollout {
+                        b,
+                        model,
+                        geometry,
+                        tokens: device.tokens(),
+                        objective: &self.objective,
+                        seed: settings.seed,
+                        step: settings.step,
+                        first_row: ((part.first + first) * sequences.context) as u64,
+                        steps,
+                        scaling: inputs.scaling.as_ref(),
+                    };
+                    let y = initial.build(&rollout, lane, first, count, sequences.context);
+                    let mut outcome = adjoint::gradient(rollout, target, y, grads, trace)?;
+                    inputs.report_layout.add(b, report, &outcome, share);
+                    let last = (self.objective.replay > 0).then_some(outcome.last);
+                    outcomes.push(MicroBatchOutcome { first, last, trace: outcome.trace.take() });
+                }
+                first += count;
             }
-            first += count;
+            for i in (at - lanes::merges(lane, lanes)..at).rev() {
+                let (before, behind) = self.waiting.split_at_mut(i);
+                let Some(from) = behind.first() else { continue };
+                match before.last_mut() {
+                    Some(to) => lanes::add(b, to.iter_mut(), from.iter()),
+                    None => lanes::add(b, self.grads.iter_mut().chain([&mut inputs.report]), from.iter()),
+                }
+            }
         }
-        Ok(parts)
+        Ok(outcomes)
+    }
+
+    /// Adds the sums of the other ranks to those of the own lanes.
+    fn sum_ranks(&mut self, b: &B) {
+        let Some(inputs) = &mut self.inputs else { return };
+        inputs.report_layout.add_stop(b, &mut inputs.report, &inputs.stop);
+        let mut list: Vec<&mut B::Array> = self.grads.iter_mut().chain([&mut inputs.report]).collect();
+        b.sum_ranks(&mut list);
     }
 
     /// Clips, updates and averages on the device; nothing changes where the loss or the gradient is not finite.

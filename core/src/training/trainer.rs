@@ -4,6 +4,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::inputs::Inputs;
+use super::lanes::{Part, Sum};
+use super::sequences::Sequences;
 use crate::average::Average;
 use crate::compute::Backend;
 use crate::config::Config;
@@ -28,6 +30,15 @@ pub struct StepSettings {
     pub micro_batch: usize,
     /// Decay of the average of the weights.
     pub ema_decay: f64,
+    /// What the given sequences are of the whole step; none: all of it, in one lane.
+    pub part: Option<Part>,
+}
+
+impl StepSettings {
+    /// What `sequences` are of the whole step.
+    pub(super) fn part_of(&self, sequences: &Sequences) -> Part {
+        self.part.unwrap_or_else(|| Part::whole(sequences, 1))
+    }
 }
 
 /// A model in training.
@@ -47,12 +58,14 @@ pub struct Trainer<B: Backend> {
     pub optimizer: Optimizer<B::Array>,
     /// The average of the weights over the updates.
     pub average: Average<B::Array>,
-    /// Sequences with the states that their rollouts ended in, to be continued.
-    pub replay: ReplayBuffer,
+    /// Sequences with the states that their rollouts ended in, to be continued: a buffer a lane.
+    pub replay: Vec<ReplayBuffer>,
     /// Loss scales, for backends whose numbers need them.
     pub loss_scale: LossScale,
     /// Gradients of the last step, in layout order.
     pub(super) grads: Vec<B::Array>,
+    /// Sums of lanes that wait for those after them.
+    pub(super) waiting: Vec<Sum<B::Array>>,
     /// What the step takes from the host; none before the first.
     pub(super) inputs: Option<Inputs<B>>,
 }
@@ -96,7 +109,7 @@ impl<B: Backend> Trainer<B> {
         let optimizer = Optimizer::new(b, &layout);
         let average = Average::new(b, &weights);
         let grads = layout.entries.iter().map(|e| b.fill(e.rows, e.columns, 0.0)).collect();
-        let replay = ReplayBuffer::new(objective.replay);
+        let replay = alloc::vec![ReplayBuffer::new(objective.replay)];
         b.status()?;
         Ok(Self {
             config,
@@ -109,6 +122,7 @@ impl<B: Backend> Trainer<B> {
             replay,
             loss_scale: LossScale::default(),
             grads,
+            waiting: Vec::new(),
             inputs: None,
         })
     }

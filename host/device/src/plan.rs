@@ -5,7 +5,7 @@ use ebt_core::compute::{Backend, Scope};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::plan::{FlopKind, Flops, Plan};
-use ebt_core::training::{Sequences, StepSettings, Trainer};
+use ebt_core::training::{Part, Sequences, StepSettings, Trainer};
 use ebt_data::memory;
 use ebt_train::run_config::{Precision, RunConfig};
 use serde::Serialize;
@@ -124,7 +124,8 @@ fn step<B: Backend>(b: &B, trainer: &mut Trainer<B>, config: &RunConfig, number:
     let (tokens, targets) = (vec![0; batch * context], vec![0; batch * context]);
     let sequences = Sequences { batch, context, tokens, targets, starts: Vec::new() };
     let (micro_batch, ema_decay) = (config.train.batch, config.train.ema);
-    let settings = StepSettings { seed: 0, step: number, rate: 0.0, micro_batch, ema_decay };
+    let part = Some(Part::whole(&sequences, config.train.lanes()));
+    let settings = StepSettings { seed: 0, step: number, rate: 0.0, micro_batch, ema_decay, part };
     trainer.step(b, &sequences, &settings).context("the step cannot be planned")?;
     Ok(())
 }

@@ -102,7 +102,8 @@ fn measure<B: Backend>(b: &B, timed: &TimedSteps, warm: impl Fn()) -> Result<(Ve
         if step == warmup {
             warm();
         }
-        let settings = StepSettings { seed: 0, step: step as u32, rate: 1e-4, micro_batch: batch, ema_decay: 0.999 };
+        let settings =
+            StepSettings { seed: 0, step: step as u32, rate: 1e-4, micro_batch: batch, ema_decay: 0.999, part: None };
         let start = Instant::now();
         loss = trainer.step(b, &sequences, &settings)?.loss;
         if step >= warmup {

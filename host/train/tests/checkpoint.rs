@@ -33,8 +33,7 @@ fn state(step: u64) -> State {
     let mut replay = ReplayBuffer::new(3);
     for starts in [vec![0, 1], vec![]] {
         replay.insert(
-            0,
-            0,
+            (0, 0, 0),
             0,
             ReplayEntry { tokens: vec![1, 2], targets: vec![2, u32::MAX], starts, state: vec![0.5; 8] },
         );

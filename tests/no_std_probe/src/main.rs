@@ -31,7 +31,7 @@ fn train() -> Result<(f64, f64), Error> {
     let mut trainer = Trainer::new(&backend, config, Objective::default(), OptimizerConfig::default(), 1)?;
     let (mut first, mut last) = (f64::NAN, f64::NAN);
     for step in 0..8 {
-        let settings = StepSettings { seed: 1, step, rate: 0.01, micro_batch: 2, ema_decay: 0.99 };
+        let settings = StepSettings { seed: 1, step, rate: 0.01, micro_batch: 2, ema_decay: 0.99, part: None };
         last = trainer.step(&backend, &sequences, &settings)?.loss;
         if step == 0 {
             first = last;

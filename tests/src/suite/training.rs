@@ -78,7 +78,7 @@ pub fn a_tiny_problem_is_learned<F: Factory>() {
                 Trainer::new(b, config, objective, OptimizerConfig::default(), 11).expect("a valid model");
             let mut losses = Vec::new();
             for step in 0..30 {
-                let settings = StepSettings { seed: 5, step, rate: 0.03, micro_batch: 2, ema_decay: 0.9 };
+                let settings = StepSettings { seed: 5, step, rate: 0.03, micro_batch: 2, ema_decay: 0.9, part: None };
                 losses.push(trainer.step(b, &sequences, &settings).expect("a step").loss);
             }
             let (start, end) = (losses[0], losses[27..].iter().sum::<f64>() / 3.0);
@@ -99,7 +99,7 @@ pub fn a_refused_step_leaves_the_weights<F: Factory>() {
         let good = cycle(&config);
         let draw = Draw::new(3);
         let mut weights = model::weights(&draw, &config);
-        let settings = StepSettings { seed: 5, step: 0, rate: 0.02, micro_batch: 1, ema_decay: 0.9 };
+        let settings = StepSettings { seed: 5, step: 0, rate: 0.02, micro_batch: 1, ema_decay: 0.9, part: None };
         for broken in [false, true] {
             let mut sequences = good.clone();
             if broken {
@@ -178,16 +178,16 @@ pub fn rollouts_continue_from_the_replay_buffer<F: Factory>() {
             let mut whole = model::trainer(b, &config, &objective, &weights);
             for step in 0..3u32 {
                 let sequences = model::sequences(&draw, sizes);
-                let at = |micro_batch| StepSettings { seed, step, rate: 0.0, micro_batch, ema_decay: 0.9 };
-                let before = trainer.replay.clone();
+                let at = |micro_batch| StepSettings { seed, step, rate: 0.0, micro_batch, ema_decay: 0.9, part: None };
+                let before = trainer.replay[0].clone();
                 let report = trainer.step(b, &sequences, &at(micro_batch)).map_err(|e| e.to_string())?;
                 let other = whole.step(b, &sequences, &at(batch)).map_err(|e| e.to_string())?;
                 close_number("loss by micro-batches", report.loss, other.loss, F::TOLERANCE.model)?;
-                ensure(trainer.replay.len() == batch, || format!("{} remembered", trainer.replay.len()))?;
+                ensure(trainer.replay[0].len() == batch, || format!("{} remembered", trainer.replay[0].len()))?;
                 let wanted = before.wanted(batch, 0.5);
                 ensure(wanted == if step == 0 { 0 } else { batch / 2 }, || format!("{wanted} wanted at {step}"))?;
-                for slot in before.choose(seed, step, wanted) {
-                    let (old, new) = (before.get(slot), trainer.replay.get(slot));
+                for slot in before.choose((seed, step, 0), wanted) {
+                    let (old, new) = (before.get(slot), trainer.replay[0].get(slot));
                     let (Some(old), Some(new)) = (old, new) else { return Err(format!("slot {slot} is gone")) };
                     // a fresh sequence may have taken the slot afterwards
                     let fresh = (0..batch - wanted).any(|i| sequences.slice(i, 1).tokens == new.tokens);
@@ -195,7 +195,7 @@ pub fn rollouts_continue_from_the_replay_buffer<F: Factory>() {
                     ensure(new.state != old.state, || format!("slot {slot} did not move"))?;
                 }
                 for slot in 0..batch {
-                    let (a, o) = (trainer.replay.get(slot), whole.replay.get(slot));
+                    let (a, o) = (trainer.replay[0].get(slot), whole.replay[0].get(slot));
                     let state = |m: Option<&ebt_core::descent::replay_buffer::ReplayEntry>| {
                         let m = m.expect("a full buffer");
                         Mat::new(1, m.state.len(), m.state.iter().map(|&x| f64::from(x)).collect())

@@ -33,7 +33,7 @@ fn settled<B: Backend>(b: &B, config: &Config, objective: &Objective) -> LossSca
     let optimizer = OptimizerConfig::default();
     let mut trainer = Trainer::new(b, config.clone(), objective.clone(), optimizer, 5).expect("a valid model");
     for step in 0..if b.needs_loss_scale() { 40 } else { 0 } {
-        let settings = StepSettings { seed: 5, step, rate: 0.0, micro_batch: 4, ema_decay: 0.9 };
+        let settings = StepSettings { seed: 5, step, rate: 0.0, micro_batch: 4, ema_decay: 0.9, part: None };
         trainer.step(b, &batch(step, config), &settings).expect("a step or a skipped one");
     }
     trainer.loss_scale
@@ -47,7 +47,7 @@ fn course(precision: Precision, config: &Config, objective: &Objective) -> Vec<S
     trainer.loss_scale = settled(&b, config, objective);
     (0..STEPS)
         .map(|step| {
-            let settings = StepSettings { seed: 5, step, rate: 0.003, micro_batch: 4, ema_decay: 0.9 };
+            let settings = StepSettings { seed: 5, step, rate: 0.003, micro_batch: 4, ema_decay: 0.9, part: None };
             trainer.step(&b, &batch(step, config), &settings).expect("a step")
         })
         .collect()
@@ -82,7 +82,7 @@ fn gradients(precision: Precision, config: &Config, objective: &Objective) -> Ve
     let optimizer = OptimizerConfig::default();
     let mut trainer = Trainer::new(&b, config.clone(), objective.clone(), optimizer, 5).expect("a valid model");
     trainer.loss_scale = settled(&b, config, objective);
-    let settings = StepSettings { seed: 5, step: 0, rate: 0.01, micro_batch: 2, ema_decay: 0.9 };
+    let settings = StepSettings { seed: 5, step: 0, rate: 0.01, micro_batch: 2, ema_decay: 0.9, part: None };
     trainer.gradient(&b, &batch(0, config), &settings, None, false).expect("a gradient");
     trainer.gradients().iter().map(|g| Mat::download(&b, g)).collect()
 }
@@ -139,7 +139,7 @@ fn overflow_skips_the_step_and_says_so() {
         let before: Vec<Mat> = trainer.weights.iter().map(|w| Mat::download(&b, w)).collect();
         let mut step = 0;
         let mut next = |trainer: &mut Trainer<_>| {
-            let settings = StepSettings { seed: 5, step, rate: 0.003, micro_batch: 4, ema_decay: 0.9 };
+            let settings = StepSettings { seed: 5, step, rate: 0.003, micro_batch: 4, ema_decay: 0.9, part: None };
             step += 1;
             trainer.step(&b, &batch(step, &config), &settings).expect("a step or a skipped one")
         };

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::device::{gpu_required, open};
 
 fn settings(step: u32, micro_batch: usize) -> StepSettings {
-    StepSettings { seed: 3, step, rate: 0.01 / f64::from(step + 1), micro_batch, ema_decay: 0.9 }
+    StepSettings { seed: 3, step, rate: 0.01 / f64::from(step + 1), micro_batch, ema_decay: 0.9, part: None }
 }
 
 /// Steps on changing batches, rates and noise; the report of the last.

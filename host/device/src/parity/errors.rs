@@ -115,7 +115,8 @@ fn compute<B: Backend>(b: &B, case: &Case, weights: &[Vec<f64>]) -> Result<Outco
     let weights = case.layout.entries.iter().zip(weights).map(|(e, w)| b.upload_f64(e.rows, e.columns, w)).collect();
     let (config, objective) = (case.config.clone(), case.objective());
     let mut trainer = Trainer::with_weights(b, config, objective, OptimizerConfig::default(), weights)?;
-    let settings = StepSettings { seed: 0, step: 0, rate: 0.0, micro_batch: case.sequences.batch, ema_decay: 0.0 };
+    let settings =
+        StepSettings { seed: 0, step: 0, rate: 0.0, micro_batch: case.sequences.batch, ema_decay: 0.0, part: None };
     loop {
         let (report, traces) = trainer.gradient(b, &case.sequences, &settings, Some(&case.initial), true)?;
         let [trace] = traces.as_slice() else { bail!("{} rollouts were traced instead of one", traces.len()) };

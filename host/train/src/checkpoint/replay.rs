@@ -66,7 +66,7 @@ pub(super) fn read_replay(file: &TensorFile, config: &RunConfig) -> Result<Repla
             state: file.numbers(&state)?.iter().map(|x| x as f32).collect(),
         };
         left = left.saturating_sub(3 + usize::from(visible));
-        replay.insert(0, 0, 0, memory);
+        replay.insert((0, 0, 0), 0, memory);
     }
     Ok(replay)
 }

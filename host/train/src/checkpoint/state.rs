@@ -64,7 +64,7 @@ impl State {
         let copy = |list: &[B::Array]| download(b, list);
         let state = Self {
             header,
-            replay: trainer.replay.clone(),
+            replay: ReplayBuffer::join(&trainer.replay),
             weights: copy(&trainer.weights),
             first: copy(&trainer.optimizer.first),
             second: copy(&trainer.optimizer.second),
@@ -90,7 +90,11 @@ impl State {
         if self.replay.capacity() != config.objective.replay {
             bail!("the state remembers {} sequences, not {}", self.replay.capacity(), config.objective.replay);
         }
-        trainer.replay = self.replay;
+        let (remembered, lanes) = (self.replay.len(), config.train.lanes());
+        trainer.replay = self
+            .replay
+            .split(lanes)
+            .with_context(|| format!("the state remembers {remembered} sequences, which {lanes} lanes cannot share"))?;
         b.status()?;
         Ok(trainer)
     }

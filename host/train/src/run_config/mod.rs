@@ -46,6 +46,11 @@ pub struct TrainConfig {
     pub batch: usize,
     /// Micro-batches of a training step; their gradients add up to that of one batch.
     pub accumulate: usize,
+    /// Groups of micro-batches whose gradients are added by a fixed tree, so that a run on any number of ranks that shares them
+    /// out evenly has the same bits; 0 = the smallest power of two that is at least the number of ranks of a new run.
+    pub lanes: usize,
+    /// How ranks add their gradients.
+    pub sums: Sums,
     /// Positions of a sequence; 0 = `model.context`.
     pub context: usize,
     /// Wall-clock limit of one invocation in minutes, everything included; none = no limit.
@@ -74,6 +79,8 @@ impl Default for TrainConfig {
             seed: 0,
             batch: 16,
             accumulate: 1,
+            lanes: 0,
+            sums: Sums::Fixed,
             context: 0,
             minutes: None,
             steps: 1000,
@@ -86,6 +93,17 @@ impl Default for TrainConfig {
             precision: Precision::Auto,
         }
     }
+}
+
+/// How ranks add their gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sums {
+    /// In the order of the canonical tree: the same bits for any number of ranks
+    #[default]
+    Fixed,
+    /// As MPI or NCCL finds fastest: the same bits on all ranks, others for other numbers and places of ranks
+    Fast,
 }
 
 /// Numbers to compute with.
@@ -120,6 +138,9 @@ impl Precision {
 
 /// Most threads of the processor: no machine gains from more.
 pub const MOST_THREADS: usize = 1024;
+
+/// Most lanes.
+const MOST_LANES: usize = 4096;
 
 /// Largest stride: far beyond any context, far below what overflows.
 const MOST_STRIDE: usize = 1 << 31;
@@ -203,6 +224,13 @@ impl RunConfig {
         self.optimizer.validate()?;
         self.schedule_is_sane()?;
         self.train.validate(self.model.context)?;
+        if !self.objective.replay.is_multiple_of(self.train.lanes()) {
+            bail!(
+                "configuration field `objective.replay`: {} remembered sequences cannot be shared by {} lanes (`train.lanes`)",
+                self.objective.replay,
+                self.train.lanes
+            );
+        }
         self.data_is_sane()
     }
 
@@ -239,6 +267,11 @@ impl RunConfig {
 }
 
 impl TrainConfig {
+    /// Lanes of a step; 1 where they were left open.
+    pub fn lanes(&self) -> usize {
+        self.lanes.max(1)
+    }
+
     /// Refuses a number of threads that cannot be had, naming the field.
     ///
     /// # Errors
@@ -263,6 +296,14 @@ impl TrainConfig {
         between("seed", self.seed, 0, i64::MAX as u64)?;
         between("batch", self.batch as u64, 1, 1 << 20)?;
         between("accumulate", self.accumulate as u64, 1, 1 << 20)?;
+        between("lanes", self.lanes as u64, 0, MOST_LANES as u64)?;
+        if !self.accumulate.is_multiple_of(self.lanes()) {
+            bail!(
+                "configuration field `train.lanes`: {} lanes do not share {} micro-batches (`train.accumulate`) evenly",
+                self.lanes,
+                self.accumulate
+            );
+        }
         between("steps", self.steps, 1, u64::from(u32::MAX))?;
         between("keep_checkpoints", self.keep_checkpoints as u64, 1, 1 << 20)?;
         self.validate_threads()?;

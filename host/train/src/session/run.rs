@@ -167,6 +167,7 @@ impl<'a, B: Backend> Run<'a, B> {
             rate: config.schedule.at(self.header.step, self.header.total_steps),
             micro_batch: config.train.batch,
             ema_decay: config.train.ema,
+            part: None,
         };
         let batch = batches.next_batch().map_err(|error| self.cut_short(error, progress))?;
         let waited = start.elapsed().as_secs_f64();
