@@ -102,6 +102,13 @@ impl Batches {
         Ok(s)
     }
 
+    /// Positions with a target in batch `k` of all workers together.
+    pub fn positions(&self, k: u64) -> usize {
+        let all = self.options.batch as u64 * self.options.worker.world;
+        let targets = |i| self.blocks.get(&self.tokens, self.block(k * all + i));
+        (0..all).map(targets).map(|block| (block.end - block.start).saturating_sub(1) as usize).sum()
+    }
+
     /// The block visited at `position` of the whole run of all workers.
     pub fn block(&self, position: u64) -> u64 {
         let blocks = self.blocks().max(1);
@@ -163,6 +170,8 @@ mod tests {
             };
             let together: Vec<_> = (0..world).flat_map(of_rank).collect();
             prop_assert_eq!(together, rows(&whole.get(k).unwrap()));
+            let one = Batches::new(&tokens, BatchOptions { worker: Worker { rank: 0, world }, ..options });
+            prop_assert_eq!(one.positions(k), whole.get(k).unwrap().positions());
         }
 
         #[test]

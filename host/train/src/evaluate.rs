@@ -14,6 +14,7 @@ use ebt_core::objective::Objective;
 use ebt_core::training::{NO_TARGET, Sequences};
 use ebt_data::Tokens;
 use ebt_data::progress::Counter;
+use ebt_ranks::{Alone, Collective, Place};
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
@@ -144,6 +145,24 @@ pub fn evaluate_tokens<B: Backend>(
     text: &Tokens,
     options: &EvaluateOptions,
 ) -> Result<Evaluation> {
+    evaluate_shared(&Alone::default(), b, model, objective, tokenizer, text, options)
+}
+
+/// As [`evaluate_tokens`], shared out among ranks, all of which call it with the same arguments and have the same result; it
+/// has the bits of one rank alone.
+///
+/// # Errors
+///
+/// As [`evaluate_tokens`], and a rank that is lost.
+pub fn evaluate_shared<B: Backend>(
+    ranks: &dyn Collective,
+    b: &B,
+    model: Model<'_, B::Array>,
+    objective: &Objective,
+    tokenizer: &Tokenizer,
+    text: &Tokens,
+    options: &EvaluateOptions,
+) -> Result<Evaluation> {
     let started = Instant::now();
     check_vocabulary(model.config, tokenizer)?;
     let usual = usual_steps(model.config, objective);
@@ -152,9 +171,26 @@ pub fn evaluate_tokens<B: Backend>(
     let mut losses = no_losses(text, steps);
     let predictor = Predictor::new(b, model, objective, options.seed);
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
-    for group in batches(&windows, model.config.context, options.batch.max(1)) {
-        measure(b, &predictor, text, &group, &mut losses)?;
+    let groups = batches(&windows, model.config.context, options.batch.max(1));
+    let Place { rank, world } = ranks.place();
+    // by group, step and window; what other ranks measure stays 0 here
+    let mut values = vec![0.0; steps * windows.len()];
+    let mut rest = values.as_mut_slice();
+    for (i, group) in groups.iter().enumerate() {
+        let found = rest.split_off_mut(..steps * group.windows.len()).unwrap_or_default();
+        if i % world == rank {
+            measure(b, &predictor, text, group, found)?;
+        }
         progress.advance(group.windows.iter().map(|w| w.length).sum());
+    }
+    ranks.sum_f64(&mut [&mut values])?;
+    let mut found = values.into_iter();
+    for group in &groups {
+        for step in 0..steps {
+            for (window, loss) in group.windows.iter().zip(&mut found) {
+                losses[window.source].nats[step] += loss;
+            }
+        }
     }
     for window in &windows {
         let source = &mut losses[window.source];
@@ -273,13 +309,13 @@ fn batches(windows: &[Window], context: usize, batch: usize) -> Vec<Group<'_>> {
     groups
 }
 
-/// Adds the losses of a group to those of its sources.
+/// The losses of the windows of a group, summed over each, after every step.
 fn measure<B: Backend>(
     b: &B,
     predictor: &Predictor<'_, B>,
     text: &Tokens,
     group: &Group<'_>,
-    losses: &mut [Losses],
+    losses: &mut [f64],
 ) -> Result<()> {
     let (batch, context) = (group.windows.len(), group.context);
     let rows = batch * context;
@@ -302,15 +338,13 @@ fn measure<B: Backend>(
     let targets = b.index(&sequences.targets);
     let weight = b.fill(rows, 1, 1.0);
     let mut values = vec![0.0; rows];
-    let steps = losses.iter().map(|l| l.nats.len()).max().unwrap_or(0);
-    predictor.run(&sequences, group.first_row, steps, |step| {
+    predictor.run(&sequences, group.first_row, losses.len() / batch, |step| {
         let (loss, _) = b.cross_entropy(step.logits, &targets, &weight);
         b.download_f64(&loss, &mut values);
         b.status()?;
-        for (window, row) in group.windows.iter().zip(values.chunks_exact(context)) {
-            if let Some(sum) = losses[window.source].nats.get_mut(step.index) {
-                *sum += row.iter().take(window.length).sum::<f64>();
-            }
+        let found = losses.chunks_exact_mut(batch).nth(step.index).unwrap_or_default();
+        for ((loss, window), row) in found.iter_mut().zip(&group.windows).zip(values.chunks_exact(context)) {
+            *loss = row.iter().take(window.length).sum();
         }
         Ok(())
     })

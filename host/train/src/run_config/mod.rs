@@ -197,17 +197,17 @@ impl RunConfig {
         Dataset::load(&self.data, tokenizer, self.context())
     }
 
-    /// The batches of a run on `data`.
-    pub fn batches(&self, data: &Dataset) -> Batches {
+    /// The batches of a run on `data`, those of one of the workers that share every step.
+    pub fn batches(&self, data: &Dataset, worker: Worker) -> Batches {
         let options = BatchOptions {
-            batch: self.sequences(),
+            batch: self.sequences() / worker.world.max(1) as usize,
             context: self.context(),
             stride: self.data.stride,
             documents: self.data.documents,
             isolate: self.data.isolate_documents,
             pad: data.tokenizer.special(Special::Pad).unwrap_or_default(),
             seed: self.train.seed,
-            worker: Worker::ALONE,
+            worker,
         };
         Batches::new(&data.train, options)
     }
