@@ -52,12 +52,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ebt-tokenizer", &["ebt-fixtures"]),
     ("ebt-cuda", &["ebt-core"]),
     ("ebt", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
-    ("ebt-cpu", &["ebt-core"]),
+    ("ebt-ranks", &[]),
+    ("ebt-cpu", &["ebt-core", "ebt-ranks"]),
     ("ebt-data", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
     ("ebt-corpus", &["ebt-data", "ebt-tokenizer"]),
     ("ebt-model", &["ebt-core", "ebt-data", "ebt-tokenizer"]),
-    ("ebt-train", &["ebt-core", "ebt-data", "ebt-model", "ebt-tokenizer"]),
-    ("ebt-device", &["ebt-core", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-model", "ebt-tokenizer", "ebt-train"]),
+    ("ebt-train", &["ebt-core", "ebt-data", "ebt-model", "ebt-ranks", "ebt-tokenizer"]),
+    (
+        "ebt-device",
+        &["ebt-core", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-model", "ebt-ranks", "ebt-tokenizer", "ebt-train"],
+    ),
     (
         "ebt-host",
         &[
@@ -70,11 +74,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "ebt-device",
             "ebt-fixtures",
             "ebt-model",
+            "ebt-ranks",
             "ebt-tokenizer",
             "ebt-train",
         ],
     ),
-    ("ebt-tests", &["ebt", "ebt-core", "ebt-cpu", "ebt-cuda", "ebt-device", "ebt-host"]),
+    ("ebt-tests", &["ebt", "ebt-core", "ebt-cpu", "ebt-cuda", "ebt-device", "ebt-host", "ebt-ranks"]),
 ];
 
 #[test]
