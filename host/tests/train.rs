@@ -11,6 +11,7 @@ use ebt_core::objective::{Flow, LossSteps, Objective};
 use ebt_cpu::Cpu;
 use ebt_data::Dataset;
 use ebt_data::progress::Silent;
+use ebt_ranks::Alone;
 use ebt_tokenizer::{Tokenizer, TrainOptions};
 use ebt_train::checkpoint::{State, Store};
 use ebt_train::run_config::RunConfig;
@@ -94,7 +95,17 @@ impl Place {
     ) -> anyhow::Result<Summary> {
         let (backend, stop) = (Cpu::<f32>::new(threads), AtomicBool::new(false));
         let (config, data, started) = (&self.config, &self.data, Instant::now());
-        let session = Session { backend: &backend, config, data, out, resume, stop: &stop, stop_after, started };
+        let session = Session {
+            backend: &backend,
+            ranks: &Alone::default(),
+            config,
+            data,
+            out,
+            resume,
+            stop: &stop,
+            stop_after,
+            started,
+        };
         self::train(session, &mut Silent)
     }
 }

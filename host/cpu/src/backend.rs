@@ -8,7 +8,7 @@ use ebt_core::random::Stream;
 
 use super::kernel::element::Element;
 use super::kernel::{elementwise, noise, optim, reduce};
-use super::{Cpu, Matrix, blend};
+use super::{Cpu, Matrix, Ranks, blend};
 
 impl<E: Element> Cpu<E> {
     /// A matrix of the elements of `array`, whose strides may be any: transposed and sliced views are read in place.
@@ -92,6 +92,22 @@ impl<E: Element> Backend for Cpu<E> {
                 self.update("average", average, |out| elementwise::lerp(take, x, out));
             }
         }
+    }
+
+    fn sum_ranks(&self, list: &mut [&mut Matrix<E>]) {
+        let Some(Ranks { collective, fast }) = &self.ranks else { return };
+        let mut lists: Vec<&mut [E]> = list.iter_mut().map(|a| a.own()).collect();
+        if let Err(lost) = E::sum_ranks(&**collective, &mut lists, *fast) {
+            self.fail(Error::Device(lost.to_string()));
+        }
+    }
+    fn sum_count(&self, count: u64) -> u64 {
+        let Some(Ranks { collective, .. }) = &self.ranks else { return count };
+        let mut all = vec![0; size_of::<u64>() * collective.place().world];
+        if let Err(lost) = collective.gather(&count.to_le_bytes(), &mut all) {
+            self.fail(Error::Device(lost.to_string()));
+        }
+        all.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word)).sum()
     }
 
     fn status(&self) -> Result<(), Error> {

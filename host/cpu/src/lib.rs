@@ -52,6 +52,7 @@ use std::rc::Rc;
 
 use ebt_core::compute::Scope;
 use ebt_core::error::Error;
+use ebt_ranks::Collective;
 use kernel::element::Element;
 use matrix::Pool;
 pub use matrix::{Matrix, OutOfMemory};
@@ -77,7 +78,17 @@ pub struct Cpu<E: Element> {
     scope: Cell<Scope>,
     profile: Option<RefCell<Profile>>,
     failure: RefCell<Option<Error>>,
+    ranks: Option<Ranks>,
     name: String,
+}
+
+/// The ranks that add their gradients.
+#[derive(Clone, Debug)]
+pub struct Ranks {
+    /// What carries them; used by the thread that makes the backend alone.
+    pub collective: Rc<dyn Collective>,
+    /// In the order that it finds fastest (single precision only), not in that of the canonical tree.
+    pub fast: bool,
 }
 
 impl<E: Element> Cpu<E> {
@@ -102,8 +113,14 @@ impl<E: Element> Cpu<E> {
             scope: Cell::new(Scope::Other),
             profile: None,
             failure: RefCell::new(failure),
+            ranks: None,
             name: format!("cpu {precision}, {threads} threads"),
         }
+    }
+
+    /// As [`Cpu::new`], as one of many ranks.
+    pub fn with_ranks(threads: usize, ranks: Ranks) -> Self {
+        Self { ranks: Some(ranks), ..Self::new(threads) }
     }
 
     /// As [`Cpu::new`], measuring the time of every operation.

@@ -2,11 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use std::rc::Rc;
+
 use anyhow::{Result, bail};
 use ebt_core::compute::{self, Backend as _};
 use ebt_cpu::kernel::element::Element;
-use ebt_cpu::{Cpu, OutOfMemory};
+use ebt_cpu::{Cpu, OutOfMemory, Ranks};
 use ebt_data::progress::size;
+use ebt_ranks::Alone;
 
 /// The device that a command will use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +24,12 @@ pub enum Device {
     Cuda(ebt_cuda::Options),
 }
 
-/// Hands the processor, computing with numbers of type `E` on so many threads, to `task`.
+/// Hands the processor to `task`.
 ///
 /// # Errors
 ///
 /// Threads and memory that cannot be had, and those of `task`.
-pub(crate) fn on_processor<E: Element, W: BackendTask>(threads: usize, task: W) -> Result<W::Output> {
-    let b = Cpu::<E>::new(threads);
+pub(crate) fn on_processor<E: Element, W: BackendTask>(b: Cpu<E>, task: W) -> Result<W::Output> {
     b.status()?;
     with_memory(|| task.run(&b))
 }
@@ -66,8 +68,17 @@ impl Device {
     ///
     /// A device that cannot be opened, and those of `task`.
     pub fn with_backend<W: BackendTask>(&self, task: W) -> Result<W::Output> {
+        self.with_ranks(Ranks { collective: Rc::new(Alone::default()), fast: false }, task)
+    }
+
+    /// The same as one of many ranks.
+    ///
+    /// # Errors
+    ///
+    /// A device that cannot be opened, and those of `task`.
+    pub fn with_ranks<W: BackendTask>(&self, ranks: Ranks, task: W) -> Result<W::Output> {
         match self {
-            Device::Cpu { threads } => on_processor::<f32, _>(*threads, task),
+            Device::Cpu { threads } => on_processor(Cpu::<f32>::with_ranks(*threads, ranks), task),
             #[cfg(feature = "cuda")]
             Device::Cuda(options) => {
                 let b = ebt_cuda::Cuda::new(options).map_err(|why| anyhow::anyhow!("the GPU cannot be used: {why}"))?;

@@ -21,11 +21,13 @@
 
 #![deny(unsafe_code)]
 
+mod alone;
 mod collective;
 mod sum;
 pub mod threads;
 pub mod tree;
 
+pub use alone::Alone;
 pub use collective::{Collective, Lost, Place};
 pub use sum::Scratch;
 pub use threads::{ThreadRank, threads};

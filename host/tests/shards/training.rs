@@ -7,8 +7,9 @@ use std::time::Instant;
 use ebt_core::config::{Config, UpdateRule};
 use ebt_cpu::Cpu;
 use ebt_data::Dataset;
-use ebt_data::Documents;
 use ebt_data::progress::{Progress, Silent, Stretch};
+use ebt_data::{Documents, Worker};
+use ebt_ranks::Alone;
 use ebt_train::checkpoint::{State, Store};
 use ebt_train::run_config::RunConfig;
 use ebt_train::session::{Session, Summary, resume, train};
@@ -48,7 +49,17 @@ fn try_run(
     progress: &mut dyn Progress,
 ) -> anyhow::Result<Summary> {
     let (backend, stop, started) = (Cpu::<f32>::new(1), AtomicBool::new(false), Instant::now());
-    let session = Session { backend: &backend, config, data, out, resume, stop: &stop, stop_after, started };
+    let session = Session {
+        backend: &backend,
+        ranks: &Alone::default(),
+        config,
+        data,
+        out,
+        resume,
+        stop: &stop,
+        stop_after,
+        started,
+    };
     self::train(session, progress)
 }
 
@@ -127,7 +138,7 @@ fn padding_is_never_counted() {
     let mut config = config();
     (config.data.documents, config.objective.replay) = (Documents::Padded, 0);
     let [_, (config, data)] = both(folder.path(), &config);
-    let batches = config.batches(&data);
+    let batches = config.batches(&data, Worker::ALONE);
     let targets: usize = (0..6).map(|k| batches.get(k).unwrap().positions()).sum();
     let summary = run(&config, &data, &folder.path().join("run"), None, None);
     assert_eq!(summary.tokens, targets as u64);

@@ -53,12 +53,18 @@ struct ValidationLine<'a> {
 #[derive(Debug)]
 pub struct Metrics {
     path: PathBuf,
-    file: File,
+    /// None: lines go nowhere.
+    file: Option<File>,
     /// The last line, where it is of a validation.
     validated: Option<Vec<u8>>,
 }
 
 impl Metrics {
+    /// Metrics that are not written down: those of ranks behind the first.
+    pub fn none() -> Self {
+        Self { path: PathBuf::new(), file: None, validated: None }
+    }
+
     /// Opens the file for a run that has done `step` steps: later lines, and a last line cut off by a crash, are dropped.
     /// Returns the seconds of training so far, too.
     pub fn open(path: &Path, step: u64) -> Result<(Self, f64)> {
@@ -83,7 +89,7 @@ impl Metrics {
             .append(true)
             .open(path)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        Ok((Self { path: path.to_path_buf(), file, validated }, seconds))
+        Ok((Self { path: path.to_path_buf(), file: Some(file), validated }, seconds))
     }
 
     /// Appends a training step.
@@ -104,7 +110,8 @@ impl Metrics {
     }
 
     fn append(&mut self, line: &[u8]) -> Result<()> {
-        self.file.write_all(line).with_context(|| format!("cannot write {}", self.path.display()))
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(line).with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 
@@ -129,7 +136,7 @@ mod tests {
             metrics.step(&StepLine { step, seconds: step as f64, ..StepLine::default() }).unwrap();
         }
         metrics.validation(&Validation { step: 2, bits_per_byte: 2.5, ..Validation::default() }).unwrap();
-        metrics.file.write_all(b"{\"step\": 1").unwrap();
+        metrics.append(b"{\"step\": 1").unwrap();
         let (_, seconds) = Metrics::open(&path, 2).unwrap();
         assert_eq!(seconds, 2.0);
         let text = fs::read_to_string(&path).unwrap();

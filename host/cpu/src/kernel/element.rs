@@ -2,6 +2,7 @@
 
 use super::math::Real;
 use super::scratch::Scratch;
+use ebt_ranks::{Collective, Lost};
 use pulp::Simd;
 use std::cell::{Cell, RefCell};
 
@@ -43,6 +44,9 @@ pub trait Element: Real {
         beta: Self,
         c: (*mut Self, usize),
     );
+    /// Replaces lists by their sums over ranks, see [`Collective::sum`]; in single precision and where `fast` is asked for by
+    /// [`Collective::all_reduce`].
+    fn sum_ranks(ranks: &dyn Collective, lists: &mut [&mut [Self]], fast: bool) -> Result<(), Lost>;
     /// Runs `f` with this thread's packing buffers.
     ///
     /// `f` must not call `with_scratch` again (the buffers are borrowed).
@@ -59,9 +63,20 @@ fn signed((rows, columns): Strides) -> (isize, isize) {
     (rows as isize, columns as isize)
 }
 
+fn sum_f32(ranks: &dyn Collective, lists: &mut [&mut [f32]], fast: bool) -> Result<(), Lost> {
+    match fast {
+        true => lists.iter_mut().try_for_each(|list| ranks.all_reduce(list)),
+        false => ranks.sum(lists),
+    }
+}
+
+fn sum_f64(ranks: &dyn Collective, lists: &mut [&mut [f64]], _: bool) -> Result<(), Lost> {
+    ranks.sum_f64(lists)
+}
+
 macro_rules! element {
     ($t:ty, $vec:ident, $lanes:ident, $splat:ident, $fma:ident, $mul:ident,
-     $as_simd:ident, $as_mut_simd:ident, $product:ident, $depth:expr) => {
+     $as_simd:ident, $as_mut_simd:ident, $product:ident, $depth:expr, $sum:ident) => {
         impl Element for $t {
             type V<S: Simd> = S::$vec;
             const DEPTH: usize = $depth;
@@ -104,6 +119,9 @@ macro_rules! element {
                     matrixmultiply::$product(m, k, n, alpha, a, ra, ca, b, rb, cb, beta, c, sc as isize, 1);
                 }
             }
+            fn sum_ranks(ranks: &dyn Collective, lists: &mut [&mut [Self]], fast: bool) -> Result<(), Lost> {
+                $sum(ranks, lists, fast)
+            }
             fn with_scratch<R>(f: impl FnOnce(&mut Scratch<Self>) -> R) -> R {
                 thread_local! {
                     static SCRATCH: RefCell<Scratch<$t>> = const { RefCell::new(Scratch::new()) };
@@ -126,5 +144,29 @@ macro_rules! element {
     };
 }
 
-element!(f32, f32s, F32_LANES, splat_f32s, mul_add_e_f32s, mul_f32s, as_simd_f32s, as_mut_simd_f32s, sgemm, 384);
-element!(f64, f64s, F64_LANES, splat_f64s, mul_add_e_f64s, mul_f64s, as_simd_f64s, as_mut_simd_f64s, dgemm, 192);
+element!(
+    f32,
+    f32s,
+    F32_LANES,
+    splat_f32s,
+    mul_add_e_f32s,
+    mul_f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    sgemm,
+    384,
+    sum_f32
+);
+element!(
+    f64,
+    f64s,
+    F64_LANES,
+    splat_f64s,
+    mul_add_e_f64s,
+    mul_f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    dgemm,
+    192,
+    sum_f64
+);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ebt_core::compute::Backend;
+use ebt_cpu::Cpu;
 use serde::Serialize;
 
 use super::case::Case;
@@ -54,7 +55,7 @@ pub fn compare_in_double(
     tolerance: Tolerance,
     each: &mut dyn FnMut(CaseReport) -> Result<()>,
 ) -> Result<()> {
-    on_processor::<f64, _>(threads, Comparing { files, tolerance, each })
+    on_processor(Cpu::<f64>::new(threads), Comparing { files, tolerance, each })
 }
 
 struct Comparing<'a> {

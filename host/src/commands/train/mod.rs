@@ -7,6 +7,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -15,6 +16,7 @@ use ebt_data::text::input::absolute;
 use ebt_data::{memory, program};
 use ebt_device::memory::MainMemory;
 use ebt_device::{Device, NO_MEMORY, Training};
+use ebt_ranks::Alone;
 use ebt_train::checkpoint::Store;
 use ebt_train::run_config::presets;
 use ebt_train::run_config::{Layers, Precision, RunConfig};
@@ -212,7 +214,9 @@ pub fn run(args: Args) -> Result<()> {
     };
     let mut progress = of_command(args.quiet);
     let (config, data, out) = (&config, &data, folder.path());
-    let training = Training { config, data, out, state, stop, started, why: &choice.why, progress: progress.as_mut() };
+    let ranks = Rc::new(Alone::default());
+    let training =
+        Training { ranks, config, data, out, state, stop, started, why: &choice.why, progress: progress.as_mut() };
     let summary = choice.device.train(training).map_err(with_less_memory)?;
     drop(folder);
     let mut to = Output::of_results();

@@ -18,7 +18,7 @@ use ebt_data::in_use;
 use ebt_model::model::MODEL_FILE;
 
 pub use header::{Header, Validation};
-pub use state::State;
+pub use state::{State, download};
 
 /// Name of the folder of checkpoints in that of a run.
 pub const CHECKPOINTS: &str = "checkpoints";

@@ -56,7 +56,7 @@ pub struct State {
 }
 
 impl State {
-    /// Copies a trainer off its device.
+    /// Copies a trainer off its device; of a rank among many the replay buffers of its own lanes.
     pub fn of<B: Backend>(b: &B, trainer: &Trainer<B>, mut header: Header) -> Result<Self> {
         header.updates = trainer.optimizer.updates;
         header.average_updates = trainer.average.updates;

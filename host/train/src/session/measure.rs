@@ -9,14 +9,16 @@ use ebt_core::training::Trainer;
 use ebt_data::Tokens;
 use ebt_model::Dtype;
 use ebt_model::model::{self, Contents};
+use ebt_ranks::Collective;
 use ebt_tokenizer::Tokenizer;
 
 use crate::checkpoint::{Header, Validation};
-use crate::evaluate::{EvaluateOptions, evaluate_tokens};
+use crate::evaluate::{EvaluateOptions, evaluate_shared};
 use crate::run_config::RunConfig;
 
 /// Bits per byte of the averaged model after every thinking step. The caller fills in the training step.
 pub fn validate<B: Backend>(
+    ranks: &dyn Collective,
     b: &B,
     trainer: &Trainer<B>,
     config: &RunConfig,
@@ -26,7 +28,7 @@ pub fn validate<B: Backend>(
     let model = Model { config: &trainer.config, layout: &trainer.layout, weights: &trainer.average.weights };
     let options = EvaluateOptions { batch: config.train.batch, ..EvaluateOptions::default() };
     let reached = trainer.objective.reached(trainer.optimizer.updates);
-    let found = evaluate_tokens(b, model, &reached, tokenizer, &tokens.as_one_source("validation"), &options)?;
+    let found = evaluate_shared(ranks, b, model, &reached, tokenizer, &tokens.as_one_source("validation"), &options)?;
     let per_step: Vec<f64> = (0..found.steps).map(|i| found.total.bits_per_byte(i)).collect();
     Ok(Validation {
         step: 0,

@@ -5,6 +5,7 @@ mod measure;
 mod results;
 pub mod resume;
 mod run;
+mod share;
 mod types;
 
 use anyhow::{Context, Result};
@@ -22,28 +23,40 @@ pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, res
 /// # Errors
 ///
 /// A folder that cannot be written, data that cannot be read, a diverged loss, a device failure; what was reached is saved
-/// where that is possible, and the message says where to go on from.
+/// where that is possible, and the message says where to go on from. A rank that is lost; then the last checkpoint is what is
+/// left.
 pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -> Result<Summary> {
-    let (config, data, out) = (session.config, session.data, session.out);
-    std::fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
-    file::sweep(out)?;
+    let (config, data, out, ranks) = (session.config, session.data, session.out, session.ranks);
     let toml = config.to_toml()?;
-    file::write(&out.join(CONFIG_FILE), |to| Ok(to.write_all(toml.as_bytes())?))?;
-    let counts = Counts::new(&data.train, config.model.vocab)?;
-    let some = data.validation.sample(baselines::SAMPLE as usize, config.model.context, &data.tokenizer)?;
-    let mut baselines = counts.measure(&some)?;
+    share::same_data(ranks, data)?;
+    let mut counted = None;
+    if ranks.place().is_first() {
+        std::fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
+        file::sweep(out)?;
+        file::write(&out.join(CONFIG_FILE), |to| Ok(to.write_all(toml.as_bytes())?))?;
+        let counts = Counts::new(&data.train, config.model.vocab)?;
+        let some = data.validation.sample(baselines::SAMPLE as usize, config.model.context, &data.tokenizer)?;
+        counted = Some((counts.measure(&some)?, counts));
+    }
     let mut run = Run::start(session, toml)?;
-    run.describe(baselines, progress);
+    if let Some((baselines, _)) = &counted {
+        run.describe(*baselines, progress);
+    }
     let ended = run.train(progress);
     progress.end();
     let ending = ended?;
     let validation = match run.conclude(ending, progress)? {
         Some((validation, text)) => {
-            baselines = counts.measure(&text)?;
+            if let Some((baselines, counts)) = &mut counted {
+                *baselines = counts.measure(&text)?;
+            }
             Some(validation)
         }
         None => None,
     };
+    // nobody ends well before everything is saved
+    ranks.broadcast(&mut [0])?;
+    let (unigram, bigram) = counted.map_or((f64::NAN, f64::NAN), |(of, _)| (of.unigram, of.bigram));
     Ok(Summary {
         ending,
         step: run.header.step,
@@ -53,8 +66,8 @@ pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -
         tokens_per_second: run.speed(),
         data_wait: run.data_wait(),
         seconds: run.session.started.elapsed().as_secs_f64(),
-        unigram: baselines.unigram,
-        bigram: baselines.bigram,
+        unigram,
+        bigram,
         validation,
         out: out.to_path_buf(),
         model: run.model,

@@ -11,8 +11,9 @@ use ebt_data::progress::{Progress, count};
 
 use super::measure;
 use super::run::Run;
+use super::share;
 use super::types::Ending;
-use crate::checkpoint::{State, Validation};
+use crate::checkpoint::{State, Validation, download};
 use ebt_model::model::MODEL_FILE;
 
 /// Fewest tokens that are measured when the time is up.
@@ -23,7 +24,8 @@ impl<B: Backend> Run<'_, B> {
     fn validate(&mut self, tokens: &Tokens) -> Result<Validation> {
         let (start, session) = (Instant::now(), &self.session);
         let tokenizer = &session.data.tokenizer;
-        let mut validation = measure::validate(session.backend, &self.trainer, session.config, tokenizer, tokens)?;
+        let (ranks, b) = (session.ranks, session.backend);
+        let mut validation = measure::validate(ranks, b, &self.trainer, session.config, tokenizer, tokens)?;
         validation.step = self.header.step;
         self.validation_cost = Some(start.elapsed().as_secs_f64() / tokens.len() as f64);
         self.metrics.validation(&validation)?;
@@ -56,6 +58,7 @@ impl<B: Backend> Run<'_, B> {
             (Ending::TimeUp, Some(minutes)) => {
                 let affordable = self.until(60.0 * minutes) / self.validation_cost();
                 let (data, length) = (self.session.data, self.session.config.model.context);
+                let affordable = share::first(self.session.ranks, affordable as u64)?;
                 data.validation.sample((affordable as usize).max(LEAST_VALIDATION), length, &data.tokenizer)?
             }
             _ => self.session.data.validation.clone(),
@@ -72,7 +75,13 @@ impl<B: Backend> Run<'_, B> {
     /// Writes a checkpoint, and its model to the folder of the run. A model there that another program uses and the system
     /// does not let go is told and stays; the run goes on.
     pub(super) fn save(&mut self, progress: &mut dyn Progress) -> Result<()> {
-        let state = State::of(self.session.backend, &self.trainer, self.header.clone())?;
+        let (ranks, b) = (self.session.ranks, self.session.backend);
+        let replay = share::replay(ranks, &self.trainer.replay)?;
+        if !ranks.place().is_first() {
+            return share::same_weights(ranks, &download(b, &self.trainer.weights));
+        }
+        let state = State { replay, ..State::of(b, &self.trainer, self.header.clone())? };
+        share::same_weights(ranks, &state.weights)?;
         let (config, tokenizer) = (self.session.config, &self.session.data.tokenizer);
         let folder = self
             .store

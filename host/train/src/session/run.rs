@@ -4,16 +4,18 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use ebt_core::error::Error;
-use ebt_core::training::{StepSettings, Trainer};
+use ebt_core::training::{Part, Sequences, StepSettings, Trainer};
 use ebt_data::baselines::Baselines;
 use ebt_data::loader::DEPTH;
 use ebt_data::progress::{Progress, Stretch, clock, count};
-use ebt_data::{Loader, Tokens};
+use ebt_data::{Loader, Tokens, Worker};
 use ebt_model::model::MODEL_FILE;
+use ebt_ranks::{Place, tree};
 
+use super::share;
 use super::types::{Ending, METRICS_FILE, Session, resume_command};
 use crate::checkpoint::{Header, Store};
 use crate::metrics::{Metrics, StepLine};
@@ -27,6 +29,16 @@ const BAR: &str = "{bar:24.cyan/blue} {pos}/{len} steps  {msg}";
 
 fn line(stretch: &Stretch, step: u64, message: &str) -> String {
     format!("step {step}/{}  {message}", stretch.total.unwrap_or(0))
+}
+
+/// Why so many ranks cannot share so many lanes, and what can be done.
+pub fn unfit(lanes: usize, world: usize) -> String {
+    let worlds: Vec<String> = tree::worlds(lanes).iter().map(ToString::to_string).collect();
+    format!(
+        "{world} ranks cannot share `train.lanes` = {lanes} evenly: use {} ranks, or in a new run --set train.lanes={world} \
+         (`train.accumulate` must be a multiple of it)",
+        worlds.join(" or ")
+    )
 }
 
 /// A run in progress.
@@ -61,10 +73,18 @@ impl<'a, B: Backend> Run<'a, B> {
     pub(super) fn start(mut session: Session<'a, B>, toml: String) -> Result<Self> {
         let (b, config, data) = (session.backend, session.config, session.data);
         let probe = data.validation.sample(config.train.validate_tokens, config.model.context, &data.tokenizer)?;
-        let (header, trainer) = match session.resume.take() {
+        let (ranks, lanes) = (session.ranks, config.train.lanes());
+        let place = ranks.place();
+        if !tree::fits(lanes, place.world) {
+            bail!("{}", unfit(lanes, place.world));
+        }
+        let (header, trainer) = match share::state(ranks, session.resume.take())? {
             Some(state) => {
                 let header = Header { config: toml, ..state.header.clone() };
-                (header, state.restore(b, config).context("the checkpoint does not fit its own configuration")?)
+                let mut trainer =
+                    state.restore(b, config).context("the checkpoint does not fit its own configuration")?;
+                trainer.replay = trainer.replay.drain(tree::own(lanes, place)).collect();
+                (header, trainer)
             }
             None => {
                 let (model, objective) = (config.model.clone(), config.objective.clone());
@@ -80,7 +100,10 @@ impl<'a, B: Backend> Run<'a, B> {
                 (header, Trainer::new(b, model, objective, config.optimizer.clone(), config.train.seed)?)
             }
         };
-        let (metrics, before) = Metrics::open(&session.out.join(METRICS_FILE), header.step)?;
+        let (metrics, before) = match place.is_first() {
+            true => Metrics::open(&session.out.join(METRICS_FILE), header.step)?,
+            false => (Metrics::none(), 0.0),
+        };
         Ok(Self {
             store: Store::new(session.out, config.train.keep_checkpoints),
             probe,
@@ -138,15 +161,27 @@ impl<'a, B: Backend> Run<'a, B> {
             lasting: true,
             ..Stretch::default()
         });
-        let mut batches = Loader::new(config.batches(data), self.header.step..self.header.total_steps, DEPTH)?;
+        let Place { rank, world } = self.session.ranks.place();
+        let all = config.batches(data, Worker { rank: rank as u64, world: world as u64 });
+        let mut batches = Loader::new(all.clone(), self.header.step..self.header.total_steps, DEPTH)?;
         while self.header.step < self.header.total_steps {
-            if self.stopped() {
-                return Ok(Ending::Stopped);
+            // many ranks leave together, after the step whose sum tells all of them that one wishes to
+            let wish = self.wish(u64::from(world > 1));
+            if let Some(ending) = wish.filter(|_| world == 1) {
+                return Ok(ending);
             }
-            if self.time_is_up() {
-                return Ok(Ending::TimeUp);
-            }
-            self.step(&mut batches, progress)?;
+            let start = Instant::now();
+            let batch = batches.next_batch().map_err(|error| self.cut_short(error, progress))?;
+            let waited = start.elapsed().as_secs_f64();
+            let lanes = config.train.lanes();
+            let part = (world > 1 || lanes > 1).then(|| Part {
+                lanes,
+                first: rank * batch.batch,
+                sequences: world * batch.batch,
+                positions: if world > 1 { all.positions(self.header.step) } else { batch.positions() },
+                stop: wish.is_some(),
+            });
+            let leave = self.step(&batch, part, (start, waited), progress)?;
             let step = self.header.step;
             if every(t.validate_every, step) && step < self.header.total_steps {
                 let validation = self.check()?;
@@ -155,23 +190,34 @@ impl<'a, B: Backend> Run<'a, B> {
             if every(t.checkpoint_every, step) && step < self.header.total_steps {
                 self.save(progress)?;
             }
+            if leave && step < self.header.total_steps {
+                // whose clock it is, is only asked of the first
+                let up = share::first(self.session.ranks, u64::from(wish == Some(Ending::TimeUp)))?;
+                return Ok(if up == 1 { Ending::TimeUp } else { Ending::Stopped });
+            }
         }
         Ok(Ending::Finished)
     }
 
-    fn step(&mut self, batches: &mut Loader, progress: &mut dyn Progress) -> Result<()> {
-        let (config, start) = (self.session.config, Instant::now());
+    /// One step on `batch`; whether all ranks are to leave after it.
+    fn step(
+        &mut self,
+        batch: &Sequences,
+        part: Option<Part>,
+        (start, waited): (Instant, f64),
+        progress: &mut dyn Progress,
+    ) -> Result<bool> {
+        let config = self.session.config;
         let settings = StepSettings {
             seed: config.train.seed,
             step: u32::try_from(self.header.step).context("a run has at most 2^32 steps")?,
             rate: config.schedule.at(self.header.step, self.header.total_steps),
             micro_batch: config.train.batch,
             ema_decay: config.train.ema,
-            part: None,
+            part,
         };
-        let batch = batches.next_batch().map_err(|error| self.cut_short(error, progress))?;
-        let waited = start.elapsed().as_secs_f64();
-        let report = self.trainer.step(self.session.backend, &batch, &settings);
+        let positions = part.map_or_else(|| batch.positions(), |part| part.positions) as u64;
+        let report = self.trainer.step(self.session.backend, batch, &settings);
         let report = report.map_err(|error| self.explained(error))?;
         self.training += start.elapsed().as_secs_f64();
         if report.skipped {
@@ -182,9 +228,10 @@ impl<'a, B: Backend> Run<'a, B> {
             ));
         }
         self.waiting += waited;
-        self.trained += batch.positions() as u64;
+        self.trained += positions;
         self.header.step += 1;
-        self.header.tokens += batch.positions() as u64;
+        self.header.tokens += positions;
+        let leave = report.stop;
         let seconds = self.before + self.clock.elapsed().as_secs_f64();
         let line = StepLine {
             data_wait: waited,
@@ -203,7 +250,7 @@ impl<'a, B: Backend> Run<'a, B> {
             let loss = line.report.loss;
             format!("loss {loss:.3}{validation}  {tokens_per_second:.0} tokens/s{waiting}  {} left", clock(left))
         });
-        Ok(())
+        Ok(leave)
     }
 
     /// Saves a run whose next batch cannot be read; the message says where it can go on from.
@@ -236,14 +283,20 @@ impl<'a, B: Backend> Run<'a, B> {
         ))
     }
 
-    fn stopped(&self) -> bool {
-        let done = self.header.step - self.first;
-        self.session.stop.load(Ordering::Relaxed) || self.session.stop_after.is_some_and(|n| done >= n)
+    /// Why this rank wishes to end after `more` further steps.
+    fn wish(&self, more: u64) -> Option<Ending> {
+        let done = self.header.step - self.first + more;
+        if self.session.stop.load(Ordering::Relaxed) || self.session.stop_after.is_some_and(|n| done >= n) {
+            return Some(Ending::Stopped);
+        }
+        let first = self.session.ranks.place().is_first();
+        (first && self.time_is_up(more)).then_some(Ending::TimeUp)
     }
 
-    /// Whether another step would leave too little time for the validation at the end. The first step always runs.
-    fn time_is_up(&self) -> bool {
-        self.header.step > self.first && self.time_left().is_some_and(|left| left < self.step_seconds())
+    /// Whether yet another step would leave too little time for the validation at the end. The first step always runs.
+    fn time_is_up(&self, more: u64) -> bool {
+        let needed = (1 + more) as f64 * self.step_seconds();
+        self.header.step > self.first && self.time_left().is_some_and(|left| left < needed)
     }
 
     /// Seconds left for training: a share of the limit is reserved for the validation at the end.

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use ebt_data::{Dataset, program};
+use ebt_ranks::Collective;
 use serde::Serialize;
 
 use crate::checkpoint::{State, Validation};
@@ -20,13 +21,15 @@ pub const METRICS_FILE: &str = "metrics.jsonl";
 pub struct Session<'a, B> {
     /// Where to compute.
     pub backend: &'a B,
+    /// The ranks that train together; every one of them has a session with the same configuration and data.
+    pub ranks: &'a dyn Collective,
     /// What to train; valid, with its vocabulary filled in ([`RunConfig::load_data`]).
     pub config: &'a RunConfig,
     /// Text and tokenizer.
     pub data: &'a Dataset,
-    /// Folder of the run.
+    /// Folder of the run; read and written by the first rank alone.
     pub out: &'a Path,
-    /// A checkpoint to go on from, checked against configuration and data.
+    /// A checkpoint to go on from, checked against configuration and data; that of the first rank counts.
     pub resume: Option<State>,
     /// Set from outside: finish the step, save, return.
     pub stop: &'a AtomicBool,
