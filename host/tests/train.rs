@@ -1,8 +1,12 @@
 //! Training sessions: exact resumption, interrupts, divergence, refusals, metrics.
 #![allow(clippy::unwrap_used)]
 
+#[path = "train/ranks.rs"]
+mod ranks;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
