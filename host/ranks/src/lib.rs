@@ -22,10 +22,12 @@
 #![deny(unsafe_code)]
 
 mod collective;
+pub mod launch;
 mod sum;
 pub mod threads;
 pub mod tree;
 
 pub use collective::{Collective, Lost, Place};
+pub use launch::World;
 pub use sum::Scratch;
 pub use threads::{ThreadRank, threads};
