@@ -22,12 +22,14 @@
 #![deny(unsafe_code)]
 
 mod collective;
+pub mod control;
 pub mod launch;
 mod sum;
 pub mod threads;
 pub mod tree;
 
 pub use collective::{Collective, Lost, Place};
+pub use control::Control;
 pub use launch::World;
 pub use sum::Scratch;
 pub use threads::{ThreadRank, threads};
