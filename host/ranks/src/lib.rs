@@ -23,11 +23,19 @@
 
 mod alone;
 mod collective;
+pub mod control;
+mod join;
+pub mod launch;
+#[cfg(unix)]
+pub mod mpi;
 mod sum;
 pub mod threads;
 pub mod tree;
 
 pub use alone::Alone;
 pub use collective::{Collective, Lost, Place};
+pub use control::Control;
+pub use join::{Joined, join};
+pub use launch::World;
 pub use sum::Scratch;
 pub use threads::{ThreadRank, threads};

@@ -1,0 +1,91 @@
+//! One rank of a sum in the order of the tree: `mpirun -n 4 sum 8 1000003` sums 8 lanes of 1,000,003 values, and every rank
+//! prints a hash of the sums. `sum 8 1000003 REPEAT` does so REPEAT times and takes the time of it, and of the library's own sum.
+//! `sum 8 1000003 end RANK` ends rank RANK before the sum.
+
+use std::io::Write as _;
+use std::process::exit;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use ebt_ranks::launch::Ranks;
+use ebt_ranks::{Collective, Lost, World, join, tree};
+
+/// Values of very different sizes, so that the order of a sum shows.
+fn lane(lane: usize, count: usize) -> Vec<f32> {
+    let mut state = 777 + lane as u64 * 7919;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        ((state >> 33) as f32 / (1_u64 << 31) as f32 - 0.5) * 10_f32.powi((state >> 61) as i32)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn hash(values: &[f32]) -> u64 {
+    values.iter().fold(0, |hash: u64, value| hash.rotate_left(5) ^ u64::from(value.to_bits()))
+}
+
+fn run() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<usize>().ok());
+    let (lanes, count) = number(0).zip(number(1)).context("usage: sum LANES VALUES [REPEAT | end RANK]")?;
+    let env = |name: &str| std::env::var(name).ok();
+    let world = World::find(Ranks::Auto, &env)?;
+    world.check_processor()?;
+    let on_loss = |lost: &Lost| {
+        eprintln!("error: {lost}");
+        exit(1);
+    };
+    let joined = join(world, "sum 1", &env, Box::new(on_loss))?;
+    let place = joined.world.place;
+    ensure!(
+        tree::fits(lanes, place.world),
+        "{} ranks do not fit {lanes} lanes: use {:?}",
+        place.world,
+        tree::worlds(lanes)
+    );
+    let add = |a: &mut Vec<f32>, b: Vec<f32>| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+    let mut stack = tree::Stack::default();
+    tree::own(lanes, place).for_each(|at| stack.push(lane(at, count), add));
+    let own = stack.finish(add).context("there are no lanes")?;
+    joined.control.during("the sum");
+    if arguments.get(2).is_some_and(|word| word == "end") && number(3) == Some(place.rank) {
+        exit(0);
+    }
+    let (mut sums, mut fixed, mut fast) = (own.clone(), f64::MAX, f64::MAX);
+    for _ in 0..number(2).unwrap_or(1) {
+        sums.copy_from_slice(&own);
+        joined.control.gather("ready", &[])?;
+        let start = Instant::now();
+        if let Some(ranks) = &joined.collective {
+            ranks.sum(&mut [&mut sums])?;
+        }
+        fixed = fixed.min(start.elapsed().as_secs_f64());
+        let mut reduced = own.clone();
+        joined.control.gather("ready", &[])?;
+        let start = Instant::now();
+        if let Some(ranks) = &joined.collective {
+            ranks.all_reduce(&mut reduced)?;
+        }
+        fast = fast.min(start.elapsed().as_secs_f64());
+    }
+    let hash = hash(&sums);
+    let all = joined.control.gather("hash", &hash.to_le_bytes())?;
+    ensure!(all.iter().all(|other| *other == hash.to_le_bytes()), "the ranks have different sums");
+    if place.is_first() {
+        let engine = joined.engine.as_deref().unwrap_or("nothing");
+        let mut out = std::io::stdout();
+        write!(out, "{hash:016x} by {} ranks over {engine}", place.world)?;
+        if number(2).is_some() {
+            write!(out, ": fixed {:.1} ms, all-reduce {:.1} ms", fixed * 1e3, fast * 1e3)?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn main() {
+    if let Err(error) = run() {
+        eprintln!("error: {error:#}");
+        exit(1);
+    }
+}
