@@ -5,18 +5,18 @@ use std::rc::Rc;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::Collective;
-use crate::control::{Control, OnLoss, listen, own_address};
+use crate::control::{Control, OnLoss, Values, listen, own_address};
 use crate::launch::{Environment, Family, How, World};
+use crate::{Alone, Collective};
 
 /// The ranks of a run, as one of them sees them. Dropped at a good end: what MPI carries first, then the channel, so that
 /// who ends in between is noticed.
 #[derive(Debug)]
 pub struct Joined {
-    /// What carries exchanges between the memories of processes; `None` for one process, and where only GPUs exchange.
-    pub collective: Option<Rc<dyn Collective>>,
+    /// What carries exchanges between the memories of processes: MPI, or for small values alone the channel.
+    pub collective: Rc<dyn Collective>,
     /// How ranks find each other and learn that one ended.
-    pub control: Control,
+    pub control: Rc<Control>,
     /// Who belongs together.
     pub world: World,
     /// What carries exchanges, in words: `MPICH 5.0.2`.
@@ -31,15 +31,19 @@ pub struct Joined {
 /// The others are not found, or do not fit; every message says what to do.
 pub fn join(world: World, version: &str, env: Environment, on_loss: OnLoss) -> Result<Joined> {
     match world.how {
-        How::Alone => Ok(Joined { collective: None, control: Control::alone(), world, engine: None }),
+        How::Alone => {
+            let control = Rc::new(Control::alone());
+            Ok(Joined { collective: Rc::new(Alone::default()), control, world, engine: None })
+        }
         How::Mpi(family) => by_mpi(world, family, version, env, on_loss),
         How::Env | How::Slurm => {
             let (address, port) =
                 world.master.clone().context("the address of rank 0 is not known: set MASTER_ADDR")?;
             let elsewhere = world.local_world < world.place.world;
             let listener = world.place.is_first().then(|| listen(&address, port, elsewhere)).transpose()?;
-            let control = Control::start(&world, (&address, port), listener, version, on_loss)?;
-            Ok(Joined { collective: None, control, world, engine: None })
+            let control = Rc::new(Control::start(&world, (&address, port), listener, version, on_loss)?);
+            let collective = Rc::new(Values::new(Rc::clone(&control)));
+            Ok(Joined { collective, control, world, engine: None })
         }
     }
 }
@@ -70,9 +74,9 @@ fn by_mpi(mut world: World, family: Family, version: &str, env: Environment, on_
     let rest = parts.next().unwrap_or_default().to_owned();
     let Some(port) = port else { bail!("{rest}") };
     world.secret = Some(rest);
-    let control = Control::start(&world, (address, port), listener, version, on_loss)?;
+    let control = Rc::new(Control::start(&world, (address, port), listener, version, on_loss)?);
     world.master = Some((address.to_owned(), port));
-    Ok(Joined { collective: Some(Rc::new(mpi)), control, world, engine })
+    Ok(Joined { collective: Rc::new(mpi), control, world, engine })
 }
 
 #[cfg(not(unix))]

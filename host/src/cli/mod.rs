@@ -9,6 +9,7 @@ mod names;
 mod number;
 mod output;
 mod paths;
+mod team;
 
 pub use called::called_by;
 pub use choice::{Choice, DeviceArgs, DeviceKind, start_threads, thread_count, thread_pool, threads};
@@ -20,3 +21,4 @@ pub use names::{DTYPES, KERNELS, KINDS, Names, PRECISIONS, RULES, SELECTIONS, SP
 pub use number::{MOST_SIZE, real, taking_negative_numbers, whole};
 pub use output::Output;
 pub use paths::refuse_unnamed;
+pub use team::{RanksArgs, Team};

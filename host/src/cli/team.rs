@@ -9,7 +9,7 @@ use anyhow::Result;
 use ebt_data::progress::{Progress, Stretch, eprint_line};
 use ebt_device::Device;
 use ebt_ranks::launch::Ranks as Wanted;
-use ebt_ranks::{Alone, Collective, Joined, Lost, Place, World, join};
+use ebt_ranks::{Collective, Joined, Lost, Place, World, join};
 use ebt_train::checkpoint::Store;
 use ebt_train::session::resume_command;
 
@@ -52,12 +52,7 @@ impl RanksArgs {
             process::exit(1)
         });
         let joined = join(world, env!("CARGO_PKG_VERSION"), &env, on_loss)?;
-        let collective: Rc<dyn Collective> = match &joined.collective {
-            Some(collective) => Rc::clone(collective),
-            None if joined.world.place.world == 1 => Rc::new(Alone::default()),
-            None => joined.control.collective(),
-        };
-        Ok(Team { collective, joined, saved })
+        Ok(Team { collective: Rc::clone(&joined.collective), joined, saved })
     }
 }
 

@@ -8,6 +8,7 @@
 //! Messages are not encrypted. The network is one that is trusted, as it must be for MPI and NCCL.
 
 mod meet;
+mod values;
 mod watch;
 mod wire;
 
@@ -18,6 +19,7 @@ use std::thread;
 use anyhow::{Context as _, Result};
 
 pub use self::meet::{listen, machine, own_address};
+pub use self::values::Values;
 use self::watch::Shared;
 pub use self::wire::Peer;
 use self::wire::{Hello, Message, put, take};

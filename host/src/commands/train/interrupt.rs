@@ -1,5 +1,6 @@
-//! Ctrl-C, a request to end, a lost terminal: the run stops after the step and saves. Only a second Ctrl-C stops at once:
-//! the others are often sent twice, to the process and to its group.
+//! Ctrl-C, a request to end (SIGTERM; SIGUSR1, which launchers of many processes pass on where they would kill after others),
+//! a lost terminal: the run stops after the step and saves. Only a second Ctrl-C stops at once: the others are often sent
+//! twice, to the process and to its group.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +13,14 @@ pub const STATUS: i32 = 130;
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 
+/// Whether another process says what is to be said.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Says nothing about signals from now on: another process of the run does.
+pub fn silence() {
+    SILENT.store(true, Ordering::Relaxed);
+}
+
 /// Listens from now on; the flag is set by the first signal.
 ///
 /// # Errors
@@ -19,11 +28,11 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// A thread that cannot be had to listen on.
 #[cfg(unix)]
 pub fn watch() -> Result<&'static AtomicBool> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
     use signal_hook::iterator::Signals;
 
     let failed = "cannot listen for Ctrl-C";
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context(failed)?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).context(failed)?;
     if !hangup_is_ignored() {
         signals.add_signal(SIGHUP).context(failed)?;
     }
@@ -56,6 +65,7 @@ fn received(interrupt: bool) {
     match (ASKED.swap(true, Ordering::Relaxed), interrupt) {
         (true, true) => std::process::exit(STATUS),
         (true, false) => {}
+        (false, _) if SILENT.load(Ordering::Relaxed) => {}
         (false, _) => eprint_line("\nstopping after this step and saving; interrupt again to stop at once"),
     }
 }

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -16,13 +17,15 @@ use ebt_data::text::input::absolute;
 use ebt_data::{memory, program};
 use ebt_device::memory::MainMemory;
 use ebt_device::{Device, NO_MEMORY, Training};
-use ebt_ranks::Alone;
-use ebt_train::checkpoint::Store;
+use ebt_train::checkpoint::{Header, State, Store};
 use ebt_train::run_config::presets;
-use ebt_train::run_config::{Layers, Precision, RunConfig};
+use ebt_train::run_config::{Layers, Precision, RunConfig, Sums};
 use ebt_train::session::{Ending, RunFolder, resume};
 
-use crate::cli::{DeviceArgs, Output, PRECISIONS, one_of, real, refuse_unnamed, start_threads, whole, write_json_line};
+use crate::cli::{
+    DeviceArgs, Output, PRECISIONS, RanksArgs, Team, one_of, real, refuse_unnamed, start_threads, thread_count, whole,
+    write_json_line,
+};
 
 /// Trains a model, or goes on with a run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -57,6 +60,8 @@ pub struct Args {
     seed: Option<u64>,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    ranks: RanksArgs,
     /// Numbers to compute with [default: train.precision, which is auto unless the configuration sets it]
     #[arg(long, value_parser = one_of(PRECISIONS), value_name = "NUMBERS")]
     precision: Option<Precision>,
@@ -166,6 +171,24 @@ impl Args {
 pub fn run(args: Args) -> Result<()> {
     let started = Instant::now();
     let stop = interrupt::watch()?;
+    let team = args.ranks.join()?;
+    if !team.place().is_first() {
+        interrupt::silence();
+    }
+    let ending = team.run(|| train(&args, &team, started, stop))?;
+    // all have come to their end, and wait here for each other
+    drop(team);
+    if ending == Ending::Stopped {
+        std::process::exit(interrupt::STATUS);
+    }
+    Ok(())
+}
+
+/// A run to go on with.
+type Begun = (RunFolder, State);
+
+/// The configuration, as the first rank finds it, and the run that it belongs to.
+fn configuration(args: &Args, team: &Team) -> Result<(RunConfig, Option<Begun>, Option<String>)> {
     let resumed = args.resumed()?;
     refuse_unnamed(resumed.iter().copied().chain(args.paths()))?;
     let (mut config, begun) = match resumed {
@@ -188,7 +211,21 @@ pub fn run(args: Args) -> Result<()> {
     };
     args.flags(&mut config);
     config.train.validate_threads()?;
-    let threads = config.train.threads.and_then(NonZeroUsize::new);
+    let world = team.place().world;
+    let told = if begun.is_none() && world > 1 { config.train.share_among(world)? } else { None };
+    Ok((config, begun, told))
+}
+
+/// What every rank does.
+fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Result<Ending> {
+    let first = team.place().is_first();
+    let (config, mut begun, told) = if first { configuration(args, team)? } else { (RunConfig::default(), None, None) };
+    let text = team.share("the configuration", config.to_toml()?)?;
+    let mut config = if first { config } else { resume::saved(&Header { config: text, ..Header::default() })? };
+    let mut threads = config.train.threads.and_then(NonZeroUsize::new);
+    if team.is_many() {
+        threads = threads.or_else(|| NonZeroUsize::new(team.share_of(thread_count(None))));
+    }
     start_threads(threads)?;
     let data = config.load_data_if(|tokenizer| match &begun {
         Some((folder, state)) => resume::check_tokenizer(&state.header, tokenizer, folder.path()),
@@ -202,34 +239,42 @@ pub fn run(args: Args) -> Result<()> {
         resume::check(&state.header, &config, &data, folder.path())?;
     }
     let choice = DeviceArgs { threads, ..args.device }.choose(config.train.precision)?;
+    team.check(&choice.device)?;
     if matches!(choice.device, Device::Cpu { .. }) {
         check_memory(&config)?;
     }
-    let (folder, state) = match begun {
-        Some((folder, state)) => (folder, Some(state)),
-        None => match &args.out {
-            Some(out) => (RunFolder::begin(out)?, None),
-            None => (RunFolder::begin_named(Path::new("runs"), args.choice.name())?, None),
-        },
+    let state = begun.as_mut().map(|(_, state)| std::mem::take(state));
+    let folder = match (begun, &args.out) {
+        (Some((folder, _)), _) => Some(folder),
+        (None, _) if !first => None,
+        (None, Some(out)) => Some(RunFolder::begin(out)?),
+        (None, None) => Some(RunFolder::begin_named(Path::new("runs"), args.choice.name())?),
     };
-    let mut progress = of_command(args.quiet);
-    let (config, data, out) = (&config, &data, folder.path());
-    let ranks = Rc::new(Alone::default());
-    let training =
-        Training { ranks, config, data, out, state, stop, started, why: &choice.why, progress: progress.as_mut() };
+    let path = folder.as_ref().map_or_else(PathBuf::new, |folder| folder.path().to_path_buf());
+    // a name that is no text is for sentences only
+    let out = team.share("the folder of the run", path.to_string_lossy().into_owned())?;
+    let out = if first { path } else { PathBuf::from(out) };
+    team.saved_in(out.clone());
+    let mut progress = team.telling(of_command(args.quiet || !first));
+    if team.is_many() {
+        progress.note(&team.describe(config.train.lanes(), config.train.sums == Sums::Fast));
+        told.iter().for_each(|told| progress.note(told));
+    }
+    let (config, data, ranks) = (&config, &data, Rc::clone(&team.collective));
+    let (out, why, progress) = (&*out, &*choice.why, progress.as_mut());
+    let training = Training { ranks, config, data, out, state, stop, started, why, progress };
     let summary = choice.device.train(training).map_err(with_less_memory)?;
     drop(folder);
-    let mut to = Output::of_results();
-    if args.json {
-        write_json_line(&mut to, &summary)?;
-    } else {
-        report::table(&summary, &mut to)?;
+    if first {
+        let mut to = Output::of_results();
+        if args.json {
+            write_json_line(&mut to, &summary)?;
+        } else {
+            report::table(&summary, &mut to)?;
+        }
+        to.flush()?;
     }
-    to.flush()?;
-    if summary.ending == Ending::Stopped {
-        std::process::exit(interrupt::STATUS);
-    }
-    Ok(())
+    Ok(summary.ending)
 }
 
 /// What a step takes less memory with.

@@ -47,7 +47,7 @@ pub struct TrainConfig {
     /// Micro-batches of a training step; their gradients add up to that of one batch.
     pub accumulate: usize,
     /// Groups of micro-batches whose gradients are added by a fixed tree, so that a run on any number of ranks that shares them
-    /// out evenly has the same bits; 0 = the smallest power of two that is at least the number of ranks of a new run.
+    /// out evenly has the same bits; 0 = as many as a new run has ranks.
     pub lanes: usize,
     /// How ranks add their gradients.
     pub sums: Sums,
@@ -270,6 +270,34 @@ impl TrainConfig {
     /// Lanes of a step; 1 where they were left open.
     pub fn lanes(&self) -> usize {
         self.lanes.max(1)
+    }
+
+    /// Lays a new run out for so many ranks: lanes that were left open become as many, and where they do not share the
+    /// micro-batches of a step, its sequences are cut into as many as there are lanes; the sentence says so.
+    ///
+    /// # Errors
+    ///
+    /// Sequences that cannot be shared evenly.
+    pub fn share_among(&mut self, world: usize) -> Result<Option<String>> {
+        if self.lanes == 0 {
+            self.lanes = world;
+        }
+        let (batch, accumulate, lanes) = (self.batch, self.accumulate, self.lanes);
+        if accumulate.is_multiple_of(lanes) {
+            return Ok(None);
+        }
+        let all = batch.saturating_mul(accumulate);
+        if !all.is_multiple_of(lanes) {
+            bail!(
+                "configuration field `train.lanes`: {lanes} lanes cannot share a step of {accumulate} x {batch} sequences \
+                 (`train.accumulate`, `train.batch`) evenly"
+            );
+        }
+        (self.accumulate, self.batch) = (lanes, all / lanes);
+        Ok(Some(format!(
+            "a step of {accumulate} x {batch} sequences is computed as {lanes} x {} (`train.accumulate`, `train.batch`)",
+            self.batch
+        )))
     }
 
     /// Refuses a number of threads that cannot be had, naming the field.
