@@ -36,6 +36,11 @@ impl Part {
         Self { lanes, first: 0, sequences: sequences.batch, positions: sequences.positions(), stop: false }
     }
 
+    /// Gradients of the whole model, beside those of the step, that a rank of so many lanes holds while it adds them.
+    pub fn waiting(lanes: usize) -> usize {
+        (0..lanes).map(slot).max().unwrap_or(0)
+    }
+
     /// The lanes of the step that `batch` sequences from [`Part::first`] on make up.
     ///
     /// # Errors
@@ -71,11 +76,6 @@ pub(super) fn merges(lane: usize, lanes: usize) -> usize {
     if lane + 1 == lanes { slot(lane) } else { lane.trailing_ones() as usize }
 }
 
-/// Sums of lanes that wait to be added, beside the first of them.
-pub(super) fn waiting(lanes: usize) -> usize {
-    (0..lanes).map(slot).max().unwrap_or(0)
-}
-
 /// Adds a list to another.
 pub(super) fn add<'a, B: Backend>(
     b: &B,
@@ -107,7 +107,7 @@ mod tests {
 
     /// The same by slots.
     fn by_slots(lanes: usize) -> String {
-        let mut sums = alloc::vec![String::new(); waiting(lanes) + 1];
+        let mut sums = alloc::vec![String::new(); Part::waiting(lanes) + 1];
         for lane in 0..lanes {
             let at = slot(lane);
             sums[at] = format!("{lane}");
@@ -123,7 +123,7 @@ mod tests {
         for lanes in 1..70 {
             assert_eq!(by_slots(lanes), tree(0..lanes));
         }
-        assert_eq!((waiting(1), waiting(2), waiting(8), waiting(12)), (0, 1, 3, 3));
+        assert_eq!([1, 2, 8, 12].map(Part::waiting), [0, 1, 3, 3]);
     }
 
     #[test]

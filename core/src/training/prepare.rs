@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::inputs::Inputs;
-use super::lanes::{self, Part};
+use super::lanes::Part;
 use super::report::ReportLayout;
 use super::sequences::{DeviceSequences, Sequences};
 use super::trainer::{StepSettings, Trainer};
@@ -70,7 +70,7 @@ impl<B: Backend> Trainer<B> {
             self.waiting.clear();
             inputs.report_layout = report_layout;
         }
-        while self.waiting.len() < lanes::waiting(lanes) {
+        while self.waiting.len() < Part::waiting(lanes) {
             let shapes = self.layout.entries.iter().map(|e| (e.rows, e.columns));
             let shapes: Vec<_> = shapes.chain([(1, inputs.report_layout.columns())]).collect();
             self.waiting.push(b.zeros(&shapes));

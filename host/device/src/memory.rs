@@ -5,7 +5,7 @@ use ebt_core::compute::{Backend as _, Compute as _};
 use ebt_core::layer::Model;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::plan::Plan;
-use ebt_core::training::Sequences;
+use ebt_core::training::{Part, Sequences};
 use ebt_data::memory;
 use ebt_model::LoadedModel;
 use ebt_train::rollout::{Predictor, usual_steps};
@@ -51,7 +51,7 @@ impl MainMemory {
         let sequences = sequences_bytes(config);
         memory::check("this step", sequences, "a smaller `train.batch` or `train.accumulate` takes less")?;
         let peak = |batch| {
-            let train = TrainConfig { batch, accumulate: 1, ..config.train.clone() };
+            let train = TrainConfig { batch, accumulate: 1, lanes: 1, ..config.train.clone() };
             Ok(plan(&RunConfig { train, ..config.clone() })?.peak_bytes)
         };
         let peak = peak_at(config.train.batch, config.context(), peak)?;
@@ -59,8 +59,9 @@ impl MainMemory {
         let replay = (config.objective.replay as u64).saturating_mul(config.context() as u64).saturating_mul(row);
         let copies = list.saturating_mul(4);
         let held = list.saturating_mul(5);
+        let lanes = list.saturating_mul(Part::waiting(config.train.lanes()) as u64);
         Ok(Self {
-            held: held.saturating_add(copies),
+            held: held.saturating_add(copies).saturating_add(lanes),
             step: peak.saturating_sub(held).saturating_add(sequences),
             replay,
         })

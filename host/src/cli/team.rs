@@ -1,5 +1,6 @@
 //! The processes that a launcher started to do one command together.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process;
 use std::rc::Rc;
@@ -46,7 +47,9 @@ impl RanksArgs {
         let (place, told) = (world.place, Arc::clone(&saved));
         let on_loss = Box::new(move |lost: &Lost| {
             if speaks(place, lost) {
-                eprint_line(format_args!("error: {lost}{}", remains(&told)));
+                // at once: the launcher may be about to kill this process, too
+                let _ = write!(io::stderr(), "error: {lost}");
+                eprint_line(remains(&told));
             }
             // whoever waits for the lost one waits for ever, destructors too
             process::exit(1)

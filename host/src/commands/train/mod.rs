@@ -19,7 +19,7 @@ use ebt_device::memory::MainMemory;
 use ebt_device::{Device, NO_MEMORY, Training};
 use ebt_train::checkpoint::{Header, State, Store};
 use ebt_train::run_config::presets;
-use ebt_train::run_config::{Layers, Precision, RunConfig, Sums};
+use ebt_train::run_config::{Layers, Precision, RunConfig, Sums, TrainConfig};
 use ebt_train::session::{Ending, RunFolder, resume};
 
 use crate::cli::{
@@ -241,7 +241,7 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
     let choice = DeviceArgs { threads, ..args.device }.choose(config.train.precision)?;
     team.check(&choice.device)?;
     if matches!(choice.device, Device::Cpu { .. }) {
-        check_memory(&config)?;
+        check_memory(&config, team.place().world)?;
     }
     let state = begun.as_mut().map(|(_, state)| std::mem::take(state));
     let folder = match (begun, &args.out) {
@@ -281,9 +281,10 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
 const SMALLER_STEP: &str = "a smaller `train.batch` (with a larger `train.accumulate` for the same step), or \
                             `objective.checkpointing` of \"step\" or \"block\", takes less, and the command `plan` tells how much";
 
-/// Refuses a run that takes more main memory than there is.
-fn check_memory(config: &RunConfig) -> Result<()> {
-    let memory = MainMemory::of(config)?;
+/// Refuses a run of `world` ranks of which this one takes more main memory than there is.
+fn check_memory(config: &RunConfig, world: usize) -> Result<()> {
+    let lanes = config.train.lanes() / world;
+    let memory = MainMemory::of(&RunConfig { train: TrainConfig { lanes, ..config.train.clone() }, ..config.clone() })?;
     let MainMemory { held, step, replay } = memory;
     let remedy = if replay >= held.max(step) {
         "a smaller `objective.replay` takes less"
