@@ -1,7 +1,7 @@
 //! One suite, many backends: helpers, and checks generic over a backend.
 //!
 //! A file in `tests/tests` names a backend through a [`Factory`] and a stated tolerance, and
-//! [`instantiate_suites`](crate::instantiate_suites) turns every suite into a test of it. The yardstick is core's
+//! [`instantiate_suites`] turns every suite into a test of it. The yardstick is core's
 //! reference backend in double precision; the derivative checks ([`difference`]) judge the yardstick itself.
 
 pub mod attention;

@@ -93,7 +93,7 @@ pub fn is_temporary(name: &str) -> bool {
     name.strip_prefix(".tmp").is_some_and(|rest| rest.len() == 6)
 }
 
-/// Removes what killed processes left of files on their way to a name in a folder ([`write`]). Nobody else may be writing
+/// Removes what killed processes left of files on their way to a name in a folder ([`write()`]). Nobody else may be writing
 /// into it.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ pub const MISTAKE: u8 = 101;
 static LAST: Mutex<Option<String>> = Mutex::new(None);
 
 /// Runs `work`. A panic that nobody inside catches becomes a sentence that asks for a report, on standard error, and the
-/// status [`MISTAKE`]; one that somebody catches says nothing.
+/// status 101; one that somebody catches says nothing.
 ///
 /// # Errors
 ///
