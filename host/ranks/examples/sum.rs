@@ -1,14 +1,15 @@
 //! One rank of a sum in the order of the tree: `mpirun -n 4 sum 8 1000003` sums 8 lanes of 1,000,003 values, and every rank
 //! prints a hash of the sums. `sum 8 1000003 REPEAT` does so REPEAT times and takes the time of it, and of the library's own sum.
-//! `sum 8 1000003 end RANK` ends rank RANK before the sum.
+//! `sum 8 1000003 end RANK` ends rank RANK before the sum, `fail RANK` lets it give up, `wait RANK` lets it wait for ever.
 
 use std::io::Write as _;
 use std::process::exit;
+use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use ebt_ranks::launch::Ranks;
-use ebt_ranks::{Collective, Lost, World, join, tree};
+use ebt_ranks::{Joined, Lost, World, join, tree};
 
 /// Values of very different sizes, so that the order of a sum shows.
 fn lane(lane: usize, count: usize) -> Vec<f32> {
@@ -25,9 +26,6 @@ fn hash(values: &[f32]) -> u64 {
 }
 
 fn run() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<usize>().ok());
-    let (lanes, count) = number(0).zip(number(1)).context("usage: sum LANES VALUES [REPEAT | end RANK]")?;
     let env = |name: &str| std::env::var(name).ok();
     let world = World::find(Ranks::Auto, &env)?;
     world.check_processor()?;
@@ -36,6 +34,23 @@ fn run() -> Result<()> {
         exit(1);
     };
     let joined = join(world, "sum 1", &env, Box::new(on_loss))?;
+    match sum(&joined) {
+        Ok(()) => Ok(joined.finish()?),
+        Err(error) => {
+            // a loss is told by whoever was called for it
+            if joined.control.lost().is_none() {
+                eprintln!("error: rank {}: {error:#}", joined.world.place.rank);
+                joined.abandon(&format!("{error:#}"));
+            }
+            exit(1)
+        }
+    }
+}
+
+fn sum(joined: &Joined) -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<usize>().ok());
+    let (lanes, count) = number(0).zip(number(1)).context("usage: sum LANES VALUES [REPEAT | end RANK]")?;
     let place = joined.world.place;
     ensure!(
         tree::fits(lanes, place.world),
@@ -48,8 +63,13 @@ fn run() -> Result<()> {
     tree::own(lanes, place).for_each(|at| stack.push(lane(at, count), add));
     let own = stack.finish(add).context("there are no lanes")?;
     joined.control.during("the sum");
-    if arguments.get(2).is_some_and(|word| word == "end") && number(3) == Some(place.rank) {
-        exit(0);
+    match arguments.get(2).map(String::as_str).filter(|_| number(3) == Some(place.rank)) {
+        Some("end") => exit(3),
+        Some("fail") => bail!("the disk is full"),
+        Some("wait") => loop {
+            thread::park();
+        },
+        _ => {}
     }
     let (mut sums, mut fixed, mut fast) = (own.clone(), f64::MAX, f64::MAX);
     for _ in 0..number(2).unwrap_or(1) {

@@ -40,7 +40,7 @@ impl Error for Lost {}
 /// Exchange between ranks, from and to the memory of the host.
 ///
 /// All ranks call the same functions with the same lengths in the same order, each from the thread that made the value. After
-/// an error nothing more can be exchanged: say why by [`abandon`](Self::abandon), and end.
+/// an error nothing more can be exchanged: say why by [`abandon`](Self::abandon), and end. Nor after [`finish`](Self::finish).
 ///
 /// # Errors
 ///
@@ -69,6 +69,11 @@ pub trait Collective: fmt::Debug {
 
     /// The others do not wait for this rank any longer. Where ranks are processes this one may end here.
     fn abandon(&self, why: &str);
+
+    /// All is well, and this was the last exchange. Waits for the others where what carries exchanges asks for it.
+    fn finish(&self) -> Result<(), Lost> {
+        Ok(())
+    }
 
     /// Buffers of [`sum`](Self::sum).
     fn scratch(&self) -> &Scratch;

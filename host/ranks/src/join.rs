@@ -1,16 +1,16 @@
 //! From what the environment says to ranks that are joined.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::control::{Control, OnLoss, Values, listen, own_address};
+use crate::control::{Control, OnLoss, Values, listen};
 use crate::launch::{Environment, Family, How, World};
-use crate::{Alone, Collective};
+use crate::{Alone, Collective, Lost};
 
-/// The ranks of a run, as one of them sees them. Dropped at a good end: what MPI carries first, then the channel, so that
-/// who ends in between is noticed.
+/// The ranks of a run, as one of them sees them. A rank ends by [`finish`](Self::finish) or by [`abandon`](Self::abandon).
 #[derive(Debug)]
 pub struct Joined {
     /// What carries exchanges between the memories of processes: MPI, or for small values alone the channel.
@@ -21,6 +21,30 @@ pub struct Joined {
     pub world: World,
     /// What carries exchanges, in words: `MPICH 5.0.2`.
     pub engine: Option<String>,
+}
+
+impl Joined {
+    /// This rank is at a good end. What carries exchanges ends first, so that who ends in between is noticed.
+    ///
+    /// # Errors
+    ///
+    /// What carries exchanges does not end well.
+    pub fn finish(&self) -> Result<(), Lost> {
+        self.collective.finish()?;
+        self.control.finish();
+        Ok(())
+    }
+
+    /// All others end too, and are told why. Under MPI this does not return.
+    pub fn abandon(&self, why: &str) {
+        /// How long the others have to say why they end, before MPI kills them.
+        const GRACE: Duration = Duration::from_millis(200);
+        self.control.last_words(why);
+        if matches!(self.world.how, How::Mpi(_)) {
+            thread::sleep(GRACE);
+            self.collective.abandon(why);
+        }
+    }
 }
 
 /// Joins the processes of a world. `version` is that of the program; `on_loss` is called once, on a thread of its own,
@@ -90,7 +114,7 @@ fn listen_anywhere(world: &World) -> Result<(std::net::TcpListener, String, u16)
     let elsewhere = world.local_world < world.place.world;
     let address = match &world.master {
         Some((address, _)) => address.clone(),
-        None if elsewhere => own_address()?.to_string(),
+        None if elsewhere => crate::control::own_address()?.to_string(),
         None => "127.0.0.1".to_owned(),
     };
     let listener = listen(&address, 0, elsewhere)?;
@@ -110,6 +134,35 @@ fn write(letter: &mut [u8], text: &str) -> Result<()> {
 /// What nobody guesses: keys that the system draws for a process's tables.
 #[cfg(unix)]
 fn secret() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
     let drawn = || RandomState::new().hash_one(std::process::id());
     format!("{:016x}{:016x}", drawn(), drawn())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Place;
+
+    #[test]
+    fn processes_without_mpi_are_joined_by_the_channel_alone() {
+        let free = listen("127.0.0.1", 0, false).unwrap().local_addr().unwrap().port();
+        let rank = |rank| {
+            let place = Place { rank, world: 2 };
+            let master = Some(("127.0.0.1".to_owned(), free));
+            let world = World { place, local_rank: rank, local_world: 2, how: How::Env, master, ..World::alone() };
+            let joined = join(world, "1", &|_| None, Box::new(|_| {})).unwrap();
+            let said = joined.control.broadcast("id", vec![rank as u8 + 7; 128]).unwrap();
+            joined.finish().unwrap();
+            assert!(joined.engine.is_none());
+            said
+        };
+        thread::scope(|scope| {
+            let other = scope.spawn(|| rank(1));
+            assert_eq!((rank(0), other.join().unwrap()), (vec![7; 128], vec![7; 128]));
+        });
+        let alone = join(World::alone(), "1", &|_| None, Box::new(|_| {})).unwrap();
+        assert_eq!(alone.control.gather("x", &[1]).unwrap(), [[1]]);
+        alone.finish().unwrap();
+    }
 }

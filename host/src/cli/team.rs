@@ -137,6 +137,15 @@ impl Team {
         done
     }
 
+    /// All have come to a good end, and wait here for each other.
+    ///
+    /// # Errors
+    ///
+    /// A rank that was lost after all.
+    pub fn finish(self) -> Result<()> {
+        Ok(self.joined.finish()?)
+    }
+
     /// How many there are and what joins them, in a line.
     pub fn describe(&self, lanes: usize, fast: bool) -> String {
         let World { place, local_world, .. } = &self.joined.world;

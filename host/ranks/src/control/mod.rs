@@ -28,8 +28,8 @@ use crate::{Lost, Place, World};
 /// What is called once when a rank is lost.
 pub type OnLoss = Box<dyn Fn(&Lost) + Send + Sync>;
 
-/// The connection of this rank to the others. Dropped, it says that all is well: whoever ends otherwise says
-/// [`last_words`](Self::last_words) before.
+/// The connection of this rank to the others. A rank ends by [`finish`](Self::finish) or by
+/// [`last_words`](Self::last_words); if it ends otherwise, all others are told that they lost it.
 #[derive(Debug)]
 pub struct Control {
     place: Place,
@@ -123,6 +123,11 @@ impl Control {
         self.shared.lost()
     }
 
+    /// Tells all that this rank ends, and that all is well.
+    pub fn finish(&self) {
+        self.shared.close(&Message::Leave);
+    }
+
     /// Tells all why this rank ends. They end too; what is said afterwards is not heard.
     pub fn last_words(&self, why: &str) {
         self.shared.close(&Message::LastWords(why.to_owned()));
@@ -131,8 +136,8 @@ impl Control {
 
 impl Drop for Control {
     fn drop(&mut self) {
-        let panicked = || Message::LastWords("a panic, which is an error of the program".to_owned());
-        self.shared.close(&if thread::panicking() { panicked() } else { Message::Leave });
+        let why = if thread::panicking() { "a panic, which is an error of the program" } else { "it ended early" };
+        self.last_words(why);
     }
 }
 

@@ -73,7 +73,9 @@ fn ranks_at_different_places_are_told_apart() {
         let name = ["config", "folder"][control.place().rank];
         let lost = control.broadcast(name, vec![]).map(drop);
         // the first one waits until the other has seen it
-        control.gather("end", &[]).map(drop).and(lost)
+        let end = control.gather("end", &[]).map(drop).and(lost);
+        control.finish();
+        end
     });
     let lost = all[1].as_ref().unwrap_err().to_string();
     assert!(lost.contains("do not run the same command") && lost.contains("`config`"), "{lost}");
@@ -81,13 +83,15 @@ fn ranks_at_different_places_are_told_apart() {
 
 #[test]
 fn last_words_reach_all_whoever_says_them() {
-    for speaker in 0..3 {
+    for (speaker, words) in [(0, "the disk is full"), (1, "the disk is full"), (2, "it ended early")] {
         let all = ranks(3, LONG, |control, told| {
             control.gather("start", &[]).unwrap();
             control.during("step 7");
             if control.place().rank == speaker {
-                control.last_words("the disk is full");
-                return (format!("{}: the disk is full", named(speaker)), String::new());
+                if words != "it ended early" {
+                    control.last_words(words);
+                }
+                return (format!("{}: {words}", named(speaker)), String::new());
             }
             let waited = control.gather("never", &[]).unwrap_err().to_string();
             assert_eq!(control.lost(), Some(Lost(waited.clone())));
@@ -117,12 +121,12 @@ fn a_panic_is_last_words_and_a_good_end_is_no_loss() {
     assert!(all[0].ends_with("a panic, which is an error of the program") && all[0] == all[2], "{all:?}");
     let all = ranks(3, LONG, |control, told| {
         if control.place().rank == 2 {
-            drop(control);
-            return told.recv().is_err();
+            control.finish();
+            return told.try_recv().is_err();
         }
         let lost = control.gather("never", &[]).unwrap_err().to_string();
-        drop(control);
-        lost.contains("has left, and") && told.recv().is_err()
+        control.finish();
+        lost.contains("has left, and") && told.try_recv().is_err()
     });
     assert_eq!(all, [true; 3]);
 }

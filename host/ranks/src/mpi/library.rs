@@ -68,8 +68,6 @@ functions! {
 pub struct Library {
     /// The file, or the name by which the system found it.
     pub name: PathBuf,
-    /// Its interface.
-    pub abi: Abi,
     /// What it calls itself: `MPICH 5.0.2`, `Open MPI v5.0.11`.
     pub version: String,
     pub functions: Functions,
@@ -114,7 +112,7 @@ impl Library {
         std::mem::forget(opened);
         // SAFETY: the buffer is as long as the standard asks for; the function may be called at any time
         let told = text(|to, length| unsafe { (functions.version)(to, length) });
-        Ok(Some(Self { name: name.to_owned(), abi, version: short(&told), functions, constants }))
+        Ok(Some(Self { name: name.to_owned(), version: short(&told), functions, constants }))
     }
 
     /// Whether this is Open MPI, in whichever interface.

@@ -7,11 +7,10 @@ mod abi;
 mod library;
 mod pieces;
 
-use std::cell::Cell;
 use std::ffi::c_int;
+use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
-use std::{fmt, thread};
 
 use anyhow::{Result, bail, ensure};
 
@@ -23,14 +22,11 @@ use crate::sum::Scratch;
 
 /// All processes that one launcher of MPI started.
 ///
-/// MPI is called by the thread that started it alone. Dropped at a good end it waits for all others to come to theirs
-/// (`MPI_Finalize`); after an error call [`abandon`](Collective::abandon) before.
+/// MPI is called by the thread that started it alone.
 pub struct Mpi {
     library: Library,
     place: Place,
     scratch: Scratch,
-    /// Whether nothing can be exchanged any more.
-    broken: Cell<bool>,
     /// Stays in its thread.
     _here: PhantomData<*const ()>,
 }
@@ -71,8 +67,7 @@ impl Mpi {
         };
         ensure!(codes == [0; 3], "{} does not tell its ranks", library.version);
         let place = Place { rank: usize::try_from(rank).unwrap_or(0), world: usize::try_from(world).unwrap_or(0) };
-        let (scratch, broken) = (Scratch::default(), Cell::new(false));
-        let mpi = Self { library, place, scratch, broken, _here: PhantomData };
+        let mpi = Self { library, place, scratch: Scratch::default(), _here: PhantomData };
         if place != promised {
             bail!(mpi.not_found(family, promised));
         }
@@ -81,21 +76,16 @@ impl Mpi {
 
     /// Why others are found than were promised, and what helps.
     fn not_found(&self, family: Family, promised: Place) -> String {
-        let (n, version) = (promised.world, &self.library.version);
-        let how = match (family, self.library.is_open_mpi()) {
-            (Family::Pmix, true) | (Family::Pmi, true) => {
-                format!("`mpirun -n {n}` of Open MPI (or `srun --mpi=pmix -n {n}`)")
-            }
-            _ => format!("`mpirun -n {n}` of {version} (or `srun --mpi=pmi2 -n {n}`)"),
+        let (n, version, file) = (promised.world, &self.library.version, self.library.name.display());
+        let found = match self.place.world {
+            world if world == n => "other ranks".to_owned(),
+            world => world.to_string(),
         };
+        let slurm = if self.library.is_open_mpi() { "pmix" } else { "pmi2" };
         format!(
-            "{} started {n} processes, and in {version} ({}) rank {} of them is rank {} of {}: launcher and library are of \
-             two kinds. Start with {how}, or name the launcher's own library in EBT_MPI_LIB",
-            family.launcher(),
-            self.library.name.display(),
-            promised.rank,
-            self.place.rank,
-            self.place.world
+            "{} started {n} processes, and {version} ({file}) finds {found}: it is the library of another launcher. Start \
+             with its own `mpirun -n {n}` or with `srun --mpi={slurm} -n {n}`, or name the launcher's library in EBT_MPI_LIB",
+            family.launcher()
         )
     }
 
@@ -114,7 +104,6 @@ impl Mpi {
         if code == 0 {
             return Ok(());
         }
-        self.broken.set(true);
         // SAFETY: MPI is started; the buffer is longer than MPI_MAX_ERROR_STRING of every library
         let why = library::text(|to, length| unsafe { (self.library.functions.error_string)(code, to, length) });
         Err(Lost(format!("{function} of {} failed on rank {}: {why}", self.library.version, self.place.rank)))
@@ -173,24 +162,23 @@ impl Collective for Mpi {
         })
     }
 
+    /// Waits until all others are at their end too (`MPI_Finalize`).
+    fn finish(&self) -> Result<(), Lost> {
+        // SAFETY: MPI is started, and what is called after its end fails by the contract of the trait
+        match unsafe { (self.library.functions.finalize)() } {
+            0 => Ok(()),
+            _ => Err(Lost(format!("{} does not end well on rank {}", self.library.version, self.place.rank))),
+        }
+    }
+
     /// Ends all processes of the launcher, this one too.
     fn abandon(&self, _why: &str) {
-        self.broken.set(true);
         // SAFETY: MPI is started. It does not return in the libraries that are known
         unsafe { (self.library.functions.abort)(self.library.constants.world, 1) };
     }
 
     fn scratch(&self) -> &Scratch {
         &self.scratch
-    }
-}
-
-impl Drop for Mpi {
-    fn drop(&mut self) {
-        if !self.broken.get() && !thread::panicking() {
-            // SAFETY: MPI is started, and this is its last call
-            unsafe { (self.library.functions.finalize)() };
-        }
     }
 }
 

@@ -176,8 +176,7 @@ pub fn run(args: Args) -> Result<()> {
         interrupt::silence();
     }
     let ending = team.run(|| train(&args, &team, started, stop))?;
-    // all have come to their end, and wait here for each other
-    drop(team);
+    team.finish()?;
     if ending == Ending::Stopped {
         std::process::exit(interrupt::STATUS);
     }
