@@ -10,6 +10,7 @@ mod noise;
 mod norm;
 mod optimizer;
 mod product;
+mod ranks;
 mod reduce;
 mod rotary;
 mod routing;
@@ -20,6 +21,8 @@ mod sort;
 mod support;
 mod swiglu;
 mod vocabulary;
+
+pub(crate) use ranks::Team;
 
 #[cfg(test)]
 mod tests;
