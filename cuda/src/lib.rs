@@ -4,9 +4,12 @@
 //! gradients, parameters, logits) in single precision; see [`Kind`]. Work is ordered on one stream and nothing
 //! waits for the host, so a training step can be recorded once and replayed ([`Cuda::run_captured`]).
 //!
+//! Several processes, each with a GPU of its own, train together by [`Cuda::with_ranks`]: NCCL carries what they add.
+//!
 //! Nothing of NVIDIA's is linked: [`probe`] says what a machine has, [`Cuda::new`] what it lacks. The environment can
-//! name folders to look for libraries in first (`EBT_CUDA_LIBS`), the folder of compiled kernels (`EBT_CACHE_DIR`), and
-//! have every kernel waited for, so that an error names the one that made it (`EBT_CUDA_SYNC=1`).
+//! name folders to look for libraries in first (`EBT_CUDA_LIBS`), NCCL's file (`EBT_NCCL_LIB`), the folder of compiled
+//! kernels (`EBT_CACHE_DIR`), and have every kernel waited for, so that an error names the one that made it
+//! (`EBT_CUDA_SYNC=1`).
 
 mod backend;
 mod compute;
@@ -32,8 +35,8 @@ pub use kind::Kind;
 use launch::{Arg, Kernel};
 use memory::{Block, NarrowCopy, NarrowCopyLog, Pool};
 pub use memory::{Index, Matrix, MemoryReport};
+use nccl::Team;
 pub use nccl::{MOST_RANKS, Ranks, Sums, UniqueId, nccl, shared_device};
-use op::Team;
 pub use options::{Options, Precision};
 pub use toolchain::{
     DeviceReport, Found, KernelReport, Library, ProbeReport, Problem, compile_report, device_uuid, probe,
@@ -107,7 +110,7 @@ impl Cuda {
 
     /// [`Cuda::dry`] as the first of `world` ranks.
     pub fn dry_with_ranks(precision: Precision, world: usize, sums: Sums) -> Self {
-        Self { team: Some(Team::new(0, world, sums)), ..Self::dry(precision) }
+        Self { team: Some(Team::planned(world, sums)), ..Self::dry(precision) }
     }
 
     fn with_driver(driver: Rc<dyn Driver>, options: &Options) -> Result<Self, String> {

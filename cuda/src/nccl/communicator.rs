@@ -9,7 +9,7 @@ use super::ranks::{MOST_RANKS, Ranks};
 use super::table::{Config, F32, Handle, IN_PROGRESS, Id, SUCCESS, SUM, Table, U8};
 use crate::driver::Collective;
 
-/// Between two looks at what is waited for.
+/// Between two looks at what is waited for; work that only has to be started is looked at without pause for as long.
 const PAUSE: Duration = Duration::from_micros(100);
 /// How long the ranks may take to leave, how long the stream to come to rest after an abort, and how long news of who died
 /// may be behind NCCL's own.
@@ -138,7 +138,11 @@ impl Communicator {
             if let Some(patience) = patience.filter(|patience| begun.elapsed() > *patience) {
                 return Err(self.give_up(&format!("{what} within {} s", patience.as_secs_f64())));
             }
-            std::thread::sleep(PAUSE);
+            if begun.elapsed() < PAUSE {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(PAUSE);
+            }
             code = self.state();
         }
     }

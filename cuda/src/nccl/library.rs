@@ -84,3 +84,25 @@ fn problem(why: String) -> Problem {
             .to_owned();
     Problem { what: String::from("libnccl"), why, how_to_get_it, fatal: false }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::UniqueId;
+
+    /// With `EBT_NCCL_LIB` or `EBT_CUDA_LIBS` set this looks at that library; NCCL makes identities without a GPU.
+    #[test]
+    fn what_is_found_works_and_what_is_missing_is_said() {
+        match nccl() {
+            Ok(found) => {
+                eprintln!("NCCL {} at {:?}", found.version, found.path);
+                assert_ne!(UniqueId::new().unwrap(), UniqueId::new().unwrap());
+            }
+            Err(problem) => {
+                let text = problem.to_string();
+                assert!(text.starts_with("libnccl: ") && text.contains("EBT_NCCL_LIB") && !problem.fatal, "{text}");
+                assert_eq!(UniqueId::new().unwrap_err(), text);
+            }
+        }
+    }
+}

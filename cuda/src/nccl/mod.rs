@@ -5,7 +5,9 @@ mod communicator;
 mod library;
 mod ranks;
 mod table;
+mod team;
 
 pub(crate) use communicator::Communicator;
 pub use library::nccl;
 pub use ranks::{MOST_RANKS, Ranks, Sums, UniqueId, shared_device};
+pub(crate) use team::{Room, Team};

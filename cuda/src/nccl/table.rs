@@ -140,3 +140,22 @@ unsafe fn text(words: *const c_char) -> String {
     let words = unsafe { CStr::from_ptr(words) }.to_string_lossy();
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_that_are_missing_are_named() {
+        let program = Library::from(libloading::os::unix::Library::this());
+        let text = Table::of(&program).unwrap_err();
+        assert!(text.starts_with("it has no ncclGetVersion, no ncclGetUniqueId, "), "{text}");
+        assert!(text.ends_with("no ncclBroadcast"), "{text}");
+    }
+
+    #[test]
+    fn the_configuration_is_as_large_as_in_every_release_since_2_18() {
+        assert_eq!(size_of::<Config>(), 48);
+        assert_eq!(size_of::<Id>(), 128);
+    }
+}

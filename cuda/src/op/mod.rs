@@ -22,7 +22,5 @@ mod support;
 mod swiglu;
 mod vocabulary;
 
-pub(crate) use ranks::Team;
-
 #[cfg(test)]
 mod tests;

@@ -58,7 +58,7 @@ pub(super) fn sum(rank: &Rank) {
         let mut summed = vec![0.0; 250];
         b.download(&list[2], &mut summed);
         let (after, want) = (b.linear(&x, &list[2]), b.linear(&x, &b.upload(1, 250, &summed)));
-        assert_eq!(bits(&b, &[after]), bits(&b, &[want.clone()]));
+        assert_eq!(bits(&b, &[after]), bits(&b, std::slice::from_ref(&want)));
         assert_ne!(bits(&b, &[want]), before);
         told.push(bits(&b, &list));
 

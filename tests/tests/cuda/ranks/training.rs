@@ -11,9 +11,9 @@ use super::{Rank, Team, several_devices};
 use crate::cuda::device::open;
 
 const LANES: usize = 4;
-const BATCH: usize = 8;
-/// The second step is recorded, the others after it are replays.
-const STEPS: u32 = 4;
+const BATCH: usize = 4;
+/// The second step is recorded, the third is a replay.
+const STEPS: u32 = 3;
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::F16];
 
 struct Case {
@@ -24,7 +24,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let config = || Config { vocab: 12, dim: 8, layers: 1, heads: 2, ffn: 8, context: 5, ..Config::default() };
+    let config = || Config { vocab: 12, dim: 8, layers: 1, heads: 2, ffn: 8, context: 4, ..Config::default() };
     let case = |name, config| Case { name, config, objective: Objective::default(), padded: false };
     let moe = MoeConfig { n_routed: 4, top_k: 2, hidden: 6, bias_rate: 0.125, ..MoeConfig::default() };
     vec![
