@@ -36,7 +36,7 @@ use launch::{Arg, Kernel};
 use memory::{Block, NarrowCopy, NarrowCopyLog, Pool};
 pub use memory::{Index, Matrix, MemoryReport};
 use nccl::Team;
-pub use nccl::{MOST_RANKS, Ranks, Sums, UniqueId, nccl, shared_device};
+pub use nccl::{Lost, MOST_RANKS, Ranks, Sums, UniqueId, nccl, shared_device};
 pub use options::{Options, Precision};
 pub use toolchain::{
     DeviceReport, Found, KernelReport, Library, ProbeReport, Problem, compile_report, device_uuid, probe,

@@ -9,5 +9,5 @@ mod team;
 
 pub(crate) use communicator::Communicator;
 pub use library::nccl;
-pub use ranks::{MOST_RANKS, Ranks, Sums, UniqueId, shared_device};
+pub use ranks::{Lost, MOST_RANKS, Ranks, Sums, UniqueId, shared_device};
 pub(crate) use team::{Room, Team};
