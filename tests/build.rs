@@ -18,8 +18,15 @@ const PRODUCTS: &[&str] = &["-O3"];
 const KERNELS: &[&str] = &["-O1", "-w", "-fsanitize=alignment,bounds"];
 
 /// Names under which the backend's bindings look for the libraries.
-const NAMES: &[&str] =
-    &["libcuda.so", "libcuda.so.1", "libcublasLt.so", "libcublasLt.so.13", "libnvrtc.so", "libnvrtc.so.13"];
+const NAMES: &[&str] = &[
+    "libcuda.so",
+    "libcuda.so.1",
+    "libcublasLt.so",
+    "libcublasLt.so.13",
+    "libnvrtc.so",
+    "libnvrtc.so.13",
+    "libnccl.so.2",
+];
 
 struct Task {
     source: PathBuf,

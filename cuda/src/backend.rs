@@ -52,6 +52,9 @@ impl Backend for Cuda {
         fn sum_squares(list: &[Matrix]) -> Matrix;
         fn update(p: Parameters<'_, Matrix>, constants: AdamW, step: &Matrix);
 
+        fn sum_ranks(list: &mut [&mut Matrix]);
+        fn sum_count(count: u64) -> u64;
+
         fn set_noise_step(step: u32);
         fn run_captured(key: &[u64], work: &mut dyn FnMut() -> Result<()>) -> Result<()>;
         fn status() -> Result<()>;

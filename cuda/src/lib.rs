@@ -4,9 +4,12 @@
 //! gradients, parameters, logits) in single precision; see [`Kind`]. Work is ordered on one stream and nothing
 //! waits for the host, so a training step can be recorded once and replayed ([`Cuda::run_captured`]).
 //!
+//! Several processes, each with a GPU of its own, train together by [`Cuda::with_ranks`]: NCCL carries what they add.
+//!
 //! Nothing of NVIDIA's is linked: [`probe`] says what a machine has, [`Cuda::new`] what it lacks. The environment can
-//! name folders to look for libraries in first (`EBT_CUDA_LIBS`), the folder of compiled kernels (`EBT_CACHE_DIR`), and
-//! have every kernel waited for, so that an error names the one that made it (`EBT_CUDA_SYNC=1`).
+//! name folders to look for libraries in first (`EBT_CUDA_LIBS`), NCCL's file (`EBT_NCCL_LIB`), the folder of compiled
+//! kernels (`EBT_CACHE_DIR`), and have every kernel waited for, so that an error names the one that made it
+//! (`EBT_CUDA_SYNC=1`).
 
 mod backend;
 mod compute;
@@ -15,6 +18,7 @@ mod graph;
 mod kind;
 mod launch;
 mod memory;
+mod nccl;
 mod op;
 mod options;
 mod toolchain;
@@ -31,8 +35,12 @@ pub use kind::Kind;
 use launch::{Arg, Kernel};
 use memory::{Block, NarrowCopy, NarrowCopyLog, Pool};
 pub use memory::{Index, Matrix, MemoryReport};
+use nccl::Team;
+pub use nccl::{Lost, MOST_RANKS, Ranks, Sums, UniqueId, nccl, shared_device};
 pub use options::{Options, Precision};
-pub use toolchain::{DeviceReport, Found, KernelReport, Library, ProbeReport, Problem, compile_report, probe};
+pub use toolchain::{
+    DeviceReport, Found, KernelReport, Library, ProbeReport, Problem, compile_report, device_uuid, probe,
+};
 
 /// One GPU as a compute and training backend: a stream of work, a pool of memory, and the first failure, after which
 /// nothing more is done.
@@ -53,6 +61,8 @@ pub struct Cuda {
     /// Whether work is recorded instead of done.
     recording: Cell<bool>,
     narrow_copy_log: RefCell<Option<NarrowCopyLog>>,
+    /// The ranks that this one adds with.
+    team: Option<Team>,
 }
 
 impl Cuda {
@@ -62,7 +72,29 @@ impl Cuda {
     ///
     /// A sentence that says what is missing and how to get it.
     pub fn new(options: &Options) -> Result<Self, String> {
-        let real = driver::real::Real::open(options)?;
+        Self::open(options, None)
+    }
+
+    /// A backend on the GPU that the options name, which adds with other ranks ([`Backend::sum_ranks`]); it waits until all
+    /// of them are there. A process that is alone needs no ranks and uses [`Cuda::new`].
+    ///
+    /// Wherever the host waits it asks NCCL and [`Ranks::lost`] after the others. Once one is known to be lost the backend
+    /// has failed, with a sentence that says what is known: see [`Backend::status`].
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is missing and how to get it, or why the ranks do not meet.
+    ///
+    /// [`Backend::sum_ranks`]: ebt_core::compute::Backend::sum_ranks
+    /// [`Backend::status`]: ebt_core::compute::Backend::status
+    pub fn with_ranks(options: &Options, ranks: &Ranks) -> Result<Self, String> {
+        let mut cuda = Self::open(options, Some(ranks))?;
+        cuda.team = Some(Team::new(ranks.rank, ranks.world, ranks.sums));
+        Ok(cuda)
+    }
+
+    fn open(options: &Options, ranks: Option<&Ranks>) -> Result<Self, String> {
+        let real = driver::real::Real::open(options, ranks)?;
         // a replay would hide which kernel made an error
         let graphs = options.graphs && !real.is_synchronous();
         Self::with_driver(Rc::new(real), &Options { graphs, ..options.clone() })
@@ -74,6 +106,11 @@ impl Cuda {
         let options = Options { precision, ..Options::default() };
         // a driver that refuses nothing: there is no error to return
         Self::assemble(driver, &options)
+    }
+
+    /// [`Cuda::dry`] as the first of `world` ranks.
+    pub fn dry_with_ranks(precision: Precision, world: usize, sums: Sums) -> Self {
+        Self { team: Some(Team::planned(world, sums)), ..Self::dry(precision) }
     }
 
     fn with_driver(driver: Rc<dyn Driver>, options: &Options) -> Result<Self, String> {
@@ -96,6 +133,7 @@ impl Cuda {
             graphs: RefCell::default(),
             recording: Cell::new(false),
             narrow_copy_log: RefCell::new(None),
+            team: None,
             driver,
         };
         let bytes = cuda.driver.workspace();

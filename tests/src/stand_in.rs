@@ -1,4 +1,4 @@
-//! A stand-in for NVIDIA's driver, compiler and product library, for machines without a GPU.
+//! A stand-in for NVIDIA's driver, compiler, product library and NCCL, for machines without a GPU.
 //!
 //! Built by `build.rs` from `stand_in/`; the top of `stand_in/device.cpp` says what it is and is not. Its device is named
 //! `cpusim (no GPU)`, and what passes there has not run on a GPU. [`install`] it before the bindings first look for the
@@ -111,8 +111,15 @@ pub fn last_failure() -> Option<String> {
 fn api() -> &'static Api {
     static API: OnceLock<Api> = OnceLock::new();
     API.get_or_init(|| {
-        let names =
-            ["libcuda.so", "libcublasLt.so", "libnvrtc.so", "libcublasLt.so.13", "libnvrtc.so.13", "libcuda.so.1"];
+        let names = [
+            "libcuda.so",
+            "libcublasLt.so",
+            "libnvrtc.so",
+            "libcublasLt.so.13",
+            "libnvrtc.so.13",
+            "libcuda.so.1",
+            "libnccl.so.2",
+        ];
         let open = |name: &str| {
             let path = library_directory().join(name);
             // SAFETY: the library's initialisers only enter kernels in a table

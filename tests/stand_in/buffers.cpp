@@ -77,9 +77,9 @@ STAND_IN_API int cuMemAllocAsync(uint64_t* address, size_t bytes, void*) {
 STAND_IN_API int cuMemAllocFromPoolAsync(uint64_t* address, size_t bytes, void*, void*) {
     return take(address, bytes, "cuMemAllocFromPoolAsync");
 }
-STAND_IN_API int cuMemFreeAsync(uint64_t address, void*) {
+STAND_IN_API int cuMemFreeAsync(uint64_t address, void* stream) {
     if (const Result r = refuse_while_recording("cuMemFreeAsync")) return r;
-    return give(address, "cuMemFreeAsync");
+    return submit(stream, [=] { return give(address, "cuMemFreeAsync"); });
 }
 STAND_IN_API int cuMemGetInfo_v2(size_t* free, size_t* total) {
     *total = memory_total();
@@ -123,7 +123,10 @@ STAND_IN_API int cuMemcpyHtoDAsync_v2(uint64_t to, const void* from, size_t byte
     return submit(stream, [=] { return to_device(to, from, bytes); });
 }
 STAND_IN_API int cuMemcpyDtoHAsync_v2(void* to, uint64_t from, size_t bytes, void* stream) {
-    return submit(stream, [=] { return to_host(to, from, bytes); });
+    Result r = submit(stream, [=] { return to_host(to, from, bytes); });
+    // the host's memory counts as pageable: the call ends when the copy does
+    while (r == OK && !stream_of(stream).recording && (r = progress(stream_of(stream))) == NOT_READY) r = OK;
+    return r;
 }
 STAND_IN_API int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void* stream) {
     return submit(stream, [=] { return on_device(to, from, bytes); });

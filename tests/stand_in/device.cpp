@@ -1,17 +1,19 @@
 // A stand-in for libcuda.so.1 where there is no GPU, for tests: "cpusim (no GPU)".
 //
 // Kernels are compiled for the CPU and run by fibers (threads.h), device memory is guarded host memory (memory.h),
-// streams do their work at once, graphs are lists of closures. There is no memory model, nothing overlaps, copies
-// between host and device complete at once, and the numbers come from the CPU's mathematical library. A pass here is
-// not a pass on a GPU.
+// streams do their work at once (behind a collective that waits for other ranks, when they are asked), graphs are lists
+// of closures. There is no memory model, nothing overlaps, copies between host and device complete at once, and the
+// numbers come from the CPU's mathematical library. A pass here is not a pass on a GPU.
 //
 // Files: threads, meetings, faults, engine, fiber (threads and blocks); device.cuh, arithmetic, matrix (what kernels
-// call); memory, buffers, streams, modules, launch, state (the driver); cublaslt, product; nvrtc; try.h (kernels from a
-// C++ program); probe.cu (kernels of its own tests). tests/build.rs makes shared objects of them.
+// call); memory, buffers, streams, modules, launch, state (the driver); cublaslt, product; nvrtc; nccl, call, wire
+// (ranks); try.h (kernels from a C++ program); probe.cu (kernels of its own tests). tests/build.rs makes shared objects
+// of them.
 //
 // Environment: EBT_STAND_IN_SCHEDULE (order of threads), EBT_STAND_IN_CAPABILITY ("9.0"), EBT_STAND_IN_MEMORY (bytes in
-// all), EBT_STAND_IN_DRIVER (version, "13000"), EBT_STAND_IN_VERBOSE (failures are printed too); an empty
-// CUDA_VISIBLE_DEVICES hides the device, as it hides GPUs.
+// all), EBT_STAND_IN_DEVICES (how many, "1"), EBT_STAND_IN_DRIVER (version, "13000"), EBT_STAND_IN_NCCL (version,
+// "22703"), EBT_STAND_IN_VERBOSE (failures are printed too); an empty CUDA_VISIBLE_DEVICES hides the device, as it hides
+// GPUs.
 //
 // This file: devices, contexts, attributes, errors.
 #include <cstdio>
@@ -27,7 +29,8 @@ namespace stand_in {
 thread_local Counts counts = {};
 static thread_local std::string last_failure;
 static thread_local void* current_context = nullptr;
-static int primary_context;
+static constexpr int MOST_DEVICES = 16;
+static int primary_contexts[MOST_DEVICES];
 // CUDA_ERROR_NO_DEVICE
 static constexpr int NO_DEVICE = 100;
 
@@ -37,6 +40,14 @@ Result failed(Result result, const std::string& sentence) {
     if (verbose) fprintf(stderr, "cpusim (no GPU): %s\n", sentence.c_str());
     return result;
 }
+
+static int devices() {
+    const char* text = getenv("EBT_STAND_IN_DEVICES");
+    const int count = text ? atoi(text) : 1;
+    return count < 1 ? 1 : count > MOST_DEVICES ? MOST_DEVICES : count;
+}
+static Result known(int device) { return device >= 0 && device < devices() ? OK : INVALID_DEVICE; }
+int current_device() { return current_context ? static_cast<int>(static_cast<int*>(current_context) - primary_contexts) : 0; }
 
 static const char* capability() {
     const char* text = getenv("EBT_STAND_IN_CAPABILITY");
@@ -91,32 +102,37 @@ STAND_IN_API int cuDriverGetVersion(int* version) {
     const char* text = getenv("EBT_STAND_IN_DRIVER");
     return *version = text ? atoi(text) : 13000, OK;
 }
-STAND_IN_API int cuDeviceGetCount(int* count) { return *count = 1, OK; }
-STAND_IN_API int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, ordinal == 0 ? OK : INVALID_DEVICE; }
+STAND_IN_API int cuDeviceGetCount(int* count) { return *count = devices(), OK; }
+STAND_IN_API int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, known(ordinal); }
 STAND_IN_API int cuDeviceGetName(char* name, int length, int device) {
-    if (device != 0) return INVALID_DEVICE;
+    if (const Result r = known(device)) return r;
     snprintf(name, static_cast<size_t>(length), "cpusim (no GPU)");
     return OK;
 }
-STAND_IN_API int cuDeviceGetUuid_v2(char* uuid, int) { return memset(uuid, 0, 16), OK; }
+STAND_IN_API int cuDeviceGetUuid_v2(char* uuid, int device) {
+    memset(uuid, 0, 16);
+    return uuid[15] = static_cast<char>(device), known(device);
+}
 STAND_IN_API int cuDeviceGetUuid(char* uuid, int device) { return cuDeviceGetUuid_v2(uuid, device); }
 STAND_IN_API int cuDeviceGetAttribute(int* value, int which, int device) {
-    return *value = attribute(which), device == 0 ? OK : INVALID_DEVICE;
+    return *value = attribute(which), known(device);
 }
 STAND_IN_API int cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = memory_total(), OK; }
 STAND_IN_API int cuDevicePrimaryCtxRetain(void** context, int device) {
-    return *context = &primary_context, device == 0 ? OK : INVALID_DEVICE;
+    if (const Result r = known(device)) return r;
+    return *context = &primary_contexts[device], OK;
 }
 STAND_IN_API int cuDevicePrimaryCtxRelease_v2(int) { return OK; }
-STAND_IN_API int cuCtxCreate_v4(void** context, void*, unsigned, int) {
-    return *context = current_context = &primary_context, OK;
+STAND_IN_API int cuCtxCreate_v4(void** context, void*, unsigned, int device) {
+    if (const Result r = known(device)) return r;
+    return *context = current_context = &primary_contexts[device], OK;
 }
 STAND_IN_API int cuCtxDestroy_v2(void*) { return OK; }
 STAND_IN_API int cuCtxGetCurrent(void** context) { return *context = current_context, OK; }
 STAND_IN_API int cuCtxSetCurrent(void* context) { return current_context = context, OK; }
 STAND_IN_API int cuCtxPushCurrent_v2(void* context) { return current_context = context, OK; }
 STAND_IN_API int cuCtxPopCurrent_v2(void** context) { return *context = current_context, OK; }
-STAND_IN_API int cuCtxGetDevice(int* device) { return *device = 0, OK; }
+STAND_IN_API int cuCtxGetDevice(int* device) { return *device = current_device(), OK; }
 STAND_IN_API int cuCtxSetFlags(unsigned) { return OK; }
 STAND_IN_API int cuCtxGetLimit(size_t* value, int) { return *value = 0, OK; }
 STAND_IN_API int cuCtxSetLimit(int, size_t) { return OK; }
@@ -138,6 +154,7 @@ STAND_IN_API int cuGetErrorName(int error, const char** name) {
         case INVALID_HANDLE: *name = "CUDA_ERROR_INVALID_HANDLE"; break;
         case ILLEGAL_STATE: *name = "CUDA_ERROR_ILLEGAL_STATE"; break;
         case NOT_FOUND: *name = "CUDA_ERROR_NOT_FOUND"; break;
+        case NOT_READY: *name = "CUDA_ERROR_NOT_READY"; break;
         case ILLEGAL_ADDRESS: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
         case LAUNCH_FAILED: *name = "CUDA_ERROR_LAUNCH_FAILED"; break;
         case NOT_SUPPORTED: *name = "CUDA_ERROR_NOT_SUPPORTED"; break;

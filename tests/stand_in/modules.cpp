@@ -150,8 +150,11 @@ STAND_IN_API int cuLaunchKernel(void* function, unsigned gx, unsigned gy, unsign
     if (!function || extra) return failed(INVALID_VALUE, "cuLaunchKernel: no function, or arguments as a buffer");
     const Function* f = static_cast<Function*>(function);
     const Index3 grid = {gx, gy, gz}, threads = {bx, by, bz};
-    if (!stream_of(stream).recording) return start(*f, grid, threads, shared, arguments);
-    // the values now are those of every replay
+    if (!stream_of(stream).recording) {
+        const Result before = progress(stream_of(stream));
+        if (before != NOT_READY) return before ? before : start(*f, grid, threads, shared, arguments);
+    }
+    // the values now are those of every replay, and of a launch that waits
     auto bytes = std::make_shared<std::vector<std::vector<uint64_t>>>();
     for (unsigned i = 0; i < f->kernel->count; i++) {
         bytes->emplace_back((f->kernel->sizes[i] + 15) / 16 * 2);

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -23,6 +24,7 @@ enum Result : int {
     INVALID_HANDLE = 400,
     ILLEGAL_STATE = 401,
     NOT_FOUND = 500,
+    NOT_READY = 600,
     ILLEGAL_ADDRESS = 700,
     LAUNCH_FAILED = 719,
     NOT_SUPPORTED = 801,
@@ -43,13 +45,22 @@ struct Stream {
     std::shared_ptr<Work> recording;
     bool invalidated = false;
     int mode = 0;
+    // a collective that the other ranks have not come to yet, and what is behind it
+    std::deque<std::function<Result()>> waiting;
 };
 
 // The stream of a handle; handles 0 to 2 are the default stream.
 Stream& stream_of(void* handle);
 
-// Does the work now, or records it if the stream is recorded.
+// Does the work now, or records it if the stream is recorded. Work that returns NOT_READY is asked again, and what comes
+// after it on the stream waits.
 Result submit(void* stream, std::function<Result()> work);
+
+// Does what can be done of what waits on a stream; NOT_READY while some is left.
+Result progress(Stream& stream);
+
+// The device of this system thread's context.
+int current_device();
 
 // For calls that may not be made while this system thread records a stream: spoils the recording. OK if none is.
 Result refuse_while_recording(const char* call);

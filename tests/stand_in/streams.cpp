@@ -1,4 +1,6 @@
 // Stand-in for libcuda.so.1: streams, events, recording and graphs.
+#include <unistd.h>
+
 #include <chrono>
 
 #include "state.h"
@@ -14,9 +16,28 @@ Stream& stream_of(void* handle) {
 
 Result submit(void* handle, std::function<Result()> work) {
     Stream& s = stream_of(handle);
-    if (!s.recording) return work();
-    if (s.invalidated) return failed(CAPTURE_INVALIDATED, "the recording of the stream was spoilt by an earlier call");
-    s.recording->push_back(std::move(work));
+    if (s.recording) {
+        if (s.invalidated)
+            return failed(CAPTURE_INVALIDATED, "the recording of the stream was spoilt by an earlier call");
+        s.recording->push_back(std::move(work));
+        return OK;
+    }
+    Result r = progress(s);
+    if (r == OK) r = work();
+    if (r != NOT_READY) return r;
+    s.waiting.push_back(std::move(work));
+    return OK;
+}
+
+Result progress(Stream& s) {
+    while (!s.waiting.empty()) {
+        const Result r = s.waiting.front()();
+        if (r == NOT_READY) return r;
+        s.waiting.pop_front();
+        if (r == OK) continue;
+        s.waiting.clear();
+        return r;
+    }
     return OK;
 }
 
@@ -31,10 +52,15 @@ Result refuse_while_recording(const char* call) {
 using namespace stand_in;
 typedef std::chrono::steady_clock Clock;
 
-struct Event {
+struct Moment {
     Clock::time_point time;
     bool recorded = false;
+    // not reached yet on this stream
+    unsigned pending = 0;
+    void* stream = nullptr;
 };
+// Work that waits may outlive the event.
+typedef std::shared_ptr<Moment> Event;
 
 STAND_IN_API int cuStreamCreate(void** stream, unsigned) { return *stream = new Stream, OK; }
 STAND_IN_API int cuStreamCreateWithPriority(void** stream, unsigned, int) { return *stream = new Stream, OK; }
@@ -46,13 +72,17 @@ STAND_IN_API int cuStreamDestroy_v2(void* stream) {
 }
 static Result wait(void* handle, const char* call) {
     Stream& s = stream_of(handle);
-    if (!s.recording) return OK;
+    if (!s.recording) return progress(s);
     s.invalidated = true;
     return failed(CAPTURE_UNSUPPORTED, std::string(call) + " is not allowed on a stream that is recorded");
 }
 STAND_IN_API int cuStreamSynchronize(void* stream) {
     counts.synchronizations++;
-    return wait(stream, "cuStreamSynchronize");
+    for (;;) {
+        const Result r = wait(stream, "cuStreamSynchronize");
+        if (r != NOT_READY) return r;
+        usleep(20);
+    }
 }
 STAND_IN_API int cuStreamQuery(void* stream) { return wait(stream, "cuStreamQuery"); }
 STAND_IN_API int cuStreamWaitEvent(void*, void*, unsigned) { return OK; }
@@ -61,24 +91,41 @@ STAND_IN_API int cuLaunchHostFunc(void* stream, void (*function)(void*), void* d
     return submit(stream, [=] { return function(data), OK; });
 }
 
-STAND_IN_API int cuEventCreate(void** event, unsigned) { return *event = new Event, OK; }
+static Moment& moment(void* event) { return **static_cast<Event*>(event); }
+STAND_IN_API int cuEventCreate(void** event, unsigned) { return *event = new Event(new Moment), OK; }
 STAND_IN_API int cuEventDestroy_v2(void* event) { return delete static_cast<Event*>(event), OK; }
 STAND_IN_API int cuEventRecord(void* event, void* stream) {
+    const Event e = *static_cast<Event*>(event);
+    if (!stream_of(stream).recording) {
+        e->pending++;
+        e->stream = stream;
+    }
     return submit(stream, [=] {
-        static_cast<Event*>(event)->time = Clock::now();
-        static_cast<Event*>(event)->recorded = true;
+        e->time = Clock::now();
+        e->recorded = true;
+        e->pending -= e->pending > 0;
         return OK;
     });
 }
-STAND_IN_API int cuEventSynchronize(void*) {
-    counts.synchronizations++;
-    return refuse_while_recording("cuEventSynchronize");
+STAND_IN_API int cuEventQuery(void* event) {
+    const Moment& m = moment(event);
+    if (!m.pending) return OK;
+    const Result r = progress(stream_of(m.stream));
+    return r == NOT_READY && !m.pending ? OK : r;
 }
-STAND_IN_API int cuEventQuery(void*) { return OK; }
+STAND_IN_API int cuEventSynchronize(void* event) {
+    counts.synchronizations++;
+    if (const Result r = refuse_while_recording("cuEventSynchronize")) return r;
+    for (;;) {
+        const int r = cuEventQuery(event);
+        if (r != NOT_READY) return r;
+        usleep(20);
+    }
+}
 STAND_IN_API int cuEventElapsedTime_v2(float* milliseconds, void* from, void* to) {
-    const Event *a = static_cast<Event*>(from), *b = static_cast<Event*>(to);
-    if (!a->recorded || !b->recorded) return INVALID_HANDLE;
-    *milliseconds = std::chrono::duration<float, std::milli>(b->time - a->time).count();
+    const Moment &a = moment(from), &b = moment(to);
+    if (!a.recorded || !b.recorded) return INVALID_HANDLE;
+    *milliseconds = std::chrono::duration<float, std::milli>(b.time - a.time).count();
     return OK;
 }
 STAND_IN_API int cuEventElapsedTime(float* milliseconds, void* from, void* to) {
@@ -135,11 +182,9 @@ STAND_IN_API int cuGraphUpload(void*, void*) { return OK; }
 STAND_IN_API int cuGraphLaunch(void* executable, void* stream) {
     const std::shared_ptr<Work> work = static_cast<Graph*>(executable)->work;
     counts.replays++;
-    return submit(stream, [=] {
-        for (const auto& part : *work)
-            if (const Result r = part()) return r;
-        return OK;
-    });
+    for (const auto& part : *work)
+        if (const Result r = submit(stream, part)) return r;
+    return OK;
 }
 STAND_IN_API int cuGraphExecDestroy(void* executable) { return delete static_cast<Graph*>(executable), OK; }
 STAND_IN_API int cuGraphDestroy(void* graph) { return delete static_cast<Graph*>(graph), OK; }

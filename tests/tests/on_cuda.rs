@@ -7,6 +7,7 @@
 mod cuda {
     pub mod device;
     pub mod precision;
+    pub mod ranks;
     pub mod recorded;
 }
 

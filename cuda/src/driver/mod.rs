@@ -42,6 +42,20 @@ pub(crate) struct Operand {
     pub(crate) stride: usize,
 }
 
+/// Work that all ranks do together, each with sizes equal to those of the others. Parts are of single-precision numbers; a
+/// matrix of parts has one of every rank, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Collective {
+    /// Part `r` of `from` goes to rank `r`, and part `r` of `to` comes from it; the two do not overlap.
+    Exchange { from: u64, to: u64, part: usize },
+    /// The part at `from` goes to all; part `r` of `to` comes from rank `r`. `from` may be this rank's part of `to`.
+    Gather { from: u64, to: u64, part: usize },
+    /// The numbers at `at` become their sum over all ranks, in no order that is promised.
+    Sum { at: u64, count: usize },
+    /// The bytes at `at` become those of rank 0.
+    Broadcast { at: u64, bytes: usize },
+}
+
 /// A recorded sequence of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct GraphId(pub(crate) u32);
@@ -73,6 +87,10 @@ pub(crate) trait Driver: Debug {
     ) -> Result<(), String>;
     /// Starts a matrix product.
     fn product(&self, product: &Product) -> Result<(), String>;
+    /// Starts work of all ranks; a device without other ranks has none to do. It cannot be recorded.
+    fn collective(&self, _work: Collective) -> Result<(), String> {
+        Ok(())
+    }
     /// Waits for all work; the error is that of any work before.
     fn synchronize(&self) -> Result<(), String>;
     /// From now on work is recorded instead of done. What cannot be recorded (memory, uploads, anything that waits) is

@@ -11,4 +11,4 @@ pub(crate) use matrix::NarrowCopy;
 pub use matrix::{Index, Matrix};
 pub(crate) use narrow_copy_log::NarrowCopyLog;
 pub use pool::MemoryReport;
-pub(crate) use pool::{Block, Pool};
+pub(crate) use pool::{Block, COMMON, Pool};

@@ -10,6 +10,7 @@ mod noise;
 mod norm;
 mod optimizer;
 mod product;
+mod ranks;
 mod reduce;
 mod rotary;
 mod routing;

@@ -4,6 +4,9 @@ use cudarc::driver::result::{self as cu, DriverError};
 use cudarc::driver::sys;
 use sys::CUdevice_attribute_enum as Attribute;
 
+use super::library::Library;
+use super::problem::missing;
+
 /// An error of the driver as `what: NAME (description)`.
 pub(crate) fn words(what: impl std::fmt::Display, error: DriverError) -> String {
     let name = error.error_name().map(|s| s.to_string_lossy().into_owned());
@@ -42,6 +45,18 @@ pub(crate) fn sizes(device: sys::CUdevice) -> (usize, usize) {
     let processors = attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT).unwrap_or(1);
     let shared = attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
     (processors.max(1), shared.filter(|bytes| *bytes > 0).unwrap_or(48 << 10))
+}
+
+/// What tells a GPU, by the number that the driver counts it by, from every other in the world.
+///
+/// # Errors
+///
+/// Why there is no such GPU.
+pub fn device_uuid(ordinal: usize) -> Result<[u8; 16], String> {
+    Library::Driver.load().map_err(|why| missing(Library::Driver, &why).to_string())?;
+    device_count()?;
+    let uuid = cu::device::get_uuid(device(ordinal)?).map_err(|e| words("the identity of the GPU", e))?;
+    Ok(uuid.bytes.map(|byte| byte.to_ne_bytes()[0]))
 }
 
 /// A device by its number.

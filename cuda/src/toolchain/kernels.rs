@@ -62,6 +62,7 @@ pub(crate) const SOURCES: &[(&str, &str)] = &[
     ("norm", include_str!("../../kernels/norm.cu")),
     ("modulation", include_str!("../../kernels/modulation.cu")),
     ("optimizer", include_str!("../../kernels/optimizer.cu")),
+    ("ranks", include_str!("../../kernels/ranks.cu")),
     ("reduce", include_str!("../../kernels/reduce.cu")),
     ("rotary", include_str!("../../kernels/rotary.cu")),
     ("softmax", include_str!("../../kernels/softmax.cu")),

@@ -12,6 +12,7 @@ pub(crate) mod problem;
 mod ptxas;
 mod report;
 
+pub use device::device_uuid;
 pub use library::{Found, Library};
 pub use probe::{DeviceReport, ProbeReport, probe};
 pub use problem::Problem;

@@ -16,3 +16,4 @@ mod mistakes;
 mod modules;
 mod products;
 mod programs;
+mod ranks;

@@ -1,9 +1,12 @@
 //! The device, its primary context and the one stream that all work is on.
 
-use cudarc::driver::result::{self as cu, DriverError, stream::StreamKind};
+use std::cell::OnceCell;
+
+use cudarc::driver::result::{self as cu, DriverError, event, stream::StreamKind};
 use cudarc::driver::sys;
 use sys::CUdevice_attribute_enum as Attribute;
 
+use crate::nccl::Communicator;
 use crate::toolchain::device::{attribute, capability, device, device_count, sizes, words};
 use crate::toolchain::library::Library;
 
@@ -20,6 +23,8 @@ pub(super) struct Context {
     /// Most shared memory of a block in bytes.
     pub(super) shared: usize,
     pub(super) capability: (u32, u32),
+    /// The way to other ranks. Where there are some, nothing waits without asking after them.
+    pub(super) ranks: OnceCell<Communicator>,
 }
 
 impl Context {
@@ -46,6 +51,7 @@ impl Context {
             processors,
             shared,
             capability: capability(device),
+            ranks: OnceCell::new(),
         };
         context.bind()?;
         context.stream = cu::stream::create(StreamKind::NonBlocking).map_err(|e| fail("no stream", e))?;
@@ -61,8 +67,26 @@ impl Context {
 
     pub(super) fn synchronize(&self) -> Result<(), String> {
         self.bind()?;
-        // SAFETY: the stream lives as long as `self`
-        unsafe { cu::stream::synchronize(self.stream) }.map_err(|e| words("work on the GPU failed", e))
+        let Some(ranks) = self.ranks.get() else {
+            // SAFETY: the stream lives as long as `self`
+            return unsafe { cu::stream::synchronize(self.stream) }.map_err(|e| words(FAILED, e));
+        };
+        // SAFETY: as above
+        ranks.watch(|| is_done(unsafe { sys::cuStreamQuery(self.stream) }.result()))
+    }
+
+    /// Waits for an event of the stream.
+    ///
+    /// # Safety
+    ///
+    /// The event exists.
+    pub(super) unsafe fn wait_for(&self, moment: sys::CUevent) -> Result<(), String> {
+        match self.ranks.get() {
+            // SAFETY: the caller's contract
+            None => unsafe { event::synchronize(moment) }.map_err(|e| words(FAILED, e)),
+            // SAFETY: the caller's contract
+            Some(ranks) => ranks.watch(|| is_done(unsafe { event::query(moment) })),
+        }
     }
 
     pub(super) fn allocate(&self, bytes: usize) -> Result<u64, String> {
@@ -116,6 +140,16 @@ impl Context {
     }
 }
 
+const FAILED: &str = "work on the GPU failed";
+
+/// Whether a query found the work done.
+fn is_done(found: Result<(), DriverError>) -> Result<bool, String> {
+    match found {
+        Err(e) if e.0 == sys::CUresult::CUDA_ERROR_NOT_READY => Ok(false),
+        found => found.map(|()| true).map_err(|e| words(FAILED, e)),
+    }
+}
+
 /// The pool of a device that has one, set to keep what is given back to it.
 fn memory_pool(device: sys::CUdevice) -> Option<sys::CUmemoryPool> {
     let supported = attribute(device, Attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED)?;
@@ -135,11 +169,10 @@ fn memory_pool(device: sys::CUdevice) -> Option<sys::CUmemoryPool> {
 impl Drop for Context {
     fn drop(&mut self) {
         if self.bind().is_ok() && !self.stream.is_null() {
+            let _ = self.synchronize();
+            self.ranks.take();
             // SAFETY: all that used the stream held an `Rc` of this and is gone
-            unsafe {
-                let _ = cu::stream::synchronize(self.stream);
-                let _ = cu::stream::destroy(self.stream);
-            }
+            let _ = unsafe { cu::stream::destroy(self.stream) };
         }
         // SAFETY: retained once in `open`
         let _ = unsafe { cu::primary_ctx::release(self.device) };

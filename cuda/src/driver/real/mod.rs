@@ -18,8 +18,9 @@ use self::graphs::Recordings;
 use self::modules::Modules;
 use self::product::Products;
 use self::staging::Staging;
-use super::{Driver, GraphId, Product, product_workspace};
+use super::{Collective, Driver, GraphId, Product, product_workspace};
 use crate::launch::{Arg, Kernel};
+use crate::nccl::{Communicator, Ranks};
 use crate::options::{Options, Precision};
 use crate::toolchain::compile::Compiler;
 use crate::toolchain::device::words;
@@ -41,8 +42,8 @@ pub(crate) struct Real {
 }
 
 impl Real {
-    /// The GPU that the options name, with everything it needs.
-    pub(crate) fn open(options: &Options) -> Result<Self, String> {
+    /// The GPU that the options name, with everything it needs, and the way to other ranks if there are some.
+    pub(crate) fn open(options: &Options, ranks: Option<&Ranks>) -> Result<Self, String> {
         for library in [Library::Driver, Library::Nvrtc, Library::CublasLt] {
             library.load().map_err(|why| problem::missing(library, &why).to_string())?;
         }
@@ -59,7 +60,12 @@ impl Real {
                 context,
             })
         });
-        opened.unwrap_or_else(|_| Err(String::from("the NVIDIA libraries do not work with this program")))
+        let real =
+            opened.unwrap_or_else(|_| Err(String::from("the NVIDIA libraries do not work with this program")))?;
+        if let Some(ranks) = ranks {
+            let _ = real.context.ranks.set(Communicator::open(ranks)?);
+        }
+        Ok(real)
     }
 
     /// Whether every kernel is waited for.
@@ -141,6 +147,10 @@ impl Driver for Real {
     fn download(&self, from: u64, data: &mut [u8]) -> Result<(), String> {
         self.outside_recording("a download")?;
         self.context.bind()?;
+        if self.context.ranks.get().is_some() {
+            // a copy to memory that is not page-locked waits for the stream by itself, asking after nobody
+            self.context.synchronize()?;
+        }
         let bytes = data.len();
         // SAFETY: `from` is device memory of that many bytes; `data` is not touched before the wait below
         let copied = unsafe { cu::memcpy_dtoh_async(data, from, self.context.stream) };
@@ -181,6 +191,14 @@ impl Driver for Real {
             self.context.synchronize()?;
         }
         Ok(())
+    }
+
+    fn collective(&self, work: Collective) -> Result<(), String> {
+        self.outside_recording("a sum over ranks")?;
+        self.context.bind()?;
+        let Some(ranks) = self.context.ranks.get() else { return Ok(()) };
+        ranks.run(work, self.context.stream.cast())?;
+        if self.synchronous { self.context.synchronize() } else { Ok(()) }
     }
 
     fn synchronize(&self) -> Result<(), String> {

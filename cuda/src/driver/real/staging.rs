@@ -107,7 +107,7 @@ impl Staging {
             // SAFETY: the event exists; one that was never recorded is over at once
             if unsafe { event::query(slot.read) }.is_err() {
                 // SAFETY: as above; what the query may have found beside "not yet", this says again
-                unsafe { event::synchronize(slot.read) }.map_err(|e| words("work on the GPU failed", e))?;
+                unsafe { self.context.wait_for(slot.read) }?;
             }
             // SAFETY: the driver's contract for `to`; the event says that the last copy from the buffer is done
             unsafe { slot.buffer.send(to, part) }?;

@@ -12,7 +12,8 @@ use std::sync::OnceLock;
 
 use cudarc::{cublaslt, driver, nvrtc};
 
-use places::{folders, loaded_file, own_folders, starting_with};
+pub(crate) use places::loaded_file;
+use places::{folders, own_folders, starting_with};
 
 /// A library of NVIDIA's that is opened when a GPU is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -72,6 +73,7 @@ impl Library {
                 "cuDeviceGetAttribute",
                 "cuDeviceGetCount",
                 "cuDeviceGetName",
+                "cuDeviceGetUuid_v2",
                 "cuDevicePrimaryCtxRelease_v2",
                 "cuDevicePrimaryCtxRetain",
                 "cuDeviceTotalMem_v2",
@@ -108,6 +110,7 @@ impl Library {
                 "cuStreamCreate",
                 "cuStreamDestroy_v2",
                 "cuStreamEndCapture",
+                "cuStreamQuery",
                 "cuStreamSynchronize",
             ],
             Self::Nvrtc => &[
@@ -156,10 +159,8 @@ impl Library {
 
     fn open(self) -> Result<Found, String> {
         let mut failures = Vec::new();
-        let own = own_folders(&|name| std::env::var_os(name));
-        let opened = self.open_in(&own, &mut failures)
-            || self.is_known()
-            || self.open_in(&folders(&|name| std::env::var_os(name), Path::new("/")), &mut failures);
+        let (own, others) = nvidia_folders();
+        let opened = self.open_in(&own, &mut failures) || self.is_known() || self.open_in(&others, &mut failures);
         if !self.is_known() {
             let mut text = format!("{} was not found", self.files()[0]);
             failures.extend(self.files().iter().filter_map(|name| unusable(name)));
@@ -232,6 +233,12 @@ impl Library {
     }
 }
 
+/// Folders that NVIDIA's libraries are looked for in: before the linker's own, and after them.
+pub(crate) fn nvidia_folders() -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let environment = |name: &str| std::env::var_os(name);
+    (own_folders(&environment), folders(&environment, Path::new("/")))
+}
+
 /// CUDA version of the driver, `1000 major + 10 minor`; the driver's library must be known.
 pub(crate) fn driver_version() -> Result<i32, String> {
     let mut version = 0;
@@ -260,7 +267,7 @@ fn unusable(name: &str) -> Option<String> {
 }
 
 /// What the linker said, which the error itself leaves to its cause.
-fn reason(error: &libloading::Error) -> String {
+pub(crate) fn reason(error: &libloading::Error) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 

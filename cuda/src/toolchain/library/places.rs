@@ -98,7 +98,7 @@ pub(super) fn starting_with(folder: &Path, prefix: &str) -> Vec<PathBuf> {
 }
 
 /// File of a loaded library, where the system tells what it maps.
-pub(super) fn loaded_file(name: &str) -> Option<PathBuf> {
+pub(crate) fn loaded_file(name: &str) -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     mapped_file(&maps, name)
 }
