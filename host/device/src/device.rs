@@ -1,15 +1,17 @@
 //! A device, opened and handed to tasks that are generic over it.
 
+#[cfg(feature = "cuda")]
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
 use std::rc::Rc;
 
 use anyhow::{Result, bail};
 use ebt_core::compute::{self, Backend as _};
 use ebt_cpu::kernel::element::Element;
-use ebt_cpu::{Cpu, OutOfMemory, Ranks};
+use ebt_cpu::{Cpu, OutOfMemory};
 use ebt_data::progress::size;
-use ebt_ranks::Alone;
+
+use crate::ranks::Ranks;
 
 /// The device that a command will use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,24 +70,39 @@ impl Device {
     ///
     /// A device that cannot be opened, and those of `task`.
     pub fn with_backend<W: BackendTask>(&self, task: W) -> Result<W::Output> {
-        self.with_ranks(Ranks { collective: Rc::new(Alone::default()), fast: false }, task)
+        match self {
+            Device::Cpu { threads } => on_processor(Cpu::<f32>::new(*threads), task),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(options) => on_gpu(ebt_cuda::Cuda::new(options), task),
+        }
     }
 
-    /// The same as one of many ranks.
+    /// The same as one of the ranks of a run.
     ///
     /// # Errors
     ///
-    /// A device that cannot be opened, and those of `task`.
-    pub fn with_ranks<W: BackendTask>(&self, ranks: Ranks, task: W) -> Result<W::Output> {
+    /// A device that cannot be opened, two ranks on one GPU, and those of `task`.
+    pub fn with_ranks<W: BackendTask>(&self, ranks: &Ranks, task: W) -> Result<W::Output> {
+        if ranks.collective.place().world == 1 {
+            return self.with_backend(task);
+        }
         match self {
-            Device::Cpu { threads } => on_processor(Cpu::<f32>::with_ranks(*threads, ranks), task),
+            Device::Cpu { threads } => {
+                let ranks = ebt_cpu::Ranks { collective: Rc::clone(&ranks.collective), fast: ranks.fast };
+                on_processor(Cpu::<f32>::with_ranks(*threads, ranks), task)
+            }
             #[cfg(feature = "cuda")]
             Device::Cuda(options) => {
-                let b = ebt_cuda::Cuda::new(options).map_err(|why| anyhow::anyhow!("the GPU cannot be used: {why}"))?;
-                task.run(&b)
+                let ranks = ranks.on_gpus(options.device)?;
+                on_gpu(ebt_cuda::Cuda::with_ranks(options, &ranks), task)
             }
         }
     }
+}
+
+#[cfg(feature = "cuda")]
+fn on_gpu<W: BackendTask>(opened: Result<ebt_cuda::Cuda, impl Display>, task: W) -> Result<W::Output> {
+    task.run(&opened.map_err(|why| anyhow::anyhow!("the GPU cannot be used: {why}"))?)
 }
 
 #[cfg(test)]

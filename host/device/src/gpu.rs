@@ -21,33 +21,33 @@ impl Missing {
     }
 }
 
-/// GPU number `index`, else the first that has the numbers of `precision`; [`Precision::Auto`] is bf16 where the GPU has
-/// it, else f16.
+/// GPU number `index`, else that of number `local_rank` among those that have the numbers of `precision`, counted round
+/// where there are fewer; [`Precision::Auto`] is bf16 where the GPU has it, else f16.
 ///
 /// # Errors
 ///
 /// Nothing to compute on: what is missing, and how to get it.
 #[cfg(feature = "cuda")]
-pub fn device(index: Option<usize>, precision: Precision) -> Result<Device, Missing> {
+pub fn device(index: Option<usize>, local_rank: usize, precision: Precision) -> Result<Device, Missing> {
     let report = ebt_cuda::probe();
     if let Err(full) = report.usable() {
         let first = report.problems.iter().find(|p| p.fatal).map_or_else(String::new, |p| p.why.clone());
         return Err(Missing { brief: format!("{first}; `{} doctor` says more", program::name()), full });
     }
-    choose(&report, index, precision).map(Device::Cuda).map_err(Missing::new)
+    choose(&report, (index, local_rank), precision).map(Device::Cuda).map_err(Missing::new)
 }
 
 /// Among the GPUs of a usable report.
 #[cfg(feature = "cuda")]
 fn choose(
     report: &ebt_cuda::ProbeReport,
-    index: Option<usize>,
+    (index, local_rank): (Option<usize>, usize),
     precision: Precision,
 ) -> Result<ebt_cuda::Options, String> {
     let needed = if precision == Precision::Bf16 { (8, 0) } else { (7, 5) };
-    let mut fitting = report.devices.iter().filter(|gpu| gpu.capability >= needed);
+    let fitting: Vec<_> = report.devices.iter().filter(|gpu| gpu.capability >= needed).collect();
     let wanted = match index {
-        None => fitting.next().or(report.devices.first()),
+        None => fitting.get(local_rank % fitting.len().max(1)).copied().or(report.devices.first()),
         Some(index) => report.devices.iter().find(|gpu| gpu.index == index),
     };
     let Some(gpu) = wanted else {
@@ -87,7 +87,7 @@ pub fn numbers(precision: Precision) -> ebt_cuda::Precision {
 ///
 /// Always.
 #[cfg(not(feature = "cuda"))]
-pub fn device(_index: Option<usize>, _precision: Precision) -> Result<Device, Missing> {
+pub fn device(_index: Option<usize>, _local_rank: usize, _precision: Precision) -> Result<Device, Missing> {
     Err(Missing::new(program::lacks("a GPU", "cuda").to_string()))
 }
 
@@ -114,19 +114,21 @@ mod tests {
     #[test]
     fn without_a_number_it_is_the_first_gpu_that_has_the_precision() {
         let report = machine(&[(6, 1), (7, 5), (9, 0)]);
-        let chosen = |precision| choose(&report, None, precision).map(|o| (o.device, o.precision.name()));
+        let chosen = |precision| choose(&report, (None, 0), precision).map(|o| (o.device, o.precision.name()));
         assert_eq!(chosen(Precision::Auto), Ok((1, "f16")));
         assert_eq!(chosen(Precision::F32), Ok((1, "f32")));
         assert_eq!(chosen(Precision::Bf16), Ok((2, "bf16")));
-        let modern = choose(&machine(&[(9, 0)]), None, Precision::Auto).map(|o| o.precision.name());
+        let of_rank = |local| choose(&report, (None, local), Precision::F16).map(|o| o.device);
+        assert_eq!([0, 1, 2].map(of_rank), [Ok(1), Ok(2), Ok(1)]);
+        let modern = choose(&machine(&[(9, 0)]), (None, 0), Precision::Auto).map(|o| o.precision.name());
         assert_eq!(modern, Ok("bf16"));
     }
 
     #[test]
     fn a_number_is_that_gpu_or_a_reason() {
         let report = machine(&[(6, 1), (7, 5), (9, 0)]);
-        let refused = |index, precision| choose(&report, Some(index), precision).unwrap_err();
-        assert_eq!(choose(&report, Some(2), Precision::F16).map(|o| o.device), Ok(2));
+        let refused = |index, precision| choose(&report, (Some(index), 0), precision).unwrap_err();
+        assert_eq!(choose(&report, (Some(2), 0), Precision::F16).map(|o| o.device), Ok(2));
         let error = refused(3, Precision::F32);
         assert!(error.starts_with("--gpu 3: there is no such GPU") && error.contains("2 (card 2)"), "{error}");
         let error = refused(1, Precision::Bf16);

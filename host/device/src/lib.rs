@@ -12,10 +12,12 @@ pub mod memory;
 pub mod parity;
 pub mod plan;
 pub mod products;
+mod ranks;
 pub mod steps;
 mod tasks;
 pub mod turns;
 pub mod weights;
 
 pub use device::{BackendTask, Device, NO_MEMORY};
+pub use ranks::Ranks;
 pub use tasks::{Evaluating, Training};

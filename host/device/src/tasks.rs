@@ -1,25 +1,23 @@
 //! Training and evaluation on a device.
 
 use std::path::Path;
-use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::Result;
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
-use ebt_cpu::Ranks;
 use ebt_data::progress::{Progress, eprint_line};
 use ebt_data::{Dataset, Tokens};
 use ebt_model::LoadedModel;
-use ebt_ranks::Collective;
 use ebt_tokenizer::Tokenizer;
 use ebt_train::checkpoint::State;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate_tokens};
-use ebt_train::run_config::{RunConfig, Sums};
+use ebt_train::run_config::RunConfig;
 use ebt_train::session::{Session, Summary, train};
 
 use crate::device::{BackendTask, Device};
+use crate::ranks::Ranks;
 
 impl Device {
     /// Opens this device and runs one session of training on it.
@@ -28,8 +26,8 @@ impl Device {
     ///
     /// A device that cannot be opened, and as [`train`].
     pub fn train(&self, training: Training<'_>) -> Result<Summary> {
-        let ranks = Ranks { collective: Rc::clone(&training.ranks), fast: training.config.train.sums == Sums::Fast };
-        self.with_ranks(ranks, training)
+        let ranks = training.ranks.clone();
+        self.with_ranks(&ranks, training)
     }
 
     /// Evaluates a model; gives the device's name, too.
@@ -45,7 +43,7 @@ impl Device {
 /// A session that waits for its device; its fields are those of [`Session`].
 pub struct Training<'a> {
     /// The ranks that train together.
-    pub ranks: Rc<dyn Collective>,
+    pub ranks: Ranks,
     /// What to train.
     pub config: &'a RunConfig,
     /// Text and tokenizer.
@@ -70,7 +68,7 @@ impl BackendTask for Training<'_> {
     fn run<B: Backend>(self, backend: &B) -> Result<Summary> {
         let Self { ranks, config, data, out, state, stop, started, why, progress } = self;
         progress.note(&format!("device: {} ({why})", backend.name()));
-        let ranks = &*ranks;
+        let ranks = &*ranks.collective;
         train(Session { backend, ranks, config, data, out, resume: state, stop, stop_after: None, started }, progress)
     }
 }

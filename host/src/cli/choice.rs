@@ -35,6 +35,9 @@ pub struct DeviceArgs {
     /// The GPU of this number in `ebt doctor` and no other device [default: the first that can be used]
     #[arg(long, value_name = "N", value_parser = whole::<usize>(0..=65_535))]
     pub gpu: Option<usize>,
+    /// Number of this process among those of its machine: that of its GPU among those that fit.
+    #[arg(skip)]
+    pub local_rank: usize,
 }
 
 /// A device, and why it is this one.
@@ -66,7 +69,7 @@ impl DeviceArgs {
                 bail!("--backend cpu with precision {}: the processor computes f32", precision.name())
             }
             (DeviceKind::Cpu, None) => Ok(Choice { device: Device::Cpu { threads }, why: String::from("as asked") }),
-            (DeviceKind::Auto, None) => match gpu::device(None, precision) {
+            (DeviceKind::Auto, None) => match gpu::device(None, self.local_rank, precision) {
                 Ok(device) => Ok(Choice { device, why: String::from("the fastest device found") }),
                 Err(missing) if narrow => {
                     let (name, why) = (precision.name(), missing.full);
@@ -78,7 +81,7 @@ impl DeviceArgs {
             },
             (DeviceKind::Cuda | DeviceKind::Auto, number) => {
                 let flag = if self.backend == DeviceKind::Cuda { "--backend cuda" } else { "--gpu" };
-                let device = gpu::device(number, precision).map_err(|missing| match missing.full {
+                let device = gpu::device(number, self.local_rank, precision).map_err(|missing| match missing.full {
                     // the sentence begins with the flag
                     full if full.starts_with("--") => anyhow!("{full}"),
                     full => anyhow!("{flag}: {full}"),

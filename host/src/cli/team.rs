@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 use ebt_data::progress::{Progress, Stretch, eprint_line};
-use ebt_device::Device;
+use ebt_device::{Device, Ranks};
 use ebt_ranks::launch::Ranks as Wanted;
 use ebt_ranks::{Collective, Joined, Lost, Place, World, join};
 use ebt_train::checkpoint::Store;
@@ -84,6 +84,17 @@ impl Team {
     /// Whether there are others.
     pub fn is_many(&self) -> bool {
         self.place().world > 1
+    }
+
+    /// What a device needs to know of them; `fast` sums or those of the canonical tree.
+    pub fn ranks(&self, fast: bool) -> Ranks {
+        let patience = 4 * self.joined.world.timeout;
+        Ranks { collective: Rc::clone(&self.collective), fast, patience, lost: self.joined.control.watch() }
+    }
+
+    /// Number of this one among those of its machine.
+    pub fn local_rank(&self) -> usize {
+        self.joined.world.local_rank
     }
 
     /// Threads of the processor for each of the ranks of a machine that has so many.

@@ -123,6 +123,12 @@ impl Control {
         self.shared.lost()
     }
 
+    /// [`Control::lost`] for other threads, in words.
+    pub fn watch(&self) -> Arc<dyn Fn() -> Option<String> + Send + Sync> {
+        let shared = Arc::clone(&self.shared);
+        Arc::new(move || shared.lost().map(|lost| lost.0))
+    }
+
     /// Tells all that this rank ends, and that all is well.
     pub fn finish(&self) {
         self.shared.close(&Message::Leave);

@@ -7,7 +7,6 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -237,7 +236,7 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
     if let Some((folder, state)) = &begun {
         resume::check(&state.header, &config, &data, folder.path())?;
     }
-    let choice = DeviceArgs { threads, ..args.device }.choose(config.train.precision)?;
+    let choice = DeviceArgs { threads, local_rank: team.local_rank(), ..args.device }.choose(config.train.precision)?;
     team.check(&choice.device)?;
     if matches!(choice.device, Device::Cpu { .. }) {
         check_memory(&config, team.place().world)?;
@@ -259,7 +258,7 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
         progress.note(&team.describe(config.train.lanes(), config.train.sums == Sums::Fast));
         told.iter().for_each(|told| progress.note(told));
     }
-    let (config, data, ranks) = (&config, &data, Rc::clone(&team.collective));
+    let (config, data, ranks) = (&config, &data, team.ranks(config.train.sums == Sums::Fast));
     let (out, why, progress) = (&*out, &*choice.why, progress.as_mut());
     let training = Training { ranks, config, data, out, state, stop, started, why, progress };
     let summary = choice.device.train(training).map_err(with_less_memory)?;
