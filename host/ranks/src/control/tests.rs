@@ -58,6 +58,7 @@ fn values_are_told_by_name() {
         let empty = control.gather("nothing", &[]).unwrap();
         let large = control.broadcast("large", vec![own + 1; 1 << 20]).unwrap();
         assert!(control.lost().is_none() && large == vec![1; 1 << 20]);
+        control.finish();
         (word, all, empty)
     });
     let parts = vec![vec![], vec![1], vec![2; 2], vec![3; 3]];
