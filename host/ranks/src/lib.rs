@@ -27,13 +27,15 @@ mod join;
 pub mod launch;
 #[cfg(unix)]
 pub mod mpi;
+mod place;
 mod sum;
 pub mod threads;
 pub mod tree;
 
-pub use collective::{Collective, Lost, Place};
+pub use collective::{Collective, Lost};
 pub use control::Control;
 pub use join::{Joined, join};
 pub use launch::World;
+pub use place::Place;
 pub use sum::Scratch;
 pub use threads::{ThreadRank, threads};
