@@ -1,9 +1,9 @@
 //! One rank of a sum in the order of the tree: `mpirun -n 4 sum 8 1000003` sums 8 lanes of 1,000,003 values, and every rank
 //! prints a hash of the sums. `sum 8 1000003 REPEAT` does so REPEAT times and takes the time of it, and of the library's own sum.
-//! `sum 8 1000003 end RANK` ends rank RANK before the sum, `fail RANK` lets it give up, `wait RANK` lets it wait for ever.
+//! `sum 8 1000003 end RANK` lets rank RANK die before the sum, `fail RANK` lets it give up, `wait RANK` lets it wait for ever.
 
 use std::io::Write as _;
-use std::process::exit;
+use std::process::{abort, exit};
 use std::thread;
 use std::time::Instant;
 
@@ -25,12 +25,17 @@ fn hash(values: &[f32]) -> u64 {
     values.iter().fold(0, |hash: u64, value| hash.rotate_left(5) ^ u64::from(value.to_bits()))
 }
 
+/// Writes a line at once: launchers put the lines of many ranks together, and may kill this one in the middle.
+fn complain(error: &impl std::fmt::Display) {
+    let _ = std::io::stderr().write_all(format!("error: {error}\n").as_bytes());
+}
+
 fn run() -> Result<()> {
     let env = |name: &str| std::env::var(name).ok();
     let world = World::find(Ranks::Auto, &env)?;
     world.check_processor()?;
     let on_loss = |lost: &Lost| {
-        eprintln!("error: {lost}");
+        complain(lost);
         exit(1);
     };
     let joined = join(world, "sum 1", &env, Box::new(on_loss))?;
@@ -39,7 +44,7 @@ fn run() -> Result<()> {
         Err(error) => {
             // a loss is told by whoever was called for it
             if joined.control.lost().is_none() {
-                eprintln!("error: rank {}: {error:#}", joined.world.place.rank);
+                complain(&format!("rank {}: {error:#}", joined.world.place.rank));
                 joined.abandon(&format!("{error:#}"));
             }
             exit(1)
@@ -64,7 +69,7 @@ fn sum(joined: &Joined) -> Result<()> {
     let own = stack.finish(add).context("there are no lanes")?;
     joined.control.during("the sum");
     match arguments.get(2).map(String::as_str).filter(|_| number(3) == Some(place.rank)) {
-        Some("end") => exit(3),
+        Some("end") => abort(),
         Some("fail") => bail!("the disk is full"),
         Some("wait") => loop {
             thread::park();
@@ -76,16 +81,12 @@ fn sum(joined: &Joined) -> Result<()> {
         sums.copy_from_slice(&own);
         joined.control.gather("ready", &[])?;
         let start = Instant::now();
-        if let Some(ranks) = &joined.collective {
-            ranks.sum(&mut [&mut sums])?;
-        }
+        joined.collective.sum(&mut [&mut sums])?;
         fixed = fixed.min(start.elapsed().as_secs_f64());
         let mut reduced = own.clone();
         joined.control.gather("ready", &[])?;
         let start = Instant::now();
-        if let Some(ranks) = &joined.collective {
-            ranks.all_reduce(&mut reduced)?;
-        }
+        joined.collective.all_reduce(&mut reduced)?;
         fast = fast.min(start.elapsed().as_secs_f64());
     }
     let hash = hash(&sums);
@@ -105,7 +106,7 @@ fn sum(joined: &Joined) -> Result<()> {
 
 fn main() {
     if let Err(error) = run() {
-        eprintln!("error: {error:#}");
+        complain(&format!("{error:#}"));
         exit(1);
     }
 }

@@ -1,6 +1,8 @@
 //! The only rank.
 
-use crate::collective::{Collective, Lost, Place, check_parts};
+use crate::Lost;
+use crate::collective::Collective;
+use crate::place::{Place, check_parts};
 use crate::sum::Scratch;
 
 /// A rank without others: what it says it hears itself.

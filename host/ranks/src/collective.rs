@@ -3,26 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::place::Place;
 use crate::sum::{self, Scratch};
-
-/// Which rank this is, and how many there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// From 0; below `world`.
-    pub rank: usize,
-    /// At least 1.
-    pub world: usize,
-}
-
-impl Place {
-    /// The only one.
-    pub const ALONE: Self = Self { rank: 0, world: 1 };
-
-    /// Whether this rank speaks and writes for all.
-    pub fn is_first(self) -> bool {
-        self.rank == 0
-    }
-}
 
 /// The others are not to be reached any more: a rank ended, gave up, or the library that carries messages failed. The text
 /// is a sentence that says so. Nothing can be exchanged afterwards.
@@ -81,17 +63,15 @@ pub trait Collective: fmt::Debug {
     /// All have the sums over ranks of each value of the lists, in the order of the [`tree`](crate::tree). The lists have
     /// any lengths, the same on all ranks. Nothing is allocated after the first call with the most values.
     fn sum(&self, lists: &mut [&mut [f32]]) -> Result<(), Lost> {
-        sum::in_buckets(self, lists, sum::BUCKET)
+        let exchange = |send: &[u8], into: &mut [u8]| self.exchange(send, into);
+        let gather = |mine: &[u8], all: &mut [u8]| self.gather(mine, all);
+        sum::in_buckets(self.place(), self.scratch(), lists, sum::BUCKET, exchange, gather)
     }
 
     /// The same in double precision.
     fn sum_f64(&self, lists: &mut [&mut [f64]]) -> Result<(), Lost> {
-        sum::in_buckets(self, lists, sum::BUCKET)
+        let exchange = |send: &[u8], into: &mut [u8]| self.exchange(send, into);
+        let gather = |mine: &[u8], all: &mut [u8]| self.gather(mine, all);
+        sum::in_buckets(self.place(), self.scratch(), lists, sum::BUCKET, exchange, gather)
     }
-}
-
-/// Holds the lengths of an exchange against their contract: `all` holds equal parts, of `each` bytes if that is given.
-pub(crate) fn check_parts(place: Place, all: usize, each: Option<usize>) {
-    let each = each.unwrap_or(all / place.world);
-    assert_eq!(all, each * place.world, "{all} bytes are not {} parts of {each}", place.world);
 }

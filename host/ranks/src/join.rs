@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use crate::control::{Control, OnLoss, Values, listen};
 use crate::launch::{Environment, Family, How, World};
@@ -72,71 +72,17 @@ pub fn join(world: World, version: &str, env: Environment, on_loss: OnLoss) -> R
     }
 }
 
-/// Where rank 0 listens, and the secret of the job.
-const LETTER: usize = 1024;
-
 #[cfg(unix)]
-fn by_mpi(mut world: World, family: Family, version: &str, env: Environment, on_loss: OnLoss) -> Result<Joined> {
-    let mpi = crate::mpi::Mpi::start(family, world.place, env)?;
+fn by_mpi(world: World, family: Family, version: &str, env: Environment, on_loss: OnLoss) -> Result<Joined> {
+    let (mpi, control, world) = crate::mpi::join(world, family, version, env, on_loss)?;
     let engine = Some(mpi.version().to_owned());
-    let (mut letter, mut listener) = (vec![0; LETTER], None);
-    // what rank 0 cannot do it says to the others, who wait for it
-    if world.place.is_first() {
-        match listen_anywhere(&world) {
-            Ok((heard, address, port)) => {
-                let secret = world.secret.take().unwrap_or_else(secret);
-                write(&mut letter, &format!("{address}\n{port}\n{secret}"))?;
-                listener = Some(heard);
-            }
-            Err(error) => write(&mut letter, &format!("\n\n{error:#}"))?,
-        }
-    }
-    mpi.broadcast(&mut letter)?;
-    let text = String::from_utf8_lossy(&letter);
-    let mut parts = text.trim_end_matches('\0').splitn(3, '\n');
-    let (address, port) = (parts.next().unwrap_or_default(), parts.next().and_then(|port| port.parse().ok()));
-    let rest = parts.next().unwrap_or_default().to_owned();
-    let Some(port) = port else { bail!("{rest}") };
-    world.secret = Some(rest);
-    let control = Rc::new(Control::start(&world, (address, port), listener, version, on_loss)?);
-    world.master = Some((address.to_owned(), port));
+    let control = Rc::new(control);
     Ok(Joined { collective: Rc::new(mpi), control, world, engine })
 }
 
 #[cfg(not(unix))]
 fn by_mpi(_: World, family: Family, _: &str, _: Environment, _: OnLoss) -> Result<Joined> {
-    bail!("{} started this, and MPI is not supported on this system: say --ranks off", family.launcher())
-}
-
-/// Listens at any free port of the address that is given or found.
-#[cfg(unix)]
-fn listen_anywhere(world: &World) -> Result<(std::net::TcpListener, String, u16)> {
-    let elsewhere = world.local_world < world.place.world;
-    let address = match &world.master {
-        Some((address, _)) => address.clone(),
-        None if elsewhere => crate::control::own_address()?.to_string(),
-        None => "127.0.0.1".to_owned(),
-    };
-    let listener = listen(&address, 0, elsewhere)?;
-    let at = listener.local_addr().context("the port at which rank 0 listens is not known")?;
-    Ok((listener, at.ip().to_string(), at.port()))
-}
-
-#[cfg(unix)]
-fn write(letter: &mut [u8], text: &str) -> Result<()> {
-    match letter.get_mut(..text.len()) {
-        Some(place) => place.copy_from_slice(text.as_bytes()),
-        None => bail!("EBT_JOB_SECRET is longer than some {LETTER} bytes: take a shorter one"),
-    }
-    Ok(())
-}
-
-/// What nobody guesses: keys that the system draws for a process's tables.
-#[cfg(unix)]
-fn secret() -> String {
-    use std::hash::{BuildHasher as _, RandomState};
-    let drawn = || RandomState::new().hash_one(std::process::id());
-    format!("{:016x}{:016x}", drawn(), drawn())
+    anyhow::bail!("{} started this, and MPI is not supported on this system: say --ranks off", family.launcher())
 }
 
 #[cfg(test)]

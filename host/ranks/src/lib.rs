@@ -28,14 +28,16 @@ mod join;
 pub mod launch;
 #[cfg(unix)]
 pub mod mpi;
+mod place;
 mod sum;
 pub mod threads;
 pub mod tree;
 
 pub use alone::Alone;
-pub use collective::{Collective, Lost, Place};
+pub use collective::{Collective, Lost};
 pub use control::Control;
 pub use join::{Joined, join};
 pub use launch::World;
+pub use place::Place;
 pub use sum::Scratch;
 pub use threads::{ThreadRank, threads};

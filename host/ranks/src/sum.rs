@@ -5,13 +5,13 @@ use std::ops::AddAssign;
 
 use bytemuck::Pod;
 
-use crate::collective::{Collective, Lost};
+use crate::place::Place;
 use crate::tree;
 
 /// Values that are exchanged at once, in all parts together.
 pub const BUCKET: usize = 16 << 20;
 
-/// Memory that a [`Collective`] keeps from sum to sum.
+/// Memory that a [`Collective`](crate::Collective) keeps from sum to sum.
 #[derive(Debug, Default)]
 pub struct Scratch(RefCell<Buffers>);
 
@@ -31,29 +31,32 @@ fn values<T: Pod>(buffer: &mut Vec<f64>, count: usize) -> &mut [T] {
     &mut bytemuck::cast_slice_mut(buffer)[..count]
 }
 
-/// [`Collective::sum`] with at most about `bucket` values at once. The lists are one row of values, which is cut into
-/// buckets and each of these into a part for every rank, the last one filled up with zeros.
-pub fn in_buckets<T: Pod + AddAssign>(
-    ranks: &(impl Collective + ?Sized),
+/// The sums over ranks of the values of all lists, at most about `bucket` of them at once. The lists are one row of values,
+/// which is cut into buckets and each of these into a part for every rank, the last one filled up with zeros. `exchange`
+/// sends each rank its part, `gather` brings all parts together.
+pub fn in_buckets<T: Pod + AddAssign, E>(
+    place: Place,
+    scratch: &Scratch,
     lists: &mut [&mut [T]],
     bucket: usize,
-) -> Result<(), Lost> {
-    let world = ranks.place().world;
+    mut exchange: impl FnMut(&[u8], &mut [u8]) -> Result<(), E>,
+    mut gather: impl FnMut(&[u8], &mut [u8]) -> Result<(), E>,
+) -> Result<(), E> {
     let total: usize = lists.iter().map(|list| list.len()).sum();
-    if world == 1 || total == 0 {
+    if place.world == 1 || total == 0 {
         return Ok(());
     }
-    let buffers = &mut *ranks.scratch().0.borrow_mut();
+    let buffers = &mut *scratch.0.borrow_mut();
     for start in (0..total).step_by(bucket) {
         let count = bucket.min(total - start);
-        let part = count.div_ceil(world);
-        let send = values::<T>(&mut buffers.send, part * world);
-        let into = values::<T>(&mut buffers.into, part * world);
+        let part = count.div_ceil(place.world);
+        let send = values::<T>(&mut buffers.send, part * place.world);
+        let into = values::<T>(&mut buffers.into, part * place.world);
         each_piece(lists, start, count, |at, piece| send[at..at + piece.len()].copy_from_slice(piece));
         send[count..].fill(T::zeroed());
-        ranks.exchange(bytemuck::cast_slice(send), bytemuck::cast_slice_mut(into))?;
+        exchange(bytemuck::cast_slice(send), bytemuck::cast_slice_mut(into))?;
         tree::sum_parts(into, part);
-        ranks.gather(bytemuck::cast_slice(&into[..part]), bytemuck::cast_slice_mut(send))?;
+        gather(bytemuck::cast_slice(&into[..part]), bytemuck::cast_slice_mut(send))?;
         each_piece(lists, start, count, |at, piece| piece.copy_from_slice(&send[at..at + piece.len()]));
     }
     Ok(())
@@ -76,7 +79,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Place, threads, tree};
+    use crate::{Collective as _, ThreadRank, threads, tree};
 
     /// The lists of a lane: values of very different sizes, so that the order of a sum shows.
     fn lane<T: From<f32>>(lengths: &[usize], lane: usize) -> Vec<Vec<T>> {
@@ -86,6 +89,15 @@ mod tests {
             T::from(((state >> 33) as f32 / (1_u64 << 31) as f32 - 0.5) * 10_f32.powi((state >> 61) as i32))
         };
         lengths.iter().map(|length| (0..*length).map(|_| next()).collect()).collect()
+    }
+
+    fn sum_over<T: Pod + AddAssign>(rank: &ThreadRank, lists: &mut [Vec<T>], bucket: usize) {
+        let mut lists: Vec<&mut [T]> = lists.iter_mut().map(Vec::as_mut_slice).collect();
+        let (exchange, gather) = (
+            |send: &[u8], into: &mut [u8]| rank.exchange(send, into),
+            |mine: &[u8], all: &mut [u8]| rank.gather(mine, all),
+        );
+        in_buckets(rank.place(), rank.scratch(), &mut lists, bucket, exchange, gather).unwrap();
     }
 
     /// The sums over lanes by so many ranks, as each of them has them; one list.
@@ -103,12 +115,9 @@ mod tests {
             let mut lists = stack.finish(add).unwrap();
             for _ in 0..2 {
                 // what a sum leaves behind does not reach the next one
-                let mut other = lists.clone();
-                let mut borrowed: Vec<&mut [T]> = other.iter_mut().map(Vec::as_mut_slice).collect();
-                in_buckets(&rank, &mut borrowed, bucket).unwrap();
+                sum_over(&rank, &mut lists.clone(), bucket);
             }
-            let mut borrowed: Vec<&mut [T]> = lists.iter_mut().map(Vec::as_mut_slice).collect();
-            in_buckets(&rank, &mut borrowed, bucket).unwrap();
+            sum_over(&rank, &mut lists, bucket);
             lists.concat()
         })
     }

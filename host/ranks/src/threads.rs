@@ -3,7 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::{panic, thread};
 
-use crate::collective::{Collective, Lost, Place, check_parts};
+use crate::collective::{Collective, Lost};
+use crate::place::{Place, check_parts};
 use crate::sum::Scratch;
 
 /// Runs `work` on so many ranks at once, and returns what each returned, in the order of ranks.

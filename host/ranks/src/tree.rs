@@ -7,7 +7,7 @@
 
 use std::ops::{AddAssign, Range};
 
-use crate::Place;
+use crate::place::Place;
 
 /// The additions of the tree over `n` parts, in an order in which they can be made in place: each pair `(a, b)` with `a < b`
 /// adds what stands at `b` to what stands at `a`. In the end the sum stands at 0.

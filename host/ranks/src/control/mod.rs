@@ -20,13 +20,11 @@ use anyhow::{Context as _, Result};
 
 pub use self::meet::{listen, machine, own_address};
 pub use self::values::Values;
+pub use self::watch::OnLoss;
 use self::watch::Shared;
 pub use self::wire::Peer;
 use self::wire::{Hello, Message, put, take};
 use crate::{Lost, Place, World};
-
-/// What is called once when a rank is lost.
-pub type OnLoss = Box<dyn Fn(&Lost) + Send + Sync>;
 
 /// The connection of this rank to the others. A rank ends by [`finish`](Self::finish) or by
 /// [`last_words`](Self::last_words); if it ends otherwise, all others are told that they lost it.

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use super::Control;
 use crate::Lost;
-use crate::collective::{Collective, Place, check_parts};
+use crate::collective::Collective;
+use crate::place::{Place, check_parts};
 use crate::sum::Scratch;
 
 /// Bytes that a rank says at once.

@@ -9,7 +9,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::OnLoss;
 use super::wire::{LONGEST, Message, Peer};
 use crate::Lost;
 
@@ -18,6 +17,9 @@ const STACK: usize = 256 << 10;
 /// Looks without a word until somebody counts as gone. There are several, so that processes that were all stopped for a
 /// while, and go on, do not bury each other.
 const LOOKS: u32 = 3;
+
+/// What is called once when a rank is lost.
+pub type OnLoss = Box<dyn Fn(&Lost) + Send + Sync>;
 
 pub struct Shared {
     me: Peer,

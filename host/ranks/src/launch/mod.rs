@@ -18,11 +18,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+pub use self::read::Environment;
 use self::read::{Found, first_node, number};
 use crate::Place;
-
-/// A variable of the environment by its name.
-pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The flag `--ranks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail, ensure};
 
-use super::Environment;
+/// A variable of the environment by its name.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What one launcher says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 mod abi;
+mod join;
 mod library;
 mod pieces;
 
@@ -14,10 +15,12 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
+pub use self::join::join;
 use self::library::Library;
 use self::pieces::LIMIT;
-use crate::collective::{Collective, Lost, Place, check_parts};
+use crate::collective::{Collective, Lost};
 use crate::launch::{Environment, Family};
+use crate::place::{Place, check_parts};
 use crate::sum::Scratch;
 
 /// All processes that one launcher of MPI started.
