@@ -206,10 +206,11 @@ impl Counter {
     }
 }
 
-/// Writes a line to standard error, or nowhere when that is closed or full: a report must never stop the work.
+/// Writes a line to standard error at once, or nowhere when that is closed or full: a report must never stop the work.
 pub fn eprint_line(text: impl std::fmt::Display) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    // in one piece, so that lines of several processes do not run into each other
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// `1:05:09`, `5:09` or `9 s`.

@@ -1,6 +1,5 @@
 //! The processes that a launcher started to do one command together.
 
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process;
 use std::rc::Rc;
@@ -47,9 +46,7 @@ impl RanksArgs {
         let (place, told) = (world.place, Arc::clone(&saved));
         let on_loss = Box::new(move |lost: &Lost| {
             if speaks(place, lost) {
-                // at once: the launcher may be about to kill this process, too
-                let _ = write!(io::stderr(), "error: {lost}");
-                eprint_line(remains(&told));
+                eprint_line(format_args!("error: {lost}{}", remains(&told)));
             }
             // whoever waits for the lost one waits for ever, destructors too
             process::exit(1)
