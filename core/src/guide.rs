@@ -6,6 +6,7 @@ macro_rules! page {
         #[doc = "[architecture]: crate::guide::architecture"]
         #[doc = "[mathematics]: crate::guide::mathematics"]
         #[doc = "[interchange]: crate::guide::interchange"]
+        #[doc = "[clusters]: crate::guide::clusters"]
         #[doc = "[add-a-primitive]: crate::guide::add_a_primitive"]
         #[doc = "[add-a-fused-operation]: crate::guide::add_a_fused_operation"]
         #[doc = "[add-a-layer]: crate::guide::add_a_layer"]
@@ -22,6 +23,7 @@ macro_rules! page {
 page!(architecture, "../guide/architecture.md");
 page!(mathematics, "../guide/mathematics.md");
 page!(interchange, "../guide/interchange.md");
+page!(clusters, "../guide/clusters.md");
 page!(add_a_primitive, "../guide/add-a-primitive.md");
 page!(add_a_fused_operation, "../guide/add-a-fused-operation.md");
 page!(add_a_layer, "../guide/add-a-layer.md");
