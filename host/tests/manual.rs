@@ -56,6 +56,7 @@ fn every_command_has_a_page() {
         assert!(page.contains(&format!(".TH ebt-{command} 1")) && page.contains(".SH SYNOPSIS"), "{page}");
     }
     assert!(page("ebt-data-prepare").contains("near") && page("ebt-data-prepare").contains("ebt data prepare"));
+    assert!(page("ebt-data-merge").contains("byte for byte"));
     assert!(page("ebt-tokenizer-train").contains("vocab"));
     assert_eq!(succeeds(&["man"]), page("ebt"));
     let file = folder.path().join("file");

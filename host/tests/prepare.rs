@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 mod columnar;
 #[path = "prepare/inputs.rs"]
 mod inputs;
+#[path = "prepare/parts.rs"]
+mod parts;
 #[path = "prepare/resume.rs"]
 mod resume;
 #[path = "prepare/write.rs"]
@@ -35,6 +37,7 @@ fn run(inputs: &[PathBuf], out: &Path, content: &Content, threads: usize, chunk:
         out: out.to_path_buf(),
         content: content.clone(),
         licences: Vec::new(),
+        part: None,
         overwrite: false,
         threads,
         chunk,
@@ -234,8 +237,12 @@ mod command {
     use super::*;
 
     pub fn host(arguments: &[&str]) -> Command {
+        ebt(&[&["data", "prepare"], arguments].concat())
+    }
+
+    pub fn ebt(arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ebt"));
-        command.args(["data", "prepare"]).args(arguments).stdin(Stdio::null());
+        command.args(arguments).stdin(Stdio::null());
         command
     }
 

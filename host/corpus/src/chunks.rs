@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use anyhow::{Context, Result};
-use ebt_data::text::{InputFile, Position, ReadOptions, Tally};
+use ebt_data::text::{InputFile, Position, Tally};
 
-use super::read;
+use super::documents::{Body, Origin};
 
 /// A document as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +15,10 @@ pub struct Document {
     pub number: u64,
     /// Index of its file among the inputs.
     pub input: usize,
-    /// Its text before any cleaning.
-    pub text: String,
+    /// Index of its source.
+    pub source: usize,
+    /// What it holds.
+    pub body: Body,
 }
 
 /// The end of a file.
@@ -44,13 +46,13 @@ pub struct Chunk {
 pub struct Reading<'a> {
     /// Files, in order.
     pub inputs: &'a [InputFile],
-    /// How they are read.
-    pub options: &'a ReadOptions,
+    /// What they are.
+    pub origin: Origin<'a>,
     /// Folder for unnamed files.
     pub scratch: &'a Path,
     /// Counts the bytes read.
     pub position: Position,
-    /// Bytes of text after which a chunk ends.
+    /// Bytes of memory after which a chunk ends.
     pub chunk: usize,
     /// Index of the first file to read, and the number of its first document.
     pub from: (usize, u64),
@@ -58,7 +60,7 @@ pub struct Reading<'a> {
 
 /// Chunks that wait to be used.
 const AHEAD: usize = 1;
-/// Memory of a document besides its text, roughly.
+/// Memory of a document besides its body, roughly.
 const OVERHEAD: usize = 64;
 
 impl Reading<'_> {
@@ -93,11 +95,11 @@ impl Reading<'_> {
         for (input, file) in self.inputs.iter().enumerate().skip(first) {
             file.check_unchanged()?;
             let begin = number;
-            let mut documents = read::open(file, self.options, self.scratch, &self.position)?;
-            while let Some(text) = documents.next_document()? {
+            let mut documents = self.origin.open(input, file, self.scratch, &self.position)?;
+            while let Some((source, body)) = documents.next_document()? {
                 if wanted(number) {
-                    size += text.len() + OVERHEAD;
-                    chunk.documents.push(Document { number, input, text });
+                    size += body.size() + OVERHEAD;
+                    chunk.documents.push(Document { number, input, source, body });
                 }
                 number += 1;
                 if size >= self.chunk {

@@ -27,8 +27,8 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// A path that means nothing, text mixed with prepared data, prepared data that is not whole, a shard without its
-    /// folder.
+    /// A path that means nothing, text mixed with prepared data, prepared data that is not whole or a part of a corpus, a
+    /// shard without its folder.
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         for path in paths {
             if path.is_file() && belongs_to_prepared(path) {
@@ -52,7 +52,7 @@ impl Input {
         match (prepared.as_slice(), text.as_slice()) {
             ([], []) => Ok(Self::Sample),
             ([], _) => Ok(Self::Text(text)),
-            (_, []) => Ok(Self::Prepared(prepared.iter().map(|path| Prepared::open(path)).collect::<Result<_>>()?)),
+            (_, []) => Ok(Self::Prepared(prepared.iter().map(|path| whole(path)).collect::<Result<_>>()?)),
             ([folder, ..], [file, ..]) => bail!(
                 "{} is prepared data, {} is not; they cannot be mixed (prepare the text too)",
                 folder.display(),
@@ -87,6 +87,21 @@ impl Input {
             bail!("{} holds no {purpose} documents: {remedy}", text::names(&names));
         }
         Ok(tokens)
+    }
+}
+
+/// Opens prepared data of a whole corpus.
+fn whole(folder: &Path) -> Result<Prepared> {
+    let prepared = Prepared::open(folder)?;
+    match &prepared.manifest.part {
+        None => Ok(prepared),
+        Some(part) => bail!(
+            "{} is part {} of {} of a corpus: `{} data merge` makes data of all parts together",
+            folder.display(),
+            part.number,
+            part.of,
+            program::name()
+        ),
     }
 }
 

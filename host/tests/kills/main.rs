@@ -20,7 +20,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use instant::{Extent, Instants};
-use work::{Export, Import, Prepare, Replace, TokenizerTrain, Train, Work};
+use work::{Export, Import, Merge, Prepare, Replace, TokenizerTrain, Train, Work};
 
 /// A number from the environment.
 fn number(name: &str, default: u64) -> u64 {
@@ -96,6 +96,11 @@ fn training_goes_on_to_the_same_bits() {
 fn preparing_data_goes_on_to_the_same_bytes() {
     kill(&Prepare, 50);
     kill(&Replace, 25);
+}
+
+#[test]
+fn merging_parts_goes_on_to_the_same_bytes() {
+    kill(&Merge, 20);
 }
 
 #[test]

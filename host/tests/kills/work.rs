@@ -224,6 +224,46 @@ impl Work for Replace {
     }
 }
 
+/// `data merge` of two parts.
+pub struct Merge;
+
+impl Work for Merge {
+    fn name(&self) -> &str {
+        "data merge"
+    }
+
+    fn begin(&self, at: &Path) {
+        begin_prepare(at);
+        write(at, "veri2.txt", text(90));
+        for part in ["1", "2"] {
+            let (place, part) = (format!("part{part}"), format!("--part={part}/2"));
+            let arguments = PREPARE.iter().map(|&argument| if argument == "data" { &place } else { argument });
+            let arguments: Vec<&str> =
+                ["data"].into_iter().chain(arguments.skip(1)).chain(["veri2.txt", &part]).collect();
+            super::succeeds(at, &arguments);
+        }
+    }
+
+    fn arguments(&self, at: &Path) -> Option<Vec<&'static str>> {
+        let data = at.join("data");
+        let done = Manifest::exists(&data) && !data.join("prepare.journal").exists();
+        let arguments = ["data", "merge", "part1", "part2", "--out", "data", "--threads=1", "--quiet", "--json"];
+        (!done).then(|| arguments.to_vec())
+    }
+
+    fn check_partial(&self, at: &Path, _: &str) {
+        check_data(at);
+    }
+
+    fn check(&self, at: &Path, _: &Files, _: &Files) {
+        check_data(at);
+    }
+
+    fn compared(&self, files: &Files) -> Files {
+        files.clone()
+    }
+}
+
 /// `tokenizer train` over the files of an earlier tokenizer.
 pub struct TokenizerTrain;
 

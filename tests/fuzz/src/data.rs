@@ -125,6 +125,7 @@ fn job(input: &Path, out: &Path) -> Job {
         out: out.into(),
         content: Content { validation: 0.3, shard_tokens: 8, ..Content::default() },
         licences: Vec::new(),
+        part: None,
         overwrite: false,
         threads: 1,
         chunk: CHUNK,

@@ -1,5 +1,6 @@
 //! The second pass: documents that stay, encoded into shards.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,7 +9,6 @@ use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::Split;
 use ebt_data::shard::{ShardWriter, TokenWidth};
 use ebt_data::text::InputFile;
-use ebt_data::text::clean::clean;
 use ebt_data::tokens::begin_of;
 use ebt_tokenizer::Tokenizer;
 use rayon::prelude::*;
@@ -21,8 +21,8 @@ use super::survey::{begins, document_hash};
 use crate::chunks::{Document, Reading};
 use crate::duplicates::bits::Bits;
 
-/// Writes the shards that are not finished yet. `sources[i]` is the source of input `i`, `files[i]` the number of its
-/// documents; documents in `dropped` are passed over.
+/// Writes the shards that are not finished yet. `files[i]` is the number of documents of input `i`; documents in `dropped`
+/// are passed over.
 ///
 /// # Errors
 ///
@@ -31,7 +31,6 @@ pub fn encode(
     mut reading: Reading<'_>,
     content: &Content,
     tokenizer: &Tokenizer,
-    sources: &[usize],
     files: &[u64],
     dropped: &Bits,
     folder: &mut Folder,
@@ -59,12 +58,12 @@ pub fn encode(
         |number| number >= first && number < documents && !dropped.contains(number),
         |chunk| {
             let next = [outputs[0].next, outputs[1].next];
-            let encoded: Result<Vec<Option<Encoded>>> =
+            let encoded: Result<Vec<Option<Encoded<'_>>>> =
                 pool.install(|| chunk.documents.par_iter().map(|d| encoder.encode(d, next, inputs)).collect());
-            for (Document { number, input, .. }, encoded) in chunk.documents.iter().zip(encoded?) {
+            for (Document { number, source, .. }, encoded) in chunk.documents.iter().zip(encoded?) {
                 let Some(encoded) = encoded else { continue };
                 let output = &mut outputs[encoded.split as usize];
-                output.push(&encoded, sources[*input], &encoder, folder)?;
+                output.push(&encoded, *source, &encoder, folder)?;
                 written += 1;
                 if output.tokens() >= content.shard_tokens {
                     output.finish(number + 1, folder)?;
@@ -93,9 +92,9 @@ struct Encoder<'a> {
     validation: f64,
 }
 
-struct Encoded {
+struct Encoded<'a> {
     split: Split,
-    ids: Vec<u32>,
+    ids: Cow<'a, [u32]>,
     text_bytes: u64,
 }
 
@@ -105,15 +104,15 @@ impl<'a> Encoder<'a> {
     }
 
     /// `None` for a document of a finished shard: one before `next` of its split.
-    fn encode(&self, document: &Document, next: [u64; 2], inputs: &[InputFile]) -> Result<Option<Encoded>> {
-        let text = clean(&document.text);
+    fn encode<'d>(&self, document: &'d Document, next: [u64; 2], inputs: &[InputFile]) -> Result<Option<Encoded<'d>>> {
+        let text = document.body.text(self.tokenizer)?;
         let split = split(document_hash(&text), self.validation);
         if document.number < next[split as usize] {
             return Ok(None);
         }
-        let ids = self
-            .tokenizer
-            .encode(&text)
+        let ids = document
+            .body
+            .ids(&text, self.tokenizer)
             .with_context(|| format!("cannot encode a document of {}", inputs[document.input].path.display()))?;
         Ok(Some(Encoded { split, ids, text_bytes: text.len() as u64 }))
     }
@@ -148,7 +147,7 @@ impl Output {
         self.writer.as_ref().map_or(0, ShardWriter::tokens)
     }
 
-    fn push(&mut self, document: &Encoded, source: usize, encoder: &Encoder<'_>, folder: &Folder) -> Result<()> {
+    fn push(&mut self, document: &Encoded<'_>, source: usize, encoder: &Encoder<'_>, folder: &Folder) -> Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(self::writer(&folder.out, &self.split.file(self.index), encoder)?),

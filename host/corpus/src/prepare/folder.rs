@@ -183,7 +183,13 @@ mod tests {
     use super::*;
 
     fn plan(version: &str) -> Plan {
-        Plan { created_by: version.into(), tokenizer: String::new(), options: Default::default(), inputs: Vec::new() }
+        Plan {
+            created_by: version.into(),
+            tokenizer: String::new(),
+            options: Default::default(),
+            inputs: Vec::new(),
+            part: None,
+        }
     }
 
     fn open(out: &Path, version: &str, overwrite: bool) -> Result<(Folder, Vec<String>)> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ebt_data::shard::ShardRecord;
-use ebt_data::shard::manifest::{Dropped, Split};
+use ebt_data::shard::manifest::{Dropped, PartRecord, Split};
 use ebt_data::text::find::JOURNAL_FILE;
 use ebt_data::text::{InputFile, Tally};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct Plan {
     pub options: super::options::Content,
     /// Files with size and time of change.
     pub inputs: Vec<InputFile>,
+    /// The part of a corpus that this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartRecord>,
 }
 
 /// What the first pass found.
@@ -265,7 +268,13 @@ mod tests {
     use super::*;
 
     fn plan(version: &str) -> Plan {
-        Plan { created_by: version.into(), tokenizer: String::new(), options: Default::default(), inputs: Vec::new() }
+        Plan {
+            created_by: version.into(),
+            tokenizer: String::new(),
+            options: Default::default(),
+            inputs: Vec::new(),
+            part: None,
+        }
     }
 
     fn finished(split: Split, index: usize, next: u64) -> Finished {

@@ -5,39 +5,35 @@
 //! the input. So the result is a function of inputs, tokenizer and [`Content`] alone, bit for bit; threads, chunks and
 //! interruptions do not show.
 //!
-//! Work is done in the folder of the data ([`folder`]). A shard has its name once it is whole, and is then noted in the
+//! A [`Part`] of a corpus gets no further than what its own documents decide; the rest is done when parts are merged.
+//!
+//! Work ([`task`]) is done in the folder of the data ([`folder`]). A shard has its name once it is whole, and is then noted in the
 //! [`journal`]; the manifest is written last. What was interrupted goes on behind the last finished shards.
 
 pub mod encode;
 pub mod folder;
 pub mod journal;
 pub mod options;
+pub mod part;
 mod progress;
 pub mod summary;
 pub mod survey;
+pub mod task;
 
-use std::fs::File;
+use std::collections::HashMap;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ebt_data::progress::Progress;
-use ebt_data::shard::manifest::{
-    FORMAT, Manifest, PrepareOptions, SourceRecord, Split, TOKENIZER_FILE, TokenizerRecord,
-};
-use ebt_data::text::input::absolute;
-use ebt_data::text::{InputFile, Position};
-use ebt_data::tokens::begin_of;
-use ebt_data::{CREATED_BY, digest};
-use ebt_tokenizer::Tokenizer;
+use ebt_data::text::InputFile;
 
-use super::chunks::Reading;
-use super::duplicates::bits::Bits;
+use super::documents::Origin;
 use super::licence;
 use super::read;
-use folder::Folder;
-use journal::{Finished, Plan, Survey};
 pub use options::{CHUNK, Content, Job};
-use progress::Pass;
+pub use part::Part;
+use summary::Source;
 pub use summary::{SourceSummary, SplitSummary, Summary};
+use task::Task;
 
 /// Prepares data, or goes on with it where it was interrupted.
 ///
@@ -47,119 +43,41 @@ pub use summary::{SourceSummary, SplitSummary, Summary};
 /// and the place in it. What is finished stays, and the same job goes on from there.
 pub fn prepare(job: &Job, progress: &mut dyn Progress) -> Result<Summary> {
     job.content.validate()?;
-    let (names, sources) = sources(job);
+    let (names, sources) = sources(&job.inputs);
     let licences = licence::assign(&job.licences, &names)?;
-    let fingerprint = format!("{:016x}", job.tokenizer.fingerprint());
-    begin_of(&job.tokenizer)?;
     job.inputs.iter().try_for_each(read::supports)?;
-    job.inputs.iter().try_for_each(InputFile::check_unchanged)?;
-    absolute(&job.out)?;
-    let plan = Plan {
-        created_by: CREATED_BY.into(),
-        tokenizer: fingerprint.clone(),
-        options: job.content.clone(),
-        inputs: job.inputs.iter().map(InputFile::absolute).collect::<Result<_>>()?,
-    };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads).build();
-    let pool = pool.with_context(|| format!("cannot start {} threads; --threads N asks for fewer", job.threads))?;
-    let mut folder = Folder::open(&job.out, &plan, job.overwrite, &mut |note| progress.note(note))?;
-    match shards(job, &sources, &pool, &mut folder, progress) {
-        Ok(work) => {
-            let by_source = summary::by_source(&names, &sources, &licences, &work.survey, &folder.journal);
-            finish(job, fingerprint, by_source, work, folder, progress)
-        }
-        Err(error) => {
-            progress.end();
-            let out = job.out.display();
-            if folder.leave() {
-                progress.note(&format!("what is finished stays in {out}; the same command goes on from there"));
-            }
-            Err(error)
-        }
+    let range = job.part.map_or(Ok(0..job.inputs.len()), |part| part.range(&job.inputs))?;
+    let mut content = job.content.clone();
+    if let Some(part) = job.part {
+        // what depends on the other parts is for the merge to decide
+        (content.near_duplicates, content.validation) = (None, 0.0);
+        let (first, last, all) = (range.start + 1, range.end, job.inputs.len());
+        progress.note(&format!("part {part}: files {first} to {last} of {all}"));
     }
-}
-
-/// What both passes found.
-struct Prepared {
-    survey: Survey,
-    survey_seconds: Option<f64>,
-    encode_seconds: f64,
-}
-
-/// Both passes, as far as they are not done.
-fn shards(
-    job: &Job,
-    sources: &[usize],
-    pool: &rayon::ThreadPool,
-    folder: &mut Folder,
-    progress: &mut dyn Progress,
-) -> Result<Prepared> {
-    check_shards(folder, progress)?;
-    let scratch = folder.work.clone();
-    let (content, tokenizer) = (&job.content, &job.tokenizer);
-    let reading = Reading {
-        inputs: &job.inputs,
-        options: &content.read,
-        scratch: &scratch,
-        position: Position::default(),
-        chunk: job.chunk.max(1),
-        from: (0, 0),
+    let of_inputs = &sources[range.clone()];
+    let files = |i: usize| of_inputs.iter().filter(|&&source| source == i).count() as u64;
+    let source = |(i, (name, licence))| Source { name, licence, files: files(i), ..Source::default() };
+    let task = Task {
+        out: &job.out,
+        overwrite: job.overwrite,
+        threads: job.threads,
+        chunk: job.chunk,
+        inputs: &job.inputs[range.clone()],
+        origin: Origin::Text { options: &job.content.read, sources: of_inputs },
+        sources: names.into_iter().zip(licences).enumerate().map(source).collect(),
+        tokenizer: &job.tokenizer,
+        content,
+        options: &job.content,
+        part: job.part.map(|part| part.record(&job.inputs)),
     };
-    let (survey, dropped, survey_seconds) = match surveyed(folder, job.inputs.len(), progress) {
-        Some((survey, dropped)) => (survey, dropped, None),
-        None => {
-            let total = job.inputs.iter().map(|input| input.size).sum();
-            let mut pass = Pass::begin(progress, "reading", 0, total);
-            let (mut survey, dropped) = survey::survey(reading.clone(), content, sources, &scratch, pool, &mut pass)?;
-            survey.checksum = dropped.write(&folder.dropped())?;
-            let seconds = pass.end(survey.documents());
-            survey::check_some_left(&survey)?;
-            folder.journal.surveyed(survey.clone())?;
-            (survey, dropped, Some(seconds))
-        }
-    };
-    check_order(folder, survey.documents(), progress);
-    let reading = Reading { position: Position::default(), ..reading };
-    let files = &survey.files;
-    let encode_seconds = encode::encode(reading, content, tokenizer, sources, files, &dropped, folder, pool, progress)?;
-    Ok(Prepared { survey, survey_seconds, encode_seconds })
-}
-
-/// Makes data of finished shards.
-fn finish(
-    job: &Job,
-    fingerprint: String,
-    sources: Vec<SourceSummary>,
-    work: Prepared,
-    folder: Folder,
-    progress: &mut dyn Progress,
-) -> Result<Summary> {
-    write_tokenizer(&folder, &job.tokenizer)?;
-    manifest(job, fingerprint, &sources, &work.survey, &folder)?.write(&folder.out)?;
-    let summary = Summary {
-        out: job.out.clone(),
-        total: summary::of_all(&sources),
-        sources,
-        train: summary::of_split(&folder.journal.train),
-        validation: summary::of_split(&folder.journal.validation),
-        vocabulary: job.tokenizer.vocabulary_size(),
-        survey_seconds: work.survey_seconds,
-        encode_seconds: work.encode_seconds,
-    };
-    let wanted = [("train", &summary.train, true), ("measure", &summary.validation, job.content.validation > 0.0)];
-    for (what, _, _) in wanted.iter().filter(|(_, split, wanted)| *wanted && split.documents == 0) {
-        progress.note(&format!("warning: no document fell to those to {what} on; see --validation"));
-    }
-    folder.finish()?;
-    Ok(summary)
+    task.run(progress)
 }
 
 /// Names of the sources in order of appearance, and the source of every input.
-fn sources(job: &Job) -> (Vec<String>, Vec<usize>) {
+fn sources(inputs: &[InputFile]) -> (Vec<String>, Vec<usize>) {
     let mut names: Vec<String> = Vec::new();
-    let mut known = std::collections::HashMap::new();
-    let sources = job
-        .inputs
+    let mut known = HashMap::new();
+    let sources = inputs
         .iter()
         .map(|input| {
             *known.entry(input.source.as_str()).or_insert_with(|| {
@@ -169,87 +87,4 @@ fn sources(job: &Job) -> (Vec<String>, Vec<usize>) {
         })
         .collect();
     (names, sources)
-}
-
-/// What an interrupted run had found in its first pass.
-fn surveyed(folder: &Folder, inputs: usize, progress: &mut dyn Progress) -> Option<(Survey, Bits)> {
-    let survey = folder.journal.survey.clone()?;
-    if !survey.fits(inputs) {
-        progress.note("reading everything again: the journal is damaged");
-        return None;
-    }
-    match Bits::read(&folder.dropped(), &survey.checksum) {
-        Ok(dropped) => Some((survey, dropped)),
-        Err(error) => {
-            progress.note(&format!("reading everything again: {error}"));
-            None
-        }
-    }
-}
-
-/// Forgets finished shards from the first one on that is not as it was written.
-fn check_shards(folder: &mut Folder, progress: &mut dyn Progress) -> Result<()> {
-    for split in [Split::Train, Split::Validation] {
-        let out = folder.out.clone();
-        let shards = folder.journal.shards(split);
-        let intact = |finished: &Finished| {
-            let path = out.join(&finished.shard.file);
-            let sum = File::open(&path).and_then(|mut file| digest::sha256_of(&mut file));
-            sum.is_ok_and(|sum| sum == finished.shard.sha256) && finished.adds_up()
-        };
-        if let Some(damaged) = shards.iter().position(|finished| !intact(finished)) {
-            progress.note(&format!("{} is not as it was written: writing it again", shards[damaged].shard.file));
-            shards.truncate(damaged);
-        }
-    }
-    Ok(())
-}
-
-/// Forgets finished shards from the first one on that ends before the one before it, or behind the last document.
-fn check_order(folder: &mut Folder, documents: u64, progress: &mut dyn Progress) {
-    for split in [Split::Train, Split::Validation] {
-        let shards = folder.journal.shards(split);
-        let before = std::iter::once(0).chain(shards.iter().map(|finished| finished.next));
-        let out_of_order = |(before, finished): (u64, &Finished)| !(before..=documents).contains(&finished.next);
-        if let Some(wrong) = before.zip(shards.iter()).position(out_of_order) {
-            progress.note(&format!("{} does not follow: writing it again", shards[wrong].shard.file));
-            shards.truncate(wrong);
-        }
-    }
-}
-
-fn write_tokenizer(folder: &Folder, tokenizer: &Tokenizer) -> Result<()> {
-    let json = tokenizer.to_json();
-    ebt_data::file::write(&folder.out.join(TOKENIZER_FILE), |out| Ok(out.write_all(json.as_bytes())?))
-}
-
-fn manifest(
-    job: &Job,
-    fingerprint: String,
-    sources: &[SourceSummary],
-    survey: &Survey,
-    folder: &Folder,
-) -> Result<Manifest> {
-    let record = |s: &SourceSummary| SourceRecord {
-        name: s.name.clone(),
-        files: s.files,
-        documents: s.documents,
-        text_bytes: s.text_bytes,
-        licence: s.licence.clone(),
-    };
-    let records = |shards: &[Finished]| shards.iter().map(|finished| finished.shard.clone()).collect();
-    Ok(Manifest {
-        format: FORMAT,
-        created_by: CREATED_BY.into(),
-        tokenizer: TokenizerRecord {
-            fingerprint,
-            vocabulary: job.tokenizer.vocabulary_size(),
-            file: TOKENIZER_FILE.into(),
-        },
-        options: PrepareOptions::of(&job.content)?,
-        sources: sources.iter().map(record).collect(),
-        train: records(&folder.journal.train),
-        validation: records(&folder.journal.validation),
-        dropped: summary::total(&survey.dropped),
-    })
 }

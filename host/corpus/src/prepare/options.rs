@@ -7,6 +7,7 @@ use ebt_data::text::{InputFile, ReadOptions, cut};
 use ebt_tokenizer::Tokenizer;
 use serde::{Deserialize, Serialize};
 
+use super::part::Part;
 use crate::language::Language;
 use crate::licence::Licence;
 
@@ -91,6 +92,8 @@ pub struct Job {
     pub content: Content,
     /// Licences for the manifest.
     pub licences: Vec<Licence>,
+    /// The part of the inputs that is prepared, to be merged with the others; `None` = all of them.
+    pub part: Option<Part>,
     /// Whether finished data in the folder may be replaced.
     pub overwrite: bool,
     /// Processor threads, at least 1; changes nothing in the result.

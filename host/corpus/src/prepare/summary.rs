@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ebt_data::shard::manifest::Dropped;
+use ebt_data::shard::manifest::{Dropped, LeftOut};
 use serde::Serialize;
 
 use super::journal::{Finished, Journal, Survey};
@@ -73,24 +73,31 @@ impl SourceSummary {
     }
 }
 
-/// Every source of a finished job. `names[i]` is the name of source `i`; `sources[j]` the source of input `j`.
-pub fn by_source(
-    names: &[String],
-    sources: &[usize],
-    licences: &[Option<String>],
-    survey: &Survey,
-    journal: &Journal,
-) -> Vec<SourceSummary> {
-    let mut all: Vec<SourceSummary> = names
+/// A source of documents, before they are looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Source {
+    /// Its name in the manifest.
+    pub name: String,
+    /// Licence, if given.
+    pub licence: Option<String>,
+    /// Number of its input files.
+    pub files: u64,
+    /// What was left out of it before.
+    pub before: LeftOut,
+}
+
+/// Every source of a finished job.
+pub fn by_source(sources: &[Source], survey: &Survey, journal: &Journal) -> Vec<SourceSummary> {
+    let mut all: Vec<SourceSummary> = sources
         .iter()
         .enumerate()
-        .map(|(i, name)| SourceSummary {
-            name: name.clone(),
-            files: sources.iter().filter(|&&source| source == i).count() as u64,
-            licence: licences.get(i).cloned().flatten(),
-            dropped: survey.dropped.get(i).copied().unwrap_or_default(),
-            cuts: survey.tallies.get(i).map_or(0, |t| t.cuts),
-            replaced: survey.tallies.get(i).map_or(0, |t| t.replaced),
+        .map(|(i, source)| SourceSummary {
+            name: source.name.clone(),
+            files: source.files,
+            licence: source.licence.clone(),
+            dropped: total(&[source.before.dropped, survey.dropped.get(i).copied().unwrap_or_default()]),
+            cuts: source.before.cuts + survey.tallies.get(i).map_or(0, |t| t.cuts),
+            replaced: source.before.replaced + survey.tallies.get(i).map_or(0, |t| t.replaced),
             ..SourceSummary::default()
         })
         .collect();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use ebt_data::shard::manifest::Dropped;
-use ebt_data::text::clean::clean;
+use ebt_tokenizer::Tokenizer;
 use rayon::prelude::*;
 use twox_hash::XxHash3_128;
 
@@ -12,13 +12,14 @@ use super::journal::Survey;
 use super::options::Content;
 use super::progress::Pass;
 use crate::chunks::{Document, FileEnd, Reading};
+use crate::documents::Body;
 use crate::duplicates::bits::Bits;
 use crate::duplicates::exact::Hashes;
 use crate::duplicates::minhash::{Bands, minima};
 use crate::duplicates::near::{Signatures, Sketch};
 use crate::language::Language;
 
-/// Reads everything, and decides which documents are dropped. `sources[i]` is the source of input `i`. Needs disk in
+/// Reads everything, and decides which documents are dropped. There are `names` sources. Needs disk in
 /// `work`: 24 bytes a document, and with near duplicates up to 3 KiB more.
 ///
 /// # Errors
@@ -27,15 +28,16 @@ use crate::language::Language;
 pub fn survey(
     reading: Reading<'_>,
     content: &Content,
-    sources: &[usize],
+    tokenizer: &Tokenizer,
+    names: usize,
     work: &Path,
     pool: &rayon::ThreadPool,
     pass: &mut Pass<'_>,
 ) -> Result<(Survey, Bits)> {
     let inputs = reading.inputs;
     let position = reading.position.clone();
-    let judge = Judge::new(content)?;
-    let names = sources.iter().max().map_or(0, |last| last + 1);
+    let origin = reading.origin;
+    let judge = Judge::new(content, tokenizer)?;
     let mut found = Survey {
         files: vec![0; inputs.len()],
         dropped: vec![Dropped::default(); names],
@@ -46,13 +48,18 @@ pub fn survey(
     let mut hashes = Hashes::create(work)?;
     let mut signatures = judge.bands.map(|_| Signatures::create(work)).transpose()?;
     let mut documents = 0;
+    // first document and source of every run of documents of one source
+    let mut runs: Vec<(u64, usize)> = Vec::new();
     reading.for_each(
         |_| true,
         |chunk| {
-            let verdicts: Vec<Verdict> =
-                pool.install(|| chunk.documents.par_iter().map(|document| judge.verdict(&document.text)).collect());
-            for (Document { number, input, .. }, verdict) in chunk.documents.iter().zip(verdicts) {
-                let dropped = &mut found.dropped[sources[*input]];
+            let verdicts: Result<Vec<Verdict>> =
+                pool.install(|| chunk.documents.par_iter().map(|document| judge.verdict(&document.body)).collect());
+            for (Document { number, source, .. }, verdict) in chunk.documents.iter().zip(verdicts?) {
+                if runs.last().is_none_or(|run| run.1 != *source) {
+                    runs.push((*number, *source));
+                }
+                let dropped = &mut found.dropped[*source];
                 match verdict {
                     Verdict::Wanted { hash, sketch } => {
                         hashes.push(hash, *number)?;
@@ -69,14 +76,13 @@ pub fn survey(
             }
             documents += chunk.documents.len() as u64;
             for end in &chunk.ends {
-                note_end(&mut found, end, sources[end.input], inputs[end.input].path.as_path(), pass);
+                note_end(&mut found, end, origin.source(end.input), inputs[end.input].path.as_path(), pass);
             }
             pass.update(position.get(), documents);
             Ok(())
         },
     )?;
-    let begins = begins(&found.files);
-    let source_of = |number: u64| sources[begins.partition_point(|&begin| begin <= number) - 1];
+    let source_of = |number: u64| runs[runs.partition_point(|&(first, _)| first <= number) - 1].1;
     pass.stage("comparing documents");
     let dropped = &mut found.dropped;
     hashes.duplicates(&mut bits, |number| dropped[source_of(number)].duplicates += 1)?;
@@ -113,7 +119,8 @@ fn note_end(found: &mut Survey, end: &FileEnd, source: usize, path: &Path, pass:
 }
 
 /// Judges documents one by one.
-struct Judge {
+struct Judge<'a> {
+    tokenizer: &'a Tokenizer,
     shortest: usize,
     language: Option<Language>,
     bands: Option<Bands>,
@@ -126,25 +133,26 @@ enum Verdict {
     Wanted { hash: u128, sketch: Option<Box<Sketch>> },
 }
 
-impl Judge {
-    fn new(content: &Content) -> Result<Self> {
+impl<'a> Judge<'a> {
+    fn new(content: &Content, tokenizer: &'a Tokenizer) -> Result<Self> {
         let language = content.language.as_deref().map(Language::of_code).transpose()?;
-        Ok(Self { shortest: content.shortest, language, bands: content.near_duplicates.map(Bands::for_similarity) })
+        let bands = content.near_duplicates.map(Bands::for_similarity);
+        Ok(Self { tokenizer, shortest: content.shortest, language, bands })
     }
 
-    fn verdict(&self, text: &str) -> Verdict {
-        let text = clean(text);
+    fn verdict(&self, body: &Body) -> Result<Verdict> {
+        let text = body.text(self.tokenizer)?;
         if text.is_empty() {
-            return Verdict::Empty;
+            return Ok(Verdict::Empty);
         }
         if text.len() < self.shortest {
-            return Verdict::Short;
+            return Ok(Verdict::Short);
         }
         if self.language.is_some_and(|language| !language.admits(&text)) {
-            return Verdict::Language;
+            return Ok(Verdict::Language);
         }
         let sketch = self.bands.and_then(|bands| Some(Box::new(Sketch::new(&*minima(&text)?, bands))));
-        Verdict::Wanted { hash: document_hash(&text), sketch }
+        Ok(Verdict::Wanted { hash: document_hash(&text), sketch })
     }
 }
 

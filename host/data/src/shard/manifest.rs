@@ -36,6 +36,46 @@ pub struct Manifest {
     pub validation: Vec<ShardRecord>,
     /// Documents that were left out.
     pub dropped: Dropped,
+    /// Which part of a corpus this is; `None` of all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartRecord>,
+}
+
+/// A part of a corpus that was prepared apart from the others. All its documents are in the shards to train on, in the order
+/// of the input; what depends on the other parts is not decided yet: documents like those of an earlier part, and what is to
+/// measure on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartRecord {
+    /// Its place among the parts, from 1.
+    pub number: usize,
+    /// Number of parts.
+    pub of: usize,
+    /// All input files of the corpus, those of other parts included, in order.
+    pub inputs: Vec<PartInput>,
+    /// What was left out of this part, and what else was met in it: of every source of the manifest, in their order.
+    pub sources: Vec<LeftOut>,
+}
+
+/// An input file as all machines see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartInput {
+    /// Its name without its folder.
+    pub file: String,
+    /// What it was read as.
+    pub format: String,
+    /// Bytes on disk.
+    pub size: u64,
+}
+
+/// What did not come out of a source as it went in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Documents left out.
+    pub dropped: Dropped,
+    /// Times a long document was cut.
+    pub cuts: u64,
+    /// Invalid sequences of bytes that became U+FFFD.
+    pub replaced: u64,
 }
 
 /// The tokenizer of prepared data.
@@ -232,7 +272,12 @@ impl Prepared {
         records.iter().map(|record| self.shard(record)).collect()
     }
 
-    fn shard(&self, record: &ShardRecord) -> Result<Shard> {
+    /// Opens one shard of the folder.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prepared::shards`].
+    pub fn shard(&self, record: &ShardRecord) -> Result<Shard> {
         let shard = Shard::open(&self.folder, record, self.tokenizer.fingerprint())?;
         if self.tokenizer.special(Special::Begin) != Some(shard.begin()) {
             bail!(

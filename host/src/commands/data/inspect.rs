@@ -50,6 +50,9 @@ struct Report<'a> {
     folder: String,
     fingerprint: String,
     created_by: &'a str,
+    /// Part and number of parts, of a part of a corpus.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<[usize; 2]>,
     tokenizer: &'a TokenizerRecord,
     options: &'a serde_json::Map<String, serde_json::Value>,
     train: Total,
@@ -187,6 +190,7 @@ fn report<'a>(folder: &'a Prepared, train: &[Shard], validation: &[Shard], verif
         folder: folder.folder.display().to_string(),
         fingerprint: format!("{:016x}", Tokens::mapped(std::slice::from_ref(folder), Split::Train)?.fingerprint()),
         created_by: &manifest.created_by,
+        part: manifest.part.as_ref().map(|part| [part.number, part.of]),
         tokenizer: &manifest.tokenizer,
         options: &manifest.options.0,
         train: total(&manifest.train),
@@ -210,6 +214,9 @@ fn total(records: &[ShardRecord]) -> Total {
 
 fn print(out: &mut impl Write, r: &Report<'_>) -> Result<()> {
     writeln!(out, "{}: data fingerprint {}, made by {}", r.folder, r.fingerprint, r.created_by)?;
+    if let Some([number, of]) = r.part {
+        writeln!(out, "part {number} of {of}")?;
+    }
     writeln!(out, "tokenizer: {} tokens, fingerprint {}\n", r.tokenizer.vocabulary, r.tokenizer.fingerprint)?;
     for (name, total) in [("train", r.train), ("validation", r.validation)] {
         writeln!(

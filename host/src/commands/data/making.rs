@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use ebt_corpus::language::Language;
 use ebt_corpus::licence::Licence;
-use ebt_corpus::prepare::{CHUNK, Content, Job, prepare};
+use ebt_corpus::prepare::{CHUNK, Content, Job, Part, Summary, prepare};
 use ebt_data::DataConfig;
 use ebt_data::progress::{of_command, size as bytes};
 use ebt_data::text::{Format, InputFile, ReadOptions};
@@ -57,12 +57,19 @@ pub struct Making {
 }
 
 impl Making {
-    /// Prepares the documents of `inputs` and reports what came of it.
+    /// Prepares the documents of `inputs`, or of a part of them, and reports what came of it.
     ///
     /// # Errors
     ///
     /// Options out of range, bad input, a full disk; the message names flag or file and the place in it.
-    pub fn run(&self, out: &Path, inputs: Vec<InputFile>, reading: ReadOptions, licences: Vec<Licence>) -> Result<()> {
+    pub fn run(
+        &self,
+        out: &Path,
+        inputs: Vec<InputFile>,
+        reading: ReadOptions,
+        licences: Vec<Licence>,
+        part: Option<Part>,
+    ) -> Result<()> {
         refuse_unnamed([out].into_iter())?;
         let content = self.content(reading)?;
         content.validate()?;
@@ -72,15 +79,8 @@ impl Making {
         let mut progress = of_command(self.quiet);
         progress.note(&told(&inputs));
         let (out, overwrite, chunk) = (out.to_path_buf(), self.overwrite, CHUNK);
-        let job = Job { inputs, tokenizer, out, content, licences, overwrite, threads, chunk };
-        let summary = prepare(&job, progress.as_mut())?;
-        let mut to = Output::of_results();
-        if self.json {
-            write_json(&mut to, &summary)?;
-        } else {
-            table::print(&mut to, &summary)?;
-        }
-        Ok(to.flush()?)
+        let job = Job { inputs, tokenizer, out, content, licences, part, overwrite, threads, chunk };
+        print(&prepare(&job, progress.as_mut())?, self.json)
     }
 
     fn content(&self, reading: ReadOptions) -> Result<Content> {
@@ -99,6 +99,21 @@ impl Making {
             shard_tokens: self.shard_tokens,
         })
     }
+}
+
+/// Prints what came of it, as a table or as JSON.
+///
+/// # Errors
+///
+/// An output that is full.
+pub fn print(summary: &Summary, json: bool) -> Result<()> {
+    let mut to = Output::of_results();
+    if json {
+        write_json(&mut to, summary)?;
+    } else {
+        table::print(&mut to, summary)?;
+    }
+    Ok(to.flush()?)
 }
 
 /// `12 files, 3.4 GiB (11 Parquet, 1 text)`.

@@ -3,6 +3,7 @@
 mod bilkent;
 mod inspect;
 mod making;
+mod merge;
 mod prepare;
 mod sample;
 mod size;
@@ -22,6 +23,7 @@ pub struct Args {
 enum What {
     Prepare(prepare::Args),
     Bilkent(bilkent::Args),
+    Merge(merge::Args),
     Inspect(inspect::Args),
     Sample(sample::Args),
 }
@@ -35,6 +37,7 @@ pub fn run(args: Args) -> Result<()> {
     match args.what {
         What::Prepare(args) => prepare::run(&args),
         What::Bilkent(args) => bilkent::run(&args),
+        What::Merge(args) => merge::run(&args),
         What::Inspect(args) => inspect::run(&args),
         What::Sample(args) => sample::run(&args),
     }

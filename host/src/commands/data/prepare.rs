@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ebt_corpus::licence::Licence;
+use ebt_corpus::prepare::Part;
 use ebt_data::text::{self, Borders, Format, Formats, ReadOptions};
 
 use super::making::Making;
@@ -41,6 +42,9 @@ pub struct Args {
     /// Licence of a source (several by a glob), or of all; may be repeated
     #[arg(long, value_name = "[SOURCE=]TEXT", allow_hyphen_values = true, help_heading = "Writing")]
     licence: Vec<Licence>,
+    /// Prepare only part I of N, to be merged by `ebt data merge` with the others
+    #[arg(long, value_name = "I/N", allow_hyphen_values = true, help_heading = "Choosing")]
+    part: Option<Part>,
     /// Replace invalid UTF-8 by U+FFFD instead of stopping
     #[arg(long, help_heading = "Reading")]
     lossy: bool,
@@ -84,6 +88,12 @@ find 98% of pairs at exactly that similarity and nearly all above it, verified o
 A document is for validation if the hash of its cleaned text, as a fraction, is below --validation: adding or
 reordering input never moves a document.
 
+With --part I/N only a part of the input is read: a run of whole files, in their order, of about the same size for every I
+from 1 to N. Parts may be prepared at the same time and on different machines, each in a folder of its own, all with the
+same input (the same names, in the same order; of other parts' files only name and size are looked at) and the same other
+options. `ebt data merge` then makes of all parts, byte for byte, what the same command without --part makes. A part by
+itself is no data to train on: it still has all that is like documents of other parts, and nothing to measure on.
+
 An interrupted command, by Ctrl-C, a full disk or anything else, goes on where it was when it is given again.
 
 Examples:
@@ -91,6 +101,7 @@ Examples:
   ebt data prepare 'dumps/*.jsonl.zst' --column content --language tr --near-duplicates 0.8 --out data/web
   ebt data prepare wiki.parquet haber.csv.gz --out data/mixed --licence 'wiki=CC BY-SA 4.0' --licence haber=private
   ebt data prepare tablo.csv --delimiter '|' --column metin --out data/table
+  ebt data prepare dumps/ --near-duplicates 0.8 --part 3/16 --out parts/03
   ebt data prepare book.txt --documents file --longest 256Ki --tokenizer tokenizer.json --out data/book";
 
 /// Runs the command.
@@ -104,5 +115,5 @@ pub fn run(args: &Args) -> Result<()> {
     let quoting = args.quoting.map(|quoting| quoting == Switch::On);
     let delimiter = args.delimiter;
     let reading = ReadOptions { column, documents, lossy, delimiter, quoting, ..ReadOptions::default() };
-    args.making.run(&args.out, inputs, reading, args.licence.clone())
+    args.making.run(&args.out, inputs, reading, args.licence.clone(), args.part)
 }

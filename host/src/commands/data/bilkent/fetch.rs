@@ -62,7 +62,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut input = InputFile::new(&fetched.path, Formats::All(Format::Parquet))?;
     input.source = format!("bilkent-turkish-writings@{}", fetched.commit);
     let reading = ReadOptions { column: COLUMN.to_owned(), ..ReadOptions::default() };
-    args.making.run(folder, vec![input], reading, vec![Licence::of_all(LICENCE)])
+    args.making.run(folder, vec![input], reading, vec![Licence::of_all(LICENCE)], None)
 }
 
 impl Args {
