@@ -19,9 +19,26 @@ fn the_exit_status_says_whether_a_gpu_can_be_used() {
         assert!(problems.iter().all(|p| !p["how_to_get_it"].as_str().unwrap().is_empty()));
     }
 
+    // one process needs no engine: what is missing is said, and changes nothing
+    let ranks = &report["ranks"];
+    let engines = if cfg!(feature = "cuda") { &["MPI", "NCCL"][..] } else { &["MPI"] };
+    for (engine, found) in engines.iter().zip([!ranks["mpi"].as_array().unwrap().is_empty(), ranks["nccl"].is_object()])
+    {
+        let missing = ranks["missing"].as_array().unwrap().iter().find(|missing| missing["what"] == **engine);
+        assert_eq!(found, missing.is_none(), "{ranks}");
+        assert!(missing.is_none_or(|missing| missing["how_to_get_it"].as_str().unwrap().contains("pip install")));
+    }
+    for library in ranks["mpi"].as_array().unwrap() {
+        assert!(["version", "file"].iter().all(|key| !library[key].as_str().unwrap().is_empty()), "{library}");
+    }
+
     let text = host(&["doctor"]);
     assert_eq!(text.status.code(), json.status.code());
     let text = String::from_utf8(text.stdout).unwrap();
+    assert!(
+        engines.iter().all(|engine| text.contains(&format!("\n{engine:10} ")) || text.starts_with(engine)),
+        "{text}"
+    );
     let last = text.lines().last().unwrap();
     assert_eq!(last.starts_with("A GPU can be used"), usable, "{text}");
 }

@@ -137,6 +137,18 @@ fn wrong_arguments_fail_with_the_right_status() {
         (&["train", "--resume"], 1, "--resume"),
         (&["train", "--resume", at], 1, "no checkpoint"),
         (&["plan", "--batch", "0"], 2, "--batch"),
+        (&["plan", "--link", "ib"], 2, "--ranks"),
+        (&["plan", "--ranks", "4096"], 2, "--ranks"),
+        (&["plan", "--ranks", "8", "--link", "carrier-pigeon"], 2, "nvlink"),
+        (&["plan", "--ranks", "3", "--set", "train.batch=16"], 1, "3 lanes cannot share a step"),
+        (
+            &["plan", "--ranks", "6", "--set", "train.lanes=8", "--set", "train.accumulate=8"],
+            1,
+            "use 1 or 2 or 4 or 8 ranks",
+        ),
+        (&["bench", "ranks"], 1, "`mpirun -n N`"),
+        (&["bench", "ranks", "--megabytes", "10,0"], 2, "--megabytes"),
+        (&["bench", "train", "--lanes", "0"], 2, "--lanes"),
         (&["bench", "train", "--heads", "3"], 1, "head_dim"),
         (&["bench", "train", "--dtype", "f8"], 2, "--dtype"),
     ] {
@@ -161,8 +173,62 @@ fn plan_and_bench_print_json() {
         let line: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(line["tokens_per_second"].as_f64().unwrap() > 0.0 && line["loss"].as_f64().unwrap() > 0.0, "{line}");
         assert_eq!(line["config"]["vocab"], 64);
+        assert!(line["lanes"].is_null(), "{line}");
         assert_eq!(String::from_utf8(output.stderr).unwrap().contains("ms a step"), more == ["--profile"]);
     }
+    // lanes of one process: no other is there to add with
+    let lanes = ["bench", "train", "--threads", "1", "--steps", "1", "--lanes", "3"];
+    let line: Value = serde_json::from_slice(&host(&lanes).args(sizes).output().unwrap().stdout).unwrap();
+    assert_eq!((&line["ranks"], &line["lanes"], &line["share_of_sum"]), (&1.into(), &3.into(), &Value::Null));
+}
+
+/// Against tables 4.1 and 4.2 of the design: 2,048 and 8,192 tokens a rank of the preset `small`.
+#[test]
+fn plan_calculates_what_ranks_make_of_a_step() {
+    let plan = |more: &[&str]| -> Value {
+        let small = ["plan", "--json", "--preset", "small", "--tokenizer", "full"];
+        let output = host(&small).args(more).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let near = |value: &Value, wanted: f64, by: f64| {
+        assert!((value.as_f64().unwrap() - wanted).abs() <= by, "{value} and {wanted}");
+    };
+    assert!(plan(&[])["ranks"].is_null());
+    let eight = plan(&["--ranks", "8"]);
+    let ranks = &eight["ranks"];
+    for (key, wanted) in [("lanes", 8), ("lanes_a_rank", 1), ("micro_batches_a_rank", 1), ("tokens_a_rank", 2048)] {
+        assert_eq!(ranks[key], wanted, "{key}: {ranks}");
+    }
+    // everything but the update of the weights is shared
+    near(&ranks["flops_a_rank"], eight["flops"].as_f64().unwrap() / 8.0, 3.5e9);
+    near(&ranks["bytes_a_rank"], 2.0 * 7.0 / 8.0 * 0.83e9, 2e7);
+    near(&ranks["seconds_of_work"], 0.034, 0.0005);
+    assert_eq!(ranks["links"].as_array().unwrap().len(), 4);
+    near(&ranks["links"][0]["seconds_of_sum"], 4.1e-3, 0.1e-3);
+    near(&ranks["links"][0]["efficiency"], 0.90, 0.01);
+    assert!(ranks["basis"].as_str().unwrap().contains("not a measurement"));
+
+    // 64 micro-batches of 32 sequences
+    for (ranks, link, sum, efficiency) in
+        [("64", "ib", 8.5e-3, 0.94), ("16", "25gbe", 0.299, 0.33), ("16", "10gbe", 0.741, 0.17)]
+    {
+        let accumulate = format!("train.accumulate={ranks}");
+        let set = ["--set", "train.batch=32", "--set", &*accumulate, "--ranks", ranks, "--link", link];
+        let ranks = &plan(&set)["ranks"];
+        assert_eq!((&ranks["tokens_a_rank"], &ranks["links"][0]["link"]), (&8192.into(), &link.into()));
+        near(&ranks["seconds_of_work"], 0.136, 0.001);
+        near(&ranks["links"][0]["seconds_of_sum"], sum, 0.03 * sum);
+        near(&ranks["links"][0]["efficiency"], efficiency, 0.02);
+    }
+
+    let output = host(&["plan", "--ranks", "2", "--link", "nvlink"]).output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        table.contains("2 ranks, each an H100 in bf16") && table.contains("a calculation, not a measurement"),
+        "{table}"
+    );
+    assert!(table.contains("\nnvlink ") && !table.contains("\nib "), "{table}");
 }
 
 #[test]

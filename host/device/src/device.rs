@@ -3,7 +3,6 @@
 #[cfg(feature = "cuda")]
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
 
 use anyhow::{Result, bail};
 use ebt_core::compute::{self, Backend as _};
@@ -87,10 +86,7 @@ impl Device {
             return self.with_backend(task);
         }
         match self {
-            Device::Cpu { threads } => {
-                let ranks = ebt_cpu::Ranks { collective: Rc::clone(&ranks.collective), fast: ranks.fast };
-                on_processor(Cpu::<f32>::with_ranks(*threads, ranks), task)
-            }
+            Device::Cpu { threads } => on_processor(Cpu::<f32>::with_ranks(*threads, ranks.on_processors()), task),
             #[cfg(feature = "cuda")]
             Device::Cuda(options) => {
                 let ranks = ranks.on_gpus(options.device)?;

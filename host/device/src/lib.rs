@@ -2,7 +2,7 @@
 //!
 //! Models are generic over their backend, so their code is compiled where a backend is named. That is here and, as far as
 //! commands go, only here: [`Device::train`] and [`Device::evaluate`], the golden cases of [`parity`], the timed steps of
-//! [`steps`], the products of [`products`] and the dry steps of [`plan`] and [`memory`](mod@memory) take no type of a backend, so whoever calls them compiles none of a model.
+//! [`steps`], the products of [`products`], the sums of [`sums`](mod@sums) and the dry steps of [`plan`] and [`memory`](mod@memory) take no type of a backend, so whoever calls them compiles none of a model.
 //! [`Device::with_backend`] is for short work of other kinds.
 
 mod device;
@@ -13,7 +13,9 @@ pub mod parity;
 pub mod plan;
 pub mod products;
 mod ranks;
+pub mod scaling;
 pub mod steps;
+pub mod sums;
 mod tasks;
 pub mod turns;
 pub mod weights;

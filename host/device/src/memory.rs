@@ -73,14 +73,15 @@ impl MainMemory {
     }
 }
 
-/// Most bytes that timed training steps take on the processor.
+/// Most bytes that timed training steps take on the processor of one of so many ranks, which share the lanes.
 ///
 /// # Errors
 ///
 /// Sizes beyond what can be addressed.
-pub fn peak_of_steps(timed: &TimedSteps) -> Result<u64> {
+pub fn peak_of_steps(timed: &TimedSteps, ranks: usize) -> Result<u64> {
     let TimedSteps { batch, context, .. } = *timed;
-    let train = TrainConfig { batch, accumulate: 1, context, ..TrainConfig::default() };
+    let lanes = timed.lanes / ranks;
+    let train = TrainConfig { batch, accumulate: lanes, lanes, context, ..TrainConfig::default() };
     let (model, objective) = (timed.model.clone(), timed.objective.clone());
     let memory = MainMemory::of(&RunConfig { model, objective, train, ..RunConfig::default() })?;
     Ok(memory.total())

@@ -7,6 +7,8 @@ use ebt_core::parameters::ParameterLayout;
 use ebt_core::plan::{FlopKind, Flops, Plan};
 use ebt_core::training::{Part, Sequences, StepSettings, Trainer};
 use ebt_data::memory;
+#[cfg(feature = "cuda")]
+use ebt_train::run_config::Sums;
 use ebt_train::run_config::{Precision, RunConfig};
 use serde::Serialize;
 
@@ -68,23 +70,33 @@ pub(crate) const ELEMENT: usize = 4;
 ///
 /// Sizes beyond what can be addressed, sequences beyond what memory there is.
 pub fn plan(config: &RunConfig) -> Result<PlanReport> {
+    plan_of_rank(config, 1)
+}
+
+/// Plans what one of so many ranks does of a training step; the lanes are shared evenly. Memory and work are those of the
+/// rank.
+///
+/// # Errors
+///
+/// As [`plan`].
+pub fn plan_of_rank(config: &RunConfig, ranks: usize) -> Result<PlanReport> {
     let layout = ParameterLayout::new(&config.model);
     let values: usize = layout.entries.iter().map(|e| e.rows.saturating_mul(e.columns)).fold(0, usize::saturating_add);
-    let (sequences, context) = (config.sequences(), config.context());
+    let (sequences, context) = (config.sequences() / ranks, config.context());
     let tokens = sequences * context;
     let logits = (config.train.batch * context).checked_mul(config.model.vocab);
     if values > usize::MAX / 64 || logits.is_none_or(|n| n > usize::MAX / 1024) {
         bail!("the model is too large to be planned");
     }
     memory::check("this plan", sequences_bytes(config), "a smaller `train.batch` or `train.accumulate` takes less")?;
-    let replay = config.objective.replay * context * (config.model.vocab * ELEMENT + 3 * size_of::<u32>());
+    let replay = config.objective.replay / ranks * context * (config.model.vocab * ELEMENT + 3 * size_of::<u32>());
     let objective = longest(config);
     let descent_steps = if layout.energy.is_some() { objective.max_steps } else { 1 };
     let b = Plan::new(ELEMENT);
     let weights = b.weights(&layout);
     let mut trainer = Trainer::with_weights(&b, config.model.clone(), objective, config.optimizer.clone(), weights)?;
     b.reset_flops();
-    step(&b, &mut trainer, config, 0)?;
+    step(&b, &mut trainer, config, ranks, 0)?;
     let flops = b.flops();
     Ok(PlanReport {
         backend: "cpu",
@@ -118,33 +130,40 @@ fn longest(config: &RunConfig) -> Objective {
     Objective { min_steps: max_steps, curriculum: 0, replay: 0, ..config.objective.clone() }
 }
 
-/// Training step number `number` on sequences of zeros.
-fn step<B: Backend>(b: &B, trainer: &mut Trainer<B>, config: &RunConfig, number: u32) -> Result<()> {
-    let (batch, context) = (config.sequences(), config.context());
+/// Training step number `number` on sequences of zeros, as the first of so many ranks.
+fn step<B: Backend>(b: &B, trainer: &mut Trainer<B>, config: &RunConfig, ranks: usize, number: u32) -> Result<()> {
+    let (batch, context) = (config.sequences() / ranks, config.context());
     let (tokens, targets) = (vec![0; batch * context], vec![0; batch * context]);
     let sequences = Sequences { batch, context, tokens, targets, starts: Vec::new() };
     let (micro_batch, ema_decay) = (config.train.batch, config.train.ema);
-    let part = Some(Part::whole(&sequences, config.train.lanes()));
-    let settings = StepSettings { seed: 0, step: number, rate: 0.0, micro_batch, ema_decay, part };
+    let whole = config.sequences();
+    let part =
+        Part { lanes: config.train.lanes(), first: 0, sequences: whole, positions: whole * context, stop: false };
+    let settings = StepSettings { seed: 0, step: number, rate: 0.0, micro_batch, ema_decay, part: Some(part) };
     trainer.step(b, &sequences, &settings).context("the step cannot be planned")?;
     Ok(())
 }
 
-/// Most bytes that training takes from a GPU: the backend's own code runs without a device and counts.
+/// Most bytes that training takes from the GPU of one of so many ranks: the backend's own code runs without a device and
+/// counts.
 ///
 /// # Errors
 ///
 /// A step that the backend cannot compute.
 #[cfg(feature = "cuda")]
-pub fn gpu_peak(config: &RunConfig, precision: Precision) -> Result<usize> {
-    let b = ebt_cuda::Cuda::dry(crate::gpu::numbers(precision));
+pub fn gpu_peak(config: &RunConfig, ranks: usize, precision: Precision) -> Result<usize> {
+    let numbers = crate::gpu::numbers(precision);
+    let b = match ranks {
+        1 => ebt_cuda::Cuda::dry(numbers),
+        _ => ebt_cuda::Cuda::dry_with_ranks(numbers, ranks, crate::ranks::sums(config.train.sums == Sums::Fast)),
+    };
     let layout = ParameterLayout::new(&config.model);
     let weights = layout.entries.iter().map(|e| b.upload(e.rows, e.columns, &vec![0.0; e.len()])).collect();
     let (model, optimizer) = (config.model.clone(), config.optimizer.clone());
     let mut trainer = Trainer::with_weights(&b, model, longest(config), optimizer, weights)?;
     // once to choose and compile, once to record, once as all others
     for number in 0..3 {
-        step(&b, &mut trainer, config, number)?;
+        step(&b, &mut trainer, config, ranks, number)?;
     }
     Ok(b.memory_report().most_reserved)
 }
@@ -155,7 +174,7 @@ pub fn gpu_peak(config: &RunConfig, precision: Precision) -> Result<usize> {
 ///
 /// Always: this build lacks the feature `cuda`.
 #[cfg(not(feature = "cuda"))]
-pub fn gpu_peak(_config: &RunConfig, _precision: Precision) -> Result<usize> {
+pub fn gpu_peak(_config: &RunConfig, _ranks: usize, _precision: Precision) -> Result<usize> {
     Err(ebt_data::program::lacks("--backend cuda", "cuda"))
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Result;
 use ebt_ranks::Collective;
 
 /// The ranks of a run, as a device needs them.
@@ -26,13 +27,38 @@ impl fmt::Debug for Ranks {
     }
 }
 
+impl Ranks {
+    /// These ranks on processors.
+    pub(crate) fn on_processors(&self) -> ebt_cpu::Ranks {
+        ebt_cpu::Ranks { collective: Rc::clone(&self.collective), fast: self.fast }
+    }
+
+    /// The largest numbers that any rank brings, place by place, on all ranks.
+    ///
+    /// # Errors
+    ///
+    /// A rank that is lost.
+    pub fn most(&self, mine: &[f64]) -> Result<Vec<f64>> {
+        let mut all = vec![0.0; mine.len() * self.collective.place().world];
+        self.collective.gather(bytemuck::cast_slice(mine), bytemuck::cast_slice_mut(&mut all))?;
+        let most = |at| all.iter().skip(at).step_by(mine.len()).copied().fold(f64::NEG_INFINITY, f64::max);
+        Ok((0..mine.len()).map(most).collect())
+    }
+}
+
+/// The order of sums on GPUs.
+#[cfg(feature = "cuda")]
+pub(crate) fn sums(fast: bool) -> ebt_cuda::Sums {
+    if fast { ebt_cuda::Sums::Fast } else { ebt_cuda::Sums::Fixed }
+}
+
 #[cfg(feature = "cuda")]
 mod on_gpus {
     use anyhow::{Result, anyhow, bail};
-    use ebt_cuda::{Sums, UniqueId, device_uuid, shared_device};
+    use ebt_cuda::{UniqueId, device_uuid, shared_device};
     use ebt_ranks::Place;
 
-    use super::{Arc, Ranks};
+    use super::{Arc, Ranks, sums};
 
     impl Ranks {
         /// These ranks on GPUs, this one on that of number `device`.
@@ -52,7 +78,7 @@ mod on_gpus {
                 id = UniqueId::new().map_err(|why| anyhow!(why))?;
             }
             self.collective.broadcast(&mut id.0)?;
-            let sums = if self.fast { Sums::Fast } else { Sums::Fixed };
+            let sums = sums(self.fast);
             Ok(ebt_cuda::Ranks { rank, world, id, sums, patience: self.patience, lost: Some(Arc::clone(&self.lost)) })
         }
     }

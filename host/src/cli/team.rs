@@ -16,7 +16,7 @@ use ebt_train::session::resume_command;
 /// The flag that says whether this process belongs to others.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct RanksArgs {
-    /// Train as one of the processes that mpirun, srun or torchrun started (auto), or alone (off)
+    /// Compute as one of the processes that mpirun, srun or torchrun started (auto), or alone (off)
     #[arg(long, value_name = "auto|off", default_value = "auto")]
     ranks: Wanted,
 }
@@ -94,6 +94,22 @@ impl Team {
         self.joined.world.local_rank
     }
 
+    /// Machines that they are on, where the launcher tells how many are on one.
+    pub fn machines(&self) -> usize {
+        self.place().world.div_ceil(self.joined.world.local_world.max(1))
+    }
+
+    /// What carries sums between such devices: `MPICH 5.0.2`.
+    pub fn engine_on(&self, device: &Device) -> String {
+        match device {
+            Device::Cpu { .. } => self.joined.engine.clone().unwrap_or_default(),
+            #[cfg(feature = "cuda")]
+            Device::Cuda(_) => {
+                ebt_cuda::nccl().map_or_else(|why| why.to_string(), |nccl| format!("NCCL {}", nccl.version))
+            }
+        }
+    }
+
     /// Threads of the processor for each of the ranks of a machine that has so many.
     pub fn share_of(&self, threads: usize) -> usize {
         (threads / self.joined.world.local_world.max(1)).max(1)
@@ -156,8 +172,8 @@ impl Team {
 
     /// How many there are and what joins them, in a line.
     pub fn describe(&self, lanes: usize, fast: bool) -> String {
-        let World { place, local_world, .. } = &self.joined.world;
-        let machines = match place.world.div_ceil((*local_world).max(1)) {
+        let place = self.place();
+        let machines = match self.machines() {
             1 => String::from("1 machine"),
             n => format!("{n} machines"),
         };

@@ -2,10 +2,12 @@
 
 #[cfg(feature = "cuda")]
 mod kernels;
+mod lines;
+mod ranks;
 
 use std::fmt;
 
-/// Show which GPUs this program can use, what is missing, and how to get it.
+/// Show which GPUs this program can use, what joins processes (MPI, NCCL), what is missing, and how to get it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -13,7 +15,7 @@ Examples:
   ebt doctor --json
   ebt doctor --compile sm_80,sm_90a
 
-Exit status: 0 a GPU can be used, 3 none can, 1 failure, 2 wrong usage.
+Exit status: 0 a GPU can be used, 3 none can, 1 failure, 2 wrong usage; MPI and NCCL do not change it.
 With --compile, which needs libnvrtc only: 0 all kernels compile and no hot one spills registers, else 1.
 Hot is every kernel from sm_80 on but those of attention with heads 16 or 256 wide.")]
 pub struct Args {
@@ -52,6 +54,7 @@ mod device {
     use ebt_data::program;
     use serde::Serialize;
 
+    use super::ranks::Engines;
     use super::{Args, NoGpu};
     use crate::cli::{Output, write_json};
 
@@ -60,6 +63,8 @@ mod device {
     struct Report {
         usable: bool,
         cuda: bool,
+        /// What joins processes.
+        ranks: Engines,
     }
 
     /// Runs the command.
@@ -71,10 +76,14 @@ mod device {
         if !args.compile.is_empty() {
             return Err(program::lacks("--compile", "cuda"));
         }
-        let mut out = Output::of_results();
+        let (ranks, mut out) = (Engines::find(), Output::of_results());
         match args.json {
-            true => write_json(&mut out, &Report { usable: false, cuda: false })?,
-            false => writeln!(out, "No GPU can be used: {}.", program::lacks("the CUDA backend", "cuda"))?,
+            true => write_json(&mut out, &Report { usable: false, cuda: false, ranks })?,
+            false => {
+                ranks.print(&mut out)?;
+                ranks.print_missing(&mut out)?;
+                writeln!(out, "\nNo GPU can be used: {}.", program::lacks("the CUDA backend", "cuda"))?;
+            }
         }
         out.flush()?;
         Err(NoGpu.into())
@@ -87,9 +96,11 @@ mod device {
     use std::path::Path;
 
     use anyhow::{Error, Result};
-    use ebt_cuda::{Found, KernelReport, Problem};
+    use ebt_cuda::{Found, KernelReport};
     use serde::Serialize;
 
+    use super::lines::lines;
+    use super::ranks::Engines;
     use super::{Args, NoGpu, kernels};
     use crate::cli::{Output, write_json};
     use ebt_data::progress::size;
@@ -103,6 +114,8 @@ mod device {
         cuda: bool,
         #[serde(flatten)]
         machine: ebt_cuda::ProbeReport,
+        /// What joins processes.
+        ranks: Engines,
         #[serde(skip_serializing_if = "Option::is_none")]
         kernels: Option<Vec<KernelReport>>,
     }
@@ -118,7 +131,8 @@ mod device {
             archs => Some(ebt_cuda::compile_report(archs).map_err(Error::msg)?),
         };
         let machine = ebt_cuda::probe();
-        let report = Report { usable: machine.usable().is_ok(), cuda: true, machine, kernels: compiled };
+        let (usable, ranks) = (machine.usable().is_ok(), Engines::find());
+        let report = Report { usable, cuda: true, machine, ranks, kernels: compiled };
         let mut out = Output::of_results();
         match args.json {
             true => write_json(&mut out, &report)?,
@@ -139,6 +153,7 @@ mod device {
         library(out, "products", "cublasLt ", machine.cublas_lt.as_ref())?;
         let cache = machine.kernel_cache.as_deref().map_or_else(|| "not kept".into(), Path::to_string_lossy);
         writeln!(out, "kernels    {cache}")?;
+        report.ranks.print(out)?;
 
         for gpu in &machine.devices {
             let (major, minor) = gpu.capability;
@@ -150,8 +165,11 @@ mod device {
             writeln!(out, "           {} multiprocessors, {shared} of shared memory for a block", gpu.multiprocessors)?;
             writeln!(out, "           {} of memory{free}", size(gpu.memory as f64))?;
         }
-        problems(out, "In the way", machine.problems.iter().filter(|p| p.fatal))?;
-        problems(out, "To know", machine.problems.iter().filter(|p| !p.fatal))?;
+        for (title, fatal) in [("In the way", true), ("To know", false)] {
+            let problems = machine.problems.iter().filter(|p| p.fatal == fatal);
+            lines(out, title, problems.map(|p| (&*p.what, &*p.why, &*p.how_to_get_it)))?;
+        }
+        report.ranks.print_missing(out)?;
         if let Some(compiled) = &report.kernels {
             kernels::table(out, compiled)?;
         }
@@ -166,39 +184,11 @@ mod device {
         writeln!(out, "{}", format!("{what:10} {version:16} {path}").trim_end())
     }
 
-    fn problems<'a>(out: &mut impl Write, title: &str, problems: impl Iterator<Item = &'a Problem>) -> io::Result<()> {
-        for (at, problem) in problems.enumerate() {
-            if at == 0 {
-                writeln!(out, "\n{title}")?;
-            }
-            writeln!(out, "  {}: {}", problem.what, problem.why)?;
-            for line in wrap(&problem.how_to_get_it, 100) {
-                writeln!(out, "      {line}")?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lines of at most `width` characters, broken at spaces.
-    fn wrap(text: &str, width: usize) -> Vec<String> {
-        let mut lines = vec![String::new()];
-        for word in text.split_whitespace() {
-            let last = lines.len() - 1;
-            let line = &mut lines[last];
-            if line.is_empty() {
-                line.push_str(word);
-            } else if line.chars().count() + 1 + word.chars().count() <= width {
-                line.push(' ');
-                line.push_str(word);
-            } else {
-                lines.push(word.to_owned());
-            }
-        }
-        lines
-    }
-
     #[cfg(test)]
     mod tests {
+        use ebt_cuda::Problem;
+
+        use super::super::ranks::{Engine, Missing};
         use super::*;
 
         fn text(report: &Report) -> String {
@@ -216,7 +206,16 @@ mod device {
                 fatal: true,
             };
             let machine = ebt_cuda::ProbeReport { problems: vec![problem], ..ebt_cuda::ProbeReport::default() };
-            let text = text(&Report { usable: false, cuda: true, machine, kernels: None });
+            let (version, file) = (String::from("MPICH 5.0.2"), Some("/opt/lib/libmpi_abi.so.1".into()));
+            let missing =
+                Missing { what: "NCCL", why: String::from("it is lost"), how_to_get_it: String::from("Look.") };
+            let ranks = Engines { mpi: vec![Engine { version, file }], nccl: None, missing: vec![missing] };
+            let text = text(&Report { usable: false, cuda: true, machine, ranks, kernels: None });
+            assert!(
+                text.contains("MPI        MPICH 5.0.2      /opt/lib/libmpi_abi.so.1\nNCCL       not found\n"),
+                "{text}"
+            );
+            assert!(text.contains("To train with several processes\n  NCCL: it is lost\n      Look.\n"), "{text}");
             assert!(
                 text.contains("driver     not found\n") && text.contains("In the way\n  libcuda: it was not found\n")
             );

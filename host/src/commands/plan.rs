@@ -1,13 +1,17 @@
 //! `ebt plan`: memory and work of a training step, from shapes alone.
 
+mod ranks;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use ebt_data::dataset;
 use ebt_data::progress::{count, size};
-use ebt_device::plan::{PlanReport, gpu_peak, plan};
+use ebt_device::plan::{PlanReport, gpu_peak, plan_of_rank};
+use ebt_device::scaling::{Link, MOST_RANKS, Scaling, scaling, share_among};
 use ebt_train::run_config::{Precision, RunConfig};
+use serde::Serialize;
 
 use super::train::Choice;
 use crate::cli::{Output, PRECISIONS, one_of, whole, write_json_line};
@@ -17,7 +21,8 @@ use crate::cli::{Output, PRECISIONS, one_of, whole, write_json_line};
 #[command(after_help = "\
 Examples:
   ebt plan --preset small
-  ebt plan --preset xl+s1 --batch 4 --backend cuda --precision bf16")]
+  ebt plan --preset xl+s1 --batch 4 --backend cuda --precision bf16
+  ebt plan --preset small --backend cuda --ranks 8 --link nvlink")]
 pub struct Args {
     #[command(flatten)]
     choice: Choice,
@@ -33,6 +38,13 @@ pub struct Args {
     /// Numbers to compute with [default: those of train.precision; auto is bf16 on a GPU]
     #[arg(long, value_parser = one_of(PRECISIONS), value_name = "NUMBERS")]
     precision: Option<Precision>,
+    /// Calculate, without measuring anything, how a step on so many GPUs (H100, eight on a machine) is shared and how long
+    /// the sum of its gradients takes
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=MOST_RANKS as u64))]
+    ranks: Option<usize>,
+    /// What joins these GPUs [default: a row for each]
+    #[arg(long, value_name = "LINK", value_parser = one_of(Link::ALL), requires = "ranks")]
+    link: Option<Link>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -48,11 +60,20 @@ pub enum Target {
     Cuda,
 }
 
+/// What is printed.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    step: &'a PlanReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranks: Option<&'a Scaling>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 ///
-/// A configuration that is not valid; the message names the field.
+/// A configuration that is not valid, the message names the field; ranks that cannot share a step evenly.
 pub fn run(args: Args) -> Result<()> {
     let mut config = args.choice.layers().compose()?;
     config.train.batch = args.batch.unwrap_or(config.train.batch);
@@ -62,6 +83,9 @@ pub fn run(args: Args) -> Result<()> {
             dataset::tokenizer(&mut config.data).context("`model.vocab` is open and is taken from the tokenizer")?;
         config.fit_vocabulary(tokenizer.vocabulary_size())?;
     }
+    let alone = config.clone();
+    let told = args.ranks.map(|ranks| share_among(&mut config, ranks)).transpose()?.flatten();
+    alone.validate()?;
     config.validate()?;
     config.train.precision = args.precision.unwrap_or(config.train.precision);
     let precision = match (args.backend, config.train.precision) {
@@ -73,15 +97,26 @@ pub fn run(args: Args) -> Result<()> {
         (Target::Cuda, Precision::Auto) => Precision::Bf16,
         (Target::Cuda, precision) => precision,
     };
-    let mut report = PlanReport { precision: precision.name(), ..plan(&config)? };
-    if args.backend == Target::Cuda {
-        report = PlanReport { backend: "cuda", peak_bytes: gpu_peak(&config, precision)?, ..report };
-    }
+    let of_rank = |config: &RunConfig, ranks: usize| -> Result<PlanReport> {
+        let report = PlanReport { precision: precision.name(), ..plan_of_rank(config, ranks)? };
+        Ok(match args.backend {
+            Target::Cpu => report,
+            Target::Cuda => PlanReport { backend: "cuda", peak_bytes: gpu_peak(config, ranks, precision)?, ..report },
+        })
+    };
+    let report = of_rank(&alone, 1)?;
+    let ranks = match args.ranks {
+        Some(ranks) => Some(scaling(&config, ranks, &of_rank(&config, ranks)?, args.link)),
+        None => None,
+    };
     let mut out = Output::of_results();
     if args.json {
-        write_json_line(&mut out, &report)?;
+        write_json_line(&mut out, &Report { step: &report, ranks: ranks.as_ref() })?;
     } else {
-        print(&report, &config, &mut out)?;
+        print(&report, &alone, &mut out)?;
+        if let Some(ranks) = &ranks {
+            ranks::print(ranks, told.as_deref(), &mut out)?;
+        }
     }
     Ok(out.flush()?)
 }

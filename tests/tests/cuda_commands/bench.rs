@@ -1,5 +1,8 @@
 //! `ebt bench` and `ebt plan`: one JSON line, and memory as planned.
 
+use std::net::TcpListener;
+use std::process::{Child, Stdio};
+
 use crate::program::{json_line, on_stand_in, without_gpu};
 use serde_json::Value;
 
@@ -116,4 +119,49 @@ fn products_are_timed_in_one_line() {
     ]));
     assert!(line["flops_per_second"].as_f64().unwrap() > 0.0, "{line}");
     assert_eq!((&line["size"], &line["name"]), (&64.into(), &"cuda bf16 on cpusim (no GPU)".into()));
+}
+
+/// A command as two ranks on two GPUs, as torchrun starts them; the line of the first one, and nothing of the other.
+fn two_ranks(arguments: &[&str]) -> Value {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let start = |rank: &str| -> Child {
+        let mut command = on_stand_in(arguments);
+        command.env("EBT_STAND_IN_DEVICES", "2").envs([("RANK", rank), ("LOCAL_RANK", rank)]);
+        command.envs([
+            ("WORLD_SIZE", "2"),
+            ("LOCAL_WORLD_SIZE", "2"),
+            ("MASTER_ADDR", "127.0.0.1"),
+            ("MASTER_PORT", &port),
+        ]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let outputs = ["0", "1"].map(start).map(|child| child.wait_with_output().unwrap());
+    for output in &outputs {
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(outputs[1].stdout.is_empty());
+    serde_json::from_slice(&outputs[0].stdout).unwrap()
+}
+
+#[test]
+fn ranks_share_a_step_and_its_memory_is_planned() {
+    let line = two_ranks(&[&["bench", "train", "--device", "cuda"], &SIZES[..]].concat());
+    assert_eq!((&line["ranks"], &line["lanes"]), (&2.into(), &2.into()), "{line}");
+    assert!(line["seconds_per_sum"].as_f64().unwrap() > 0.0 && line["share_of_sum"].as_f64().unwrap() > 0.0, "{line}");
+    assert_eq!(line["peak_bytes"], line["planned_bytes"]);
+    let alone = bench(&["--lanes", "2"]);
+    assert_eq!((&alone["ranks"], &alone["loss"]), (&1.into(), &line["loss"]), "{line}");
+}
+
+#[test]
+fn sums_over_ranks_are_timed_in_both_orders() {
+    let report = two_ranks(&["bench", "ranks", "--backend", "cuda", "--megabytes", "1,2", "--repeat", "2", "--json"]);
+    assert!(report["engine"].as_str().unwrap().starts_with("NCCL "), "{report}");
+    for (row, megabytes) in report["sums"].as_array().unwrap().iter().zip([1, 2]) {
+        assert_eq!(row["megabytes"], megabytes);
+        for kind in ["tree", "all_reduce"] {
+            let [least, median, most] = ["least", "median", "most"].map(|key| row[kind][key].as_f64().unwrap());
+            assert!(0.0 < least && least <= median && median <= most, "{report}");
+        }
+    }
 }

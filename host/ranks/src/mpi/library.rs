@@ -159,20 +159,41 @@ impl Library {
         )
     }
 
-    /// Every library that is found on this machine, in words: version and file.
-    pub fn survey(env: Environment) -> Vec<String> {
+    /// Every library that is found on this machine, each file once.
+    pub fn survey(env: Environment) -> Vec<Found> {
         let folders = folders(env);
         let given = env("EBT_MPI_LIB").map(PathBuf::from).filter(|given| !given.as_os_str().is_empty());
         let all = given.into_iter().chain(candidates(Family::Pmix, &folders));
-        let mut found: Vec<String> = Vec::new();
+        let mut found: Vec<Found> = Vec::new();
         for library in all.filter_map(|name| Self::open(&name).ok().flatten()) {
-            let line = format!("{} ({})", library.version, library.name.display());
-            if !found.contains(&line) {
-                found.push(line);
+            let file = library.name.canonicalize().ok().or_else(|| loaded_file(library.functions.version as usize));
+            let file = file.unwrap_or(library.name);
+            if !found.iter().any(|other| other.file == file) {
+                found.push(Found { version: library.version, file });
             }
         }
         found
     }
+}
+
+/// A library that is found on a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What it calls itself: `MPICH 5.0.2`.
+    pub version: String,
+    /// The file, or the name by which the system found it.
+    pub file: PathBuf,
+}
+
+/// The file that is loaded at an address, where the system tells.
+fn loaded_file(address: usize) -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    maps.lines().find_map(|line| {
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        let inside = (number(start)?..number(end)?).contains(&address);
+        inside.then(|| line.find('/').map(|at| PathBuf::from(&line[at..])))?
+    })
 }
 
 /// The version of the standard interface that a library has; below 0 if it has another.
@@ -266,6 +287,15 @@ mod tests {
         let error = format!("{:#}", Library::open(&root.join("o/lib/libmpi.so.40")).unwrap_err());
         assert!(error.contains("libmpi.so.40 is no library of MPI that can be used"), "{error}");
         std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_loaded_file_is_found_by_an_address_in_it() {
+        if cfg!(target_os = "linux") {
+            let own = std::env::current_exe().unwrap().canonicalize().unwrap();
+            assert_eq!(loaded_file(short as *const () as usize), Some(own));
+        }
+        assert_eq!(loaded_file(0), None);
     }
 
     #[test]

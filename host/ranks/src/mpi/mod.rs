@@ -16,6 +16,7 @@ use std::path::Path;
 use anyhow::{Result, bail, ensure};
 
 pub use self::join::join;
+pub use self::library::Found;
 use self::library::Library;
 use self::pieces::LIMIT;
 use crate::collective::{Collective, Lost};
@@ -34,8 +35,8 @@ pub struct Mpi {
     _here: PhantomData<*const ()>,
 }
 
-/// The libraries of MPI on this machine, in words: version and file.
-pub fn survey(env: Environment) -> Vec<String> {
+/// The libraries of MPI on this machine, those that `EBT_MPI_LIB` and the launcher on the path name first.
+pub fn survey(env: Environment) -> Vec<Found> {
     Library::survey(env)
 }
 

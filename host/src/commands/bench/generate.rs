@@ -17,6 +17,7 @@ use ebt_device::products::products_on_one_thread;
 use ebt_device::weights::random_weights;
 use serde::Serialize;
 
+use super::median::median;
 use crate::cli::{
     KERNELS, MOST_CANDIDATES, MOST_SIZE, MOST_STEPS, Output, RULES, STORAGES, kernel, one_of, whole, write_json_line,
 };
@@ -211,11 +212,6 @@ fn tokens(vocab: usize, count: usize) -> Vec<u32> {
     (0..count).map(|i| stream.below(i as u64, vocab as u64) as u32).collect()
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0
-}
-
 /// Seconds a token of reading a prompt: median over blocks, once the window is full.
 fn prompt(session: &mut Session<'_, '_>, args: &Args) -> Result<f64> {
     session.reset();
@@ -227,7 +223,7 @@ fn prompt(session: &mut Session<'_, '_>, args: &Args) -> Result<f64> {
         session.observe(&block)?;
         times.push(start.elapsed().as_secs_f64() / args.block as f64);
     }
-    Ok(median(times))
+    Ok(median(&mut times))
 }
 
 /// Milliseconds of one token after `place` others: thinking, drawing, reading.
@@ -246,7 +242,7 @@ fn token(session: &mut Session<'_, '_>, args: &Args, place: usize) -> Result<f64
         times.push(1e3 * start.elapsed().as_secs_f64());
     }
     times.remove(0);
-    Ok(median(times))
+    Ok(median(&mut times))
 }
 
 /// `(rows, columns, bytes)` of the matrices that every block is made of.
@@ -306,5 +302,5 @@ fn copy_rate() -> f64 {
         start.elapsed().as_secs_f64()
     };
     copy();
-    COPIED as f64 / median((0..7).map(|_| copy()).collect())
+    COPIED as f64 / median(&mut (0..7).map(|_| copy()).collect::<Vec<_>>())
 }

@@ -1,4 +1,5 @@
-//! Training steps on random tokens: the same work as the PyTorch race partner, one JSON line.
+//! Training steps on random tokens: the same work as the PyTorch race partner, one JSON line. Over ranks each computes its
+//! lanes of a step, and the first one prints.
 
 use std::num::NonZeroUsize;
 
@@ -10,13 +11,33 @@ use ebt_data::memory;
 use ebt_data::progress::eprint_line;
 use ebt_device::memory::peak_of_steps;
 use ebt_device::steps::{self, Measured, ProfileEntry, TimedSteps};
+use ebt_ranks::tree;
 use ebt_train::run_config::MOST_THREADS;
+use ebt_train::session::unfit;
 use serde::Serialize;
 
-use crate::cli::{MOST_SIZE, Output, RULES, one_of, real, start_threads, whole, write_json_line};
+use super::median::median;
+use crate::cli::{
+    Device, MOST_SIZE, Output, RULES, RanksArgs, Team, one_of, real, start_threads, thread_count, whole,
+    write_json_line,
+};
 
 /// Sizes of the model and of the measurement.
 #[derive(Clone, Debug, Serialize, clap::Args)]
+#[command(after_help = "\
+Started by mpirun, srun or torchrun, each process computes its lanes of a step of --batch x --lanes sequences, and the first
+one prints the line. It then holds:
+
+tokens_per_second   of all ranks together
+seconds_per_step    of the slowest rank
+peak_bytes          of the rank that held most
+ranks, lanes        their numbers
+seconds_per_sum     the sum of the gradients over the ranks, timed alone after the steps, all ranks beginning together
+share_of_sum        seconds_per_sum over seconds_per_step
+
+Examples:
+  ebt bench train --threads 2
+  mpirun -n 2 ebt bench train --threads 1")]
 pub struct Args {
     /// Where to compute
     #[arg(long, visible_alias = "backend", default_value = "cpu", value_parser = ["cpu", "cuda"])]
@@ -36,9 +57,13 @@ pub struct Args {
     /// Training steps are not recorded and replayed as CUDA graphs
     #[arg(long)]
     no_graphs: bool,
-    /// Sequences
+    /// Sequences of a lane
     #[arg(long, default_value_t = 2, value_parser = whole::<usize>(1..=1 << 20))]
     batch: usize,
+    /// Lanes of a step, which the ranks share; each is one micro-batch [default: one for every rank]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>(1..=4096))]
+    #[serde(skip)]
+    lanes: Option<usize>,
     /// Positions of a sequence
     #[arg(long, default_value_t = 256, value_parser = whole::<usize>(1..=MOST_SIZE))]
     context: usize,
@@ -94,6 +119,9 @@ pub struct Args {
     #[arg(long)]
     #[serde(skip)]
     profile: bool,
+    #[command(flatten)]
+    #[serde(skip)]
+    ranks: RanksArgs,
 }
 
 /// The names of the reference; `f16` is `fp16`.
@@ -117,10 +145,23 @@ struct Line<'a> {
     /// Useful products of a step (not recomputed ones, not attention), in operations a second.
     useful_flops_per_second: f64,
     loss: f64,
+    #[serde(flatten)]
+    ranks: Option<OverRanks>,
     device: &'a str,
     name: &'a str,
     dtype: &'a str,
     config: &'a Args,
+}
+
+/// What is told of a step that is more than one lane of one process.
+#[derive(Serialize)]
+struct OverRanks {
+    ranks: usize,
+    lanes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds_per_sum: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share_of_sum: Option<f64>,
 }
 
 impl Args {
@@ -143,9 +184,9 @@ impl Args {
         }
     }
 
-    fn timed(&self, model: Config) -> TimedSteps {
+    fn timed(&self, model: Config, lanes: usize) -> TimedSteps {
         let Self { batch, context, steps, warmup, .. } = *self;
-        TimedSteps { model, objective: self.objective(), batch, context, steps, warmup }
+        TimedSteps { model, objective: self.objective(), batch, lanes, context, steps, warmup }
     }
 
     fn objective(&self) -> Objective {
@@ -173,26 +214,49 @@ impl Args {
 ///
 /// # Errors
 ///
-/// An impossible size, a loss that is not finite.
+/// An impossible size, a loss that is not finite, ranks that cannot share the lanes, a rank that is lost.
 pub fn run(args: &Args) -> Result<()> {
-    if args.batch.saturating_mul(args.context) > 1 << 31 {
-        bail!("--batch {} times --context {}: at most 2^31 tokens a step", args.batch, args.context);
+    let team = args.ranks.join()?;
+    team.run(|| measure(args, &team))?;
+    team.finish()
+}
+
+fn measure(args: &Args, team: &Team) -> Result<()> {
+    let world = team.place().world;
+    let lanes = args.lanes.unwrap_or(world);
+    if !tree::fits(lanes, world) {
+        bail!("--lanes {lanes}: {}", unfit(lanes, world));
+    }
+    let tokens = args.batch.saturating_mul(args.context).saturating_mul(lanes);
+    if tokens > 1 << 31 {
+        let Args { batch, context, .. } = args;
+        bail!("--batch {batch} times --context {context} on {lanes} lanes: at most 2^31 tokens a step");
     }
     let model = args.model();
     model.validate()?;
-    let useful = useful_flops(args, &model);
-    let Measured { mut times, loss, peak_bytes, planned_bytes, name } =
-        if args.device == "cuda" { on_gpu(args, model)? } else { on_processor(args, model)? };
-    times.sort_by(f64::total_cmp);
-    let median = (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0;
+    let useful = useful_flops(args, &model) * lanes as f64;
+    let timed = args.timed(model, lanes);
+    let Measured { mut times, mut sums, loss, peak_bytes, planned_bytes, name } =
+        if args.device == "cuda" { on_gpu(args, &timed, team)? } else { on_processor(args, &timed, team)? };
+    if !team.place().is_first() {
+        return Ok(());
+    }
+    let per_step = median(&mut times);
     let rounded = |x: f64, places: f64| (x * places).round() / places;
+    let ranks = (lanes > 1).then(|| {
+        let sum = (!sums.is_empty()).then(|| median(&mut sums));
+        let (seconds_per_sum, share_of_sum) =
+            (sum.map(|sum| rounded(sum, 1e6)), sum.map(|sum| rounded(sum / per_step, 1e4)));
+        OverRanks { ranks: world, lanes, seconds_per_sum, share_of_sum }
+    });
     let line = Line {
-        tokens_per_second: rounded((args.batch * args.context) as f64 / median, 10.0),
-        seconds_per_step: rounded(median, 1e4),
+        tokens_per_second: rounded(tokens as f64 / per_step, 10.0),
+        seconds_per_step: rounded(per_step, 1e4),
         peak_bytes,
         planned_bytes,
-        useful_flops_per_second: (useful / median).round(),
+        useful_flops_per_second: (useful / per_step).round(),
         loss,
+        ranks,
         device: &args.device,
         name: &name,
         dtype: &args.dtype,
@@ -201,7 +265,7 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(write_json_line(&mut Output::of_results(), &line)?)
 }
 
-/// Operations of a step's products: per token, block weight and descent step 6 on the predicted and 3 on the observed
+/// Operations of the products of a lane: per token, block weight and descent step 6 on the predicted and 3 on the observed
 /// stream, 5 per vocabulary weight.
 fn useful_flops(args: &Args, model: &Config) -> f64 {
     let d = model.dim;
@@ -215,18 +279,25 @@ fn useful_flops(args: &Args, model: &Config) -> f64 {
     2.0 * steps * (9 * blocks + 5 * model.vocab * d) as f64
 }
 
-fn on_processor(args: &Args, model: Config) -> Result<Measured> {
+fn on_processor(args: &Args, timed: &TimedSteps, team: &Team) -> Result<Measured> {
     if args.dtype != "f32" {
         bail!("--dtype {}: the processor computes f32; --device cuda computes on a GPU", args.dtype);
     }
     if let Some(number) = args.gpu {
         bail!("--gpu {number}: --device cpu uses no GPU");
     }
-    let timed = args.timed(model);
-    let wanted = peak_of_steps(&timed)?;
+    if args.profile && team.is_many() {
+        bail!("--profile: times by operation are those of one process alone; take it off, or say --ranks off");
+    }
+    let wanted = peak_of_steps(timed, team.place().world)?;
     memory::check("this step", wanted, "a smaller --batch, --context, --vocab or --dim takes less")?;
-    let threads = start_threads(NonZeroUsize::new(args.threads))?;
-    let (measured, profile) = steps::on_processor(&timed, threads, args.profile)?;
+    let mut threads = NonZeroUsize::new(args.threads);
+    if team.is_many() {
+        threads = threads.or_else(|| NonZeroUsize::new(team.share_of(thread_count(None))));
+    }
+    let threads = start_threads(threads)?;
+    team.check(&Device::Cpu { threads })?;
+    let (measured, profile) = steps::on_processor(timed, &team.ranks(false), threads, args.profile)?;
     if args.profile {
         table(&profile, args.steps);
     }
@@ -234,9 +305,8 @@ fn on_processor(args: &Args, model: Config) -> Result<Measured> {
 }
 
 #[cfg(feature = "cuda")]
-fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
+fn on_gpu(args: &Args, timed: &TimedSteps, team: &Team) -> Result<Measured> {
     use crate::cli::{DeviceArgs, DeviceKind};
-    use ebt_device::Device;
     use ebt_train::run_config::Precision;
     if args.profile {
         bail!("--profile: times by operation are taken on the processor only");
@@ -247,10 +317,11 @@ fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
         "fp16" => Precision::F16,
         _ => Precision::F32,
     };
-    let asked = DeviceArgs { backend: DeviceKind::Cuda, gpu: args.gpu, ..DeviceArgs::default() };
+    let (backend, gpu, local_rank) = (DeviceKind::Cuda, args.gpu, team.local_rank());
+    let asked = DeviceArgs { backend, gpu, local_rank, ..DeviceArgs::default() };
     let Device::Cuda(options) = asked.choose(precision)?.device else { bail!("--device cuda: no GPU was chosen") };
     let options = ebt_cuda::Options { graphs: !args.no_graphs, ..options };
-    let (measured, notes) = steps::on_gpu(&args.timed(model), &options)?;
+    let (measured, notes) = steps::on_gpu(timed, &team.ranks(false), &options)?;
     for note in notes {
         eprint_line(format_args!("note: {note}"));
     }
@@ -258,7 +329,7 @@ fn on_gpu(args: &Args, model: Config) -> Result<Measured> {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn on_gpu(_args: &Args, _model: Config) -> Result<Measured> {
+fn on_gpu(_args: &Args, _timed: &TimedSteps, _team: &Team) -> Result<Measured> {
     Err(ebt_data::program::lacks("--device cuda", "cuda"))
 }
 

@@ -16,6 +16,7 @@ use ebt_data::progress::Progress;
 
 pub use folder::RunFolder;
 use run::Run;
+pub use run::unfit;
 pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
 
 /// Trains until the run is complete, the time is up or a stop is asked for, and saves the model and the state.
