@@ -23,6 +23,7 @@ mod tokenizers;
 use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 /// A reader under test.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,10 @@ pub const READERS: &[Reader] = &[
 
 /// Runs the body of the reader called `name`.
 pub fn run(name: &str, bytes: &[u8]) {
+    // panics of other houses that a reader catches are no failure, for which libFuzzer's own hook would end the process; and a
+    // backtrace would count as memory of the reader
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| std::panic::set_hook(Box::new(|panic| eprintln!("{panic}"))));
     let reader = READERS.iter().find(|reader| reader.name == name);
     (reader.unwrap_or_else(|| panic!("there is no reader {name}")).body)(bytes);
 }
