@@ -174,6 +174,7 @@ pub fn journal(bytes: &[u8]) {
         tokenizer: format!("{:016x}", tokenizer().fingerprint()),
         options: job.content.clone(),
         inputs: job.inputs.clone(),
+        part: None,
     };
     assert!(Journal::open(&out, &plan).unwrap().1);
     if let Err(error) = prepare(&job, &mut Silent) {
