@@ -4,16 +4,16 @@ use super::*;
 use ebt_corpus::merge::{Merge, merge};
 use ebt_corpus::prepare::Part;
 
-/// Words of which `changed` are not those of other texts of the same seed.
+/// Words of which the first `changed` are others than in the text without changes.
 fn text(seed: usize, changed: usize) -> String {
-    let word = |i: usize| if i < changed { format!("b{seed}x{changed}x{i}") } else { format!("s{seed}x{i}") };
-    (0..60).map(word).collect::<Vec<_>>().join(" ")
+    let word = |i: usize| if i < changed { format!("b{seed}x{i}") } else { format!("s{seed}x{i}") };
+    (0..150).map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Files of documents many of which are equal, or like one another in chains; some are empty or short.
 fn some_files() -> impl Strategy<Value = Vec<Vec<String>>> {
     let document = prop_oneof![
-        6 => (0usize..6, 0usize..5).prop_map(|(seed, step)| text(seed, 6 * step)),
+        6 => (0usize..6, 0usize..5).prop_map(|(seed, step)| text(seed, 16 * step)),
         1 => Just(String::from(" \r\n")),
         1 => "[a-cş]{1,6}",
     ];
@@ -104,7 +104,7 @@ proptest! {
 #[test]
 fn a_document_of_a_later_part_is_dropped_only_for_one_that_stays() {
     // each is like its neighbours, but the third is not like the first: it stays where the second does not
-    let chain = [text(0, 0), text(0, 14), text(0, 28)];
+    let chain = [text(0, 0), text(0, 30), text(0, 62)];
     let content = Content { near_duplicates: Some(0.5), ..content(1 << 20, 0.0) };
     for files in [
         vec![vec![chain[0].clone()], chain[1..].to_vec()],
