@@ -137,9 +137,23 @@ pub fn read<T: DeserializeOwned>(value: &Value, section: &str, known: &[String])
     if let Some(field) = misshapen(value, section, known) {
         return Err(FieldError::Wrong { field, reason: String::from("it is not an object with named fields") });
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if path == "." { section.to_owned() } else { join(section, &path) };
-        FieldError::Wrong { field, reason: error.into_inner().to_string() }
+    T::deserialize(value).map_err(|error| {
+        let (path, reason) = wrong::<T>(value, &mut Vec::new()).unwrap_or_else(|| (Vec::new(), error.to_string()));
+        let field = path.iter().fold(section.to_owned(), |section, key| join(&section, key));
+        FieldError::Wrong { field, reason }
     })
+}
+
+/// The keys that lead to the innermost field that cannot be read with nothing beside it (every other one has its default
+/// then), and why it cannot; `path` leads to `value`.
+fn wrong<T: DeserializeOwned>(value: &Value, path: &mut Vec<String>) -> Option<(Vec<String>, String)> {
+    for (key, inner) in value.as_object()? {
+        path.push(key.clone());
+        let alone = path.iter().rev().fold(inner.clone(), |inner, key| Value::from_iter([(key.clone(), inner)]));
+        if let Err(error) = T::deserialize(alone) {
+            return wrong::<T>(inner, path).or_else(|| Some((path.clone(), error.to_string())));
+        }
+        path.pop();
+    }
+    None
 }
