@@ -9,7 +9,11 @@ if [ "$(id -u)" != 0 ] || ! command -v debootstrap > /dev/null || ! unshare --mo
 fi
 if [ ! -x "$root/usr/sbin/slurmctld" ]; then
     rm -rf "$root"
-    debootstrap --include=slurmctld,slurmd,slurm-client,munge,openmpi-bin,mpich,procps bookworm "$root" > "$work/debootstrap.log"
+    if ! debootstrap --include=slurmctld,slurmd,slurm-client,munge,openmpi-bin,mpich,procps bookworm "$root" > "$work/debootstrap.log" 2>&1; then
+        rm -rf "$root"
+        echo "slurm: not run: debootstrap made no root, see $work/debootstrap.log"
+        exit 0
+    fi
     # Slurm looks for the PMIx that Debian puts elsewhere
     for lib in "$root"/usr/lib/*/pmix2/lib; do ln -sf libpmix.so.2 "$lib/libpmix.so"; done
 fi
