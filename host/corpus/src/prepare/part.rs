@@ -83,7 +83,7 @@ impl FromStr for Part {
         let part = given.split_once('/').and_then(|(number, of)| Self::new(number.parse().ok()?, of.parse().ok()?));
         match part {
             Some(part) => Ok(part),
-            None => bail!("must be a part and the number of parts, like 1/8, 8/8; there are {} at most", Self::MOST),
+            None => bail!("must be a part from 1/N to N/N, like 3/8, of at most {} parts", Self::MOST),
         }
     }
 }
