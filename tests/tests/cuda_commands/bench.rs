@@ -1,9 +1,6 @@
 //! `ebt bench` and `ebt plan`: one JSON line, and memory as planned.
 
-use std::net::TcpListener;
-use std::process::{Child, Stdio};
-
-use crate::program::{json_line, on_stand_in, without_gpu};
+use crate::program::{json_line, on_stand_in, two_ranks, without_gpu};
 use serde_json::Value;
 
 const SIZES: [&str; 20] = [
@@ -119,28 +116,6 @@ fn products_are_timed_in_one_line() {
     ]));
     assert!(line["flops_per_second"].as_f64().unwrap() > 0.0, "{line}");
     assert_eq!((&line["size"], &line["name"]), (&64.into(), &"cuda bf16 on cpusim (no GPU)".into()));
-}
-
-/// A command as two ranks on two GPUs, as torchrun starts them; the line of the first one, and nothing of the other.
-fn two_ranks(arguments: &[&str]) -> Value {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let start = |rank: &str| -> Child {
-        let mut command = on_stand_in(arguments);
-        command.env("EBT_STAND_IN_DEVICES", "2").envs([("RANK", rank), ("LOCAL_RANK", rank)]);
-        command.envs([
-            ("WORLD_SIZE", "2"),
-            ("LOCAL_WORLD_SIZE", "2"),
-            ("MASTER_ADDR", "127.0.0.1"),
-            ("MASTER_PORT", &port),
-        ]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-    };
-    let outputs = ["0", "1"].map(start).map(|child| child.wait_with_output().unwrap());
-    for output in &outputs {
-        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    assert!(outputs[1].stdout.is_empty());
-    serde_json::from_slice(&outputs[0].stdout).unwrap()
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The program `ebt` in a known environment.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 pub use ebt_tests::program::root;
 use ebt_tests::{program, stand_in};
@@ -61,4 +62,26 @@ pub fn refused(command: &mut Command) -> String {
     let (_, err) = ends_with(1, command);
     assert_eq!(err.matches("error: ").count(), 1, "{command:?}: {err}");
     err
+}
+
+/// A command as two ranks on two GPUs, as torchrun starts them; the line of the first one, and nothing of the other.
+pub fn two_ranks(arguments: &[&str]) -> Value {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let start = |rank: &str| -> Child {
+        let mut command = on_stand_in(arguments);
+        command.env("EBT_STAND_IN_DEVICES", "2").envs([("RANK", rank), ("LOCAL_RANK", rank)]);
+        command.envs([
+            ("WORLD_SIZE", "2"),
+            ("LOCAL_WORLD_SIZE", "2"),
+            ("MASTER_ADDR", "127.0.0.1"),
+            ("MASTER_PORT", &port),
+        ]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let outputs = ["0", "1"].map(start).map(|child| child.wait_with_output().unwrap());
+    for output in &outputs {
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert!(outputs[1].stdout.is_empty());
+    serde_json::from_slice(&outputs[0].stdout).unwrap()
 }

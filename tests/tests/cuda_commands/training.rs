@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::program::{ends_with, folder, json, on_stand_in, refused, root, without_gpu};
+use crate::program::{ends_with, folder, json, on_stand_in, refused, root, two_ranks, without_gpu};
 use serde_json::Value;
 
 /// A model that a step takes no time for.
@@ -141,5 +141,27 @@ fn too_little_memory_comes_with_what_takes_less() {
     let err = refused(on_stand_in(&all).env("EBT_STAND_IN_MEMORY", "67500000"));
     for part in ["the GPU has too little memory", "train.batch", "ebt plan --backend cuda", "bytes more were needed"] {
         assert!(err.contains(part), "{part}: {err}");
+    }
+}
+
+#[test]
+fn two_ranks_leave_the_files_of_one() {
+    for precision in ["f32", "bf16", "f16"] {
+        let folder = folder(&format!("ranks_{precision}"));
+        let (text, one, two) = (text(&folder), folder.join("one"), folder.join("two"));
+        let more =
+            ["--precision", precision, "--set", "train.lanes=2", "--set", "train.accumulate=2", "--quiet", "--json"];
+        let words = |out: &Path| -> Vec<String> {
+            let all = arguments(out.to_str().unwrap(), text.to_str().unwrap(), &more);
+            all.into_iter().map(str::to_owned).collect()
+        };
+        let (alone, shared) = (words(&one), words(&two));
+        let alone = json(&mut on_stand_in(&alone.iter().map(String::as_str).collect::<Vec<_>>()));
+        let shared = two_ranks(&shared.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(alone["validation"], shared["validation"], "{precision}");
+        assert_eq!(losses(&one), losses(&two), "{precision}");
+        for file in ["model.ebt", "checkpoints/step-00000003/state.ebs"] {
+            assert!(fs::read(one.join(file)).unwrap() == fs::read(two.join(file)).unwrap(), "{precision}: {file}");
+        }
     }
 }
