@@ -60,6 +60,13 @@ pub trait Collective: fmt::Debug {
     /// Buffers of [`sum`](Self::sum).
     fn scratch(&self) -> &Scratch;
 
+    /// The number of every rank, in their order.
+    fn numbers(&self, mine: u64) -> Result<Vec<u64>, Lost> {
+        let mut all = vec![0; size_of::<u64>() * self.place().world];
+        self.gather(&mine.to_le_bytes(), &mut all)?;
+        Ok(all.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word)).collect())
+    }
+
     /// All have the sums over ranks of each value of the lists, in the order of the [`tree`](crate::tree). The lists have
     /// any lengths, the same on all ranks. Nothing is allocated after the first call with the most values.
     fn sum(&self, lists: &mut [&mut [f32]]) -> Result<(), Lost> {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use ebt_data::progress::{Progress, Stretch, eprint_line};
 use ebt_device::{Device, Ranks};
 use ebt_ranks::launch::Ranks as Wanted;
-use ebt_ranks::{Collective, Joined, Lost, Place, World, join};
+use ebt_ranks::{Joined, Lost, Place, World, join};
 use ebt_train::checkpoint::Store;
 use ebt_train::session::resume_command;
 
@@ -27,8 +27,6 @@ type Saved = Arc<OnceLock<PathBuf>>;
 /// One of the processes.
 #[derive(Debug)]
 pub struct Team {
-    /// What carries small values; also gradients, but for GPUs.
-    pub collective: Rc<dyn Collective>,
     joined: Joined,
     saved: Saved,
 }
@@ -52,7 +50,7 @@ impl RanksArgs {
             process::exit(1)
         });
         let joined = join(world, env!("CARGO_PKG_VERSION"), &env, on_loss)?;
-        Ok(Team { collective: Rc::clone(&joined.collective), joined, saved })
+        Ok(Team { joined, saved })
     }
 }
 
@@ -86,7 +84,7 @@ impl Team {
     /// What a device needs to know of them; `fast` sums or those of the canonical tree.
     pub fn ranks(&self, fast: bool) -> Ranks {
         let patience = 4 * self.joined.world.timeout;
-        Ranks { collective: Rc::clone(&self.collective), fast, patience, lost: self.joined.control.watch() }
+        Ranks { collective: Rc::clone(&self.joined.collective), fast, patience, lost: self.joined.control.watch() }
     }
 
     /// Number of this one among those of its machine.

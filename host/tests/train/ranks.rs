@@ -1,11 +1,25 @@
 //! A run of many ranks is the run of one: the same files, whatever number of ranks wrote them and went on with them.
 
-use std::sync::atomic::Ordering;
-
 use ebt_cpu::Ranks;
-use ebt_ranks::{Collective, threads};
+use ebt_ranks::{Collective, ThreadRank, threads};
 
 use super::*;
+
+/// Runs a session as one rank, asked to stop from outside or not.
+fn run_one(
+    rank: ThreadRank,
+    place: &Place,
+    out: &Path,
+    resume: Option<State>,
+    (stopped, stop_after): (bool, Option<u64>),
+) -> anyhow::Result<Summary> {
+    let ranks: Rc<dyn Collective> = Rc::new(rank);
+    let backend = Cpu::<f32>::with_ranks(1, Ranks { collective: Rc::clone(&ranks), fast: false });
+    let (stop, started) = (AtomicBool::new(stopped), Instant::now());
+    let (config, data, ranks) = (&place.config, &place.data, &*ranks);
+    let session = Session { backend: &backend, ranks, config, data, out, resume, stop: &stop, stop_after, started };
+    self::train(session, &mut Silent)
+}
 
 /// Runs a session as `world` ranks, of which the first alone has the folder; what each of them returns.
 fn run_as(
@@ -16,15 +30,9 @@ fn run_as(
     stop_after: Option<u64>,
 ) -> Vec<anyhow::Result<Summary>> {
     threads(world, |rank| {
-        let ranks: Rc<dyn Collective> = Rc::new(rank);
         let nowhere = Path::new("/nowhere/at/all");
-        let (out, resume) = if ranks.place().is_first() { (out, resume.cloned()) } else { (nowhere, None) };
-        let backend = Cpu::<f32>::with_ranks(1, Ranks { collective: Rc::clone(&ranks), fast: false });
-        let (stop, started) = (AtomicBool::new(false), Instant::now());
-        let (config, data) = (&place.config, &place.data);
-        let ranks = &*ranks;
-        let session = Session { backend: &backend, ranks, config, data, out, resume, stop: &stop, stop_after, started };
-        self::train(session, &mut Silent)
+        let (out, resume) = if rank.place().is_first() { (out, resume.cloned()) } else { (nowhere, None) };
+        run_one(rank, place, out, resume, (false, stop_after))
     })
 }
 
@@ -88,14 +96,8 @@ fn the_wish_of_one_rank_stops_all_after_the_same_step() {
     let place = four_lanes();
     let out = place.out("run");
     let found = threads(2, |rank| {
-        let ranks: Rc<dyn Collective> = Rc::new(rank);
-        let backend = Cpu::<f32>::with_ranks(1, Ranks { collective: Rc::clone(&ranks), fast: false });
-        let (stop, started, second) = (AtomicBool::new(false), Instant::now(), !ranks.place().is_first());
-        stop.store(second, Ordering::Relaxed);
-        let (config, data, ranks) = (&place.config, &place.data, &*ranks);
-        let (resume, stop_after, out) = (None, None, &*out);
-        let session = Session { backend: &backend, ranks, config, data, out, resume, stop: &stop, stop_after, started };
-        self::train(session, &mut Silent)
+        let second = !rank.place().is_first();
+        run_one(rank, &place, &out, None, (second, None))
     });
     let summary = all(found);
     assert_eq!((summary.ending, summary.step), (Ending::Stopped, 1));
@@ -117,13 +119,7 @@ fn ranks_that_cannot_share_lanes_and_data_that_differ_are_refused() {
     other.data = other.config.load_data().unwrap();
     let found = threads(2, |rank| {
         let place = if rank.place().is_first() { &place } else { &other };
-        let ranks: Rc<dyn Collective> = Rc::new(rank);
-        let backend = Cpu::<f32>::with_ranks(1, Ranks { collective: Rc::clone(&ranks), fast: false });
-        let (stop, started, out) = (AtomicBool::new(false), Instant::now(), place.out("differs"));
-        let (config, data, ranks) = (&place.config, &place.data, &*ranks);
-        let (resume, stop_after, out) = (None, None, &*out);
-        let session = Session { backend: &backend, ranks, config, data, out, resume, stop: &stop, stop_after, started };
-        self::train(session, &mut Silent).unwrap_err().to_string()
+        run_one(rank, place, &place.out("differs"), None, (false, None)).unwrap_err().to_string()
     });
     assert!(
         found.iter().all(|message| message == "rank 1 has other training text (`data.train`) than rank 0"),

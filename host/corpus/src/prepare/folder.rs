@@ -180,17 +180,8 @@ fn remove(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::journal::tests::plan;
     use super::*;
-
-    fn plan(version: &str) -> Plan {
-        Plan {
-            created_by: version.into(),
-            tokenizer: String::new(),
-            options: Default::default(),
-            inputs: Vec::new(),
-            part: None,
-        }
-    }
 
     fn open(out: &Path, version: &str, overwrite: bool) -> Result<(Folder, Vec<String>)> {
         let mut notes = Vec::new();

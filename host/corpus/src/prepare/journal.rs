@@ -264,10 +264,10 @@ fn line(value: &impl Serialize) -> Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn plan(version: &str) -> Plan {
+    pub fn plan(version: &str) -> Plan {
         Plan {
             created_by: version.into(),
             tokenizer: String::new(),

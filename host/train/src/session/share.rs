@@ -10,13 +10,6 @@ use ebt_ranks::{Collective, Place};
 
 use crate::checkpoint::State;
 
-/// A number of every rank.
-fn all(ranks: &dyn Collective, mine: u64) -> Result<Vec<u64>> {
-    let mut bytes = vec![0; 8 * ranks.place().world];
-    ranks.gather(&mine.to_le_bytes(), &mut bytes)?;
-    Ok(bytes.as_chunks().0.iter().map(|&word| u64::from_le_bytes(word)).collect())
-}
-
 /// The number of the first rank.
 pub fn first(ranks: &dyn Collective, mine: u64) -> Result<u64> {
     let mut bytes = mine.to_le_bytes();
@@ -26,7 +19,7 @@ pub fn first(ranks: &dyn Collective, mine: u64) -> Result<u64> {
 
 /// Refuses what is not the same number on all ranks. The message names the first rank that differs.
 fn same(ranks: &dyn Collective, what: &str, mine: u64) -> Result<()> {
-    let all = all(ranks, mine)?;
+    let all = ranks.numbers(mine)?;
     if let Some(other) = all.iter().position(|x| *x != all[0]) {
         bail!("rank {other} has {what} than rank 0");
     }
