@@ -34,7 +34,12 @@ impl<B: Backend> Trainer<B> {
         // remembered sequences may have other positions than those they replaced
         let positions = match self.objective.replay {
             0 => part.positions as u64,
-            _ => b.sum_count(sequences.positions() as u64),
+            _ => {
+                let all = b.sum_count(sequences.positions() as u64);
+                // a rank that is gone has no number, which is not that there is nothing to learn
+                b.status()?;
+                all
+            }
         };
         if positions == 0 {
             let message = String::from("no position has a target");
