@@ -41,6 +41,15 @@ pub fn require(field: &'static str, found: f64, fits: bool, rule: &'static str) 
     if fits { Ok(()) } else { Err(ConfigError { field, rule, found: Some(found) }) }
 }
 
+/// Refuses `field`, in which no number stands, unless it `fits` the `rule`.
+///
+/// # Errors
+///
+/// The field does not fit its rule.
+pub fn require_choice(field: &'static str, fits: bool, rule: &'static str) -> Result<(), ConfigError> {
+    if fits { Ok(()) } else { Err(ConfigError { field, rule, found: None }) }
+}
+
 /// Refuses a number that is not finite or not above 0.
 ///
 /// # Errors

@@ -7,7 +7,9 @@
 //! Values and tangents may come from two providers: values from a replay of the primal pass ([`crate::record`]),
 //! tangents from the backend.
 
-use crate::compute::{Attention, AttentionOutput, Compute, PredictedAttention, Route, RouteSpec, Scope};
+use crate::compute::{
+    Attention, AttentionOutput, Band, Classes, Compute, JointAttention, PredictedAttention, Route, RouteSpec, Scope,
+};
 use crate::for_each_primitive;
 
 /// A value with its directional derivative; `None` is an exact zero.
@@ -230,6 +232,17 @@ where
     fn accumulate_scatter(&self, slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor) {
         if let Some(t) = &a.tangent {
             self.tangents.accumulate_scatter(slot, index, t);
+        }
+    }
+    fn accumulate_relations(
+        &self,
+        slot: &mut Self::Leaf,
+        s: &Self::Tensor,
+        band: Band,
+        classes: Classes<'_, Self::Index>,
+    ) {
+        if let Some(t) = &s.tangent {
+            self.tangents.accumulate_relations(slot, t, band, classes);
         }
     }
     /// Trilinear in `(x, r, dy)`; the shift's part is linear in `dy`.
@@ -465,5 +478,51 @@ where
             }
         };
         DualTensor { value, tangent }
+    }
+    fn joint_attention(
+        &self,
+        input: JointAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+    ) -> AttentionOutput<Self::Tensor> {
+        let plain = value_of::<B>(input);
+        let value = self.values.joint_attention(plain);
+        let tangent = input.qkv.tangent.as_ref().map(|t| self.tangents.joint_attention_tangent(plain, t, &value));
+        let (outt, lset) = tangent.map(|t| (t.out, t.lse)).unzip();
+        AttentionOutput {
+            out: DualTensor { value: value.out, tangent: outt },
+            lse: DualTensor { value: value.lse, tangent: lset },
+        }
+    }
+    fn joint_attention_backward(
+        &self,
+        input: JointAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+        attended: &AttentionOutput<Self::Tensor>,
+        dout: &Self::Tensor,
+        dbias: Option<&mut Self::Leaf>,
+    ) -> Self::Tensor {
+        let (b, plain) = (self.tangents, value_of::<B>(input));
+        let at = AttentionOutput { out: attended.out.value.clone(), lse: attended.lse.value.clone() };
+        let value = self.values.joint_attention_backward(plain, &at, &dout.value, None);
+        let tangent = match (&input.qkv.tangent, &dout.tangent) {
+            (None, None) => None,
+            (None, Some(t)) => Some(b.joint_attention_backward(plain, &at, t, dbias)),
+            (Some(qkvt), _) => {
+                let dt = AttentionOutput { out: self.explicit(&attended.out), lse: self.explicit(&attended.lse) };
+                let both = [&dout.value, &self.explicit(dout)];
+                Some(b.joint_attention_backward_tangent(plain, qkvt, [&at, &dt], both, dbias))
+            }
+        };
+        DualTensor { value, tangent }
+    }
+}
+
+/// The values of what joint attention is given.
+fn value_of<'a, B: Compute>(
+    input: JointAttention<'a, DualTensor<B::Tensor>, B::Leaf, B::Index>,
+) -> JointAttention<'a, B::Tensor, B::Leaf, B::Index> {
+    JointAttention {
+        qkv: &input.qkv.value,
+        relations: input.relations,
+        starts: input.starts,
+        shape: input.shape,
     }
 }

@@ -53,14 +53,19 @@ macro_rules! for_each_primitive {
             /// Matrix product of each expert's rows with its own matrix. `NT`: `x (slots,k)`, `w (E n, k) -> (slots, n)`;
             /// `NN`: `x (slots,n)`, `w (E n, k) -> (slots,k)`; `TN`: `x (slots,n)`, `w (slots,k) -> (E n, k)`.
             bilinear grouped(x, w)(route: &$crate::compute::Route<Self::Index>, layout: $crate::compute::Layout);
-            /// `s[t, h, j] = q[t, h] . k[t-j, h']`, zero where `t - j` leaves the sequence; `(n, H slots)`.
+            /// `s[t, h, j] = q[t, h] . k[u, h']` with `u = t + ahead - j`, zero where `u` leaves the sequence; `(n, H slots)`.
             bilinear window_scores(q, k)(band: $crate::compute::Band);
-            /// `o[t, h] = sum_j s[t, h, j] v[t-j, h']`; `(n, H d)`.
+            /// `o[t, h] = sum_j s[t, h, j] v[t + ahead - j, h']`; `(n, H d)`.
             bilinear window_mix(s, v)(band: $crate::compute::Band);
-            /// `g[u, k] = sum over h of key head k, j of s[u+j, h, j] q[u+j, h]`; `(n, K d)`.
+            /// `g[u, k] = sum over h of key head k, j of s[t, h, j] q[t, h]` with `t = u - ahead + j`; `(n, K d)`.
             bilinear window_scatter(s, q)(band: $crate::compute::Band);
             /// 0 where slot `j` of row `t` exists and is not before `starts[t]`, else -1e30; `(n, H slots)`.
             constant window_mask()(band: $crate::compute::Band, starts: Option<&Self::Index>);
+            /// `bias[class(t, t + ahead - j), h]`, zero where the key leaves the sequence; `(n, H slots)`.
+            constant relation_bias()(
+                band: $crate::compute::Band,
+                relations: $crate::compute::Relations<'_, Self::Leaf, Self::Index>
+            );
 
             // ---- movement
             /// The same elements in row-major order under another shape.
@@ -102,6 +107,13 @@ macro_rules! for_each_sink {
             accumulate_dot(slot: &mut Self::Leaf, x: &Self::Tensor, y: &Self::Tensor);
             /// `slot[index[i]] += a[i]`.
             accumulate_scatter(slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor);
+            /// `slot[c, h] +=` the sum of `s[t, h, j]`, `s (n, H slots)`, over the rows and slots whose relation has class `c`.
+            accumulate_relations(
+                slot: &mut Self::Leaf,
+                s: &Self::Tensor,
+                band: $crate::compute::Band,
+                classes: $crate::compute::Classes<'_, Self::Index>
+            );
             /// Weight gradients of `norm`: `slot (1,m) += sum over rows of dy * x * r`, `shift (1,m) += sum over rows of dy`.
             accumulate_norm(
                 slot: &mut Self::Leaf,
@@ -275,6 +287,37 @@ macro_rules! for_each_fused {
                 dout: [&Self::Tensor; 2], dmemory: Option<&mut Self::Leaf>
             ) -> Self::Tensor {
                 fused::attention::predicted_backward_tangent(self, input, qkvt, attended, dout, dmemory)
+            }
+
+            // ---- attention among all positions ----
+            /// Attention of every position over all positions in its window.
+            kernel attended joint_attention(
+                self, input: $crate::compute::JointAttention<'_, Self::Tensor, Self::Leaf, Self::Index>
+            ) -> $crate::compute::AttentionOutput<Self::Tensor> {
+                fused::joint_attention::forward(self, input)
+            }
+            /// `dqkv (n, (H+2K) d)`; the gradient of the biases is collected in `dbias (classes, H)`.
+            kernel tensor joint_attention_backward(
+                self, input: $crate::compute::JointAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+                attended: &$crate::compute::AttentionOutput<Self::Tensor>, dout: &Self::Tensor,
+                dbias: Option<&mut Self::Leaf>
+            ) -> Self::Tensor {
+                fused::joint_attention::backward(self, input, attended, dout, dbias)
+            }
+            /// Tangent of the forward pass along `qkvt`.
+            kernel attended joint_attention_tangent(
+                self, input: $crate::compute::JointAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+                qkvt: &Self::Tensor, attended: &$crate::compute::AttentionOutput<Self::Tensor>
+            ) -> $crate::compute::AttentionOutput<Self::Tensor> {
+                fused::joint_attention::tangent(self, input, qkvt, attended)
+            }
+            /// Tangent of the backward pass; the tangent of the biases' gradient is collected in `dbias`.
+            kernel tensor joint_attention_backward_tangent(
+                self, input: $crate::compute::JointAttention<'_, Self::Tensor, Self::Leaf, Self::Index>,
+                qkvt: &Self::Tensor, attended: [&$crate::compute::AttentionOutput<Self::Tensor>; 2],
+                dout: [&Self::Tensor; 2], dbias: Option<&mut Self::Leaf>
+            ) -> Self::Tensor {
+                fused::joint_attention::backward_tangent(self, input, qkvt, attended, dout, dbias)
             }
         }
     };

@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::config::{Config, Initialization, ModelKind};
+use crate::config::{Config, Head, Initialization, JointConfig, ModelKind, RelationKind};
 use crate::random::{Purpose, Stream};
 
 /// Index of a parameter in every list.
@@ -51,6 +51,8 @@ pub enum Start {
     Normal(f64),
     /// The AdaLN bias whose gates (the third and sixth of six parts) are open and the rest zero.
     OpenGates,
+    /// Biases by relation class and head, see [`JointConfig::bias`].
+    Relations(JointConfig),
 }
 
 /// Name, shape and treatment of a parameter.
@@ -82,11 +84,12 @@ impl ParameterInfo {
     /// Initial values of parameter number `id`, one by one in row-major order.
     pub fn initial(&self, id: ParameterId, seed: u64) -> impl Fn(usize) -> f64 + use<> {
         let stream = Stream::new(seed, id as u32, Purpose::Weights);
-        let (start, len) = (self.start, self.len());
+        let (start, len, columns) = (self.start, self.len(), self.columns);
         move |i| match start {
             Start::Constant(x) => x,
             Start::Normal(std) => std * stream.normal(i as u64),
             Start::OpenGates => f64::from(u8::from((i * 6 / len) % 3 == 2)),
+            Start::Relations(joint) => joint.bias(i / columns, i % columns),
         }
     }
 }
@@ -138,23 +141,43 @@ pub struct BlockIds {
     pub attention_norm: ParameterId,
     /// Gain of the norm before the feed-forward `(1, D)`.
     pub ffn_norm: ParameterId,
-    /// AdaLN, absent in the baseline.
+    /// AdaLN, where the model has it.
     pub modulation: Option<ModulationIds>,
+    /// Biases by relation class and head `(classes, H)` of a joint model, where relations count.
+    pub relations: Option<ParameterId>,
     /// Parameters of the feed-forward.
     pub feed_forward: FeedForwardIds,
 }
 
-/// What only the energy-based model has.
+/// What AdaLN has beside the modulations of the blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EnergyIds {
+pub struct ConditionIds {
     /// Step embeddings `(S, D)`.
     pub time: ParameterId,
     /// AdaLN of the head.
     pub modulation: ModulationIds,
+}
+
+/// What only a model with an energy has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnergyIds {
+    /// AdaLN, where the model has it.
+    pub condition: Option<ConditionIds>,
     /// Energy head `(1, D)`.
     pub head: ParameterId,
     /// Step size `(1, 1)`.
     pub alpha: ParameterId,
+}
+
+/// What only a joint model has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JointIds {
+    /// Added to given positions (row 0) and to unknown ones (row 1), `(2, D)`.
+    pub flags: ParameterId,
+    /// Vectors of positions, of which a position adds up some, see [`JointConfig::position_of`].
+    pub positions: Option<ParameterId>,
+    /// Output matrix `(V, D)` and its bias `(1, V)`, where the head makes logits.
+    pub output: Option<[ParameterId; 2]>,
 }
 
 /// Every parameter of a model, in order.
@@ -162,7 +185,7 @@ pub struct EnergyIds {
 pub struct ParameterLayout {
     /// Descriptions, indexed by [`ParameterId`].
     pub entries: Vec<ParameterInfo>,
-    /// Token embedding `(V, D)`.
+    /// Token embedding `(V, D)`; a joint model has none but the candidate mixing matrix.
     pub embedding: ParameterId,
     /// Candidate mixing or output matrix `(V, D)`; the embedding itself when tied.
     pub vocabulary: ParameterId,
@@ -170,8 +193,10 @@ pub struct ParameterLayout {
     pub blocks: Vec<BlockIds>,
     /// Final norm `(1, D)`.
     pub norm: ParameterId,
-    /// Energy parts; none in the baseline.
+    /// Energy parts; none where there is no energy.
     pub energy: Option<EnergyIds>,
+    /// What only a joint model has.
+    pub joint: Option<JointIds>,
 }
 
 struct Builder(Vec<ParameterInfo>);
@@ -244,38 +269,61 @@ impl ParameterLayout {
     /// The layout of a valid configuration.
     pub fn new(c: &Config) -> Self {
         let mut b = Builder(Vec::new());
-        let (d, ebt) = (c.dim, c.kind == ModelKind::Ebt);
-        let embedding_std = if ebt { xavier(d, c.vocab) } else { 0.02 };
-        let embedding = b.matrix("embedding", d, embedding_std, &[(String::from("embeddings.weight"), c.vocab)]);
-        let vocabulary = if c.tied {
+        let (d, mixes) = (c.dim, c.kind != ModelKind::Transformer);
+        let alone = c.kind == ModelKind::Joint;
+        let embedding_std = if mixes { xavier(d, c.vocab) } else { 0.02 };
+        let embedding = (!alone)
+            .then(|| b.matrix("embedding", d, embedding_std, &[(String::from("embeddings.weight"), c.vocab)]));
+        let vocabulary = if let Some(embedding) = embedding.filter(|_| c.tied) {
             embedding
         } else {
-            let name = if ebt { "vocab_to_embed.weight" } else { "output.weight" };
-            let id = b.matrix("vocabulary", d, xavier(d, c.vocab), &[(String::from(name), c.vocab)]);
-            if ebt {
+            let name = if mixes { "vocab_to_embed.weight" } else { "output.weight" };
+            let std = if alone { 1.0 } else { xavier(d, c.vocab) };
+            let id = b.matrix("vocabulary", d, std, &[(String::from(name), c.vocab)]);
+            if mixes {
                 let part = &mut b.0[id].parts[0];
                 part.transposed = true;
                 part.shape = [d, c.vocab].to_vec();
             }
             id
         };
+        let placed = alone.then(|| {
+            let mut table = |name: &str, part: &str, rows: usize| {
+                let id = b.matrix(name, d, 0.5, &[(String::from(part), rows)]);
+                b.0[id].role = Role::Vector;
+                id
+            };
+            let flags = table("flags", "flags.weight", 2);
+            let rows = c.joint.position_rows(c.context);
+            (flags, (rows > 0).then(|| table("positions", "positions.weight", rows)))
+        });
         let blocks = (0..c.layers).map(|i| Self::block(&mut b, c, i)).collect();
         let norm = b.vector("norm", String::from("transformer.norm.weight"), d, Start::Constant(1.0));
-        let energy = ebt.then(|| {
+        let energy = c.has_energy().then(|| {
             let head_std = if c.initialization == Initialization::AdalnZero { 0.0 } else { xavier(d, 1) };
-            let time = [(String::from("transformer.time_embeddings.weight"), c.landscapes)];
-            let time = b.matrix("time", d, 1.0, &time);
-            b.0[time].role = Role::Vector;
-            let prefix = "transformer.final_layer.adaLN_modulation.1";
-            let modulation = b.modulation("head.modulation", prefix, 2, d, c.initialization);
+            let condition = c.has_condition().then(|| {
+                let time = [(String::from("transformer.time_embeddings.weight"), c.landscapes)];
+                let time = b.matrix("time", d, 1.0, &time);
+                b.0[time].role = Role::Vector;
+                let prefix = "transformer.final_layer.adaLN_modulation.1";
+                ConditionIds { time, modulation: b.modulation("head.modulation", prefix, 2, d, c.initialization) }
+            });
             let head = [(String::from("transformer.final_layer.linear.weight"), 1)];
             let head = b.matrix("head", d, head_std, &head);
             let part = Part { name: String::from("alpha"), start: 0, rows: 1, shape: Vec::new(), transposed: false };
             let start = Start::Constant(c.alpha);
             let alpha = b.push(String::from("alpha"), 1, 1, Role::StepSize, start, [part].to_vec());
-            EnergyIds { time, modulation, head, alpha }
+            EnergyIds { condition, head, alpha }
         });
-        Self { entries: b.0, embedding, vocabulary, blocks, norm, energy }
+        let joint = placed.map(|(flags, positions)| {
+            let output = (c.head == Head::Logits).then(|| {
+                let weight = b.matrix("output", d, xavier(d, c.vocab), &[(String::from("output.weight"), c.vocab)]);
+                [weight, b.vector("output.bias", String::from("output.bias"), c.vocab, Start::Constant(0.0))]
+            });
+            JointIds { flags, positions, output }
+        });
+        let embedding = embedding.unwrap_or(vocabulary);
+        Self { entries: b.0, embedding, vocabulary, blocks, norm, energy, joint }
     }
 
     fn block(b: &mut Builder, c: &Config, i: usize) -> BlockIds {
@@ -288,9 +336,18 @@ impl ParameterLayout {
         let attention_norm =
             b.vector(&format!("block{i}.attention_norm"), format!("{prefix}.attention_norm.weight"), d, one);
         let ffn_norm = b.vector(&format!("block{i}.ffn_norm"), format!("{prefix}.ffn_norm.weight"), d, one);
-        let modulation = (c.kind == ModelKind::Ebt).then(|| {
+        let modulation = c.has_condition().then(|| {
             let from = format!("{prefix}.adaLN_modulation.1");
             b.modulation(&format!("block{i}.modulation"), &from, 6, d, c.initialization)
+        });
+        let classes = if c.kind == ModelKind::Joint { c.joint.classes() } else { 0 };
+        let relations = (classes > 0).then(|| {
+            let learned = c.joint.relations == RelationKind::Bias;
+            let (role, name) = (if learned { Role::Vector } else { Role::State }, at("relations"));
+            let part =
+                Part { name, start: 0, rows: classes, shape: [classes, c.heads].to_vec(), transposed: false };
+            let parts = if learned { [part].to_vec() } else { Vec::new() };
+            b.push(format!("block{i}.relations"), classes, c.heads, role, Start::Relations(c.joint), parts)
         });
         let prefix = format!("{prefix}.feed_forward");
         let feed_forward = match c.mixture(i) {
@@ -318,7 +375,7 @@ impl ParameterLayout {
                 FeedForwardIds::Mixture { gate, bias, experts, shared }
             }
         };
-        BlockIds { qkv, wo, attention_norm, ffn_norm, modulation, feed_forward }
+        BlockIds { qkv, wo, attention_norm, ffn_norm, modulation, relations, feed_forward }
     }
 
     /// Number of values in all trained parameters.

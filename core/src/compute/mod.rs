@@ -26,7 +26,10 @@ mod shape;
 pub use backend::{
     AdamW, AdamWStep, Backend, Modulated, Modulation, ParamGroup, ParameterUpdate, Parameters, SoftmaxRows,
 };
-pub use shape::{Attention, AttentionOutput, Band, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope};
+pub use shape::{
+    Attention, AttentionOutput, Band, Classes, JointAttention, Layout, PredictedAttention, Relations, Rotary, Route,
+    RouteSpec, Scope,
+};
 
 use crate::{for_each_fused, for_each_primitive, for_each_sink, fused};
 

@@ -11,7 +11,8 @@ pub enum Layout {
     TN,
 }
 
-/// Geometry of a banded contraction: row `t` of a sequence meets rows `t - j`, `0 <= j < slots`, of the same sequence.
+/// Geometry of a banded contraction: row `t` of a sequence meets rows `t + ahead - j`, `0 <= j < slots`, of the same
+/// sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Band {
     /// Number `B` of sequences; operands have `B T` rows, and no row meets one of another sequence.
@@ -24,11 +25,67 @@ pub struct Band {
     pub kv_heads: usize,
     /// Width `d` of a head.
     pub head_dim: usize,
-    /// Number of look-back slots, at least 1.
+    /// Number of slots, at least 1: slot 0 is the row furthest ahead.
     pub slots: usize,
+    /// Rows ahead of its own that a row meets; 0 where it only looks back.
+    pub ahead: usize,
 }
 
-/// Geometry of two-stream attention (guide/mathematics.md section 3.3).
+impl Band {
+    /// The position that slot `slot` of position `t` meets, if it lies in the sequence.
+    pub fn meets(&self, t: usize, slot: usize) -> Option<usize> {
+        (t + self.ahead).checked_sub(slot).filter(|&u| u < self.context)
+    }
+    /// The slot in which position `t` meets position `u`, if it does.
+    pub fn slot(&self, t: usize, u: usize) -> Option<usize> {
+        (t + self.ahead).checked_sub(u).filter(|&slot| slot < self.slots)
+    }
+}
+
+/// The class of the relation of a query to a key of the same sequence of `T` positions.
+#[derive(Debug)]
+pub struct Classes<'a, I> {
+    /// Class of query `t` and key `u` at `t T + u`; if `by_distance`, at `T - 1 + u - t`.
+    pub table: &'a I,
+    /// Whether the class depends on the distance alone: the table has `2T - 1` entries, else `T T`.
+    pub by_distance: bool,
+}
+
+impl<I> Clone for Classes<'_, I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<I> Copy for Classes<'_, I> {}
+
+impl<I> Classes<'_, I> {
+    /// Where the class of query `t` and key `u` of `context` positions stands in the table.
+    pub fn place(&self, context: usize, t: usize, u: usize) -> usize {
+        if self.by_distance { context - 1 + u - t } else { t * context + u }
+    }
+    /// Entries of the table for `context` positions.
+    pub fn entries(&self, context: usize) -> usize {
+        if self.by_distance { 2 * context - 1 } else { context * context }
+    }
+}
+
+/// What is added to the score of a query and a key, by the class of their relation and by head.
+#[derive(Debug)]
+pub struct Relations<'a, L, I> {
+    /// `(classes, H)`.
+    pub bias: &'a L,
+    /// The classes.
+    pub classes: Classes<'a, I>,
+}
+
+impl<L, I> Clone for Relations<'_, L, I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<L, I> Copy for Relations<'_, L, I> {}
+
+/// Geometry of attention (guide/mathematics.md section 3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attention {
     /// Number `B` of sequences; each stream has `B T` rows, and no row sees one of another sequence.
@@ -66,10 +123,20 @@ impl Attention {
     pub fn predicted_slots(&self) -> usize {
         (self.window - 1).min(self.context)
     }
+    /// Rows before and rows after its own that a position of a joint energy sees, less its own: `window - 1` within the
+    /// sequence.
+    pub fn joint_reach(&self) -> usize {
+        (self.window.min(self.context)).saturating_sub(1)
+    }
     /// The band over `slots` look-back rows with this geometry.
     pub fn band(&self, slots: usize) -> Band {
         let &Attention { batch, context, heads, kv_heads, head_dim, .. } = self;
-        Band { batch, context, heads, kv_heads, head_dim, slots }
+        Band { batch, context, heads, kv_heads, head_dim, slots, ahead: 0 }
+    }
+    /// The band over all rows that a position of a joint energy sees.
+    pub fn joint_band(&self) -> Band {
+        let reach = self.joint_reach();
+        Band { ahead: reach, ..self.band(2 * reach + 1) }
     }
 }
 
@@ -137,6 +204,27 @@ impl<T, L, I> Clone for PredictedAttention<'_, T, L, I> {
     }
 }
 impl<T, L, I> Copy for PredictedAttention<'_, T, L, I> {}
+
+/// Inputs of attention among all positions: key `u` is visible to query `t` of the same sequence where `u` is not before the
+/// first visible index of `t` and `|t - u| < window`. `qkv (n, (H+2K) d)` is rotated where positions are rotary.
+#[derive(Debug)]
+pub struct JointAttention<'a, T, L, I> {
+    /// Queries, keys and values.
+    pub qkv: &'a T,
+    /// Biases by relation, where there are any.
+    pub relations: Option<Relations<'a, L, I>>,
+    /// First visible index inside its sequence for every row, or `None` for 0.
+    pub starts: Option<&'a I>,
+    /// Sequences, positions, heads and window.
+    pub shape: Attention,
+}
+
+impl<T, L, I> Clone for JointAttention<'_, T, L, I> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T, L, I> Copy for JointAttention<'_, T, L, I> {}
 
 /// Result of an attention forward pass: `out (n, H d)` and the log of the softmax denominator `lse (n, H)`.
 #[derive(Clone, Debug)]

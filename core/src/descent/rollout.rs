@@ -2,6 +2,7 @@
 
 use super::balance::{Balance, balance};
 use super::distribution::Distribution;
+use super::problem::Problems;
 use super::update_rule::{self, Origin, Rule};
 use crate::compute::{Backend, Scope};
 use crate::config::{Conditioning, SMALLEST_ALPHA};
@@ -9,6 +10,7 @@ use crate::energy::{self, Observed, Prediction};
 use crate::layer::condition::{self, Condition, ConditionSaved};
 use crate::layer::{Geometry, Model};
 use crate::loss_scale::Scaling;
+use crate::objective::target::Target;
 use crate::objective::{Checkpointing, Objective};
 use crate::random::{Purpose, Stream};
 use crate::record::{Record, Tape};
@@ -22,8 +24,10 @@ pub struct Rollout<'a, B: Backend> {
     pub model: Model<'a, B::Array>,
     /// Sequences of the `n` rows.
     pub geometry: Geometry<'a, B::Index>,
-    /// Observed tokens `(n)`.
+    /// Observed tokens `(n)`; of a joint model 0 where a position is given, else 1.
     pub tokens: &'a B::Index,
+    /// The problems of a joint model.
+    pub problems: Option<Problems<'a, B::Array, B::Index>>,
     /// Settings of the rollout and the loss.
     pub objective: &'a Objective,
     /// Seed of the run.
@@ -55,7 +59,7 @@ impl<B: Backend> Rollout<'_, B> {
     pub fn observed_key(&self, s: usize) -> usize {
         match self.model.config.condition {
             Conditioning::All => s,
-            Conditioning::Predictions => 0,
+            Conditioning::Predictions | Conditioning::None => 0,
         }
     }
 
@@ -105,7 +109,71 @@ impl<B: Backend> Rollout<'_, B> {
         if jitter == 1.0 {
             return b.mul(&b.fill(n, 1, 1.0), alpha);
         }
-        b.mul(&b.uniform(n, 1, self.stream(Purpose::Jitter, 0), self.first_row, 1.0 / jitter, jitter), alpha)
+        let (count, first) = self.energies();
+        let drawn = b.uniform(count, 1, self.stream(Purpose::Jitter, 0), first, 1.0 / jitter, jitter);
+        b.mul(&self.to_rows(drawn), alpha)
+    }
+
+    /// How many energies there are, and the number of the first in the whole batch: one for every position, or for every
+    /// problem of a joint model.
+    fn energies(&self) -> (usize, u64) {
+        match self.problems {
+            Some(_) => (self.geometry.shape.batch, self.first_row / self.geometry.shape.context as u64),
+            None => (self.geometry.shape.rows(), self.first_row),
+        }
+    }
+
+    /// The number of every energy `(m,1)` at each of its rows `(n,1)`.
+    pub fn to_rows(&self, x: B::Array) -> B::Array {
+        match self.problems {
+            Some(_) => self.b.gather_rows(&x, self.geometry.sequences),
+            None => x,
+        }
+    }
+
+    /// Numbers of rows `(n,1)` added up for every energy `(m,1)`.
+    pub fn by_energy(&self, x: B::Array) -> B::Array {
+        match self.problems {
+            Some(_) => self.b.scatter_rows(&x, self.geometry.sequences, self.geometry.shape.batch),
+            None => x,
+        }
+    }
+
+    /// 1 at rows whose energy counts `(n,1)`, 0 at padding.
+    pub fn present(&self) -> B::Array {
+        match self.problems {
+            Some(problems) => problems.present.clone(),
+            None => self.b.fill(self.geometry.shape.rows(), 1, 1.0),
+        }
+    }
+
+    /// `y (n,V)` with tokens that are not allowed put out of reach.
+    pub fn masked(&self, y: B::Array) -> B::Array {
+        match self.problems {
+            Some(problems) => problems.masked(self.b, &y),
+            None => y,
+        }
+    }
+
+    /// `y (n,V)` with 0 at tokens that are not allowed.
+    pub fn within(&self, y: &B::Array) -> B::Array {
+        match self.problems {
+            Some(problems) => self.b.mul(y, problems.allowed),
+            None => y.clone(),
+        }
+    }
+
+    /// What weighs the number of an energy, or of a problem, in a mean over all of the batch, where `weight (1,1)` is that of a
+    /// position with a target.
+    pub fn mean_weight(&self, target: &Target<'_, B::Array, B::Index>) -> B::Array {
+        let (b, batch) = (self.b, self.geometry.shape.batch);
+        match self.problems {
+            Some(_) => target.scaled(b, b.fill(batch, 1, target.share / batch as f64)),
+            None => {
+                let present = b.sum_columns(&b.one_hot(target.targets, self.model.config.vocab));
+                b.mul(&present, target.weight)
+            }
+        }
     }
 
     /// An initial state `(n,V)`.
@@ -116,6 +184,17 @@ impl<B: Backend> Rollout<'_, B> {
             crate::objective::InitialState::Noise => {
                 let stream = self.stream(Purpose::InitialState, 0);
                 self.b.normal(n, v, stream, self.first_row * v as u64, self.objective.sigma0)
+            }
+            crate::objective::InitialState::Mixed => {
+                let b = self.b;
+                let sequences = self.geometry.shape.batch;
+                let first = self.first_row / self.geometry.shape.context as u64;
+                let sigma0 = self.objective.sigma0;
+                // half of the numbers are negative, and those sequences start from zeros
+                let drawn = b.uniform(sequences, 1, self.stream(Purpose::InitialState, 1), first, -sigma0, sigma0);
+                let sigma = b.gather_rows(&b.mul(&drawn, &b.heaviside(&drawn)), self.geometry.sequences);
+                let stream = self.stream(Purpose::InitialState, 0);
+                b.mul(&b.normal(n, v, stream, self.first_row * v as u64, 1.0), &sigma)
             }
         }
     }
@@ -138,7 +217,8 @@ impl<B: Backend> Rollout<'_, B> {
 
     /// Whether states are met only through [`crate::compute::SoftmaxRows`]: no matrix `(n,V)` lives beside the states.
     pub fn streams(&self) -> bool {
-        self.b.streams_vocabulary() && self.rule().follows_gradient() && !self.objective.needs_matrices()
+        let plain = self.problems.is_none() && self.entropy().is_none();
+        plain && self.b.streams_vocabulary() && self.rule().follows_gradient() && !self.objective.needs_matrices()
     }
 
     /// `softmax(y)`, accounted to the vocabulary.
@@ -190,12 +270,15 @@ pub fn condition_of<B: Backend>(
 pub fn observe<B: Backend>(rollout: &Rollout<'_, B>, condition: &Condition<B::Array>) -> Observed<B::Array, B::Index> {
     let plain;
     let condition = match rollout.model.config.condition {
-        Conditioning::All => condition,
+        Conditioning::All | Conditioning::None => condition,
         Conditioning::Predictions => {
             plain = condition::unconditioned::<B>(rollout.model);
             &plain
         }
     };
+    if let Some(problems) = rollout.problems {
+        return energy::joint::observe(rollout.b, rollout.model, rollout.tokens, problems.places);
+    }
     energy::observe(
         rollout.b,
         rollout.model,
@@ -213,7 +296,9 @@ pub struct EnergyAt<T, I> {
     pub p: Distribution<T>,
     /// `P W_v (n,D)`.
     pub mixed: T,
-    /// Energies `(n,1)` at `P`.
+    /// The state `y (n,V)` itself, 0 at tokens that are not allowed, where an entropy asks for it.
+    pub y: Option<T>,
+    /// Energies `(n,1)` at `P`; those of a joint model add up to the energy of the problem, and are 0 at padding.
     pub energy: T,
     /// `dE/dp (n,D)`: the gradient before the vocabulary matrix, times the inner loss scale.
     pub dp: T,
@@ -235,7 +320,7 @@ pub fn evaluate<B: Backend>(
     let p = rollout.distribution(y);
     let x = Prediction { model: rollout.model, geometry: rollout.geometry, condition, memory: &observed.memory };
     let mixed = rollout.mix_distribution(&p);
-    let ones = rollout.scaled(b.fill(rollout.geometry.shape.rows(), 1, 1.0));
+    let ones = rollout.scaled(rollout.present());
     let checkpointed = rollout.objective.checkpointing == Checkpointing::Block;
     let (energy, dp, tape, gates) = if checkpointed {
         let (energy, saved) = energy::checkpointed_forward(b, &x, &mixed);
@@ -253,7 +338,9 @@ pub fn evaluate<B: Backend>(
     };
     let balance =
         rollout.model.config.moe.is_some().then(|| balance(b, rollout.model, rollout.geometry, observed, &gates));
-    EnergyAt { p, mixed, energy, dp, tape, balance }
+    let energy = if rollout.problems.is_some() { b.mul(&energy, &rollout.present()) } else { energy };
+    let y = rollout.entropy().map(|_| rollout.within(y));
+    EnergyAt { p, mixed, y, energy, dp, tape, balance }
 }
 
 /// Moves from `y` (noised already) along the evaluated gradient, `alpha` being the step sizes over the inner loss scale:
@@ -272,8 +359,13 @@ pub fn advance<B: Backend>(
             b.descend(y, lse, alpha, &at.dp, rollout.vocabulary())
         }
         Distribution::Stored(p) => {
-            let direction = rule.direction(b, p, rollout.unmix(&at.dp));
-            rule.advance(b, (&y, p), alpha, &direction)
+            let g = rollout.unmix(&at.dp);
+            let g = match rollout.entropy() {
+                Some(tau) => b.add(&g, &rollout.scaled(b.scale(&rollout.within(&y), tau))),
+                None => g,
+            };
+            let direction = rule.direction(b, p, g);
+            rollout.masked(rule.advance(b, (&y, p), alpha, &direction))
         }
     };
     b.enter(left);
@@ -283,5 +375,10 @@ pub fn advance<B: Backend>(
 /// The direction `(n,V)` that [`advance`] follows.
 pub fn direction_at<B: Backend>(rollout: &Rollout<'_, B>, at: &EnergyAt<B::Array, B::Index>) -> B::Array {
     let b = rollout.b;
-    rollout.unscaled(rollout.rule().direction(b, &at.p.dense(b), rollout.unmix(&at.dp)))
+    let g = rollout.unscaled(rollout.unmix(&at.dp));
+    let g = match &at.y {
+        Some(y) => rollout.with_entropy(g, y),
+        None => g,
+    };
+    rollout.rule().direction(b, &at.p.dense(b), g)
 }

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{HeadSaved, Prediction, PredictionSink, head_backward, head_forward};
+use super::{HeadSaved, Prediction, PredictionSink, head_backward, head_forward, leave};
 use crate::compute::{Compute, Scope};
 use crate::layer::block;
 use crate::layer::mixture::GateSaved;
@@ -26,7 +26,7 @@ pub fn checkpointed_forward<C: Compute>(
 ) -> (C::Tensor, CheckpointedSaved<C::Tensor, C::Index>) {
     let left = c.enter(Scope::Predicted);
     let (mut inputs, mut gates) = (Vec::new(), Vec::new());
-    let mut h = p.clone();
+    let mut h = x.enter(c, p);
     for layer in 0..x.model.config.layers {
         let (out, saved) = block::forward(c, &x.block(layer), &h);
         gates.push(saved.feed_forward.gate().cloned());
@@ -51,9 +51,10 @@ pub fn checkpointed_backward<C: Compute>(
     for (layer, h) in saved.inputs.iter().enumerate().rev() {
         let context = x.block(layer);
         let (_, activations) = block::forward(c, &context, h);
-        let sink = sink.as_mut().map(|s| s.block(layer));
+        let sink = sink.as_mut().map(|s| s.block(layer, x.joint()));
         dh = block::backward(c, &context, &activations, &dh, None, sink);
     }
+    leave(c, x, &dh, sink);
     c.enter(left);
     dh
 }

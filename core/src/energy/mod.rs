@@ -4,8 +4,11 @@
 //! predictions. The predicted stream is generic: on a recording backend it is the inner gradient, on `Dual` the same
 //! code is the Hessian-vector product and the mixed derivative. Products with the vocabulary matrix stay outside:
 //! the energy here is a function of `p = P W_v (n,D)`.
+//!
+//! A joint energy has one stream: `p` with the flags and positions of [`joint`] added, all positions attending to each other.
 
 mod checkpointed;
+pub mod joint;
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,16 +16,17 @@ use alloc::vec::Vec;
 pub use checkpointed::{CheckpointedSaved, checkpointed_backward, checkpointed_forward};
 
 use crate::compute::{Backend, Compute, Scope};
+use crate::config::ModelKind;
 use crate::layer::block::{self, BlockContext, BlockSaved, BlockSink, LastSaved, Stream};
 use crate::layer::condition::Condition;
 use crate::layer::mixture::GateSaved;
 use crate::layer::{Geometry, Model, linear};
 use crate::objective::Checkpointing;
 
-/// Keys and values of the observed stream, with what its backward pass needs.
+/// What the energy reads beside the candidates, with what its backward pass needs: keys and values of the observed stream.
 #[derive(Clone, Debug)]
 pub struct Observed<T, I> {
-    /// Rotated keys and values `(n, 2 K d)` of every block.
+    /// Rotated keys and values `(n, 2 K d)` of every block; of a joint model one matrix `(n,D)`, see [`joint`].
     pub memory: Vec<T>,
     blocks: Vec<Kept<T, I>>,
     last: Option<LastSaved<T, I>>,
@@ -88,7 +92,7 @@ pub fn observe<B: Backend>(
 /// Gradients that the predictions leave on an observed stream.
 #[derive(Clone, Debug)]
 pub struct ObservedGradient<T> {
-    /// On the keys and values of every block `(n, 2 K d)`.
+    /// On the keys and values of every block `(n, 2 K d)`; of a joint model on its one matrix `(n,D)`.
     pub memory: Vec<T>,
     /// On the gates of every block `(n, E)`: balance loss, absent in dense blocks.
     pub balance: Vec<Option<T>>,
@@ -99,7 +103,11 @@ impl<T: Clone> ObservedGradient<T> {
     pub fn zeros<B: Backend<Array = T>>(b: &B, model: Model<'_, T>, geometry: Geometry<'_, B::Index>) -> Self {
         let (n, columns) = (geometry.shape.rows(), 2 * geometry.shape.key_columns());
         let layers = model.config.layers;
-        Self { memory: b.zeros(&vec![(n, columns); layers]), balance: vec![None; layers] }
+        let shapes = match model.config.kind {
+            ModelKind::Joint => vec![(n, model.config.dim)],
+            ModelKind::Ebt | ModelKind::Transformer => vec![(n, columns); layers],
+        };
+        Self { memory: b.zeros(&shapes), balance: vec![None; layers] }
     }
 }
 
@@ -153,7 +161,7 @@ pub struct Prediction<'a, L, I> {
     pub geometry: Geometry<'a, I>,
     /// Condition vectors of the landscape, each `(1,D)`.
     pub condition: &'a Condition<L>,
-    /// Observed keys and values `(n, 2 K d)` of every block.
+    /// What was observed, see [`Observed::memory`].
     pub memory: &'a [L],
 }
 
@@ -171,8 +179,21 @@ impl<'a, L, I> Prediction<'a, L, I> {
             layer,
             condition: &self.condition.blocks[layer],
             geometry: self.geometry,
-            stream: Stream::Predicted(&self.memory[layer]),
+            stream: match self.model.config.kind {
+                ModelKind::Joint => Stream::Joint,
+                ModelKind::Ebt | ModelKind::Transformer => Stream::Predicted(&self.memory[layer]),
+            },
         }
+    }
+
+    /// Whether the energy is that of all positions together.
+    fn joint(&self) -> bool {
+        self.model.config.kind == ModelKind::Joint
+    }
+
+    /// The hidden state `(n,D)` that the first block reads.
+    fn enter<C: Compute<Leaf = L>>(&self, c: &C, p: &C::Tensor) -> C::Tensor {
+        if self.joint() { c.add(p, &c.lift(&self.memory[0])) } else { p.clone() }
     }
 }
 
@@ -242,7 +263,7 @@ pub fn forward<C: Compute>(
     p: &C::Tensor,
 ) -> (C::Tensor, PredictionSaved<C::Tensor, C::Index>) {
     let left = c.enter(Scope::Predicted);
-    let mut h = p.clone();
+    let mut h = x.enter(c, p);
     let mut blocks = Vec::with_capacity(x.model.config.layers);
     for layer in 0..x.model.config.layers {
         let (out, saved) = block::forward(c, &x.block(layer), &h);
@@ -261,7 +282,7 @@ pub struct PredictionSink<'a, L> {
     pub grads: &'a mut [L],
     /// Gradients of the condition vectors, each `(1,D)`.
     pub condition: &'a mut Condition<L>,
-    /// Gradients of the observed keys and values `(n, 2 K d)`, by block.
+    /// Gradients of what was observed, see [`ObservedGradient::memory`].
     pub memory: &'a mut [L],
     /// Outer gradient on the gates `(n,E)` of the *predicted* stream, by block.
     pub balance: &'a [Option<L>],
@@ -269,11 +290,11 @@ pub struct PredictionSink<'a, L> {
 
 impl<L> PredictionSink<'_, L> {
     /// Where the gradients of one block go.
-    fn block(&mut self, layer: usize) -> BlockSink<'_, L> {
+    fn block(&mut self, layer: usize, joint: bool) -> BlockSink<'_, L> {
         BlockSink {
             grads: &mut *self.grads,
             condition: &mut self.condition.blocks[layer],
-            memory: self.memory.get_mut(layer),
+            memory: if joint { None } else { self.memory.get_mut(layer) },
             balance: self.balance.get(layer).and_then(Option::as_ref),
         }
     }
@@ -290,11 +311,24 @@ pub fn backward<C: Compute>(
     let left = c.enter(Scope::Predicted);
     let mut dh = head_backward(c, x, &saved.head, de, sink.as_mut());
     for (layer, saved) in saved.blocks.iter().enumerate().rev() {
-        let sink = sink.as_mut().map(|s| s.block(layer));
+        let sink = sink.as_mut().map(|s| s.block(layer, x.joint()));
         dh = block::backward(c, &x.block(layer), saved, &dh, None, sink);
     }
+    leave(c, x, &dh, sink);
     c.enter(left);
     dh
+}
+
+/// Collects the gradient of what a joint energy adds to the candidates.
+fn leave<C: Compute>(
+    c: &C,
+    x: &Prediction<'_, C::Leaf, C::Index>,
+    dh: &C::Tensor,
+    sink: Option<PredictionSink<'_, C::Leaf>>,
+) {
+    if let Some(slot) = sink.filter(|_| x.joint()).and_then(|s| s.memory.first_mut()) {
+        c.accumulate(slot, dh);
+    }
 }
 
 /// A sink's condition slots: zeros in the shape of `condition`.

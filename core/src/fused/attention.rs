@@ -5,31 +5,40 @@
 //! `ds = P (dP - delta)`, then `dq = ds k`, `dk = ds^T q`, `dv = P^T dout`, each times the score scale where due.
 
 use super::{dual, over, tangent_of};
-use crate::compute::{Attention, AttentionOutput, Band, Compute, PredictedAttention};
+use crate::compute::{Attention, AttentionOutput, Band, Compute, PredictedAttention, Relations};
 use crate::dual::DualTensor;
 
 fn score_scale(shape: Attention) -> f64 {
     1.0 / libm::sqrt(shape.head_dim as f64)
 }
 
-fn split<C: Compute>(c: &C, qkv: &C::Tensor, shape: Attention) -> [C::Tensor; 3] {
+pub(super) fn split<C: Compute>(c: &C, qkv: &C::Tensor, shape: Attention) -> [C::Tensor; 3] {
     let (q, k) = (shape.query_columns(), shape.key_columns());
     [c.slice_columns(qkv, 0, q), c.slice_columns(qkv, q, k), c.slice_columns(qkv, q + k, k)]
 }
 
-fn join<C: Compute>(c: &C, parts: [&C::Tensor; 3], shape: Attention) -> C::Tensor {
+pub(super) fn join<C: Compute>(c: &C, parts: [&C::Tensor; 3], shape: Attention) -> C::Tensor {
     let (q, k) = (shape.query_columns(), shape.key_columns());
     let total = q + 2 * k;
     let qk = c.add(&c.pad_columns(parts[0], 0, total), &c.pad_columns(parts[1], q, total));
     c.add(&qk, &c.pad_columns(parts[2], q + k, total))
 }
 
-/// One group of visible keys: a band of `slots` rows back over `k`, `v`, with its mask.
-struct Keys<'a, C: Compute> {
-    k: &'a C::Tensor,
-    v: &'a C::Tensor,
-    band: Band,
-    masked: bool,
+/// One group of visible keys: a band of rows over `k`, `v`, with its mask and what is added by relation.
+pub(super) struct Keys<'a, C: Compute> {
+    pub(super) k: &'a C::Tensor,
+    pub(super) v: &'a C::Tensor,
+    pub(super) band: Band,
+    pub(super) masked: bool,
+    pub(super) relations: Option<Relations<'a, C::Leaf, C::Index>>,
+}
+
+/// What the backward pass leaves on a group of keys.
+pub(super) struct KeysGradient<T> {
+    pub(super) dk: T,
+    pub(super) dv: T,
+    /// On what is added to the scores `(n, H slots)`.
+    pub(super) added: T,
 }
 
 /// Scores of every group side by side, `(n H, total slots)`.
@@ -49,13 +58,16 @@ fn scores<C: Compute>(
         if g.masked {
             s = c.add(&s, &c.window_mask(g.band, starts));
         }
+        if let Some(relations) = g.relations {
+            s = c.add(&s, &c.relation_bias(g.band, relations));
+        }
         all = c.add(&all, &c.pad_columns(&c.reshape(&s, nh, g.band.slots), start, total));
         start += g.band.slots;
     }
     all
 }
 
-fn attend<C: Compute>(
+pub(super) fn attend<C: Compute>(
     c: &C,
     q: &C::Tensor,
     groups: &[Keys<'_, C>],
@@ -79,8 +91,8 @@ fn attend<C: Compute>(
     AttentionOutput { out, lse: c.reshape(&lse, n, shape.heads) }
 }
 
-/// `dq` and `(dk, dv)` of every group.
-fn attend_backward<C: Compute>(
+/// `dq`, and what is left on every group.
+pub(super) fn attend_backward<C: Compute>(
     c: &C,
     q: &C::Tensor,
     groups: &[Keys<'_, C>],
@@ -88,7 +100,7 @@ fn attend_backward<C: Compute>(
     shape: Attention,
     attended: &AttentionOutput<C::Tensor>,
     dout: &C::Tensor,
-    mut each: impl FnMut(usize, C::Tensor, C::Tensor),
+    mut each: impl FnMut(usize, KeysGradient<C::Tensor>),
 ) -> C::Tensor {
     let n = shape.rows();
     let nh = n * shape.heads;
@@ -102,11 +114,12 @@ fn attend_backward<C: Compute>(
         let slots = g.band.slots;
         let p = c.slice_columns(&p, start, slots);
         let dp = c.reshape(&c.window_scores(dout, g.v, g.band), nh, slots);
-        let ds = c.scale(&c.mul(&p, &c.add(&dp, &minus_delta)), score_scale(shape));
-        let ds = c.reshape(&ds, n, shape.heads * slots);
+        let added = c.reshape(&c.mul(&p, &c.add(&dp, &minus_delta)), n, shape.heads * slots);
+        let ds = c.scale(&added, score_scale(shape));
         let p = c.reshape(&p, n, shape.heads * slots);
         dq = c.add(&dq, &c.window_mix(&ds, g.k, g.band));
-        each(i, c.window_scatter(&ds, q, g.band), c.window_scatter(&p, dout, g.band));
+        let (dk, dv) = (c.window_scatter(&ds, q, g.band), c.window_scatter(&p, dout, g.band));
+        each(i, KeysGradient { dk, dv, added });
         start += slots;
     }
     dq
@@ -121,7 +134,7 @@ pub fn causal<C: Compute>(
 ) -> AttentionOutput<C::Tensor> {
     let [q, k, v] = split(c, qkv, shape);
     let band = shape.band(shape.causal_slots());
-    attend(c, &q, &[Keys { k: &k, v: &v, band, masked: true }], starts, shape)
+    attend(c, &q, &[Keys { k: &k, v: &v, band, masked: true, relations: None }], starts, shape)
 }
 
 /// `dqkv` of [`causal`].
@@ -136,10 +149,10 @@ pub fn causal_backward<C: Compute>(
     let [q, k, v] = split(c, qkv, shape);
     let band = shape.band(shape.causal_slots());
     let mut rest = None;
-    let keys = [Keys { k: &k, v: &v, band, masked: true }];
-    let dq = attend_backward(c, &q, &keys, starts, shape, attended, dout, |_, dk, dv| rest = Some((dk, dv)));
+    let keys = [Keys { k: &k, v: &v, band, masked: true, relations: None }];
+    let dq = attend_backward(c, &q, &keys, starts, shape, attended, dout, |_, on_keys| rest = Some(on_keys));
     match rest {
-        Some((dk, dv)) => join(c, [&dq, &dk, &dv], shape),
+        Some(KeysGradient { dk, dv, .. }) => join(c, [&dq, &dk, &dv], shape),
         None => join(c, [&dq, &k, &v], shape),
     }
 }
@@ -152,7 +165,7 @@ fn with_predicted_keys<C: Compute, R>(
 ) -> R {
     let shape = input.shape;
     let [q, k, v] = split(c, input.qkv, shape);
-    let own = Keys { k: &k, v: &v, band: shape.band(1), masked: false };
+    let own = Keys { k: &k, v: &v, band: shape.band(1), masked: false, relations: None };
     let slots = shape.predicted_slots();
     if slots == 0 {
         return run(&q, &[own]);
@@ -161,7 +174,7 @@ fn with_predicted_keys<C: Compute, R>(
     let columns = shape.key_columns();
     let mk = c.slice_columns(&memory, 0, columns);
     let mv = c.slice_columns(&memory, columns, columns);
-    run(&q, &[own, Keys { k: &mk, v: &mv, band: shape.band(slots), masked: true }])
+    run(&q, &[own, Keys { k: &mk, v: &mv, band: shape.band(slots), masked: true, relations: None }])
 }
 
 /// Predicted stream: observed keys in the window and the prediction's own.
@@ -184,15 +197,15 @@ pub fn predicted_backward<C: Compute>(
     let columns = shape.key_columns();
     with_predicted_keys(c, input, |q, keys| {
         let (mut own, mut memory) = (None, None);
-        let dq = attend_backward(c, q, keys, input.starts, shape, attended, dout, |i, dk, dv| {
-            *(if i == 0 { &mut own } else { &mut memory }) = Some((dk, dv));
+        let dq = attend_backward(c, q, keys, input.starts, shape, attended, dout, |i, on_keys| {
+            *(if i == 0 { &mut own } else { &mut memory }) = Some(on_keys);
         });
-        if let (Some(slot), Some((dk, dv))) = (dmemory, memory) {
+        if let (Some(slot), Some(KeysGradient { dk, dv, .. })) = (dmemory, memory) {
             c.accumulate(slot, &c.pad_columns(&dk, 0, 2 * columns));
             c.accumulate(slot, &c.pad_columns(&dv, columns, 2 * columns));
         }
         match own {
-            Some((dk, dv)) => join(c, [&dq, &dk, &dv], shape),
+            Some(KeysGradient { dk, dv, .. }) => join(c, [&dq, &dk, &dv], shape),
             None => c.pad_columns(&dq, 0, shape.query_columns() + 2 * columns),
         }
     })

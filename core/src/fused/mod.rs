@@ -5,6 +5,7 @@
 
 pub mod attention;
 pub mod cross_entropy;
+pub mod joint_attention;
 pub mod modulation;
 pub mod norm;
 pub mod softmax;

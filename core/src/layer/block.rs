@@ -5,13 +5,15 @@
 //! h2 = h1 + a2 * FeedForward(rms(h1; gain2) (1 + g2) + b2)
 //! ```
 //!
-//! The observed stream attends to itself; the predicted stream to the observed keys and values and to itself. Nothing
-//! else differs, and the baseline transformer is the observed stream with all condition vectors absent.
+//! The observed stream attends to itself; the predicted stream to the observed keys and values and to itself; the one
+//! stream of a joint model to all of its positions. Nothing else differs, and the baseline transformer is the observed
+//! stream with all condition vectors absent.
 
 use super::condition::BlockCondition;
 use super::feed_forward::{self, FeedForwardSaved};
 use super::{Geometry, Model, linear, mixture};
-use crate::compute::{AttentionOutput, Compute, PredictedAttention};
+use crate::compute::{AttentionOutput, Compute, JointAttention, PredictedAttention, Relations};
+use crate::config::{ModelKind, Positions, RelationKind};
 use crate::parameters::{FeedForwardIds, ParameterId};
 
 /// Which stream runs, with what it attends to.
@@ -21,6 +23,8 @@ pub enum Stream<'a, L> {
     Observed,
     /// Predictions, at positions 1..., over the observed keys and values `(n, 2 K d)`.
     Predicted(&'a L),
+    /// All positions of a joint model, given and unknown.
+    Joint,
 }
 
 impl<L> Clone for Stream<'_, L> {
@@ -92,10 +96,11 @@ pub fn forward<C: Compute>(
     let k = x.condition;
     let (n1, r1) = c.norm(h, &k.w1, k.b1.as_ref(), config.eps);
     let qkv = linear::forward(c, weights, ids.qkv, &n1);
-    let qkv = c.rotary(&qkv, &rotary(x), false);
+    let qkv = turned(c, x, qkv, false);
     let attended = match x.stream {
         Stream::Observed => c.causal_attention(&qkv, x.geometry.starts, x.geometry.shape),
         Stream::Predicted(memory) => c.predicted_attention(predicted(x, &qkv, memory)),
+        Stream::Joint => c.joint_attention(joint(x, &qkv)),
     };
     let o = linear::forward(c, weights, ids.wo, &attended.out);
     let h1 = c.gate_residual(h, k.a1.as_ref(), &o);
@@ -163,10 +168,16 @@ fn attention_half_backward<C: Compute>(
             let collected = sink.as_mut().and_then(|s| s.memory.as_deref_mut());
             c.predicted_attention_backward(predicted(x, &saved.qkv, memory), &saved.attended, &dout, collected)
         }
+        Stream::Joint => {
+            let learned = x.model.config.joint.relations == RelationKind::Bias;
+            let dbias = sink.as_mut().and_then(|s| ids.relations.filter(|_| learned).map(|id| &mut s.grads[id]));
+            c.joint_attention_backward(joint(x, &saved.qkv), &saved.attended, &dout, dbias)
+        }
     };
     let keys = match x.stream {
         Stream::Observed => geometry.shape.causal_slots(),
         Stream::Predicted(_) => 1 + geometry.shape.predicted_slots(),
+        Stream::Joint => 2 * geometry.shape.joint_reach() + 1,
     };
     if keys == 1 {
         // a lone key has weight 1 whatever its score: only the value has a gradient, where kernels leave rounding
@@ -179,7 +190,7 @@ fn attention_half_backward<C: Compute>(
         let total = columns + 2 * geometry.shape.key_columns();
         dqkv = c.add(&dqkv, &c.pad_columns(dmemory, columns, total));
     }
-    let dqkv = c.rotary(&dqkv, &rotary(x), true);
+    let dqkv = turned(c, x, dqkv, true);
     let grads = sink.as_mut().map(|s| &mut *s.grads);
     let dn1 = linear::backward(c, weights, ids.qkv, &saved.n1, &dqkv, grads);
     // n1 = norm(h)
@@ -189,10 +200,25 @@ fn attention_half_backward<C: Compute>(
     c.add(dh1, &c.norm_backward(&saved.h, &k.w1, &saved.r1, &dn1))
 }
 
-fn rotary<L, I>(x: &BlockContext<'_, L, I>) -> crate::compute::Rotary {
+/// Queries and keys turned by their positions, or back, where positions are rotary.
+fn turned<C: Compute>(
+    c: &C,
+    x: &BlockContext<'_, C::Leaf, C::Index>,
+    qkv: C::Tensor,
+    inverse: bool,
+) -> C::Tensor {
+    let (config, shape) = (x.model.config, &x.geometry.shape);
+    if config.kind == ModelKind::Joint && config.joint.positions != Positions::Rotary {
+        return qkv;
+    }
     let offset = usize::from(matches!(x.stream, Stream::Predicted(_)));
-    let shape = &x.geometry.shape;
-    x.geometry.rotary(x.model.config, shape.heads + shape.kv_heads, offset)
+    c.rotary(&qkv, &x.geometry.rotary(config, shape.heads + shape.kv_heads, offset), inverse)
+}
+
+fn joint<'a, T, L, I>(x: &BlockContext<'a, L, I>, qkv: &'a T) -> JointAttention<'a, T, L, I> {
+    let bias = x.model.layout.blocks[x.layer].relations.map(|id| &x.model.weights[id]);
+    let relations = bias.zip(x.geometry.classes).map(|(bias, classes)| Relations { bias, classes });
+    JointAttention { qkv, relations, starts: x.geometry.starts, shape: x.geometry.shape }
 }
 
 fn predicted<'a, T, L, I>(x: &BlockContext<'a, L, I>, qkv: &'a T, memory: &'a L) -> PredictedAttention<'a, T, L, I> {

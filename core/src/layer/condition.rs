@@ -112,9 +112,9 @@ pub type Conditioned<T> = (Condition<T>, ConditionSaved<T>);
 
 /// Condition vectors `(1,D)` of landscape `s`; `None` if the model has no AdaLN.
 pub fn conditioned<B: Backend>(b: &B, model: Model<'_, B::Array>, s: usize) -> Option<Conditioned<B::Array>> {
-    let energy = model.layout.energy?;
+    let ids = model.layout.energy?.condition?;
     let left = b.enter(Scope::Condition);
-    let z = b.slice_rows(&model.weights[energy.time], s, 1);
+    let z = b.slice_rows(&model.weights[ids.time], s, 1);
     let c = silu(b, &z);
     let (mut blocks, mut saved) = (Vec::new(), Vec::new());
     for block in &model.layout.blocks {
@@ -131,7 +131,7 @@ pub fn conditioned<B: Backend>(b: &B, model: Model<'_, B::Array>, s: usize) -> O
         });
         saved.push(m);
     }
-    let last = b.modulation(model.weights, map(energy.modulation, &[(1, model.layout.norm)]), &c);
+    let last = b.modulation(model.weights, map(ids.modulation, &[(1, model.layout.norm)]), &c);
     let condition = Condition { blocks, w: last.scaled[0].clone(), b: Some(last.parts[0].clone()) };
     b.enter(left);
     Some((condition, ConditionSaved { z, c, blocks: saved, last }))
@@ -147,20 +147,20 @@ pub fn conditioned_backward<B: Backend>(
     d: &Condition<B::Array>,
     grads: &mut [B::Array],
 ) {
-    let Some(energy) = model.layout.energy else { return };
+    let Some(ids) = model.layout.energy.and_then(|energy| energy.condition) else { return };
     let left = b.enter(Scope::Condition);
     let dim = model.config.dim;
     let mut dc = b.fill(1, dim, 0.0);
     for ((block, at), d) in model.layout.blocks.iter().zip(&saved.blocks).zip(&d.blocks) {
-        let Some((ids, gains)) = of_block(block) else { continue };
+        let Some((of_block, gains)) = of_block(block) else { continue };
         let parts = [d.b1.as_ref(), Some(&d.w1), d.a1.as_ref(), d.b2.as_ref(), Some(&d.w2), d.a2.as_ref()];
-        b.modulation_backward(model.weights, map(ids, &gains), (&saved.c, at), &parts, grads, &mut dc);
+        b.modulation_backward(model.weights, map(of_block, &gains), (&saved.c, at), &parts, grads, &mut dc);
     }
     let parts = [d.b.as_ref(), Some(&d.w)];
     let gains = [(1, model.layout.norm)];
     b.modulation_backward(
         model.weights,
-        map(energy.modulation, &gains),
+        map(ids.modulation, &gains),
         (&saved.c, &saved.last),
         &parts,
         grads,
@@ -170,6 +170,6 @@ pub fn conditioned_backward<B: Backend>(
     let q = b.sigmoid(&saved.z);
     let slope = b.add(&q, &b.mul(&b.mul(&saved.z, &q), &b.offset(&b.scale(&q, -1.0), 1.0)));
     let dz = b.mul(&dc, &slope);
-    b.accumulate_product(&mut grads[energy.time], s, &b.fill(1, 1, 1.0), &dz);
+    b.accumulate_product(&mut grads[ids.time], s, &b.fill(1, 1, 1.0), &dz);
     b.enter(left);
 }

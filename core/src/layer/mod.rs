@@ -11,7 +11,7 @@ pub mod linear;
 pub mod mixture;
 pub mod swiglu;
 
-use crate::compute::{Attention, Rotary};
+use crate::compute::{Attention, Classes, Rotary};
 use crate::config::Config;
 use crate::parameters::ParameterLayout;
 
@@ -42,6 +42,10 @@ pub struct Geometry<'a, I> {
     pub starts: Option<&'a I>,
     /// Balance group of every row `(n)` (its sequence, or 0), read by mixtures only.
     pub groups: &'a I,
+    /// The sequence of every row `(n)`.
+    pub sequences: &'a I,
+    /// Classes of the relations of a joint model, where they count.
+    pub classes: Option<Classes<'a, I>>,
 }
 
 impl<I> Clone for Geometry<'_, I> {

@@ -36,6 +36,8 @@ pub enum LossSteps {
     Mean,
     /// The last step only ("truncate"); earlier gradients `G` are constants.
     Last,
+    /// Step `i` of `n`, from 1, weighs `2 i / (n (n + 1))`.
+    Linear,
 }
 
 /// What a rollout starts from.
@@ -47,6 +49,8 @@ pub enum InitialState {
     Noise,
     /// Zeros: the uniform distribution.
     Zeros,
+    /// Half of the sequences start from zeros, the others from `N(0, s^2)` with `s` uniform in `[0, sigma0)`.
+    Mixed,
 }
 
 /// What the tangent pass finds of the primal pass.
@@ -71,8 +75,10 @@ pub struct Objective {
     pub min_steps: usize,
     /// Most descent steps; the number is drawn uniformly for every training step.
     pub max_steps: usize,
-    /// Training steps that take a single descent step, before `min_steps ..= max_steps` begin: a curriculum.
+    /// Training steps that take `1 ..= curriculum_steps` descent steps, before `min_steps ..= max_steps` begin.
     pub curriculum: u32,
+    /// Most descent steps while the curriculum lasts.
+    pub curriculum_steps: usize,
     /// System 1 or 2.
     pub flow: Flow,
     /// Which steps count.
@@ -107,6 +113,7 @@ impl Default for Objective {
             min_steps: 2,
             max_steps: 2,
             curriculum: 0,
+            curriculum_steps: 1,
             flow: Flow::Detached,
             loss: LossSteps::Mean,
             initial: InitialState::Noise,
@@ -144,6 +151,9 @@ impl Objective {
         let (least, most) = (self.min_steps, self.max_steps);
         require("objective.min_steps", least as f64, (1..=most).contains(&least), "must be between 1 and max_steps")?;
         require("objective.max_steps", most as f64, most <= 4096, "must be at most 4096")?;
+        let early = self.curriculum_steps;
+        let fits = (1..=4096).contains(&early);
+        require("objective.curriculum_steps", early as f64, fits, "must be between 1 and 4096")?;
         not_negative("objective.sigma0", self.sigma0)?;
         not_negative("objective.langevin", self.langevin)?;
         not_negative("objective.contrastive", self.contrastive)?;
@@ -163,18 +173,23 @@ impl Objective {
 
     /// Number of descent steps of training step `step`.
     pub fn steps(&self, seed: u64, step: u32) -> usize {
-        if step < self.curriculum {
-            return 1;
-        }
-        let span = (self.max_steps - self.min_steps + 1) as u64;
-        self.min_steps + Stream::new(seed, step, Purpose::Steps).below(0, span) as usize
+        let (least, most) =
+            if step < self.curriculum { (1, self.curriculum_steps) } else { (self.min_steps, self.max_steps) };
+        let span = (most - least + 1) as u64;
+        least + Stream::new(seed, step, Purpose::Steps).below(0, span) as usize
     }
 
-    /// The objective as far as `done` training steps have come: while the curriculum lasts, a single descent step.
+    /// Most descent steps of any training step.
+    pub fn most_steps(&self) -> usize {
+        let early = if self.curriculum > 0 { self.curriculum_steps } else { 1 };
+        self.max_steps.max(early)
+    }
+
+    /// The objective as far as `done` training steps have come: while the curriculum lasts, its descent steps.
     pub fn reached(&self, done: u64) -> Self {
         let mut reached = self.clone();
         if self.curriculum > 0 && done <= u64::from(self.curriculum) {
-            (reached.min_steps, reached.max_steps) = (1, 1);
+            (reached.min_steps, reached.max_steps) = (1, self.curriculum_steps);
         }
         reached
     }
@@ -184,6 +199,7 @@ impl Objective {
         match self.loss {
             LossSteps::Mean => 1.0 / n as f64,
             LossSteps::Last => f64::from(u8::from(i + 1 == n)),
+            LossSteps::Linear => 2.0 * (i + 1) as f64 / (n * (n + 1)) as f64,
         }
     }
 }
@@ -198,5 +214,8 @@ mod tests {
         assert!((0..5).all(|step| o.steps(1, step) == 1));
         assert!((5..50).all(|step| (2..=3).contains(&o.steps(1, step))));
         assert_eq!((o.reached(5).max_steps, o.reached(6).max_steps), (1, 3));
+        let o = Objective { curriculum_steps: 4, ..o };
+        assert!((0..5).all(|step| (1..=4).contains(&o.steps(1, step))));
+        assert_eq!((o.reached(5).max_steps, o.most_steps()), (4, 4));
     }
 }

@@ -66,6 +66,8 @@ pub struct StepGradient<T> {
     pub next: T,
     /// On `P_i (n,V)`, beside what the second-order pass gives.
     pub p: T,
+    /// On `Y_i (n,V)` itself, where an entropy is a part of what is descended.
+    pub state: Option<T>,
     /// Direction `w (n,V)` to add to that of the second-order pass: the derivative by `G_i`.
     pub direction: T,
     /// On every position's step size `(n,1)`.

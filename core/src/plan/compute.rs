@@ -2,7 +2,7 @@
 
 use super::kernels::Kernels;
 use super::{FlopKind, Plan, Planned};
-use crate::compute::{Band, Compute, Layout, Rotary, Route, RouteSpec, Scope};
+use crate::compute::{Band, Classes, Compute, Layout, Relations, Rotary, Route, RouteSpec, Scope};
 use crate::{for_each_fused, fused};
 
 /// Primitives that do one operation for each element of `a`.
@@ -108,6 +108,9 @@ impl Compute for Plan {
     fn window_mask(&self, band: Band, _starts: Option<&usize>) -> Planned {
         self.elementwise(band.batch * band.context, band.heads * band.slots, 0)
     }
+    fn relation_bias(&self, band: Band, _relations: Relations<'_, Planned, usize>) -> Planned {
+        self.elementwise(band.batch * band.context, band.heads * band.slots, 0)
+    }
 
     fn reshape(&self, a: &Planned, rows: usize, columns: usize) -> Planned {
         Planned { rows, columns, block: a.block.clone() }
@@ -163,6 +166,9 @@ impl Compute for Plan {
     }
     fn accumulate_scatter(&self, _slot: &mut Planned, _index: &usize, a: &Planned) {
         self.work(FlopKind::Elementwise, a.len());
+    }
+    fn accumulate_relations(&self, _slot: &mut Planned, s: &Planned, _band: Band, _classes: Classes<'_, usize>) {
+        self.work(FlopKind::Elementwise, s.len());
     }
     fn accumulate_norm(&self, dw: &mut Planned, db: Option<&mut Planned>, x: &Planned, r: &Planned, dy: &Planned) {
         if self.fused {

@@ -1,7 +1,7 @@
 //! Shapes and costs of the fused operations that are kernels.
 
-use super::{Plan, Planned};
-use crate::compute::{Attention, AttentionOutput, Compute, Layout, PredictedAttention, Route};
+use super::{FlopKind, Plan, Planned};
+use crate::compute::{Attention, AttentionOutput, Compute, JointAttention, Layout, PredictedAttention, Route};
 
 /// What a plan counts for a kernel; arguments and results are those of the operation in [`crate::compute::Compute`].
 pub(super) struct Kernels<'a>(pub &'a Plan);
@@ -129,6 +129,47 @@ impl Kernels<'_> {
     ) -> Planned {
         let products = if dmemory.is_some() { 9 } else { 5 };
         self.0.attend(&x.shape, x.shape.predicted_slots() + 1, products);
+        self.0.take(x.qkv.rows, x.qkv.columns)
+    }
+
+    fn attend_joint(&self, shape: &Attention, products: usize) {
+        let (t, reach) = (shape.context, shape.joint_reach());
+        let visible = t * (2 * reach + 1) - reach * (reach + 1);
+        let flops = 2 * products * shape.head_dim * shape.batch * shape.heads * visible;
+        self.0.work(FlopKind::Attention, flops);
+    }
+    pub fn joint_attention(&self, x: JointAttention<'_, Planned, Planned, usize>) -> AttentionOutput<Planned> {
+        self.attend_joint(&x.shape, 2);
+        self.output(&x.shape, x.qkv.rows)
+    }
+    pub fn joint_attention_backward(
+        &self,
+        x: JointAttention<'_, Planned, Planned, usize>,
+        _attended: &AttentionOutput<Planned>,
+        _dout: &Planned,
+        _dbias: Option<&mut Planned>,
+    ) -> Planned {
+        self.attend_joint(&x.shape, 5);
+        self.0.take(x.qkv.rows, x.qkv.columns)
+    }
+    pub fn joint_attention_tangent(
+        &self,
+        x: JointAttention<'_, Planned, Planned, usize>,
+        _qkvt: &Planned,
+        _attended: &AttentionOutput<Planned>,
+    ) -> AttentionOutput<Planned> {
+        self.attend_joint(&x.shape, 4);
+        self.output(&x.shape, x.qkv.rows)
+    }
+    pub fn joint_attention_backward_tangent(
+        &self,
+        x: JointAttention<'_, Planned, Planned, usize>,
+        _qkvt: &Planned,
+        _attended: [&AttentionOutput<Planned>; 2],
+        _dout: [&Planned; 2],
+        _dbias: Option<&mut Planned>,
+    ) -> Planned {
+        self.attend_joint(&x.shape, 11);
         self.0.take(x.qkv.rows, x.qkv.columns)
     }
 }

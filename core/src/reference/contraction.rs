@@ -60,33 +60,34 @@ impl<'a, E: Real> Reference<'a, E> {
     pub(super) fn band_scores(&self, q: &Matrix<'a, E>, k: &Matrix<'a, E>, band: Band) -> Matrix<'a, E> {
         let (d, slots, share) = (band.head_dim, band.slots, band.heads / band.kv_heads);
         self.build(q.rows, band.heads * slots, |row, column| {
-            let (h, j) = (column / slots, column % slots);
-            if j > row % band.context {
-                return E::default();
-            }
-            (0..d).fold(E::default(), |s, i| s.add(q.at(row, h * d + i).mul(k.at(row - j, h / share * d + i))))
+            let (h, t) = (column / slots, row % band.context);
+            let Some(u) = band.meets(t, column % slots) else { return E::default() };
+            let key = row - t + u;
+            (0..d).fold(E::default(), |s, i| s.add(q.at(row, h * d + i).mul(k.at(key, h / share * d + i))))
         })
     }
 
     pub(super) fn band_values(&self, s: &Matrix<'a, E>, v: &Matrix<'a, E>, band: Band) -> Matrix<'a, E> {
         let (d, slots, share) = (band.head_dim, band.slots, band.heads / band.kv_heads);
         self.build(s.rows, band.heads * d, |row, column| {
-            let (h, i) = (column / d, column % d);
-            let visible = slots.min(row % band.context + 1);
-            (0..visible)
-                .fold(E::default(), |sum, j| sum.add(s.at(row, h * slots + j).mul(v.at(row - j, h / share * d + i))))
+            let (h, i, t) = (column / d, column % d, row % band.context);
+            let keys = (0..slots).filter_map(|j| Some((j, row - t + band.meets(t, j)?)));
+            keys.fold(E::default(), |sum, (j, key)| {
+                sum.add(s.at(row, h * slots + j).mul(v.at(key, h / share * d + i)))
+            })
         })
     }
 
     pub(super) fn band_adjoint(&self, s: &Matrix<'a, E>, q: &Matrix<'a, E>, band: Band) -> Matrix<'a, E> {
         let (d, slots, share) = (band.head_dim, band.slots, band.heads / band.kv_heads);
         self.build(s.rows, band.kv_heads * d, |row, column| {
-            let (k, i) = (column / d, column % d);
-            let after = slots.min(band.context - row % band.context);
+            let (k, i, u) = (column / d, column % d, row % band.context);
             let mut sum = E::default();
             for h in k * share..(k + 1) * share {
-                for j in 0..after {
-                    sum = sum.add(s.at(row + j, h * slots + j).mul(q.at(row + j, h * d + i)));
+                for t in u.saturating_sub(band.ahead)..band.context.min(u + slots - band.ahead) {
+                    let Some(j) = band.slot(t, u) else { continue };
+                    let query = row - u + t;
+                    sum = sum.add(s.at(query, h * slots + j).mul(q.at(query, h * d + i)));
                 }
             }
             sum

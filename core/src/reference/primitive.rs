@@ -1,7 +1,7 @@
 //! Primitives and gradient sink of the reference backend.
 
 use super::{Indices, Matrix, Real, Reference};
-use crate::compute::{Band, Compute, Layout, Rotary, Route, RouteSpec};
+use crate::compute::{Band, Classes, Compute, Layout, Relations, Rotary, Route, RouteSpec};
 
 impl<'a, E: Real> Compute for Reference<'a, E> {
     type Leaf = Matrix<'a, E>;
@@ -86,9 +86,17 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
     fn window_mask(&self, band: Band, starts: Option<&Self::Index>) -> Self::Tensor {
         let hidden = E::from_f64(-1e30);
         self.build(band.batch * band.context, band.heads * band.slots, |row, column| {
-            let (t, j) = (row % band.context, column % band.slots);
             let first = starts.map_or(0, |s| s.get(row));
-            if j <= t && t - j >= first { E::default() } else { hidden }
+            let key = band.meets(row % band.context, column % band.slots);
+            if key.is_some_and(|u| u >= first) { E::default() } else { hidden }
+        })
+    }
+    fn relation_bias(&self, band: Band, relations: Relations<'_, Self::Leaf, Self::Index>) -> Self::Tensor {
+        let Relations { bias, classes } = relations;
+        self.build(band.batch * band.context, band.heads * band.slots, |row, column| {
+            let (t, h, slot) = (row % band.context, column / band.slots, column % band.slots);
+            let class = band.meets(t, slot).map(|u| classes.table.get(classes.place(band.context, t, u)));
+            class.map_or(E::default(), |class| bias.at(class, h))
         })
     }
 
@@ -182,6 +190,24 @@ impl<'a, E: Real> Compute for Reference<'a, E> {
     fn accumulate_scatter(&self, slot: &mut Self::Leaf, index: &Self::Index, a: &Self::Tensor) {
         self.own(slot);
         self.scatter_into(slot, index, a);
+    }
+    fn accumulate_relations(
+        &self,
+        slot: &mut Self::Leaf,
+        s: &Self::Tensor,
+        band: Band,
+        classes: Classes<'_, Self::Index>,
+    ) {
+        self.own(slot);
+        for row in 0..s.rows {
+            for column in 0..s.columns {
+                let (t, h, j) = (row % band.context, column / band.slots, column % band.slots);
+                if let Some(u) = band.meets(t, j) {
+                    let class = classes.table.get(classes.place(band.context, t, u));
+                    slot.accumulate(class * slot.columns + h, s.at(row, column));
+                }
+            }
+        }
     }
     fn accumulate_norm(
         &self,

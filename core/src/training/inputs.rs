@@ -11,7 +11,7 @@ use crate::loss_scale::Scaling;
 /// What a step takes from the host; the arrays stay where they are from step to step.
 pub(super) struct Inputs<B: Backend> {
     /// The sequences of every micro-batch.
-    pub(super) sequences: Vec<DeviceSequences<B::Index>>,
+    pub(super) sequences: Vec<DeviceSequences<B>>,
     /// Numbers of the update `(1,5)`, see [`Backend::update`].
     pub(super) device_scalars: B::Array,
     /// Weight of a position in the loss `(1,1)`.

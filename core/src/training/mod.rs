@@ -7,6 +7,7 @@
 mod inputs;
 mod lanes;
 mod prepare;
+mod problems;
 mod replay_start;
 mod report;
 mod sequences;

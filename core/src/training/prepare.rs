@@ -46,8 +46,10 @@ impl<B: Backend> Trainer<B> {
             return Err(Error::Shape { what: String::from("batch"), message });
         }
         let (steps, most) = match self.config.kind {
-            ModelKind::Ebt => (self.objective.steps(settings.seed, settings.step), self.objective.max_steps),
             ModelKind::Transformer => (1, 1),
+            ModelKind::Ebt | ModelKind::Joint => {
+                (self.objective.steps(settings.seed, settings.step), self.objective.most_steps())
+            }
         };
         let experts = (0..self.config.layers).filter_map(|l| self.config.mixture(l)).map(|m| m.n_routed).collect();
         let report_layout = ReportLayout::new(most, experts);
@@ -83,7 +85,7 @@ impl<B: Backend> Trainer<B> {
         let fits = inputs.sequences.len() == parts.len() && inputs.sequences.iter().zip(&parts).all(|(d, s)| d.fits(s));
         if fits {
             for (device, part) in inputs.sequences.iter_mut().zip(&parts) {
-                device.write(b, part);
+                device.write(b, &self.config, part);
             }
         } else {
             let upload = |part| DeviceSequences::upload(b, &self.config, part);

@@ -10,8 +10,9 @@ use super::report::StepReport;
 use super::sequences::Sequences;
 use super::trainer::{StepSettings, Trainer};
 use crate::compute::{Backend, Parameters, Scope};
-use crate::config::{Config, ModelKind};
+use crate::config::{Config, Head, ModelKind};
 use crate::descent::adjoint::{self, Trace};
+use crate::descent::recurrence;
 use crate::descent::rollout::Rollout;
 use crate::error::{Error, Result};
 use crate::layer::Model;
@@ -152,6 +153,7 @@ impl<B: Backend> Trainer<B> {
                         model,
                         geometry,
                         tokens: device.tokens(),
+                        problems: device.problems(),
                         objective: &self.objective,
                         seed: settings.seed,
                         step: settings.step,
@@ -160,7 +162,10 @@ impl<B: Backend> Trainer<B> {
                         scaling: inputs.scaling.as_ref(),
                     };
                     let y = initial.build(&rollout, lane, first, count, sequences.context);
-                    let mut outcome = adjoint::gradient(rollout, target, y, grads, trace)?;
+                    let mut outcome = match self.config.head {
+                        Head::Energy => adjoint::gradient(rollout, target, y, grads, trace)?,
+                        Head::Logits => recurrence::gradient(rollout, target, y, grads, trace)?,
+                    };
                     inputs.report_layout.add(b, report, &outcome, share);
                     let last = (self.objective.replay > 0).then_some(outcome.last);
                     outcomes.push(MicroBatchOutcome { first, last, trace: outcome.trace.take() });
@@ -219,7 +224,7 @@ impl<B: Backend> Trainer<B> {
         let Some(inputs) = &self.inputs else { return (StepReport::default(), true) };
         let scale = if inputs.scaling.is_some() { self.loss_scale.outer.factor } else { 1.0 };
         let (mut report, inner_finite) = inputs.report_layout.read(b, &inputs.report, scale, steps);
-        if self.config.kind == ModelKind::Transformer {
+        if !self.config.has_energy() {
             report.energies.clear();
         }
         (report, inner_finite)

@@ -8,7 +8,8 @@ use super::lanes::{Part, Sum};
 use super::sequences::Sequences;
 use crate::average::Average;
 use crate::compute::Backend;
-use crate::config::Config;
+use crate::config::{Config, ModelKind};
+use crate::config_error::ConfigError;
 use crate::descent::replay_buffer::ReplayBuffer;
 use crate::error::{Error, Result};
 use crate::layer::Model;
@@ -99,6 +100,10 @@ impl<B: Backend> Trainer<B> {
         config.validate()?;
         objective.validate()?;
         optimizer_config.validate()?;
+        if config.kind == ModelKind::Joint && objective.replay > 0 {
+            let rule = "must be 0: a joint model starts every problem afresh";
+            return Err(ConfigError { field: "objective.replay", rule, found: Some(objective.replay as f64) }.into());
+        }
         let layout = ParameterLayout::new(&config);
         for (e, w) in layout.entries.iter().zip(&weights) {
             if b.shape(w) != (e.rows, e.columns) {

@@ -1,6 +1,8 @@
 //! Banded contractions: what the composed definition of attention is made of. The fused kernels serve training.
 
-use ebt_core::compute::Band;
+use std::rc::Rc;
+
+use ebt_core::compute::{Band, Classes};
 use rayon::prelude::*;
 
 use super::kernel::element::Element;
@@ -14,31 +16,30 @@ fn head<E>(x: &[E], row: usize, heads: usize, d: usize, h: usize) -> &[E] {
     &x[at..at + d]
 }
 
-/// `s[t, h, j] = q[t, h] . k[t-j, h']`.
+/// `s[t, h, j] = q[t, h] . k[t + ahead - j, h']`.
 pub(super) fn scores<E: Element>(q: &[E], k: &[E], b: Band, out: &mut [E]) {
     let share = b.heads / b.kv_heads;
     out.par_chunks_mut(b.heads * b.slots).enumerate().for_each(|(row, out)| {
         for (i, s) in out.iter_mut().enumerate() {
-            let (h, j) = (i / b.slots, i % b.slots);
-            *s = if j > row % b.context {
-                E::ZERO
-            } else {
-                let key = head(k, row - j, b.kv_heads, b.head_dim, h / share);
+            let (h, t) = (i / b.slots, row % b.context);
+            *s = b.meets(t, i % b.slots).map_or(E::ZERO, |u| {
+                let key = head(k, row - t + u, b.kv_heads, b.head_dim, h / share);
                 dot(head(q, row, b.heads, b.head_dim, h), key)
-            };
+            });
         }
     });
 }
 
-/// `o[t, h] = sum_j s[t, h, j] v[t-j, h']`.
+/// `o[t, h] = sum_j s[t, h, j] v[t + ahead - j, h']`.
 pub(super) fn mix<E: Element>(s: &[E], v: &[E], b: Band, out: &mut [E]) {
     let share = b.heads / b.kv_heads;
     out.par_chunks_mut(b.heads * b.head_dim).enumerate().for_each(|(row, out)| {
         out.fill(E::ZERO);
         for (h, out) in out.chunks_exact_mut(b.head_dim).enumerate() {
-            for j in 0..b.slots.min(row % b.context + 1) {
+            let t = row % b.context;
+            for (j, u) in (0..b.slots).filter_map(|j| Some((j, b.meets(t, j)?))) {
                 let weight = s[(row * b.heads + h) * b.slots + j];
-                for (o, &x) in out.iter_mut().zip(head(v, row - j, b.kv_heads, b.head_dim, h / share)) {
+                for (o, &x) in out.iter_mut().zip(head(v, row - t + u, b.kv_heads, b.head_dim, h / share)) {
                     *o = weight.mul_add(x, *o);
                 }
             }
@@ -46,16 +47,18 @@ pub(super) fn mix<E: Element>(s: &[E], v: &[E], b: Band, out: &mut [E]) {
     });
 }
 
-/// `g[u, k] = sum over h of key head k, j of s[u+j, h, j] q[u+j, h]`.
+/// `g[u, k] = sum over h of key head k, j of s[t, h, j] q[t, h]` with `t = u - ahead + j`.
 pub(super) fn scatter<E: Element>(s: &[E], q: &[E], b: Band, out: &mut [E]) {
     let share = b.heads / b.kv_heads;
     out.par_chunks_mut(b.kv_heads * b.head_dim).enumerate().for_each(|(row, out)| {
         out.fill(E::ZERO);
         for (k, out) in out.chunks_exact_mut(b.head_dim).enumerate() {
             for h in k * share..(k + 1) * share {
-                for j in 0..b.slots.min(b.context - row % b.context) {
-                    let weight = s[((row + j) * b.heads + h) * b.slots + j];
-                    for (o, &x) in out.iter_mut().zip(head(q, row + j, b.heads, b.head_dim, h)) {
+                let u = row % b.context;
+                for t in u.saturating_sub(b.ahead)..b.context.min(u + b.slots - b.ahead) {
+                    let (query, j) = (row - u + t, t + b.ahead - u);
+                    let weight = s[(query * b.heads + h) * b.slots + j];
+                    for (o, &x) in out.iter_mut().zip(head(q, query, b.heads, b.head_dim, h)) {
                         *o = weight.mul_add(x, *o);
                     }
                 }
@@ -71,8 +74,35 @@ pub(super) fn mask<E: Element>(b: Band, starts: Option<&[u32]>, out: &mut [E]) {
         let t = row % b.context;
         let first = starts.and_then(|s| s.get(row)).map_or(0, |&s| s as usize);
         for (i, x) in out.iter_mut().enumerate() {
-            let j = i % b.slots;
-            *x = if j <= t && t - j >= first { E::ZERO } else { hidden };
+            *x = if b.meets(t, i % b.slots).is_some_and(|u| u >= first) { E::ZERO } else { hidden };
+        }
+    }
+}
+
+/// The class of the relation of position `t` to what it meets in slot `j`.
+fn class(b: Band, classes: Classes<'_, Rc<[u32]>>, t: usize, j: usize) -> Option<usize> {
+    let u = b.meets(t, j)?;
+    classes.table.get(classes.place(b.context, t, u)).map(|&class| class as usize)
+}
+
+/// `bias[class(t, t + ahead - j), h]`, zero where the key leaves the sequence.
+pub(super) fn relations<E: Element>(b: Band, bias: &[E], classes: Classes<'_, Rc<[u32]>>, out: &mut [E]) {
+    for (row, out) in out.chunks_exact_mut(b.heads * b.slots).enumerate() {
+        for (i, x) in out.iter_mut().enumerate() {
+            let class = class(b, classes, row % b.context, i % b.slots);
+            *x = class.and_then(|c| bias.get(c * b.heads + i / b.slots).copied()).unwrap_or(E::ZERO);
+        }
+    }
+}
+
+/// Adds `s (n, H slots)` to `out (classes, H)` by class.
+pub(super) fn accumulate<E: Element>(b: Band, s: &[E], classes: Classes<'_, Rc<[u32]>>, out: &mut [E]) {
+    for (row, s) in s.chunks_exact(b.heads * b.slots).enumerate() {
+        for (i, &x) in s.iter().enumerate() {
+            let class = class(b, classes, row % b.context, i % b.slots);
+            if let Some(slot) = class.and_then(|c| out.get_mut(c * b.heads + i / b.slots)) {
+                *slot = *slot + x;
+            }
         }
     }
 }

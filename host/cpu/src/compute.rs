@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use ebt_core::compute::{
-    Attention, AttentionOutput, Band, Compute, Layout, PredictedAttention, Rotary, Route, RouteSpec, Scope,
+    Attention, AttentionOutput, Band, Classes, Compute, Layout, PredictedAttention, Relations, Rotary, Route, RouteSpec,
+    Scope,
 };
 use ebt_core::error::Error;
 
@@ -271,6 +272,11 @@ impl<E: Element> Compute for Cpu<E> {
         let starts: Option<&[u32]> = starts.map(|s| &**s);
         self.write("band", b.batch * b.context, b.heads * b.slots, |out| band::mask(b, starts, out))
     }
+    fn relation_bias(&self, b: Band, x: Relations<'_, Matrix<E>, Rc<[u32]>>) -> Matrix<E> {
+        let mut out = self.pool.take(b.batch * b.context, b.heads * b.slots);
+        band::relations(b, x.bias.slice(), x.classes, out.own());
+        out
+    }
 
     fn reshape(&self, a: &Matrix<E>, rows: usize, columns: usize) -> Matrix<E> {
         if rows * columns != a.len() {
@@ -395,6 +401,15 @@ impl<E: Element> Compute for Cpu<E> {
     }
     fn accumulate_scatter(&self, slot: &mut Matrix<E>, index: &Rc<[u32]>, a: &Matrix<E>) {
         self.scatter(slot, index, a);
+    }
+    fn accumulate_relations(
+        &self,
+        slot: &mut Matrix<E>,
+        s: &Matrix<E>,
+        b: Band,
+        classes: Classes<'_, Rc<[u32]>>,
+    ) {
+        band::accumulate(b, s.slice(), classes, slot.own());
     }
     fn accumulate_norm(
         &self,

@@ -71,6 +71,11 @@ impl<B: Backend> Sweep<'_, '_, B> {
         let (b, rollout) = (self.rollout.b, self.rollout);
         for key in 0..self.streams.len() {
             let Some(stream) = self.streams[key].take().filter(|s| s.has_gradient) else { continue };
+            if let (Some(problems), Some(d)) = (rollout.problems, stream.gradient.memory.first()) {
+                let flagged = (rollout.tokens, problems.places);
+                energy::joint::observe_backward(b, rollout.model, flagged, d, self.grads);
+                continue;
+            }
             if rollout.model.config.condition == Conditioning::Predictions && self.observed_condition.is_none() {
                 let plain = condition::unconditioned::<B>(rollout.model);
                 self.observed_condition = Some(energy::zeros_like_condition(b, &plain));

@@ -34,18 +34,7 @@ pub fn gradient<'a, B: Backend>(
     let alphas = rollout.step_sizes(&alpha);
     let moves = rollout.unscaled(alphas.clone());
     let landscapes = rollout.model.config.landscapes;
-    let zero = b.fill(1, 1, 0.0);
-    let mut out = Outcome {
-        step_losses: alloc::vec![zero.clone(); n],
-        reconstruction: zero.clone(),
-        balance: zero.clone(),
-        extra: zero,
-        energies: Vec::new(),
-        overflow: None,
-        last: initial.clone(),
-        load: Vec::new(),
-        trace: trace.then(|| Trace { states: Vec::new(), directions: Vec::new(), energies: Vec::new() }),
-    };
+    let mut out = Outcome::new(b, n, &initial, trace);
     let mut sweep = Sweep {
         rollout,
         target,
@@ -61,7 +50,7 @@ pub fn gradient<'a, B: Backend>(
     let objective = rollout.objective;
     let (unrolled, keep_all) = (objective.flow == Flow::Unrolled, objective.checkpointing == Checkpointing::None);
     let mut kept = Vec::new();
-    let mut y = initial;
+    let mut y = rollout.masked(initial);
     for i in 0..n {
         let pulled = sweep.needs_tangent(i);
         let record = pulled && (!unrolled || keep_all || i + 1 == n);
@@ -111,7 +100,7 @@ pub fn gradient<'a, B: Backend>(
 impl<B: Backend> Sweep<'_, '_, B> {
     /// Whether step `i` is differentiated through its energy (else its gradient is a constant).
     fn needs_tangent(&self, i: usize) -> bool {
-        self.rollout.objective.loss == LossSteps::Mean || i + 1 == self.rollout.steps
+        self.rollout.objective.loss != LossSteps::Last || i + 1 == self.rollout.steps
     }
 
     /// Gradient of the loss through step `k.i`: adds weight gradients, returns the cotangent `(n,V)` on the state before

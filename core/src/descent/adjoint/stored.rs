@@ -58,6 +58,9 @@ impl<B: Backend> Sweep<'_, '_, B> {
         let mut u = rule.adjoint(b, &p, &raw);
         let mut mixed = rollout.mix(&u);
         self.step_size(&mixed, &at.dp);
+        if let Some(inner) = at.y.as_ref().and_then(|y| rollout.entropy_step_size(&self.alphas, &v, y)) {
+            self.step_size_by(&inner);
+        }
         for term in &terms {
             u = b.add(&u, &rollout.unscaled(term.direction.clone()));
             mixed = rollout.mix(&u);
@@ -68,7 +71,9 @@ impl<B: Backend> Sweep<'_, '_, B> {
         Ok(unrolled.then(|| {
             let hu = hp.map(|hp| terms.iter().fold(rollout.unmix(&hp), |hu, term| b.add(&hu, &term.p)));
             let gradient = &|| rollout.unmix(&at.dp);
-            rule.pull_back(b, PulledMove { p: &p, v: &v, raw: &raw, hu, gradient })
+            let carry = rule.pull_back(b, PulledMove { p: &p, v: &v, raw: &raw, hu, gradient });
+            let carry = rollout.entropy_pull_back(carry, &self.alphas, &v);
+            terms.iter().filter_map(|term| term.state.as_ref()).fold(carry, |sum, state| b.add(&sum, state))
         }))
     }
 

@@ -44,8 +44,24 @@ pub struct Outcome<T> {
 }
 
 impl<T: Clone> Outcome<T> {
+    /// Nothing yet of a rollout of `steps` steps from `initial (n,V)`.
+    pub(crate) fn new<B: Backend<Array = T>>(b: &B, steps: usize, initial: &T, trace: bool) -> Self {
+        let zero = b.fill(1, 1, 0.0);
+        Self {
+            step_losses: alloc::vec![zero.clone(); steps],
+            reconstruction: zero.clone(),
+            balance: zero.clone(),
+            extra: zero,
+            energies: Vec::new(),
+            overflow: None,
+            last: initial.clone(),
+            load: Vec::new(),
+            trace: trace.then(|| Trace { states: Vec::new(), directions: Vec::new(), energies: Vec::new() }),
+        }
+    }
+
     /// Takes the weighted cross entropies `(n,1)` of all positions after step `i` into account.
-    pub(super) fn record_loss<B: Backend<Array = T>>(&mut self, b: &B, i: usize, loss: &StepLoss<T>, rows: &T) {
+    pub(crate) fn record_loss<B: Backend<Array = T>>(&mut self, b: &B, i: usize, loss: &StepLoss<T>, rows: &T) {
         let (sum, unweighted) = loss.totals(b, rows);
         self.step_losses[i] = unweighted;
         if loss.counts() {

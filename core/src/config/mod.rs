@@ -1,10 +1,13 @@
 //! What a model is: sizes and semantics, validated before anything is built.
 
+mod joint;
+
+pub use joint::{Grid, Head, JointConfig, Positions, RelationKind};
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "alloc")]
 use crate::compute::{Attention, RouteSpec};
-use crate::config_error::{ConfigError, not_negative, positive, require};
+use crate::config_error::{ConfigError, not_negative, positive, require, require_choice};
 
 /// How a state moves against the energy's gradient (guide/mathematics.md section 2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,8 @@ pub enum Conditioning {
     All,
     /// The predicted stream only; the observed stream is then computed once for all steps and candidates.
     Predictions,
+    /// Nothing: a joint energy without AdaLN.
+    None,
 }
 
 /// What is trained.
@@ -51,6 +56,8 @@ pub enum ModelKind {
     Ebt,
     /// Transformer++ baseline: causal, the same blocks without AdaLN, cross-entropy head.
     Transformer,
+    /// One energy of all positions of a problem together: predictions see each other.
+    Joint,
 }
 
 /// How parameters are drawn before training.
@@ -157,6 +164,8 @@ pub struct Config {
     pub tied: bool,
     /// How a state moves against the energy's gradient.
     pub update: UpdateRule,
+    /// Temperature `tau` of an entropy in what is descended, `F = E + tau sum P log P`; rule `mirror` only.
+    pub tau: f64,
     /// Initial step size.
     pub alpha: f64,
     /// Which streams AdaLN modulates.
@@ -165,6 +174,10 @@ pub struct Config {
     pub initialization: Initialization,
     /// Mixture of experts, or none for a dense feed-forward.
     pub moe: Option<MoeConfig>,
+    /// What a joint model computes at its end.
+    pub head: Head,
+    /// Positions and relations of a joint model.
+    pub joint: JointConfig,
 }
 
 impl Default for Config {
@@ -185,10 +198,13 @@ impl Default for Config {
             landscapes: 2,
             tied: false,
             update: UpdateRule::Probability,
+            tau: 0.0,
             alpha: 500.0,
             condition: Conditioning::All,
             initialization: Initialization::Xavier,
             moe: None,
+            head: Head::Energy,
+            joint: JointConfig::default(),
         }
     }
 }
@@ -220,6 +236,18 @@ impl Config {
             head_dim: self.head_width(),
             window: self.window.unwrap_or(context + 1),
         }
+    }
+    /// Whether what is trained has an energy.
+    pub fn has_energy(&self) -> bool {
+        self.kind != ModelKind::Transformer && self.head == Head::Energy
+    }
+    /// Whether AdaLN modulates something.
+    pub fn has_condition(&self) -> bool {
+        self.has_energy() && self.condition != Conditioning::None
+    }
+    /// Words of the set of allowed tokens of one position.
+    pub fn set_words(&self) -> usize {
+        self.vocab.div_ceil(32)
     }
     /// The mixture of block `layer`, if it has one.
     pub fn mixture(&self, layer: usize) -> Option<&MoeConfig> {
@@ -265,6 +293,19 @@ impl Config {
         positive("rope_theta", self.rope_theta)?;
         positive("eps", self.eps)?;
         positive("alpha", self.alpha)?;
+        not_negative("tau", self.tau)?;
+        let mirror = self.tau == 0.0 || self.update == UpdateRule::Mirror;
+        require("tau", self.tau, mirror, "needs update = \"mirror\"")?;
+        if self.kind == ModelKind::Joint {
+            let conditions = self.condition != Conditioning::Predictions;
+            require_choice("condition", conditions, "must be \"all\" or \"none\" in a joint model")?;
+            self.joint.check(self)?;
+        } else {
+            require_choice("condition", self.condition != Conditioning::None, "\"none\" is for joint models")?;
+            require_choice("head", self.head == Head::Energy, "\"logits\" is for joint models")?;
+            let plain = self.joint == JointConfig::default();
+            require_choice("joint", plain, "is for models of kind \"joint\"")?;
+        }
         self.moe.as_ref().map_or(Ok(()), |moe| moe.check(self.layers))
     }
 }
