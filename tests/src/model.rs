@@ -118,7 +118,7 @@ pub fn sequences(draw: &Draw, sizes: Sizes) -> Sequences {
     }
     let starts = if draw.one_in(3) { crate::op::band::starts(draw, sizes.batch, sizes.context) } else { Vec::new() };
     let tokens = draw.indices(n, sizes.vocab);
-    Sequences { batch: sizes.batch, context: sizes.context, tokens, targets, starts }
+    Sequences { batch: sizes.batch, context: sizes.context, tokens, targets, starts, allowed: Vec::new() }
 }
 
 /// Step settings with everything in one micro-batch.
@@ -139,7 +139,7 @@ pub fn with_rollout<B: Backend, R>(
     trainer: &Trainer<B>,
     sequences: &Sequences,
     seed: u64,
-    run: impl FnOnce(Rollout<'_, B>, &DeviceSequences<B::Index>) -> R,
+    run: impl FnOnce(Rollout<'_, B>, &DeviceSequences<B>) -> R,
 ) -> R {
     let device = DeviceSequences::upload(b, &trainer.config, sequences).expect("a drawn batch is valid");
     let settings = settings(seed);
@@ -148,6 +148,7 @@ pub fn with_rollout<B: Backend, R>(
         model: trainer.model(),
         geometry: device.geometry(&trainer.config),
         tokens: device.tokens(),
+        problems: device.problems(),
         objective: &trainer.objective,
         seed,
         step: settings.step,

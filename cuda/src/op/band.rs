@@ -9,7 +9,7 @@ use crate::{Cuda, Index, Kind, Matrix};
 impl Cuda {
     fn band_words(&self, b: &Band) -> [u64; 3] {
         let pair = |low: usize, high: usize| u64::from(self.size(low)) | u64::from(self.size(high)) << 32;
-        [pair(b.context, b.heads), pair(b.kv_heads, b.head_dim), pair(b.slots, 0)]
+        [pair(b.context, b.heads), pair(b.kv_heads, b.head_dim), pair(b.slots, b.ahead)]
     }
 
     fn banded(&self, name: &'static str, a: &Matrix, b: &Matrix, widths: [usize; 3], band: Band) -> Matrix {

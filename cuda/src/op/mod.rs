@@ -4,6 +4,7 @@ mod attention;
 mod band;
 mod element;
 mod grouped;
+mod joint;
 mod modulation;
 mod movement;
 mod noise;

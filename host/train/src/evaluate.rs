@@ -325,6 +325,7 @@ fn measure<B: Backend>(
         tokens: vec![text.begin(); rows],
         targets: vec![NO_TARGET; rows],
         starts: Vec::new(),
+        allowed: Vec::new(),
     };
     let mut ids = Vec::with_capacity(context + 1);
     for (i, window) in group.windows.iter().enumerate() {

@@ -12,7 +12,7 @@ use ebt_core::transformer;
 /// Steps that a model was trained to take at most; 1 for the baseline.
 pub fn usual_steps(config: &Config, objective: &Objective) -> usize {
     match config.kind {
-        ModelKind::Ebt => objective.max_steps,
+        ModelKind::Ebt | ModelKind::Joint => objective.max_steps,
         ModelKind::Transformer => 1,
     }
 }
@@ -76,6 +76,7 @@ impl<'a, B: Backend> Predictor<'a, B> {
             model: self.model,
             geometry,
             tokens: device.tokens(),
+            problems: device.problems(),
             objective: &self.objective,
             seed: self.seed,
             step: 0,
@@ -84,7 +85,7 @@ impl<'a, B: Backend> Predictor<'a, B> {
             scaling: None,
         };
         let alphas = rollout.step_sizes(&rollout.alpha().0);
-        let mut y = rollout.initial();
+        let mut y = rollout.masked(rollout.initial());
         let (mut condition, mut observed) = (None, None);
         for index in 0..steps {
             let s = rollout.landscape(index);

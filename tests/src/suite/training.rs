@@ -64,7 +64,7 @@ fn cycle(config: &Config) -> Sequences {
     let n = 2 * config.context;
     let tokens: Vec<u32> = (0..n).map(|i| (i * 3 % config.vocab) as u32).collect();
     let targets = tokens.iter().map(|&t| (t + 3) % config.vocab as u32).collect();
-    Sequences { batch: 2, context: config.context, tokens, targets, starts: Vec::new() }
+    Sequences { batch: 2, context: config.context, tokens, targets, starts: Vec::new(), allowed: Vec::new() }
 }
 
 /// Thirty steps on one batch take a third off the loss: every update rule, both flows, the baseline.

@@ -220,7 +220,7 @@ impl<'m, 'a> Session<'m, 'a> {
         self.require_tokens()?;
         match self.model.config.kind {
             ModelKind::Transformer => self.baseline(),
-            ModelKind::Ebt => self.descend(self.position().saturating_sub(1) as usize, 1, think, on_step)?,
+            ModelKind::Ebt | ModelKind::Joint => self.descend(self.position().saturating_sub(1) as usize, 1, think, on_step)?,
         }
         self.certificate().ok_or(Error::Shape { what: "results", expected: 1, given: 0 })
     }
@@ -282,7 +282,7 @@ impl<'m, 'a> Session<'m, 'a> {
     /// Certificate of the last [`Session::think`]; none before it and after one that failed.
     pub fn certificate(&self) -> Option<Certificate<'_>> {
         match self.model.config.kind {
-            ModelKind::Ebt => self.parts.descent.certificate(0),
+            ModelKind::Ebt | ModelKind::Joint => self.parts.descent.certificate(0),
             ModelKind::Transformer => Some(Certificate::without_descent(self.position().checked_sub(1)? as usize)),
         }
     }
@@ -290,7 +290,7 @@ impl<'m, 'a> Session<'m, 'a> {
     /// Logits `(V)` of the next token after the last [`Session::think`]; empty before it.
     pub fn logits(&self) -> &[f32] {
         match self.model.config.kind {
-            ModelKind::Ebt => self.parts.descent.logits(0),
+            ModelKind::Ebt | ModelKind::Joint => self.parts.descent.logits(0),
             ModelKind::Transformer => self.parts.logits,
         }
     }
@@ -313,7 +313,7 @@ impl<'m, 'a> Session<'m, 'a> {
     ) -> Result<Drawn, Error> {
         let Parts { descent, sampler, logits, .. } = &mut self.parts;
         let logits = match self.model.config.kind {
-            ModelKind::Ebt => descent.logits(0),
+            ModelKind::Ebt | ModelKind::Joint => descent.logits(0),
             ModelKind::Transformer => logits,
         };
         sampler.draw(logits, sampling, uniform, banned)

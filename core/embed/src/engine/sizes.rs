@@ -55,12 +55,12 @@ impl Sizes {
         options.validate()?;
         let window = config.window.unwrap_or(config.context.saturating_add(1));
         let landscapes = match config.kind {
-            ModelKind::Ebt => config.landscapes.min(options.steps),
+            ModelKind::Ebt | ModelKind::Joint => config.landscapes.min(options.steps),
             ModelKind::Transformer => 1,
         };
         let streams = match config.condition {
             Conditioning::All => landscapes,
-            Conditioning::Predictions => 1,
+            Conditioning::Predictions | Conditioning::None => 1,
         };
         let dense = config.mixture(0).is_none();
         let (mut common, mut expert, mut experts, mut chosen) = (if dense { config.ffn } else { 0 }, 0, 0, 0);

@@ -16,7 +16,7 @@ use crate::model::Case;
 
 fn sequences(case: &Case) -> Sequences {
     let context = case.tokens.len();
-    Sequences { batch: 1, context, tokens: case.tokens.clone(), targets: vec![NO_TARGET; context], starts: Vec::new() }
+    Sequences { batch: 1, context, tokens: case.tokens.clone(), targets: vec![NO_TARGET; context], starts: Vec::new(), allowed: Vec::new() }
 }
 
 fn arena() -> Arena<f64> {
@@ -48,6 +48,7 @@ fn with_rollout<R>(case: &Case, seed: u64, body: impl FnOnce(&Rollout<'_, Refere
         model,
         geometry,
         tokens,
+        problems: None,
         objective,
         seed,
         step: 0,

@@ -148,7 +148,7 @@ fn bands_follow_their_definition() {
         for _ in 0..8 {
             let (batch, context, kv_heads) = (1 + b.below(2), 1 + b.below(7), 1 + b.below(2));
             let (heads, head_dim, slots) = (kv_heads * (1 + b.below(3)), 1 + b.below(5), 1 + b.below(9));
-            let band = Band { batch, context, heads, kv_heads, head_dim, slots };
+            let band = Band { batch, context, heads, kv_heads, head_dim, slots, ahead: 0 };
             let n = batch * context;
             let (q, k, s) = (b.float(n, heads * head_dim), b.stream(n, kv_heads * head_dim), b.float(n, heads * slots));
             b.statistic(

@@ -13,8 +13,8 @@ pub(super) fn landscape<W: AsRef<[f32]>>(
     dim: usize,
 ) -> Vec<Vec<f32>> {
     let values = |id: ParameterId| weights.get(id).map(AsRef::as_ref).unwrap_or_default();
-    let Some(energy) = layout.energy else { return Vec::new() };
-    let time = values(energy.time).chunks(dim).nth(landscape).unwrap_or_default();
+    let Some(ids) = layout.energy.and_then(|energy| energy.condition) else { return Vec::new() };
+    let time = values(ids.time).chunks(dim).nth(landscape).unwrap_or_default();
     let c: Vec<f64> = time.iter().map(|&z| f64::from(z) / (1.0 + libm::exp(-f64::from(z)))).collect();
     let part = |ids: ModulationIds, i: usize| -> Vec<f64> {
         let rows = values(ids.weight).chunks(dim).zip(values(ids.bias)).skip(i * dim).take(dim);
@@ -27,15 +27,15 @@ pub(super) fn landscape<W: AsRef<[f32]>>(
     };
     let mut out = Vec::new();
     for block in &layout.blocks {
-        let Some(ids) = block.modulation else { continue };
-        out.push(scaled(ids, 1, block.attention_norm));
-        out.push(plain(ids, 0));
-        out.push(plain(ids, 2));
-        out.push(scaled(ids, 4, block.ffn_norm));
-        out.push(plain(ids, 3));
-        out.push(plain(ids, 5));
+        let Some(of_block) = block.modulation else { continue };
+        out.push(scaled(of_block, 1, block.attention_norm));
+        out.push(plain(of_block, 0));
+        out.push(plain(of_block, 2));
+        out.push(scaled(of_block, 4, block.ffn_norm));
+        out.push(plain(of_block, 3));
+        out.push(plain(of_block, 5));
     }
-    out.push(scaled(energy.modulation, 1, layout.norm));
-    out.push(plain(energy.modulation, 0));
+    out.push(scaled(ids.modulation, 1, layout.norm));
+    out.push(plain(ids.modulation, 0));
     out
 }
