@@ -1,7 +1,9 @@
 //! Random models and batches: sizes come from the strategy, everything else from the seed.
 
 use ebt_core::compute::Backend;
-use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig, UpdateRule};
+use ebt_core::config::{
+    Conditioning, Config, Grid, Head, JointConfig, ModelKind, MoeConfig, Positions, RelationKind, UpdateRule,
+};
 use ebt_core::descent::rollout::Rollout;
 use ebt_core::objective::Objective;
 use ebt_core::optimizer::OptimizerConfig;
@@ -44,6 +46,90 @@ pub fn sizes() -> impl Strategy<Value = Sizes> {
 /// Dense or with experts.
 pub fn kinds() -> impl Strategy<Value = Kind> {
     prop_oneof![Just(Kind::Dense), Just(Kind::Experts)]
+}
+
+/// The configuration made joint: any positions and relations, with and without AdaLN, an entropy where the rule takes one.
+pub fn joint(draw: &Draw, mut config: Config) -> Config {
+    config.kind = ModelKind::Joint;
+    config.tied = false;
+    config.condition = if draw.one_in(2) { Conditioning::None } else { Conditioning::All };
+    if config.update == UpdateRule::Mirror {
+        config.tau = [0.0, 0.4, 1.0 / config.alpha][draw.below(3)];
+    }
+    let grid = (config.context == 4 && draw.one_in(2)).then_some(Grid { rows: 2, columns: 2, box_rows: 1, box_columns: 2 });
+    let positions = [Positions::Rotary, Positions::Learned, Positions::None];
+    let relations = [RelationKind::None, RelationKind::Bias];
+    config.joint = JointConfig {
+        positions: if grid.is_some() { Positions::Grid } else { positions[draw.below(3)] },
+        relations: if grid.is_some() && draw.one_in(3) { RelationKind::Mask } else { relations[draw.below(2)] },
+        distance: if grid.is_some() { 0 } else { 1 + draw.below(4) },
+        grid,
+    };
+    config
+}
+
+/// The configuration made joint, with a head of logits: one that has no energy.
+pub fn looped(draw: &Draw, config: Config) -> Config {
+    Config { head: Head::Logits, condition: Conditioning::All, tau: 0.0, ..joint(draw, config) }
+}
+
+/// Problems of a joint model: given, restricted and free positions, some without a target, sometimes behind padding.
+pub fn problems(draw: &Draw, config: &Config, batch: usize) -> Sequences {
+    let (n, words) = (batch * config.context, config.set_words());
+    let start = |_| if config.joint.grid.is_none() && draw.one_in(3) { draw.below(config.context) as u32 } else { 0 };
+    let starts: Vec<u32> = (0..batch).map(start).flat_map(|s| vec![s; config.context]).collect();
+    let targets = draw.indices(n, config.vocab);
+    let mut allowed = vec![0; n * words];
+    for (set, &target) in allowed.chunks_exact_mut(words).zip(&targets) {
+        let share = draw.below(3);
+        for token in 0..config.vocab {
+            if token == target as usize || share == 2 || (share == 1 && draw.one_in(2)) {
+                set[token / 32] |= 1 << (token % 32);
+            }
+        }
+    }
+    let last = n - 1;
+    // the last position is unknown and has a target
+    allowed[last * words..].fill(0);
+    (0..config.vocab).for_each(|token| allowed[last * words + token / 32] |= 1 << (token % 32));
+    let learned = |(i, target): (usize, u32)| {
+        let padding = i % config.context < starts[i] as usize;
+        if padding || (i != last && draw.one_in(4)) { NO_TARGET } else { target }
+    };
+    let targets = targets.into_iter().enumerate().map(learned).collect();
+    Sequences { starts, ..Sequences::problems(batch, config.context, allowed, targets) }
+}
+
+/// What a random model is beside its feed-forward and rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Two streams, an energy a position.
+    Causal,
+    /// The baseline.
+    Baseline,
+    /// One energy a problem.
+    Joint,
+    /// The loop beside it.
+    Looped,
+}
+
+/// Every family.
+pub fn families() -> impl Strategy<Value = Family> {
+    prop::sample::select(&[Family::Causal, Family::Baseline, Family::Joint, Family::Looped][..])
+}
+
+/// A random model of a family with this rule, and a batch for it.
+pub fn of_family(draw: &Draw, family: Family, sizes: Sizes, kind: Kind, rule: UpdateRule) -> (Config, Sequences) {
+    let config = Config { update: rule, ..config(draw, sizes, kind) };
+    match family {
+        Family::Causal => (config, sequences(draw, sizes)),
+        Family::Baseline => (Config { kind: ModelKind::Transformer, ..config }, sequences(draw, sizes)),
+        Family::Joint | Family::Looped => {
+            let config = if family == Family::Joint { joint(draw, config) } else { looped(draw, config) };
+            let problems = problems(draw, &config, sizes.batch);
+            (config, problems)
+        }
+    }
 }
 
 /// Any update rule.
@@ -118,7 +204,7 @@ pub fn sequences(draw: &Draw, sizes: Sizes) -> Sequences {
     }
     let starts = if draw.one_in(3) { crate::op::band::starts(draw, sizes.batch, sizes.context) } else { Vec::new() };
     let tokens = draw.indices(n, sizes.vocab);
-    Sequences { batch: sizes.batch, context: sizes.context, tokens, targets, starts, allowed: Vec::new() }
+    Sequences { batch: sizes.batch, context: sizes.context, tokens, targets, starts, ..Sequences::default() }
 }
 
 /// Step settings with everything in one micro-batch.

@@ -1,7 +1,7 @@
 //! The training loss as a function of the weights, from its formulas, with everything that the objective treats as a
 //! constant held at given values. Its differences judge the gradient of core's adjoint.
 //!
-//! What is constant (guide/mathematics.md section 4): with `Detached` every state before a step; with `Last` the directions
+//! What is constant (guide/mathematics.md section 4): with `Detached` every state before a step; with `Last` the gradients
 //! of all steps but the last; always the prediction in the contrastive term.
 
 use ebt_core::compute::Backend;
@@ -59,6 +59,24 @@ fn softmax(y: &[f64]) -> Vec<f64> {
     e.iter().map(|x| x / sum).collect()
 }
 
+/// `sum P log P` of a state whose hidden tokens are far below the others.
+fn negative_entropy(y: &[f64]) -> f64 {
+    softmax(y).iter().map(|&p| if p > 0.0 { p * p.ln() } else { 0.0 }).sum()
+}
+
+/// The rows whose energies add up to one: a position, or a problem of a joint model; with the weight of each in a mean.
+fn groups(context: Option<usize>, targets: &[u32]) -> Vec<(Vec<usize>, f64)> {
+    let counted = |i: &usize| targets[*i] != NO_TARGET;
+    match context {
+        None => {
+            let rows: Vec<usize> = (0..targets.len()).filter(counted).collect();
+            let weight = 1.0 / rows.len() as f64;
+            rows.into_iter().map(|i| (vec![i], weight)).collect()
+        }
+        Some(t) => (0..targets.len() / t).map(|p| ((p * t..(p + 1) * t).collect(), t as f64 / targets.len() as f64)).collect(),
+    }
+}
+
 /// Mean over the positions with a target of the cross entropy.
 fn cross_entropy(y: &Mat, targets: &[u32], positions: f64) -> f64 {
     let row = |(i, &t): (usize, &u32)| if t == NO_TARGET { 0.0 } else { -softmax(y.row(i))[t as usize].ln() };
@@ -87,23 +105,32 @@ impl<B: Backend> Step<'_, B> {
     fn energies(&self, p: &Mat) -> Mat {
         let Rollout { b, model, geometry, .. } = self.rollout;
         let x = Prediction { model, geometry, condition: self.condition, memory: self.memory };
-        Mat::download(b, &energy::forward(b, &x, &self.rollout.mix(&p.upload(b))).0)
+        let energies = energy::forward(b, &x, &self.rollout.mix(&p.upload(b))).0;
+        Mat::download(b, &b.mul(&energies, &self.rollout.present()))
     }
 
-    /// Sum over counted positions of `relu(E' - E + c alpha D)^2`.
+    fn groups(&self, targets: &[u32]) -> Vec<(Vec<usize>, f64)> {
+        groups(self.rollout.problems.map(|_| self.rollout.geometry.shape.context), targets)
+    }
+
+    /// Mean of `relu(F' - F + c alpha D)^2`.
     fn lyapunov(&self, next: &Mat, alphas: &Mat, targets: &[u32]) -> f64 {
-        let (b, objective) = (self.rollout.b, self.rollout.objective);
+        let (b, objective, rule) = (self.rollout.b, self.rollout.objective, self.rollout.model.config.update);
         let (p, e) = (Mat::download(b, &self.at.p.dense(b)), Mat::download(b, &self.at.energy));
-        let g = Mat::download(b, &self.rollout.unmix(&self.at.dp));
+        let tau = self.rollout.model.config.tau;
+        let g = Mat::download(b, &rollout::direction_at(&self.rollout, self.at));
+        let g = if rule == UpdateRule::Logit { Mat::download(b, &self.rollout.unmix(&self.at.dp)) } else { g };
+        let y = self.at.y.as_ref().map(|y| Mat::download(b, &self.rollout.masked(y.clone())));
         let after: Vec<f64> = (0..next.rows).flat_map(|i| softmax(next.row(i))).collect();
         let after = Mat::new(next.rows, next.columns, after);
         let energies = self.energies(&after);
-        let rule = self.rollout.model.config.update;
         let row = |i: usize| {
             let down = fall(rule, alphas.data[i], p.row(i), g.row(i), after.row(i));
-            (energies.data[i] - e.data[i] + objective.lyapunov_c * down).max(0.0).powi(2)
+            let entropy = y.as_ref().map_or(0.0, |y| negative_entropy(next.row(i)) - negative_entropy(y.row(i)));
+            energies.data[i] - e.data[i] + tau * entropy + objective.lyapunov_c * down
         };
-        (0..next.rows).filter(|&i| targets[i] != NO_TARGET).map(row).sum()
+        let of = |(rows, weight): (Vec<usize>, f64)| weight * rows.into_iter().map(row).sum::<f64>().max(0.0).powi(2);
+        self.groups(targets).into_iter().map(of).sum()
     }
 }
 
@@ -114,7 +141,7 @@ pub fn loss<B: Backend>(rollout: Rollout<'_, B>, targets: &[u32], initial: &Mat,
     let positions = targets.iter().filter(|&&t| t != NO_TARGET).count() as f64;
     let alphas = rollout.step_sizes(&rollout.alpha().0);
     let mut out = Loss::default();
-    let mut y = initial.clone();
+    let mut y = Mat::download(b, &rollout.masked(initial.upload(b)));
     for i in 0..n {
         if let (Some(f), Flow::Detached) = (frozen, objective.flow) {
             y = f.states[i].clone();
@@ -125,11 +152,15 @@ pub fn loss<B: Backend>(rollout: Rollout<'_, B>, targets: &[u32], initial: &Mat,
         let at = rollout::evaluate(&rollout, &condition, &observed, &noised, false);
         let direction = rollout::direction_at(&rollout, &at);
         let next = rollout::advance(&rollout, noised.clone(), &at, &alphas);
-        let counted = objective.loss == LossSteps::Mean || i + 1 == n;
+        let counted = objective.loss != LossSteps::Last || i + 1 == n;
         let next = match frozen {
             Some(f) if !counted => {
                 let rule = update_rule::of::<B>(rollout.model.config.update);
-                rule.advance(b, (&noised, &at.p.dense(b)), &alphas, &f.directions[i].upload(b))
+                // the gradient is a constant, the entropy's part of the direction is not
+                let moved = b.axpy(noised.clone(), &b.fill(1, 1, -1.0), &rollout.noised(i, &f.states[i].upload(b)));
+                let entropy = b.scale(&rollout.within(&moved), rollout.model.config.tau);
+                let direction = b.add(&f.directions[i].upload(b), &entropy);
+                rollout.masked(rule.advance(b, (&noised, &at.p.dense(b)), &alphas, &direction))
             }
             _ => next,
         };
@@ -146,11 +177,11 @@ pub fn loss<B: Backend>(rollout: Rollout<'_, B>, targets: &[u32], initial: &Mat,
             let step = Step { rollout, condition: &condition, memory: &observed.memory, at: &at };
             if objective.lyapunov > 0.0 {
                 let sum = step.lyapunov(&next, &Mat::download(b, &alphas), targets);
-                out.extra += objective.lyapunov / n as f64 * sum / positions;
+                out.extra += objective.lyapunov / n as f64 * sum;
             }
             if objective.contrastive > 0.0 && i + 1 == n {
                 let last = frozen.and_then(|f| f.last.as_ref()).unwrap_or(&next);
-                out.extra += contrastive(&step, last, targets, positions);
+                out.extra += contrastive(&step, last, targets);
             }
         }
         y = next;
@@ -160,14 +191,16 @@ pub fn loss<B: Backend>(rollout: Rollout<'_, B>, targets: &[u32], initial: &Mat,
 }
 
 /// `weight * mean softplus(E(target) - E(prediction))`.
-fn contrastive<B: Backend>(step: &Step<'_, B>, last: &Mat, targets: &[u32], positions: f64) -> f64 {
-    let mut truth = Mat::zeros(last.rows, last.columns);
+fn contrastive<B: Backend>(step: &Step<'_, B>, last: &Mat, targets: &[u32]) -> f64 {
+    let own: Vec<f64> = (0..last.rows).flat_map(|i| softmax(last.row(i))).collect();
+    let own = Mat::new(last.rows, last.columns, own);
+    let mut truth = own.clone();
     for (i, &t) in targets.iter().enumerate().filter(|(_, t)| **t != NO_TARGET) {
+        truth.data[i * last.columns..(i + 1) * last.columns].fill(0.0);
         truth.data[i * last.columns + t as usize] = 1.0;
     }
-    let own = (0..last.rows).flat_map(|i| softmax(last.row(i))).collect();
-    let (positive, negative) = (step.energies(&truth), step.energies(&Mat::new(last.rows, last.columns, own)));
-    let one = |i: usize| (positive.data[i] - negative.data[i]).exp().ln_1p();
-    let sum: f64 = (0..last.rows).filter(|&i| targets[i] != NO_TARGET).map(one).sum();
-    step.rollout.objective.contrastive * sum / positions
+    let (positive, negative) = (step.energies(&truth), step.energies(&own));
+    let above = |i: usize| positive.data[i] - negative.data[i];
+    let one = |(rows, weight): (Vec<usize>, f64)| weight * rows.into_iter().map(above).sum::<f64>().exp().ln_1p();
+    step.rollout.objective.contrastive * step.groups(targets).into_iter().map(one).sum::<f64>()
 }

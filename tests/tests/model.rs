@@ -15,10 +15,15 @@ use ebt_core::objective::{Checkpointing, Flow, LossSteps, Objective};
 use ebt_core::training::NO_TARGET;
 use ebt_core::transformer;
 use ebt_tests::compare::close_number;
-use ebt_tests::model::{self, Kind, Sizes};
+use ebt_tests::model::{self, Family, Kind, Sizes};
 use ebt_tests::{Check, Draw, Factory, Mat, Reference64, difference, for_all};
 use proptest::prelude::*;
 use support::gradient::{Smoothness, check};
+
+/// The families that have an energy.
+fn energies() -> impl Strategy<Value = Family> {
+    prop_oneof![Just(Family::Causal), Just(Family::Joint)]
+}
 
 fn flows() -> impl Strategy<Value = Flow> {
     prop_oneof![Just(Flow::Detached), Just(Flow::Unrolled)]
@@ -28,7 +33,7 @@ fn flows() -> impl Strategy<Value = Flow> {
 /// Returns how often a term beside cross entropy and balance was not zero.
 fn objectives(smoothness: Smoothness, change: impl Fn(&Draw, &mut Objective)) -> u32 {
     let active = Cell::new(0);
-    let strategy = (model::sizes(), model::kinds(), model::rules(), flows(), any::<u64>());
+    let strategy = (model::sizes(), (energies(), model::kinds()), model::rules(), flows(), any::<u64>());
     for_all(DRAWS, strategy, |(sizes, kind, rule, flow, seed)| {
         let draw = Draw::new(seed);
         let steps = 1 + draw.below(3);
@@ -54,6 +59,11 @@ fn plain_rollouts() {
 #[test]
 fn truncated_rollouts() {
     objectives(Smoothness::Smooth, |_, o| o.loss = LossSteps::Last);
+}
+
+#[test]
+fn later_steps_weigh_more() {
+    objectives(Smoothness::Smooth, |_, o| o.loss = LossSteps::Linear);
 }
 
 #[test]
@@ -112,7 +122,7 @@ fn a_step_size_at_its_limit_has_no_gradient() {
 /// A Hessian-vector product is the difference of gradients, and the Hessian is symmetric.
 #[test]
 fn hessian_vector_products() {
-    for_all(32, (model::sizes(), model::kinds(), any::<u64>()), |(sizes, kind, seed)| {
+    for_all(48, (model::sizes(), (energies(), model::kinds()), any::<u64>()), |(sizes, kind, seed)| {
         support::hessian::check(&Draw::new(seed), sizes, kind)
     });
 }

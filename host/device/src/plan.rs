@@ -134,7 +134,7 @@ fn longest(config: &RunConfig) -> Objective {
 fn step<B: Backend>(b: &B, trainer: &mut Trainer<B>, config: &RunConfig, ranks: usize, number: u32) -> Result<()> {
     let (batch, context) = (config.sequences() / ranks, config.context());
     let (tokens, targets) = (vec![0; batch * context], vec![0; batch * context]);
-    let sequences = Sequences { batch, context, tokens, targets, starts: Vec::new() };
+    let sequences = Sequences { batch, context, tokens, targets, ..Sequences::default() };
     let (micro_batch, ema_decay) = (config.train.batch, config.train.ema);
     let whole = config.sequences();
     let part =

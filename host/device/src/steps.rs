@@ -127,7 +127,7 @@ fn measure<B: Backend>(b: &B, timed: &TimedSteps, ranks: &Ranks, warm: impl Fn()
         context,
         tokens: ids.iter().flat_map(|s| &s[..context]).copied().collect(),
         targets: ids.iter().flat_map(|s| &s[1..]).copied().collect(),
-        starts: Vec::new(),
+        ..Sequences::default()
     };
     let all = batch * lanes;
     let part = Part { lanes, first, sequences: all, positions: all * context, stop: false };

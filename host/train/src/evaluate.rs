@@ -324,8 +324,7 @@ fn measure<B: Backend>(
         context,
         tokens: vec![text.begin(); rows],
         targets: vec![NO_TARGET; rows],
-        starts: Vec::new(),
-        allowed: Vec::new(),
+        ..Sequences::default()
     };
     let mut ids = Vec::with_capacity(context + 1);
     for (i, window) in group.windows.iter().enumerate() {

@@ -27,21 +27,16 @@ pub fn loss_and_gradients_equal_the_reference<F: Factory>() {
         let report = result.map_err(|e| e.to_string())?.0;
         Ok((report.loss, trainer.gradients().iter().map(|g| Mat::download(b, g)).collect()))
     }
-    let strategy = (model::sizes(), model::kinds(), model::rules(), any::<bool>(), any::<bool>(), any::<u64>());
+    let strategy = (model::sizes(), model::kinds(), model::rules(), any::<bool>(), model::families(), any::<u64>());
     F::with(|b| {
         Reference64::with(|r| {
-            for_all(32, strategy, |(sizes, kind, rule, unrolled, baseline, seed)| {
+            for_all(48, strategy, |(sizes, kind, rule, unrolled, family, seed)| {
                 let draw = Draw::new(seed);
-                let mut config = model::config(&draw, sizes, kind);
-                config.update = rule;
-                if baseline {
-                    config.kind = ModelKind::Transformer;
-                }
+                let (config, sequences) = model::of_family(&draw, family, sizes, kind, rule);
                 let flow = if unrolled { Flow::Unrolled } else { Flow::Detached };
                 let objective = Objective { flow, alpha_jitter: 1.5, ..Objective::default() };
                 let weights = model::weights(&draw, &config);
-                let sequences = model::sequences(&draw, sizes);
-                let initial = draw.matrix(sequences.tokens.len(), sizes.vocab);
+                let initial = draw.matrix(sequences.targets.len(), sizes.vocab);
                 let (setup, batch) = ((&config, &objective, weights.as_slice()), (&sequences, &initial, seed));
                 let (loss, grads) = run(b, setup, batch)?;
                 let (want, want_grads) = run(r, setup, batch)?;
@@ -64,7 +59,7 @@ fn cycle(config: &Config) -> Sequences {
     let n = 2 * config.context;
     let tokens: Vec<u32> = (0..n).map(|i| (i * 3 % config.vocab) as u32).collect();
     let targets = tokens.iter().map(|&t| (t + 3) % config.vocab as u32).collect();
-    Sequences { batch: 2, context: config.context, tokens, targets, starts: Vec::new(), allowed: Vec::new() }
+    Sequences { batch: 2, context: config.context, tokens, targets, ..Sequences::default() }
 }
 
 /// Thirty steps on one batch take a third off the loss: every update rule, both flows, the baseline.

@@ -25,7 +25,7 @@ fn batch(step: u32, config: &Config) -> Sequences {
     let n = 4 * config.context;
     let tokens: Vec<u32> = (0..n as u32).map(|i| (i * 5 + step * 11 + i / 16) % 29).collect();
     let targets = tokens.iter().map(|t| (t + 5) % 29).collect();
-    Sequences { batch: 4, context: config.context, tokens, targets, starts: Vec::new() }
+    Sequences { batch: 4, context: config.context, tokens, targets, ..Sequences::default() }
 }
 
 /// The loss scales that a model starts with once they have stopped overflowing.

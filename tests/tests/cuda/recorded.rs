@@ -90,7 +90,7 @@ fn small(precision: Precision) -> (Config, Sequences, Options) {
     };
     let tokens: Vec<u32> = (0..40).map(|i| i * 7 % 50).collect();
     let targets = tokens.iter().map(|t| (t + 7) % 50).collect();
-    let sequences = Sequences { batch: 2, context: 20, tokens, targets, starts: Vec::new() };
+    let sequences = Sequences { batch: 2, context: 20, tokens, targets, ..Sequences::default() };
     (config, sequences, Options { precision, ..Options::default() })
 }
 
@@ -159,7 +159,7 @@ fn block_checkpointing_saves_memory() {
             context: config.context,
             tokens: vec![1; n],
             targets: vec![2; n],
-            starts: Vec::new(),
+            ..Sequences::default()
         };
         let b = Cuda::dry(Precision::Bf16);
         let mut trainer = trainer(&b, &config, &Objective { checkpointing, ..Objective::default() });

@@ -6,19 +6,19 @@ use ebt_core::dual::{Dual, DualTensor};
 use ebt_core::energy::{self, Prediction};
 use ebt_core::objective::Objective;
 use ebt_tests::compare::close_number;
-use ebt_tests::model::{self, Kind, Sizes};
+use ebt_core::config::UpdateRule;
+use ebt_tests::model::{self, Family, Kind, Sizes};
 use ebt_tests::{Check, Draw, Factory, Mat, Reference64, close, difference};
 
 /// `H u` against differences of the gradient, the gradient against differences of the energies, `<u, H v> = <v, H u>`.
-pub fn check(draw: &Draw, sizes: Sizes, kind: Kind) -> Check {
-    Reference64::with(|r| on(r, draw, sizes, kind))
+pub fn check(draw: &Draw, sizes: Sizes, (family, kind): (Family, Kind)) -> Check {
+    Reference64::with(|r| on(r, draw, sizes, (family, kind)))
 }
 
-fn on<B: Backend>(r: &B, draw: &Draw, sizes: Sizes, kind: Kind) -> Check {
-    let config = model::config(draw, sizes, kind);
+fn on<B: Backend>(r: &B, draw: &Draw, sizes: Sizes, (family, kind): (Family, Kind)) -> Check {
+    let (config, sequences) = model::of_family(draw, family, sizes, kind, UpdateRule::Mirror);
     let trainer = model::trainer(r, &config, &Objective::default(), &model::weights(draw, &config));
-    let sequences = model::sequences(draw, sizes);
-    let n = sequences.tokens.len();
+    let n = sequences.targets.len();
     let matrix = || draw.matrix(n, config.dim);
     let (p, u, v) = (draw.away_from_zero(n, config.dim), matrix(), matrix());
     model::with_rollout(r, &trainer, &sequences, 1, |rollout, _| {

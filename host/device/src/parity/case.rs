@@ -158,7 +158,7 @@ fn sequences(file: &TensorFile, config: &Config, settings: Settings) -> Result<S
     let tokens: Result<Vec<u32>> = file.integers("case.tokens")?.into_iter().map(|x| id("case.tokens", x)).collect();
     let target = |x: i64| if x == ignored { Ok(NO_TARGET) } else { id("case.targets", x) };
     let targets: Result<Vec<u32>> = file.integers("case.targets")?.into_iter().map(target).collect();
-    let sequences = Sequences { batch, context, tokens: tokens?, targets: targets?, starts: Vec::new(), allowed: Vec::new() };
+    let sequences = Sequences { batch, context, tokens: tokens?, targets: targets?, ..Sequences::default() };
     sequences.validate(config).with_context(|| path.to_string())?;
     Ok(sequences)
 }

@@ -52,7 +52,7 @@ fn sequences(case: &Case, step: u32) -> Sequences {
         }
         starts = (0..BATCH * context).map(|i| if i % context < 2 { 0 } else { 2 }).collect();
     }
-    Sequences { batch: BATCH, context, tokens, targets, starts }
+    Sequences { batch: BATCH, context, tokens, targets, starts, ..Sequences::default() }
 }
 
 /// Trains what rank `rank` of `world` has of a case. All of the state that ranks share, and what this one remembers, as text in
