@@ -57,7 +57,8 @@ fn uncached(loaded: &LoadedModel, sampling: &Sampling, seed: u64, count: usize) 
         let start = ids.len().saturating_sub(config.context);
         let tokens = ids[start..].to_vec();
         let (context, last) = (tokens.len(), tokens.len() - 1);
-        let sequences = Sequences { batch: 1, context, targets: vec![NO_TARGET; context], tokens, ..Sequences::default() };
+        let sequences =
+            Sequences { batch: 1, context, targets: vec![NO_TARGET; context], tokens, ..Sequences::default() };
         let (mut logits, mut energies) = (vec![0.0; config.vocab], Vec::new());
         let visit = predictor.run(&sequences, start as u64, steps, |step| {
             if let Some(energy) = step.energy {

@@ -11,6 +11,31 @@ use super::Tokens;
 use super::blocks::{Blocks, Documents};
 use super::shuffle::permuted;
 
+/// Where the batches of a run come from: batch `k` is a function of `k` alone.
+pub trait BatchSource: Send + 'static {
+    /// Batch `k` of this worker.
+    ///
+    /// # Errors
+    ///
+    /// What makes a batch that cannot be made.
+    fn get(&self, k: u64) -> Result<Sequences>;
+    /// Positions with a target in batch `k` of all workers together.
+    ///
+    /// # Errors
+    ///
+    /// As [`BatchSource::get`].
+    fn positions(&self, k: u64) -> Result<usize>;
+}
+
+impl BatchSource for Batches {
+    fn get(&self, k: u64) -> Result<Sequences> {
+        Self::get(self, k)
+    }
+    fn positions(&self, k: u64) -> Result<usize> {
+        Ok(Self::positions(self, k))
+    }
+}
+
 /// Batches of a token stream.
 #[derive(Clone, Debug)]
 pub struct Batches {

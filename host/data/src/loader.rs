@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 use anyhow::{Context, Result, bail};
 use ebt_core::training::Sequences;
 
-use super::Batches;
+use super::BatchSource;
 
 /// Batches that wait for training, at most: while one is computed, the next is ready and one more is gathered.
 pub const DEPTH: usize = 2;
@@ -28,7 +28,7 @@ impl Loader {
     /// # Errors
     ///
     /// The system has no thread left.
-    pub fn new(batches: Batches, steps: Range<u64>, depth: usize) -> Result<Self> {
+    pub fn new(batches: impl BatchSource, steps: Range<u64>, depth: usize) -> Result<Self> {
         let (sender, receiver) = sync_channel(depth);
         let Range { start, end } = steps;
         let gather = move || {
@@ -89,6 +89,7 @@ impl Drop for Loader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Batches;
     use crate::batches::BatchOptions;
     use crate::tests::{damaged, stream};
 

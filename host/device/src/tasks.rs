@@ -8,13 +8,14 @@ use anyhow::Result;
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
 use ebt_data::progress::{Progress, eprint_line};
-use ebt_data::{Dataset, Tokens};
+use ebt_data::Tokens;
 use ebt_model::LoadedModel;
 use ebt_tokenizer::Tokenizer;
 use ebt_train::checkpoint::State;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate_tokens};
 use ebt_train::run_config::RunConfig;
 use ebt_train::session::{Session, Summary, train};
+use ebt_train::task::Task;
 
 use crate::device::{BackendTask, Device};
 use crate::ranks::Ranks;
@@ -46,8 +47,8 @@ pub struct Training<'a> {
     pub ranks: Ranks,
     /// What to train.
     pub config: &'a RunConfig,
-    /// Text and tokenizer.
-    pub data: &'a Dataset,
+    /// What it learns.
+    pub task: &'a Task,
     /// Folder of the run.
     pub out: &'a Path,
     /// A checkpoint to go on from, checked against configuration and data.
@@ -66,10 +67,10 @@ impl BackendTask for Training<'_> {
     type Output = Summary;
 
     fn run<B: Backend>(self, backend: &B) -> Result<Summary> {
-        let Self { ranks, config, data, out, state, stop, started, why, progress } = self;
+        let Self { ranks, config, task, out, state, stop, started, why, progress } = self;
         progress.note(&format!("device: {} ({why})", backend.name()));
         let ranks = &*ranks.collective;
-        train(Session { backend, ranks, config, data, out, resume: state, stop, stop_after: None, started }, progress)
+        train(Session { backend, ranks, config, task, out, resume: state, stop, stop_after: None, started }, progress)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use ebt_core::compute::Backend;
-use ebt_core::config::{Config, ModelKind};
+use ebt_core::config::{Config, Head, ModelKind};
+use ebt_core::descent::recurrence;
 use ebt_core::descent::rollout::{self, Rollout};
 use ebt_core::layer::Model;
-use ebt_core::objective::Objective;
+use ebt_core::objective::{InitialState, Objective};
 use ebt_core::training::{DeviceSequences, Sequences};
 use ebt_core::transformer;
 
@@ -19,7 +20,8 @@ pub fn usual_steps(config: &Config, objective: &Objective) -> usize {
 
 /// The objective as inference uses it: the noise that only training wants is off.
 pub fn quiet(objective: &Objective) -> Objective {
-    Objective { langevin: 0.0, alpha_jitter: 1.0, ..objective.clone() }
+    let initial = if objective.initial == InitialState::Mixed { InitialState::Zeros } else { objective.initial };
+    Objective { initial, langevin: 0.0, alpha_jitter: 1.0, ..objective.clone() }
 }
 
 /// A model ready to predict.
@@ -86,6 +88,15 @@ impl<'a, B: Backend> Predictor<'a, B> {
         };
         let alphas = rollout.step_sizes(&rollout.alpha().0);
         let mut y = rollout.masked(rollout.initial());
+        if config.head == Head::Logits {
+            let base = recurrence::base(&rollout);
+            for index in 0..steps {
+                y = recurrence::advance(&rollout, &base, &y);
+                b.status()?;
+                visit(Step { index, energy: None, logits: &y })?;
+            }
+            return Ok(());
+        }
         let (mut condition, mut observed) = (None, None);
         for index in 0..steps {
             let s = rollout.landscape(index);

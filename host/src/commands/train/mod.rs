@@ -225,7 +225,7 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
         threads = threads.or_else(|| NonZeroUsize::new(team.share_of(thread_count(None))));
     }
     start_threads(threads)?;
-    let data = config.load_data_if(|tokenizer| match &begun {
+    let task = config.load_data_if(|tokenizer| match &begun {
         Some((folder, state)) => resume::check_tokenizer(&state.header, tokenizer, folder.path()),
         None => Ok(()),
     })?;
@@ -234,7 +234,7 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
         config.data.train.iter().chain(&config.data.validation).chain(&config.data.tokenizer).map(PathBuf::as_path),
     )?;
     if let Some((folder, state)) = &begun {
-        resume::check(&state.header, &config, &data, folder.path())?;
+        resume::check(&state.header, &config, &task, folder.path())?;
     }
     let choice = DeviceArgs { threads, local_rank: team.local_rank(), ..args.device }.choose(config.train.precision)?;
     team.check(&choice.device)?;
@@ -258,9 +258,9 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
         progress.note(&team.describe(config.train.lanes(), config.train.sums == Sums::Fast));
         told.iter().for_each(|told| progress.note(told));
     }
-    let (config, data, ranks) = (&config, &data, team.ranks(config.train.sums == Sums::Fast));
+    let (config, task, ranks) = (&config, &task, team.ranks(config.train.sums == Sums::Fast));
     let (out, why, progress) = (&*out, &*choice.why, progress.as_mut());
-    let training = Training { ranks, config, data, out, state, stop, started, why, progress };
+    let training = Training { ranks, config, task, out, state, stop, started, why, progress };
     let summary = choice.device.train(training).map_err(with_less_memory)?;
     drop(folder);
     if first {

@@ -6,6 +6,7 @@ use ebt_model::fields::{self, FieldError};
 use serde::{Deserialize, Serialize};
 
 use super::json::{fingerprint, number, numbers};
+use crate::boards::Solved;
 use crate::run_config::RunConfig;
 use crate::run_config::layers::{self, TextError};
 
@@ -23,6 +24,30 @@ pub struct Validation {
     pub per_step: Vec<f64>,
     /// Number of tokens whose prediction was measured.
     pub tokens: u64,
+    /// The boards that were solved, where a run learns boards; the numbers of text are then not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub solved: Option<Solved>,
+}
+
+impl Validation {
+    /// In a line that tells of a run.
+    pub(crate) fn told(&self) -> String {
+        match &self.solved {
+            Some(solved) => {
+                let share = solved.per_step.last().map_or(0.0, |&n| 100.0 * n as f64 / solved.boards.max(1) as f64);
+                format!("  solved {share:.1}%")
+            }
+            None => format!("  validation {:.3} bits/byte", self.bits_per_byte),
+        }
+    }
+
+    /// Whether it is better than another: fewer bits, or more boards solved.
+    pub fn is_better_than(&self, other: &Self) -> bool {
+        match (&self.solved, &other.solved) {
+            (Some(mine), Some(other)) => mine.per_step.last() > other.per_step.last(),
+            _ => self.bits_per_byte < other.bits_per_byte,
+        }
+    }
 }
 
 /// Numbers of a run.
@@ -73,7 +98,7 @@ impl Header {
 
     /// Dotted names of the fields.
     pub(super) fn names() -> Vec<String> {
-        let measured = Some(Validation::default());
+        let measured = Some(Validation { solved: Some(Solved::default()), ..Validation::default() });
         fields::names(&Self { last: measured.clone(), best: measured, ..Self::default() }, "progress")
     }
 }

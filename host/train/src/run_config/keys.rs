@@ -4,6 +4,7 @@ use ebt_model::fields;
 use toml::Value;
 
 use super::RunConfig;
+use crate::task::sudoku::SudokuConfig;
 
 pub use ebt_model::fields::join;
 
@@ -13,6 +14,7 @@ fn complete() -> RunConfig {
     c.train.minutes = Some(1.0);
     c.train.threads = Some(1);
     c.data.tokenizer = Some("tokenizer.json".into());
+    c.sudoku = Some(SudokuConfig::default());
     c
 }
 
@@ -28,11 +30,13 @@ pub fn is_whole(name: &str) -> bool {
 }
 
 /// Keys that may be left out or unset with `none`.
-pub const OPTIONAL: [&str; 7] = [
+pub const OPTIONAL: [&str; 9] = [
     "model.kv_heads",
     "model.head_dim",
     "model.window",
     "model.moe",
+    "model.joint.grid",
+    "sudoku",
     "train.minutes",
     "train.threads",
     "data.tokenizer",

@@ -7,7 +7,7 @@ pub mod layers;
 pub mod presets;
 
 use anyhow::{Context, Result, bail};
-use ebt_core::config::Config;
+use ebt_core::config::{Config, ModelKind};
 use ebt_core::error::Error;
 use ebt_core::objective::Objective;
 use ebt_core::optimizer::OptimizerConfig;
@@ -17,6 +17,9 @@ use ebt_tokenizer::{Special, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 pub use layers::Layers;
+
+use crate::task::Task;
+use crate::task::sudoku::{Sudoku, SudokuConfig};
 
 /// Everything a run depends on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub struct RunConfig {
     pub train: TrainConfig,
     /// Text and tokenizer.
     pub data: DataConfig,
+    /// Boards, where a joint model learns those.
+    pub sudoku: Option<SudokuConfig>,
 }
 
 /// Batches, length, checkpoints.
@@ -175,13 +180,13 @@ impl RunConfig {
         Ok(())
     }
 
-    /// Opens tokenizer and text, fills in what is left open (the paths of the sample text, the vocabulary), and checks that
+    /// What is learned: boards, or text, of which it opens tokenizer and text, fills in what is left open (the paths of the sample text, the vocabulary), and checks that
     /// the text is long enough.
     ///
     /// # Errors
     ///
     /// Text or a tokenizer that cannot be read or used, and too little text; the message says what to change.
-    pub fn load_data(&mut self) -> Result<Dataset> {
+    pub fn load_data(&mut self) -> Result<Task> {
         self.load_data_if(|_| Ok(()))
     }
 
@@ -190,11 +195,19 @@ impl RunConfig {
     /// # Errors
     ///
     /// As [`RunConfig::load_data`], and what `check` returns.
-    pub fn load_data_if(&mut self, check: impl FnOnce(&Tokenizer) -> Result<()>) -> Result<Dataset> {
+    pub fn load_data_if(&mut self, check: impl FnOnce(&Tokenizer) -> Result<()>) -> Result<Task> {
+        if let Some(sudoku) = self.sudoku {
+            return Ok(Task::Sudoku(Sudoku::new(&self.model, sudoku, self.train.seed)?));
+        }
+        if self.model.kind == ModelKind::Joint {
+            bail!(
+                "configuration field `model.kind`: a joint model learns boards; use --preset sudoku, or a section `sudoku`"
+            );
+        }
         let tokenizer = self.data.locate()?;
         check(&tokenizer)?;
         self.fit_vocabulary(tokenizer.vocabulary_size())?;
-        Dataset::load(&self.data, tokenizer, self.context())
+        Ok(Task::Text(Box::new(Dataset::load(&self.data, tokenizer, self.context())?)))
     }
 
     /// The batches of a run on `data`, those of one of the workers that share every step.

@@ -1,14 +1,18 @@
 //! Named configurations: sizes and training recipes laid over them (guide/mathematics.md section 10).
 
 use anyhow::{Result, bail};
-use ebt_core::config::{Initialization, MoeConfig, UpdateRule};
+use ebt_core::config::{
+    Conditioning, Grid, Initialization, JointConfig, ModelKind, MoeConfig, Positions, RelationKind, UpdateRule,
+};
 use ebt_core::objective::{Flow, InitialState, LossSteps};
 
 use super::RunConfig;
 use super::keys::edits;
+use crate::task::sudoku::SudokuConfig;
 
 /// Names of all presets, smallest first.
-pub const NAMES: [&str; 10] = ["sample", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large", "xl"];
+pub const NAMES: [&str; 12] =
+    ["sample", "sudoku", "sudoku9", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large", "xl"];
 
 /// Names of the recipes.
 pub const RECIPES: [&str; 2] = ["s1", "s2"];
@@ -40,6 +44,8 @@ pub fn preset(name: &str, recipe: Option<&str>) -> Result<RunConfig> {
     let mut config = match (size, published) {
         ("sample", _) => sample(),
         ("seed", _) => seed(),
+        ("sudoku", _) => sudoku(),
+        ("sudoku9", _) => sudoku9(),
         (_, Some(&(_, layers, dim, heads))) => self::published(layers, dim, heads),
         _ => bail!("unknown preset `{size}`; the nearest is `{}` of {}", closest(size, &NAMES), NAMES.join(", ")),
     };
@@ -79,6 +85,49 @@ fn sample() -> RunConfig {
     (t.batch, t.accumulate, t.ema) = (16, 1, 0.99);
     (t.steps, t.minutes) = (400, Some(2.0));
     (t.validate_every, t.validate_tokens, t.checkpoint_every) = (100, 4096, 100);
+    c
+}
+
+/// A joint energy of 43,000 parameters that solves boards of 6 x 6 after two minutes on two CPU cores.
+fn sudoku() -> RunConfig {
+    let mut c = neutral();
+    let m = &mut c.model;
+    (m.kind, m.condition, m.landscapes) = (ModelKind::Joint, Conditioning::None, 1);
+    (m.vocab, m.dim, m.layers, m.heads, m.ffn, m.context) = (6, 64, 1, 4, 128, 36);
+    // replacement: a step of whole length on E + sum P log P
+    (m.update, m.alpha, m.tau) = (UpdateRule::Mirror, 1.0, 1.0);
+    m.joint = JointConfig {
+        positions: Positions::Grid,
+        relations: RelationKind::Bias,
+        grid: Some(Grid { rows: 6, columns: 6, box_rows: 2, box_columns: 3 }),
+        distance: 0,
+    };
+    c.sudoku = Some(SudokuConfig::default());
+    let o = &mut c.objective;
+    (o.min_steps, o.max_steps, o.curriculum, o.curriculum_steps) = (2, 6, 800, 3);
+    (o.flow, o.loss) = (Flow::Detached, LossSteps::Linear);
+    (o.initial, o.sigma0, o.learn_alpha) = (InitialState::Mixed, 1.0, false);
+    (c.optimizer.beta2, c.optimizer.weight_decay) = (0.98, 0.01);
+    (c.schedule.rate, c.schedule.warmup, c.schedule.min_scale) = (3e-3, 30, 30.0);
+    let t = &mut c.train;
+    (t.batch, t.accumulate, t.ema) = (32, 1, 0.99);
+    (t.steps, t.minutes) = (2500, Some(2.0));
+    (t.validate_every, t.validate_tokens, t.checkpoint_every) = (250, 3600, 250);
+    c
+}
+
+/// The same for boards of 9 x 9, as far as an hour takes it.
+fn sudoku9() -> RunConfig {
+    let mut c = sudoku();
+    let m = &mut c.model;
+    (m.vocab, m.dim, m.layers, m.ffn, m.context) = (9, 96, 2, 192, 81);
+    m.joint.grid = Some(Grid { rows: 9, columns: 9, box_rows: 3, box_columns: 3 });
+    c.sudoku = Some(SudokuConfig { givens: [26, 40], harder: [24, 26], tests: 500 });
+    (c.objective.min_steps, c.objective.max_steps) = (2, 8);
+    let t = &mut c.train;
+    (t.batch, t.accumulate, t.ema) = (32, 1, 0.999);
+    (t.steps, t.minutes) = (20_000, Some(60.0));
+    (t.validate_every, t.validate_tokens, t.checkpoint_every) = (1000, 8100, 1000);
     c
 }
 
@@ -142,7 +191,9 @@ mod tests {
         for name in NAMES {
             for recipe in [None, Some("s1"), Some("s2")] {
                 let mut c = preset(name, recipe).unwrap();
-                c.fit_vocabulary(4096).unwrap();
+                if c.model.vocab == 0 {
+                    c.fit_vocabulary(4096).unwrap();
+                }
                 c.validate().unwrap_or_else(|e| panic!("{name} {recipe:?}: {e}"));
             }
         }

@@ -6,35 +6,57 @@ use anyhow::Result;
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
 use ebt_core::training::Trainer;
-use ebt_data::Tokens;
 use ebt_model::Dtype;
 use ebt_model::model::{self, Contents};
 use ebt_ranks::Collective;
 use ebt_tokenizer::Tokenizer;
 
+use crate::boards::{self, Trial};
 use crate::checkpoint::{Header, Validation};
 use crate::evaluate::{EvaluateOptions, evaluate_shared};
 use crate::run_config::RunConfig;
+use crate::task::{Probe, Task};
 
-/// Bits per byte of the averaged model after every thinking step. The caller fills in the training step.
+/// Descent steps that a model of boards is measured with.
+const STEPS: usize = 16;
+/// The same at the end of a run: thinking longer must do no harm.
+const MOST_STEPS: usize = 100;
+
+/// Bits per byte of the averaged model after every thinking step, or the boards that it solves; more of these is tried where
+/// it is the `last` measurement. The caller fills in the training step.
 pub fn validate<B: Backend>(
-    ranks: &dyn Collective,
-    b: &B,
+    (ranks, b): (&dyn Collective, &B),
     trainer: &Trainer<B>,
     config: &RunConfig,
-    tokenizer: &Tokenizer,
-    tokens: &Tokens,
+    task: &Task,
+    probe: &Probe,
+    last: bool,
 ) -> Result<Validation> {
     let model = Model { config: &trainer.config, layout: &trainer.layout, weights: &trainer.average.weights };
     let options = EvaluateOptions { batch: config.train.batch, ..EvaluateOptions::default() };
     let reached = trainer.objective.reached(trainer.optimizer.updates);
-    let found = evaluate_shared(ranks, b, model, &reached, tokenizer, &tokens.as_one_source("validation"), &options)?;
+    let (data, tokens) = match (task, probe) {
+        (Task::Text(data), Probe::Text(tokens)) => (data, tokens),
+        (Task::Sudoku(sudoku), &Probe::Boards(boards)) => {
+            let trial = match last {
+                false => Trial { steps: STEPS, ..Trial::default() },
+                true => Trial { steps: MOST_STEPS, commits: vec![(4, 4)], starts: vec![(8, STEPS), (16, STEPS)] },
+            };
+            let solved = boards::measure(ranks, b, model, &reached, (sudoku, boards), &trial)?;
+            let tokens = solved.boards * config.model.context as u64;
+            return Ok(Validation { bits_per_byte: f64::NAN, tokens, solved: Some(solved), ..Validation::default() });
+        }
+        _ => anyhow::bail!("a model is measured on what it learns"),
+    };
+    let sources = tokens.as_one_source("validation");
+    let found = evaluate_shared(ranks, b, model, &reached, &data.tokenizer, &sources, &options)?;
     let per_step: Vec<f64> = (0..found.steps).map(|i| found.total.bits_per_byte(i)).collect();
     Ok(Validation {
         step: 0,
         bits_per_byte: per_step.last().copied().unwrap_or(f64::NAN),
         per_step,
         tokens: found.total.tokens as u64,
+        solved: None,
     })
 }
 
@@ -43,7 +65,7 @@ pub fn save_model(
     path: &Path,
     config: &RunConfig,
     weights: &[Vec<f32>],
-    tokenizer: &Tokenizer,
+    tokenizer: Option<&Tokenizer>,
     header: &Header,
 ) -> Result<()> {
     let mut provenance = vec![
@@ -54,7 +76,13 @@ pub fn save_model(
         (String::from("seed"), header.seed.to_string()),
     ];
     if let Some(v) = &header.last {
-        let value = format!("{:.4} bits per byte on {} tokens at step {}", v.bits_per_byte, v.tokens, v.step);
+        let value = match &v.solved {
+            Some(solved) => {
+                let last = solved.per_step.last().copied().unwrap_or(0);
+                format!("{last} of {} harder boards solved at step {}", solved.boards, v.step)
+            }
+            None => format!("{:.4} bits per byte on {} tokens at step {}", v.bits_per_byte, v.tokens, v.step),
+        };
         provenance.push((String::from("validation"), value));
     }
     model::save(
@@ -65,7 +93,7 @@ pub fn save_model(
             provenance: &provenance,
             weights,
             dtype: Dtype::F32,
-            tokenizer: Some(tokenizer),
+            tokenizer,
             fingerprint: None,
         },
     )

@@ -14,6 +14,8 @@ use ebt_data::baselines::{self, Counts};
 use ebt_data::file;
 use ebt_data::progress::Progress;
 
+use crate::task::{Probe, Task};
+
 pub use folder::RunFolder;
 use run::Run;
 pub use run::unfit;
@@ -27,29 +29,31 @@ pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, res
 /// where that is possible, and the message says where to go on from. A rank that is lost; then the last checkpoint is what is
 /// left.
 pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -> Result<Summary> {
-    let (config, data, out, ranks) = (session.config, session.data, session.out, session.ranks);
+    let (config, task, out, ranks) = (session.config, session.task, session.out, session.ranks);
     let toml = config.to_toml()?;
-    share::same_data(ranks, data)?;
+    share::same_data(ranks, task)?;
     let mut counted = None;
     if ranks.place().is_first() {
         std::fs::create_dir_all(out).with_context(|| format!("cannot create the folder {}", out.display()))?;
         file::sweep(out)?;
         file::write(&out.join(CONFIG_FILE), |to| Ok(to.write_all(toml.as_bytes())?))?;
-        let counts = Counts::new(&data.train, config.model.vocab)?;
-        let some = data.validation.sample(baselines::SAMPLE as usize, config.model.context, &data.tokenizer)?;
-        counted = Some((counts.measure(&some)?, counts));
+        if let Task::Text(data) = task {
+            let counts = Counts::new(&data.train, config.model.vocab)?;
+            let some = data.validation.sample(baselines::SAMPLE as usize, config.model.context, &data.tokenizer)?;
+            counted = Some((counts.measure(&some)?, counts));
+        }
     }
     let mut run = Run::start(session, toml)?;
-    if let Some((baselines, _)) = &counted {
-        run.describe(*baselines, progress);
+    if ranks.place().is_first() {
+        run.describe(counted.as_ref().map(|(baselines, _)| *baselines), progress);
     }
     let ended = run.train(progress);
     progress.end();
     let ending = ended?;
     let validation = match run.conclude(ending, progress)? {
         Some((validation, text)) => {
-            if let Some((baselines, counts)) = &mut counted {
-                *baselines = counts.measure(&text)?;
+            if let (Some((baselines, counts)), Probe::Text(text)) = (&mut counted, &text) {
+                *baselines = counts.measure(text)?;
             }
             Some(validation)
         }

@@ -4,16 +4,16 @@ use std::time::Instant;
 
 use anyhow::Result;
 use ebt_core::compute::Backend;
-use ebt_data::Tokens;
 use ebt_data::file;
 use ebt_data::in_use::was_in_use;
-use ebt_data::progress::{Progress, count};
+use ebt_data::progress::Progress;
 
 use super::measure;
 use super::run::Run;
 use super::share;
 use super::types::Ending;
 use crate::checkpoint::{State, Validation, download};
+use crate::task::Probe;
 use ebt_model::model::MODEL_FILE;
 
 /// Fewest tokens that are measured when the time is up.
@@ -21,13 +21,12 @@ const LEAST_VALIDATION: usize = 2048;
 
 impl<B: Backend> Run<'_, B> {
     /// Measures the averaged model.
-    fn validate(&mut self, tokens: &Tokens) -> Result<Validation> {
+    fn validate(&mut self, probe: &Probe, last: bool) -> Result<Validation> {
         let (start, session) = (Instant::now(), &self.session);
-        let tokenizer = &session.data.tokenizer;
         let (ranks, b) = (session.ranks, session.backend);
-        let mut validation = measure::validate(ranks, b, &self.trainer, session.config, tokenizer, tokens)?;
+        let mut validation = measure::validate((ranks, b), &self.trainer, session.config, session.task, probe, last)?;
         validation.step = self.header.step;
-        self.validation_cost = Some(start.elapsed().as_secs_f64() / tokens.len() as f64);
+        self.validation_cost = Some(start.elapsed().as_secs_f64() / probe.tokens(self.session.config).max(1) as f64);
         self.metrics.validation(&validation)?;
         self.header.last = Some(validation.clone());
         Ok(validation)
@@ -36,8 +35,8 @@ impl<B: Backend> Run<'_, B> {
     /// Measures the averaged model on the probe.
     pub(super) fn check(&mut self) -> Result<Validation> {
         let probe = self.probe.clone();
-        let validation = self.validate(&probe)?;
-        if self.header.best.as_ref().is_none_or(|best| validation.bits_per_byte < best.bits_per_byte) {
+        let validation = self.validate(&probe, false)?;
+        if self.header.best.as_ref().is_none_or(|best| validation.is_better_than(best)) {
             self.header.best = Some(validation.clone());
         }
         Ok(validation)
@@ -49,7 +48,7 @@ impl<B: Backend> Run<'_, B> {
         &mut self,
         ending: Ending,
         progress: &mut dyn Progress,
-    ) -> Result<Option<(Validation, Tokens)>> {
+    ) -> Result<Option<(Validation, Probe)>> {
         if ending != Ending::Finished {
             self.save(progress)?;
         }
@@ -57,15 +56,13 @@ impl<B: Backend> Run<'_, B> {
             (Ending::Stopped, _) => return Ok(None),
             (Ending::TimeUp, Some(minutes)) => {
                 let affordable = self.until(60.0 * minutes) / self.validation_cost();
-                let (data, length) = (self.session.data, self.session.config.model.context);
                 let affordable = share::first(self.session.ranks, affordable as u64)?;
-                data.validation.sample((affordable as usize).max(LEAST_VALIDATION), length, &data.tokenizer)?
+                self.session.task.probe(self.session.config, (affordable as usize).max(LEAST_VALIDATION))?
             }
-            _ => self.session.data.validation.clone(),
+            _ => self.session.task.whole(),
         };
-        progress
-            .note(&format!("measuring the model on {} tokens of validation text", count(text.text_tokens() as f64)));
-        let validation = self.validate(&text)?;
+        progress.note(&format!("measuring the model on {}", text.describe()));
+        let validation = self.validate(&text, true)?;
         if ending == Ending::Finished {
             self.save(progress)?;
         }
@@ -82,7 +79,7 @@ impl<B: Backend> Run<'_, B> {
         }
         let state = State { replay, ..State::of(b, &self.trainer, self.header.clone())? };
         share::same_weights(ranks, &state.weights)?;
-        let (config, tokenizer) = (self.session.config, &self.session.data.tokenizer);
+        let (config, tokenizer) = (self.session.config, self.session.task.tokenizer());
         let folder = self
             .store
             .write(&state, |path| measure::save_model(path, config, &state.average, tokenizer, &state.header))?;

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ebt_data::Dataset;
 use ebt_model::format::fingerprint_text;
 use ebt_tokenizer::Tokenizer;
 use toml::{Table, Value};
@@ -11,6 +10,7 @@ use toml::{Table, Value};
 use crate::checkpoint::Header;
 use crate::run_config::RunConfig;
 use crate::run_config::keys::join;
+use crate::task::Task;
 
 /// Keys that do not touch the course of a run. Paths are free because the text itself is compared.
 const FREE: [&str; 9] = [
@@ -31,7 +31,7 @@ pub fn saved(header: &Header) -> Result<RunConfig> {
 }
 
 /// Refuses a configuration, text or tokenizer under which the run would not go on as it began.
-pub fn check(header: &Header, config: &RunConfig, data: &Dataset, out: &Path) -> Result<()> {
+pub fn check(header: &Header, config: &RunConfig, task: &Task, out: &Path) -> Result<()> {
     let (was, now) = (flat(&saved(header)?)?, flat(config)?);
     let show = |value: Option<&Value>| value.map_or(String::from("unset"), Value::to_string);
     for key in was.keys().chain(now.keys()) {
@@ -45,10 +45,13 @@ pub fn check(header: &Header, config: &RunConfig, data: &Dataset, out: &Path) ->
             );
         }
     }
-    check_tokenizer(header, &data.tokenizer, out)?;
+    if let Some(tokenizer) = task.tokenizer() {
+        check_tokenizer(header, tokenizer, out)?;
+    }
+    let prints = task.fingerprints();
     let prints = [
-        ("training text (`data.train`)", header.train_data, data.train.fingerprint()),
-        ("validation text (`data.validation`)", header.validation_data, data.validation.fingerprint()),
+        ("training text (`data.train`)", header.train_data, prints.train),
+        ("validation text (`data.validation`)", header.validation_data, prints.validation),
     ];
     for (what, was, now) in prints {
         if was != now {

@@ -11,14 +11,15 @@ use ebt_core::training::{Part, Sequences, StepSettings, Trainer};
 use ebt_data::baselines::Baselines;
 use ebt_data::loader::DEPTH;
 use ebt_data::progress::{Progress, Stretch, clock, count};
-use ebt_data::{Loader, Tokens, Worker};
+use ebt_data::{BatchSource, Loader, Worker};
 use ebt_model::model::MODEL_FILE;
 use ebt_ranks::{Place, tree};
 
 use super::share;
 use super::types::{Ending, METRICS_FILE, Session, resume_command};
-use crate::checkpoint::{Header, Store};
+use crate::checkpoint::{Header, Store, Validation};
 use crate::metrics::{Metrics, StepLine};
+use crate::task::Probe;
 
 /// Largest share of a time limit that is kept for the validation at the end.
 const MOST_VALIDATION: f64 = 0.2;
@@ -61,18 +62,18 @@ pub(super) struct Run<'a, B: Backend> {
     trained: u64,
     /// Seconds a validation token takes, once measured.
     pub(super) validation_cost: Option<f64>,
-    /// Bits per byte of the last check of this invocation.
-    shown: Option<f64>,
-    /// The validation text of checks during the run.
-    pub(super) probe: Tokens,
+    /// The last check of this invocation.
+    shown: Option<Validation>,
+    /// What checks during the run measure on.
+    pub(super) probe: Probe,
     /// The model that was saved last.
     pub(super) model: PathBuf,
 }
 
 impl<'a, B: Backend> Run<'a, B> {
     pub(super) fn start(mut session: Session<'a, B>, toml: String) -> Result<Self> {
-        let (b, config, data) = (session.backend, session.config, session.data);
-        let probe = data.validation.sample(config.train.validate_tokens, config.model.context, &data.tokenizer)?;
+        let (b, config, task) = (session.backend, session.config, session.task);
+        let probe = task.probe(config, config.train.validate_tokens)?;
         let (ranks, lanes) = (session.ranks, config.train.lanes());
         let place = ranks.place();
         if !tree::fits(lanes, place.world) {
@@ -88,12 +89,13 @@ impl<'a, B: Backend> Run<'a, B> {
             }
             None => {
                 let (model, objective) = (config.model.clone(), config.objective.clone());
+                let prints = task.fingerprints();
                 let header = Header {
                     total_steps: config.train.steps,
                     seed: config.train.seed,
-                    tokenizer: data.tokenizer.fingerprint(),
-                    train_data: data.train.fingerprint(),
-                    validation_data: data.validation.fingerprint(),
+                    tokenizer: prints.tokenizer,
+                    train_data: prints.train,
+                    validation_data: prints.validation,
                     config: toml,
                     ..Header::default()
                 };
@@ -123,8 +125,8 @@ impl<'a, B: Backend> Run<'a, B> {
         })
     }
 
-    pub(super) fn describe(&self, baselines: Baselines, progress: &mut dyn Progress) {
-        let (config, data) = (self.session.config, self.session.data);
+    pub(super) fn describe(&self, baselines: Option<Baselines>, progress: &mut dyn Progress) {
+        let (config, task) = (self.session.config, self.session.task);
         let (all, active) = (self.trainer.layout.count(), self.trainer.layout.active(&config.model));
         let active = if active < all { format!(" ({} active)", count(active as f64)) } else { String::new() };
         progress.note(&format!(
@@ -134,23 +136,17 @@ impl<'a, B: Backend> Run<'a, B> {
             config.model.dim,
             config.model.vocab
         ));
-        progress.note(&format!(
-            "data: {:.2} MB of text, {} tokens; validation {:.2} MB, {} tokens; {} tokens a step",
-            data.train.bytes() as f64 / 1e6,
-            count(data.train.text_tokens() as f64),
-            data.validation.bytes() as f64 / 1e6,
-            count(data.validation.text_tokens() as f64),
-            config.tokens_per_step()
-        ));
-        progress
-            .note(&format!("to beat: unigram {:.3}, bigram {:.3} bits per byte", baselines.unigram, baselines.bigram));
+        task.describe(config, progress);
+        if let Some(Baselines { unigram, bigram, .. }) = baselines {
+            progress.note(&format!("to beat: unigram {unigram:.3}, bigram {bigram:.3} bits per byte"));
+        }
         if self.header.step > 0 {
             progress.note(&format!("resumed after step {} of {}", self.header.step, self.header.total_steps));
         }
     }
 
     pub(super) fn train(&mut self, progress: &mut dyn Progress) -> Result<Ending> {
-        let (config, data) = (self.session.config, self.session.data);
+        let (config, task) = (self.session.config, self.session.task);
         let (t, every) = (&config.train, |n: u64, step: u64| n > 0 && step.is_multiple_of(n));
         progress.begin(Stretch {
             start: self.header.step,
@@ -162,7 +158,7 @@ impl<'a, B: Backend> Run<'a, B> {
             ..Stretch::default()
         });
         let Place { rank, world } = self.session.ranks.place();
-        let all = config.batches(data, Worker { rank: rank as u64, world: world as u64 });
+        let all = task.batches(config, Worker { rank: rank as u64, world: world as u64 });
         let mut batches = Loader::new(all.clone(), self.header.step..self.header.total_steps, DEPTH)?;
         while self.header.step < self.header.total_steps {
             // many ranks leave together, after the step whose sum tells all of them that one wishes to
@@ -174,18 +170,19 @@ impl<'a, B: Backend> Run<'a, B> {
             let batch = batches.next_batch().map_err(|error| self.cut_short(error, progress))?;
             let waited = start.elapsed().as_secs_f64();
             let lanes = config.train.lanes();
+            let positions = if world > 1 { all.positions(self.header.step)? } else { batch.positions() };
             let part = (world > 1 || lanes > 1).then(|| Part {
                 lanes,
                 first: rank * batch.batch,
                 sequences: world * batch.batch,
-                positions: if world > 1 { all.positions(self.header.step) } else { batch.positions() },
+                positions,
                 stop: wish.is_some(),
             });
             let leave = self.step(&batch, part, (start, waited), progress)?;
             let step = self.header.step;
             if every(t.validate_every, step) && step < self.header.total_steps {
                 let validation = self.check()?;
-                self.shown = Some(validation.bits_per_byte);
+                self.shown = Some(validation);
             }
             if every(t.checkpoint_every, step) && step < self.header.total_steps {
                 self.save(progress)?;
@@ -240,9 +237,9 @@ impl<'a, B: Backend> Run<'a, B> {
         self.metrics.step(&line)?;
         let left = (self.header.total_steps - self.header.step) as f64 * self.step_seconds();
         let left = self.time_left().map_or(left, |limit| left.min(limit));
-        let (tokens_per_second, data_wait, shown) = (self.speed(), self.data_wait(), self.shown);
+        let (tokens_per_second, data_wait, shown) = (self.speed(), self.data_wait(), &self.shown);
         progress.advance(line.step, &|| {
-            let validation = shown.map_or(String::new(), |bits| format!("  validation {bits:.3} bits/byte"));
+            let validation = shown.as_ref().map_or(String::new(), Validation::told);
             let waiting = match data_wait {
                 share if share >= NOTABLE_WAIT => format!("  {:.0}% waiting for data", 100.0 * share),
                 _ => String::new(),
@@ -302,7 +299,7 @@ impl<'a, B: Backend> Run<'a, B> {
     /// Seconds left for training: a share of the limit is reserved for the validation at the end.
     fn time_left(&self) -> Option<f64> {
         let limit = 60.0 * self.session.config.train.minutes?;
-        let whole = 1.1 * self.validation_cost() * self.session.data.validation.len() as f64;
+        let whole = 1.1 * self.validation_cost() * self.session.task.whole().tokens(self.session.config) as f64;
         Some(self.until(limit) - whole.min(MOST_VALIDATION * limit))
     }
 

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use ebt_core::checksum::crc32;
 use ebt_core::descent::replay_buffer::{ReplayBuffer, ReplayEntry};
-use ebt_data::Dataset;
 use ebt_ranks::{Collective, Place};
 
 use crate::checkpoint::State;
+use crate::task::Task;
 
 /// The number of the first rank.
 pub fn first(ranks: &dyn Collective, mine: u64) -> Result<u64> {
@@ -27,13 +27,14 @@ fn same(ranks: &dyn Collective, what: &str, mine: u64) -> Result<()> {
 }
 
 /// Refuses data that are not the same on all ranks.
-pub fn same_data(ranks: &dyn Collective, data: &Dataset) -> Result<()> {
+pub fn same_data(ranks: &dyn Collective, task: &Task) -> Result<()> {
     if ranks.place().world == 1 {
         return Ok(());
     }
-    same(ranks, "another tokenizer (`data.tokenizer`)", data.tokenizer.fingerprint())?;
-    same(ranks, "other training text (`data.train`)", data.train.fingerprint())?;
-    same(ranks, "other validation text (`data.validation`)", data.validation.fingerprint())
+    let prints = task.fingerprints();
+    same(ranks, "another tokenizer (`data.tokenizer`)", prints.tokenizer)?;
+    same(ranks, "other training text (`data.train`)", prints.train)?;
+    same(ranks, "other validation text (`data.validation`)", prints.validation)
 }
 
 /// Refuses weights that are not the same on all ranks: a machine that computes wrongly.

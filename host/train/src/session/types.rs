@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use ebt_data::{Dataset, program};
+use ebt_data::program;
 use ebt_ranks::Collective;
 use serde::Serialize;
 
 use crate::checkpoint::{State, Validation};
 use crate::run_config::RunConfig;
+use crate::task::Task;
 
 /// Name of the configuration in the folder of a run.
 pub const CONFIG_FILE: &str = "config.toml";
@@ -25,8 +26,8 @@ pub struct Session<'a, B> {
     pub ranks: &'a dyn Collective,
     /// What to train; valid, with its vocabulary filled in ([`RunConfig::load_data`]).
     pub config: &'a RunConfig,
-    /// Text and tokenizer.
-    pub data: &'a Dataset,
+    /// What it learns.
+    pub task: &'a Task,
     /// Folder of the run; read and written by the first rank alone.
     pub out: &'a Path,
     /// A checkpoint to go on from, checked against configuration and data; that of the first rank counts.

@@ -1,0 +1,154 @@
+//! What a run learns: text with its tokenizer, or puzzles that are drawn as they are needed.
+
+pub mod sudoku;
+
+use anyhow::Result;
+use ebt_core::training::Sequences;
+use ebt_data::progress::{Progress, count};
+use ebt_data::{BatchSource, Batches, Dataset, Tokens, Worker};
+use ebt_tokenizer::Tokenizer;
+
+use crate::run_config::RunConfig;
+use sudoku::{Boards, Sudoku};
+
+/// What a run learns.
+#[derive(Debug)]
+pub enum Task {
+    /// The next token of a text.
+    Text(Box<Dataset>),
+    /// The unknown cells of boards.
+    Sudoku(Sudoku),
+}
+
+/// What a model is measured on.
+#[derive(Clone, Debug)]
+pub enum Probe {
+    /// Validation text.
+    Text(Tokens),
+    /// So many of the test boards, from the first.
+    Boards(usize),
+}
+
+/// Numbers that tell tasks apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// That of the tokenizer; 0 without one.
+    pub tokenizer: u64,
+    /// That of what is trained on.
+    pub train: u64,
+    /// That of what is measured on.
+    pub validation: u64,
+}
+
+/// Batches of either task.
+#[derive(Clone, Debug)]
+pub enum TaskBatches {
+    /// Of text.
+    Text(Batches),
+    /// Of boards.
+    Sudoku(Boards),
+}
+
+impl BatchSource for TaskBatches {
+    fn get(&self, k: u64) -> Result<Sequences> {
+        match self {
+            Self::Text(batches) => batches.get(k),
+            Self::Sudoku(boards) => boards.get(k),
+        }
+    }
+    fn positions(&self, k: u64) -> Result<usize> {
+        match self {
+            Self::Text(batches) => Ok(batches.positions(k)),
+            Self::Sudoku(boards) => boards.positions(k),
+        }
+    }
+}
+
+impl Task {
+    /// Numbers that tell it apart from others.
+    pub fn fingerprints(&self) -> Fingerprints {
+        match self {
+            Self::Text(data) => Fingerprints {
+                tokenizer: data.tokenizer.fingerprint(),
+                train: data.train.fingerprint(),
+                validation: data.validation.fingerprint(),
+            },
+            Self::Sudoku(sudoku) => sudoku.fingerprints(),
+        }
+    }
+
+    /// The tokenizer of a text.
+    pub fn tokenizer(&self) -> Option<&Tokenizer> {
+        match self {
+            Self::Text(data) => Some(&data.tokenizer),
+            Self::Sudoku(_) => None,
+        }
+    }
+
+    /// The batches of one of the workers that share every step.
+    pub fn batches(&self, config: &RunConfig, worker: Worker) -> TaskBatches {
+        match self {
+            Self::Text(data) => TaskBatches::Text(config.batches(data, worker)),
+            Self::Sudoku(sudoku) => TaskBatches::Sudoku(sudoku.batches(config, worker)),
+        }
+    }
+
+    /// Everything that a model can be measured on.
+    pub fn whole(&self) -> Probe {
+        match self {
+            Self::Text(data) => Probe::Text(data.validation.clone()),
+            Self::Sudoku(sudoku) => Probe::Boards(sudoku.tests()),
+        }
+    }
+
+    /// A part of [`Task::whole`] of about so many tokens; 0 = all.
+    ///
+    /// # Errors
+    ///
+    /// Text that cannot be read.
+    pub fn probe(&self, config: &RunConfig, tokens: usize) -> Result<Probe> {
+        match self {
+            Self::Text(data) => {
+                Ok(Probe::Text(data.validation.sample(tokens, config.model.context, &data.tokenizer)?))
+            }
+            Self::Sudoku(sudoku) => {
+                let boards = tokens.div_ceil(config.model.context);
+                let all = sudoku.tests();
+                Ok(Probe::Boards(if tokens == 0 { all } else { boards.min(all) }))
+            }
+        }
+    }
+
+    /// Tells what is learned.
+    pub fn describe(&self, config: &RunConfig, progress: &mut dyn Progress) {
+        match self {
+            Self::Text(data) => progress.note(&format!(
+                "data: {:.2} MB of text, {} tokens; validation {:.2} MB, {} tokens; {} tokens a step",
+                data.train.bytes() as f64 / 1e6,
+                count(data.train.text_tokens() as f64),
+                data.validation.bytes() as f64 / 1e6,
+                count(data.validation.text_tokens() as f64),
+                config.tokens_per_step()
+            )),
+            Self::Sudoku(sudoku) => progress.note(&sudoku.describe(config)),
+        }
+    }
+}
+
+impl Probe {
+    /// Tokens of it, for what measuring costs; a board has one for every cell.
+    pub fn tokens(&self, config: &RunConfig) -> u64 {
+        match self {
+            Self::Text(tokens) => tokens.len(),
+            Self::Boards(boards) => (boards * config.model.context) as u64,
+        }
+    }
+
+    /// What it is, for a sentence.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Text(tokens) => format!("{} tokens of validation text", count(tokens.text_tokens() as f64)),
+            Self::Boards(boards) => format!("{boards} harder boards"),
+        }
+    }
+}
