@@ -27,6 +27,8 @@ pub enum Purpose {
     Acceptance = 10,
     /// Starting vectors of eigenvalue iterations (`detail`: step of the descent).
     Curvature = 11,
+    /// Puzzles drawn by number, and symmetric copies of them.
+    Puzzle = 12,
 }
 
 /// One stream: elements are indexed by a 64-bit counter.
