@@ -90,7 +90,7 @@ impl Generator {
     ///
     /// A full board is drawn and its cells are emptied in random order as long as one solution is left, down to a number of
     /// givens drawn from the range. Where that number is rarely reached, the numbers above it are met more often than it. Every
-    /// symmetric copy of a board is as likely as the board.
+    /// symmetric copy of a full board is drawn as often as the full board.
     ///
     /// # Errors
     ///
@@ -245,6 +245,29 @@ mod tests {
             }
         }
         assert_eq!(seen.len(), 3 * 2 * 2 * 6);
+    }
+
+    /// A run that is resumed with another version of the program goes on with the same boards.
+    #[test]
+    fn boards_are_pinned() {
+        let board = |grid, givens, number| {
+            Generator::new(grid, givens, Part::Train, 7).unwrap().board(number).unwrap().board.to_string()
+        };
+        assert_eq!(board(Grid::SIX, 12..=14, 19_999), "..3.5251...46.5.3.......1..62.3...1.");
+        assert_eq!(
+            board(Grid::NINE, 24..=40, 1999),
+            "9....7.........1...37..5..629.........587.3.24.8..1...1..3...........52....15.8.4"
+        );
+    }
+
+    /// Large grids have boards too, by a search or from shifted rows, and what is too rare is given up.
+    #[test]
+    fn every_grid_has_boards() {
+        for (grid, givens) in [(Grid::new(16, 16, 4, 4), 110..=140), (Grid::new(25, 25, 5, 5), 350..=400)] {
+            let Puzzle { board, solution } =
+                Generator::new(grid.unwrap(), givens, Part::Train, 0).unwrap().board(0).unwrap();
+            assert_eq!(check(&board, 100_000), Ok(solution));
+        }
     }
 
     /// All orders of four rows or columns in which those of a box stay together.
