@@ -13,7 +13,7 @@ use std::time::Instant;
 use ebt_core::config::{Config, ModelKind, MoeConfig, UpdateRule};
 use ebt_core::objective::{Flow, LossSteps, Objective};
 use ebt_cpu::Cpu;
-use ebt_data::Dataset;
+use ebt_train::task::Task;
 use ebt_data::progress::Silent;
 use ebt_ranks::Alone;
 use ebt_tokenizer::{Tokenizer, TrainOptions};
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 struct Place {
     folder: TempDir,
     config: RunConfig,
-    data: Dataset,
+    task: Task,
 }
 
 fn text(seed: u32) -> String {
@@ -80,9 +80,9 @@ fn place() -> Place {
     config.data.train = vec![at("train.txt")];
     config.data.validation = vec![at("validation.txt")];
     config.data.tokenizer = Some(at("tokenizer.json"));
-    let data = config.load_data().unwrap();
+    let task = config.load_data().unwrap();
     config.validate().unwrap();
-    Place { folder, config, data }
+    Place { folder, config, task }
 }
 
 impl Place {
@@ -98,12 +98,12 @@ impl Place {
         threads: usize,
     ) -> anyhow::Result<Summary> {
         let (backend, stop) = (Cpu::<f32>::new(threads), AtomicBool::new(false));
-        let (config, data, started) = (&self.config, &self.data, Instant::now());
+        let (config, task, started) = (&self.config, &self.task, Instant::now());
         let session = Session {
             backend: &backend,
             ranks: &Alone::default(),
             config,
-            data,
+            task,
             out,
             resume,
             stop: &stop,
@@ -128,7 +128,7 @@ fn a_resumed_run_is_the_uninterrupted_one_bit_for_bit() {
     assert_eq!((part.ending, part.step, part.validation), (Ending::Stopped, 3, None));
     let state = Store::new(&broken, 2).latest().unwrap();
     assert!(state.replay.len() > 1);
-    resume::check(&state.header, &place.config, &place.data, &broken).unwrap();
+    resume::check(&state.header, &place.config, &place.task, &broken).unwrap();
     let rest = place.run(&broken, Some(state), None, 1).unwrap();
     assert_eq!(rest.validation, whole.validation);
     assert_eq!(state_file(&straight, 6), state_file(&broken, 6));
@@ -168,7 +168,7 @@ fn another_configuration_or_text_cannot_be_resumed() {
     let refused = |change: fn(&mut RunConfig)| {
         let mut config = place.config.clone();
         change(&mut config);
-        resume::check(&header, &config, &place.data, &out).map_err(|e| e.to_string())
+        resume::check(&header, &config, &place.task, &out).map_err(|e| e.to_string())
     };
     refused(|c| c.train.minutes = Some(3.0)).unwrap();
     refused(|c| c.data.train = vec!["elsewhere".into()]).unwrap();
@@ -176,9 +176,10 @@ fn another_configuration_or_text_cannot_be_resumed() {
     assert!(refused(|c| c.model.moe = None).unwrap_err().contains("`model.moe."));
     assert!(refused(|c| c.model.window = Some(4)).unwrap_err().contains("started with unset"));
     assert!(refused(|c| c.train.seed = 1).unwrap_err().contains("`train.seed`"));
-    let mut data = place.data.clone();
+    let Task::Text(data) = &place.task else { panic!("this run learns text") };
+    let mut data = data.clone();
     data.train = data.validation.clone();
-    let message = resume::check(&header, &place.config, &data, &out).unwrap_err().to_string();
+    let message = resume::check(&header, &place.config, &Task::Text(data), &out).unwrap_err().to_string();
     assert!(message.contains("training text"), "{message}");
 }
 

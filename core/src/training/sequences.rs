@@ -36,6 +36,18 @@ pub struct Sequences {
 }
 
 impl Sequences {
+    /// Sequences of token 0 alone, for a look at what a step takes; for a joint model problems of which nothing is known.
+    pub fn blank(config: &Config, batch: usize, context: usize) -> Self {
+        let n = batch * context;
+        if config.kind == ModelKind::Joint {
+            let words = config.set_words();
+            let last = u32::MAX >> ((words * 32 - config.vocab) % 32);
+            let word = |i: usize| if (i + 1).is_multiple_of(words) { last } else { u32::MAX };
+            return Self::problems(batch, context, (0..n * words).map(word).collect(), vec![0; n]);
+        }
+        Self { batch, context, tokens: vec![0; n], targets: vec![0; n], ..Self::default() }
+    }
+
     /// Checks lengths and token ids against a model.
     pub fn validate(&self, config: &Config) -> Result<()> {
         let n = self.batch * self.context;

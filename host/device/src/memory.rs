@@ -101,8 +101,7 @@ pub fn peak_of_evaluation(model: &LoadedModel, steps: usize, batch: usize) -> Re
         let b = Plan::new(ELEMENT);
         let weights = b.weights(layout);
         let rows = batch * config.context;
-        let (tokens, targets) = (vec![0; rows], vec![0; rows]);
-        let sequences = Sequences { batch, context: config.context, tokens, targets, ..Sequences::default() };
+        let sequences = Sequences::blank(config, batch, config.context);
         let (targets, one) = (b.index(&sequences.targets), b.fill(rows, 1, 1.0));
         let model = Model { config, layout, weights: &weights };
         Predictor::new(&b, model, objective, 0).run(&sequences, 0, steps, |step| {

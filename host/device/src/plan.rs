@@ -126,15 +126,14 @@ pub(crate) fn sequences_bytes(config: &RunConfig) -> u64 {
 
 /// The objective with the most descent steps that are drawn.
 fn longest(config: &RunConfig) -> Objective {
-    let max_steps = config.objective.max_steps;
+    let max_steps = config.objective.most_steps();
     Objective { min_steps: max_steps, curriculum: 0, replay: 0, ..config.objective.clone() }
 }
 
 /// Training step number `number` on sequences of zeros, as the first of so many ranks.
 fn step<B: Backend>(b: &B, trainer: &mut Trainer<B>, config: &RunConfig, ranks: usize, number: u32) -> Result<()> {
     let (batch, context) = (config.sequences() / ranks, config.context());
-    let (tokens, targets) = (vec![0; batch * context], vec![0; batch * context]);
-    let sequences = Sequences { batch, context, tokens, targets, ..Sequences::default() };
+    let sequences = Sequences::blank(&config.model, batch, context);
     let (micro_batch, ema_decay) = (config.train.batch, config.train.ema);
     let whole = config.sequences();
     let part =

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use ebt_core::config::{Config, UpdateRule};
 use ebt_cpu::Cpu;
-use ebt_data::Dataset;
 use ebt_data::progress::{Progress, Silent, Stretch};
-use ebt_data::{Documents, Worker};
+use ebt_data::{BatchSource, Documents, Worker};
 use ebt_ranks::Alone;
 use ebt_train::checkpoint::{State, Store};
 use ebt_train::run_config::RunConfig;
 use ebt_train::session::{Session, Summary, resume, train};
+use ebt_train::task::Task;
 
 use super::*;
 
@@ -36,13 +36,13 @@ fn config() -> RunConfig {
     config
 }
 
-fn run(config: &RunConfig, data: &Dataset, out: &Path, resume: Option<State>, stop_after: Option<u64>) -> Summary {
-    try_run(config, data, out, resume, stop_after, &mut Silent).unwrap()
+fn run(config: &RunConfig, task: &Task, out: &Path, resume: Option<State>, stop_after: Option<u64>) -> Summary {
+    try_run(config, task, out, resume, stop_after, &mut Silent).unwrap()
 }
 
 fn try_run(
     config: &RunConfig,
-    data: &Dataset,
+    task: &Task,
     out: &Path,
     resume: Option<State>,
     stop_after: Option<u64>,
@@ -53,7 +53,7 @@ fn try_run(
         backend: &backend,
         ranks: &Alone::default(),
         config,
-        data,
+        task,
         out,
         resume,
         stop: &stop,
@@ -64,7 +64,7 @@ fn try_run(
 }
 
 /// Data of text files and of shards, the same documents in the same order.
-fn both(folder: &Path, config: &RunConfig) -> [(RunConfig, Dataset); 2] {
+fn both(folder: &Path, config: &RunConfig) -> [(RunConfig, Task); 2] {
     let tokenizer = tokenizer();
     let json = folder.join("tokenizer.json");
     fs::write(&json, tokenizer.to_json()).unwrap();
@@ -92,7 +92,7 @@ fn from_shards_is_from_text_bit_for_bit() {
         let mut config = config();
         change(&mut config);
         let found = both(folder.path(), &config).map(|(config, data)| {
-            let out = folder.path().join(format!("run-{:016x}", data.train.fingerprint()));
+            let out = folder.path().join(format!("run-{:016x}", data.fingerprints().train));
             let summary = run(&config, &data, &out, None, None);
             (summary, Store::new(&out, 1).latest().unwrap())
         });
@@ -138,7 +138,7 @@ fn padding_is_never_counted() {
     let mut config = config();
     (config.data.documents, config.objective.replay) = (Documents::Padded, 0);
     let [_, (config, data)] = both(folder.path(), &config);
-    let batches = config.batches(&data, Worker::ALONE);
+    let batches = data.batches(&config, Worker::ALONE);
     let targets: usize = (0..6).map(|k| batches.get(k).unwrap().positions()).sum();
     let summary = run(&config, &data, &folder.path().join("run"), None, None);
     assert_eq!(summary.tokens, targets as u64);

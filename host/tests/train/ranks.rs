@@ -16,8 +16,8 @@ fn run_one(
     let ranks: Rc<dyn Collective> = Rc::new(rank);
     let backend = Cpu::<f32>::with_ranks(1, Ranks { collective: Rc::clone(&ranks), fast: false });
     let (stop, started) = (AtomicBool::new(stopped), Instant::now());
-    let (config, data, ranks) = (&place.config, &place.data, &*ranks);
-    let session = Session { backend: &backend, ranks, config, data, out, resume, stop: &stop, stop_after, started };
+    let (config, task, ranks) = (&place.config, &place.task, &*ranks);
+    let session = Session { backend: &backend, ranks, config, task, out, resume, stop: &stop, stop_after, started };
     self::train(session, &mut Silent)
 }
 
@@ -85,7 +85,7 @@ fn a_run_goes_on_with_another_number_of_ranks() {
         let ending = if steps.is_some() { Ending::Stopped } else { Ending::Finished };
         assert_eq!(summary.ending, ending);
         let saved = Store::new(&out, 2).latest().unwrap();
-        resume::check(&saved.header, &place.config, &place.data, &out).unwrap();
+        resume::check(&saved.header, &place.config, &place.task, &out).unwrap();
         state = Some(saved);
     }
     assert!(files(&out) == files(&place.out("whole")));
@@ -116,7 +116,7 @@ fn ranks_that_cannot_share_lanes_and_data_that_differ_are_refused() {
     }
     let mut other = four_lanes();
     fs::write(other.folder.path().join("train.txt"), text(9)).unwrap();
-    other.data = other.config.load_data().unwrap();
+    other.task = other.config.load_data().unwrap();
     let found = threads(2, |rank| {
         let place = if rank.place().is_first() { &place } else { &other };
         run_one(rank, place, &place.out("differs"), None, (false, None)).unwrap_err().to_string()
