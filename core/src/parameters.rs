@@ -346,7 +346,7 @@ impl ParameterLayout {
             let (role, name) = (if learned { Role::Vector } else { Role::State }, at("relations"));
             let part =
                 Part { name, start: 0, rows: classes, shape: [classes, c.heads].to_vec(), transposed: false };
-            let parts = if learned { [part].to_vec() } else { Vec::new() };
+            let parts = [part].to_vec();
             b.push(format!("block{i}.relations"), classes, c.heads, role, Start::Relations(c.joint), parts)
         });
         let prefix = format!("{prefix}.feed_forward");

@@ -76,7 +76,8 @@ pub fn looped(draw: &Draw, config: Config) -> Config {
 /// Problems of a joint model: given, restricted and free positions, some without a target, sometimes behind padding.
 pub fn problems(draw: &Draw, config: &Config, batch: usize) -> Sequences {
     let (n, words) = (batch * config.context, config.set_words());
-    let start = |_| if config.joint.grid.is_none() && draw.one_in(3) { draw.below(config.context) as u32 } else { 0 };
+    let padded = config.joint.grid.is_none() && config.moe.is_none();
+    let start = |_| if padded && draw.one_in(3) { draw.below(config.context) as u32 } else { 0 };
     let starts: Vec<u32> = (0..batch).map(start).flat_map(|s| vec![s; config.context]).collect();
     let targets = draw.indices(n, config.vocab);
     let mut allowed = vec![0; n * words];
@@ -94,7 +95,8 @@ pub fn problems(draw: &Draw, config: &Config, batch: usize) -> Sequences {
     (0..config.vocab).for_each(|token| allowed[last * words + token / 32] |= 1 << (token % 32));
     let learned = |(i, target): (usize, u32)| {
         let padding = i % config.context < starts[i] as usize;
-        if padding || (i != last && draw.one_in(4)) { NO_TARGET } else { target }
+        let given = allowed[i * words..(i + 1) * words].iter().map(|word| word.count_ones()).sum::<u32>() == 1;
+        if padding || given || (i != last && draw.one_in(4)) { NO_TARGET } else { target }
     };
     let targets = targets.into_iter().enumerate().map(learned).collect();
     Sequences { starts, ..Sequences::problems(batch, config.context, allowed, targets) }

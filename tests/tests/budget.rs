@@ -129,11 +129,11 @@ fn a_detached_run_does_not_grow_with_its_steps() {
 /// The arena that a composed plan asks for is to the element what the reference backend uses, and suffices.
 #[test]
 fn a_composed_plan_knows_the_arena_to_the_element() {
-    let strategy = (model::sizes(), model::kinds(), model::rules(), any::<bool>(), 0..16u32, any::<u64>());
-    for_all(48, strategy, |(sizes, kind, rule, unrolled, options, seed)| {
+    let families = (model::families(), model::kinds());
+    let strategy = (model::sizes(), families, model::rules(), any::<bool>(), 0..16u32, any::<u64>());
+    for_all(64, strategy, |(sizes, (family, kind), rule, unrolled, options, seed)| {
         let draw = Draw::new(seed);
-        let mut config = model::config(&draw, sizes, kind);
-        config.update = rule;
+        let (config, sequences) = model::of_family(&draw, family, sizes, kind, rule);
         let flow = if unrolled { Flow::Unrolled } else { Flow::Detached };
         let mut objective = Objective { flow, ..Objective::default() };
         let on = |bit: u32, value: f64, off: f64| if options >> bit & 1 == 1 { value } else { off };
@@ -141,7 +141,6 @@ fn a_composed_plan_knows_the_arena_to_the_element() {
         objective.contrastive = on(1, 1.0, 0.0);
         objective.langevin = on(2, 0.5, 0.0);
         objective.alpha_jitter = on(3, 2.0, 1.0);
-        let sequences = model::sequences(&draw, sizes);
         let mut settings = model::settings(seed);
         settings.micro_batch = 1 + draw.below(sizes.batch);
         let plan = Plan::composed(8);

@@ -19,8 +19,8 @@ use crate::energy;
 pub struct Lyapunov;
 
 impl<B: Backend> StepTerm<B> for Lyapunov {
-    fn weight(&self, objective: &Objective) -> f64 {
-        objective.lyapunov
+    fn is_asked(&self, objective: &Objective) -> bool {
+        objective.measures_decrease()
     }
 
     fn pull(
@@ -47,7 +47,9 @@ impl<B: Backend> StepTerm<B> for Lyapunov {
         }
         let rise = rollout.by_energy(rise);
         let mean = rollout.mean_weight(&step.target);
-        let hinge = b.mul(&rise, &b.heaviside(&rise));
+        let risen = b.heaviside(&rise);
+        let hinge = b.mul(&rise, &risen);
+        let decreased = b.sum_rows(&b.mul(&b.offset(&b.scale(&risen, -1.0), 1.0), &mean));
         let loss = b.scale(&b.sum_rows(&b.mul(&b.mul(&hinge, &hinge), &mean)), weight);
         let q = rollout.to_rows(b.mul(&b.scale(&hinge, 2.0 * weight), &mean));
         let q = b.mul(&q, &rollout.present());
@@ -75,6 +77,7 @@ impl<B: Backend> StepTerm<B> for Lyapunov {
             state,
             direction: by_g,
             alpha,
+            decreased: Some(decreased),
         }
     }
 }

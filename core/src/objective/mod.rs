@@ -97,8 +97,13 @@ pub struct Objective {
     pub contrastive: f64,
     /// Weight of the Lyapunov loss.
     pub lyapunov: f64,
-    /// Constant `c` of sufficient decrease in the Lyapunov loss.
+    /// Constant `c` of sufficient decrease in the Lyapunov loss, and for the control of the step size.
     pub lyapunov_c: f64,
+    /// Share of steps that are to decrease the energy sufficiently: after every update the step size grows where more do, and
+    /// shrinks where fewer do. 0 leaves the step size alone.
+    pub step_control: f64,
+    /// How fast the controlled step size changes: by the factor `e^(gain (share - step_control))` an update.
+    pub step_gain: f64,
     /// Sequences kept in the replay buffer.
     pub replay: usize,
     /// Share of a batch that starts from the replay buffer.
@@ -124,6 +129,8 @@ impl Default for Objective {
             contrastive: 0.0,
             lyapunov: 0.0,
             lyapunov_c: 1e-4,
+            step_control: 0.0,
+            step_gain: 0.05,
             replay: 0,
             replay_share: 0.5,
             checkpointing: Checkpointing::None,
@@ -159,6 +166,10 @@ impl Objective {
         not_negative("objective.contrastive", self.contrastive)?;
         not_negative("objective.lyapunov", self.lyapunov)?;
         not_negative("objective.lyapunov_c", self.lyapunov_c)?;
+        let control = self.step_control;
+        require("objective.step_control", control, (0.0..1.0).contains(&control), "must be in [0, 1)")?;
+        let gain = self.step_gain;
+        require("objective.step_gain", gain, gain > 0.0 && gain <= 1.0, "must be above 0 and at most 1")?;
         let jitter = self.alpha_jitter;
         require("objective.alpha_jitter", jitter, jitter.is_finite() && jitter >= 1.0, "must be at least 1")?;
         let share = self.replay_share;
@@ -168,7 +179,12 @@ impl Objective {
     /// Whether a step of the reverse sweep reads whole matrices `(n,V)` beside the states: unrolling pulls cotangents
     /// through them, and the Lyapunov loss reads the gradient of the energy.
     pub fn needs_matrices(&self) -> bool {
-        self.flow == Flow::Unrolled || self.lyapunov != 0.0
+        self.flow == Flow::Unrolled || self.measures_decrease()
+    }
+
+    /// Whether the energy after every step is measured.
+    pub fn measures_decrease(&self) -> bool {
+        self.lyapunov != 0.0 || self.step_control != 0.0
     }
 
     /// Number of descent steps of training step `step`.

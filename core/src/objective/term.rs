@@ -72,12 +72,14 @@ pub struct StepGradient<T> {
     pub direction: T,
     /// On every position's step size `(n,1)`.
     pub alpha: T,
+    /// Share of the energies that decreased sufficiently `(1,1)`, times the outer loss scale, where that was measured.
+    pub decreased: Option<T>,
 }
 
 /// A term of every step that is differentiated.
 pub trait StepTerm<B: Backend>: Debug {
-    /// Its weight; at 0 it is not asked for.
-    fn weight(&self, objective: &Objective) -> f64;
+    /// Whether it is asked for.
+    fn is_asked(&self, objective: &Objective) -> bool;
 
     /// The term of one step on its landscape's energy.
     fn pull(

@@ -52,7 +52,8 @@ impl<B: Backend> Trainer<B> {
             }
         };
         let experts = (0..self.config.layers).filter_map(|l| self.config.mixture(l)).map(|m| m.n_routed).collect();
-        let report_layout = ReportLayout::new(most, experts);
+        let decrease = self.config.has_energy() && self.objective.measures_decrease();
+        let report_layout = ReportLayout::new(most, experts, decrease);
         let a_lane = sequences.batch / lanes;
         let parts: Vec<Sequences> = (0..lanes)
             .flat_map(|lane| {

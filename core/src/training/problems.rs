@@ -43,6 +43,11 @@ impl Sequences {
         if !self.starts.is_empty() && self.starts.len() != n {
             return shape(format!("{n} starts expected, found {}", self.starts.len()));
         }
+        // the balance of experts is taken over all positions, those of padding included
+        let balanced = config.moe.as_ref().is_some_and(|moe| moe.aux_coeff > 0.0 || moe.bias_rate > 0.0);
+        if balanced && self.starts.iter().any(|&start| start > 0) {
+            return shape(String::from("padding would count in the balance of experts; set its weights to 0"));
+        }
         for (i, set) in self.allowed.chunks_exact(words).enumerate() {
             let place = || format!("position {} of problem {}", i % self.context, i / self.context);
             let start = self.starts.get(i).copied().unwrap_or(0);
@@ -62,6 +67,9 @@ impl Sequences {
             }
             match self.targets[i] {
                 NO_TARGET => {}
+                _ if set.iter().map(|word| word.count_ones()).sum::<u32>() == 1 => {
+                    return shape(format!("{} is given and has a target", place()));
+                }
                 target if self.is_padding(i) || !holds(set, target as usize) => {
                     return shape(format!("target {target} is not allowed at {}", place()));
                 }

@@ -28,6 +28,9 @@ pub struct StepReport {
     pub gradient_norm: f64,
     /// Step size after the update.
     pub alpha: f64,
+    /// Share of the descent steps that decreased the energy sufficiently, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decreased: Option<f64>,
     /// Loss scales of the step, where the backend's numbers need them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loss_scale: Option<LossScale>,
@@ -52,6 +55,8 @@ pub(super) struct ReportLayout {
     steps: usize,
     /// Experts of every block that has some.
     experts: Vec<usize>,
+    /// Whether it is measured which steps decrease the energy.
+    decrease: bool,
 }
 
 const RECONSTRUCTION: usize = 0;
@@ -61,11 +66,12 @@ const NORM: usize = 3;
 const ALPHA: usize = 4;
 const OVERFLOW: usize = 5;
 const STOP: usize = 6;
-const FIXED: usize = 7;
+const DECREASED: usize = 7;
+const FIXED: usize = 8;
 
 impl ReportLayout {
-    pub(super) fn new(steps: usize, experts: Vec<usize>) -> Self {
-        Self { steps, experts }
+    pub(super) fn new(steps: usize, experts: Vec<usize>, decrease: bool) -> Self {
+        Self { steps, experts, decrease }
     }
 
     pub(super) fn columns(&self) -> usize {
@@ -88,6 +94,9 @@ impl ReportLayout {
         if let Some(overflow) = &o.overflow {
             self.put(b, report, OVERFLOW, overflow);
         }
+        if let Some(decreased) = &o.decreased {
+            self.put(b, report, DECREASED, decreased);
+        }
         for (i, (loss, energy)) in o.step_losses.iter().zip(&o.energies).enumerate() {
             let rows = b.shape(energy).0 as f64;
             self.put(b, report, FIXED + i, loss);
@@ -108,6 +117,11 @@ impl ReportLayout {
         for (block, load) in load.iter().flatten().enumerate().take(self.experts.len()) {
             self.put(b, report, self.load(block), load);
         }
+    }
+
+    /// `(1,1)`: the share of steps that decreased the energy, times the outer loss scale.
+    pub(super) fn decreased<B: Backend>(&self, b: &B, report: &B::Array) -> B::Array {
+        b.slice_columns(report, DECREASED, 1)
     }
 
     /// Adds the wish to stop.
@@ -158,6 +172,7 @@ impl ReportLayout {
             energies,
             gradient_norm: x[NORM],
             alpha: x[ALPHA],
+            decreased: self.decrease.then(|| x[DECREASED] / scale),
             loss_scale: None,
             skipped: false,
             stop: x[STOP] > 0.0,

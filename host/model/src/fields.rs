@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use ebt_core::config::{Config, MoeConfig};
+use ebt_core::config::{Config, Grid, JointConfig, MoeConfig};
 use ebt_core::objective::Objective;
 use ebt_data::program;
 use serde::Serialize;
@@ -24,6 +24,10 @@ pub fn complete_config() -> Config {
         head_dim: Some(2),
         window: Some(1),
         moe: Some(MoeConfig::default()),
+        joint: JointConfig {
+            grid: Some(Grid { rows: 1, columns: 1, box_rows: 1, box_columns: 1 }),
+            ..JointConfig::default()
+        },
         ..Config::default()
     }
 }

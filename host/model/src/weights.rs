@@ -139,7 +139,9 @@ fn values_at_least(c: &Config) -> u128 {
     let product = |list: &[usize]| list.iter().fold(1u128, |p, &x| p.saturating_mul(x as u128));
     let (d, q) = (c.dim, c.heads.saturating_mul(c.head_width()));
     let attention = product(&[2, d, q]);
-    let modulation = if c.kind == ModelKind::Ebt { product(&[6, d, d]) } else { 0 };
+    let modulation = if c.has_condition() { product(&[6, d, d]) } else { 0 };
+    let joint = [product(&[c.joint.position_rows(c.context), d]), product(&[c.layers, c.joint.classes(), c.heads])];
+    let joint = if c.kind == ModelKind::Joint { joint } else { [0; 2] };
     let mixed = c.moe.as_ref().map_or(0, |m| c.layers.saturating_sub(m.first_dense));
     let dense = c.layers - mixed;
     let experts = c.moe.as_ref().map_or(0, |m| product(&[mixed, 3, m.n_routed + m.n_shared, m.hidden, d]));
@@ -150,6 +152,7 @@ fn values_at_least(c: &Config) -> u128 {
         experts,
     ]
     .into_iter()
+    .chain(joint)
     .fold(0, u128::saturating_add)
 }
 

@@ -2,8 +2,7 @@
 //! the whole batch.
 
 use ebt_core::compute::Backend;
-use ebt_core::config::ModelKind;
-use ebt_core::objective::{Flow, Objective};
+use ebt_core::objective::{Flow, InitialState, Objective};
 use ebt_core::training::StepReport;
 use proptest::prelude::*;
 
@@ -14,16 +13,12 @@ use crate::{Draw, Factory, Mat, close, for_all};
 /// Everything a step reports, and all gradients, whatever the size of a micro-batch.
 pub fn micro_batches_add_up_to_the_batch<F: Factory>() {
     let strategy =
-        (model::sizes(), model::kinds(), model::rules(), any::<bool>(), 2..=5usize, 1..=3usize, any::<u64>());
+        (model::sizes(), model::kinds(), model::rules(), model::families(), 2..=5usize, 1..=3usize, any::<u64>());
     F::with(|b| {
-        for_all(32, strategy, |(mut sizes, kind, rule, baseline, batch, micro, seed)| {
+        for_all(32, strategy, |(mut sizes, kind, rule, family, batch, micro, seed)| {
             sizes.batch = batch;
             let draw = Draw::new(seed);
-            let mut config = model::config(&draw, sizes, kind);
-            config.update = rule;
-            if baseline {
-                config.kind = ModelKind::Transformer;
-            }
+            let (mut config, sequences) = model::of_family(&draw, family, sizes, kind, rule);
             if let Some(moe) = &mut config.moe {
                 // a balance over the batch is by definition a different loss for smaller batches
                 moe.seq_aux = true;
@@ -33,12 +28,13 @@ pub fn micro_batches_add_up_to_the_batch<F: Factory>() {
                 langevin: 0.25,
                 alpha_jitter: 2.0,
                 lyapunov: 0.5,
+                step_control: 0.5,
+                initial: [InitialState::Noise, InitialState::Mixed][draw.below(2)],
                 lyapunov_c: 2.0,
                 contrastive: 0.5,
                 ..Objective::default()
             };
             let weights = model::weights(&draw, &config);
-            let sequences = model::sequences(&draw, sizes);
             let run = |micro_batch: usize| -> Result<(StepReport, Vec<Mat>), String> {
                 let mut trainer = model::trainer(b, &config, &objective, &weights);
                 let settings = ebt_core::training::StepSettings { micro_batch, ..model::settings(seed) };
@@ -51,6 +47,7 @@ pub fn micro_batches_add_up_to_the_batch<F: Factory>() {
                 ("loss", parts.loss, whole.loss),
                 ("balance", parts.balance, whole.balance),
                 ("extra", parts.extra, whole.extra),
+                ("decreased", parts.decreased.unwrap_or(0.0), whole.decreased.unwrap_or(0.0)),
             ] {
                 close_number(name, g, w, tolerance)?;
             }

@@ -4,6 +4,7 @@ pub mod accumulation;
 pub mod composition;
 pub mod families;
 pub mod handles;
+pub mod joint;
 pub mod leakage;
 pub mod modulation;
 pub mod operations;
@@ -27,6 +28,8 @@ macro_rules! instantiate_suites {
                 replay::another_computation_is_reported,
                 properties::a_wide_window_is_full_attention, properties::uniform_gates_owe_exactly_the_coefficient,
                 properties::an_unconditioned_observed_stream_serves_every_landscape,
+                joint::the_order_of_positions_does_not_matter, joint::padding_changes_nothing,
+                joint::a_whole_step_replaces_the_state,
                 accumulation::micro_batches_add_up_to_the_batch, training::loss_and_gradients_equal_the_reference,
                 training::routing_biases_follow_the_load_and_averages_warm_up,
                 training::rollouts_continue_from_the_replay_buffer,
@@ -69,6 +72,7 @@ macro_rules! instantiate_suites {
             leakage::later_tokens_do_not_reach_earlier_energies, leakage::candidates_do_not_reach_each_other,
             leakage::documents_do_not_reach_each_other, leakage::the_baseline_does_not_look_ahead,
             properties::adaln_zero_blocks_are_the_identity,
+            joint::sets_are_kept, joint::a_tiny_joint_problem_is_learned,
             training::a_tiny_problem_is_learned, training::a_refused_step_leaves_the_weights,
             vocabulary::uniform_draws_are_the_reference_draws,
         }

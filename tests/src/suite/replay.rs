@@ -1,6 +1,7 @@
 //! A tangent pass that takes its values from a recording equals one that computes them.
 
 use ebt_core::compute::Compute;
+use ebt_core::config::UpdateRule;
 use ebt_core::descent::rollout;
 use ebt_core::dual::{Dual, DualTensor};
 use ebt_core::energy::{self, Prediction};
@@ -10,7 +11,8 @@ use ebt_core::record::{Record, Replay, Tape};
 use proptest::prelude::*;
 
 use crate::compare::Check;
-use crate::{Draw, Factory, Mat, close, for_all, model, same_bits};
+use crate::model::{self, Family};
+use crate::{Draw, Factory, Mat, close, for_all, same_bits};
 
 /// Energies, their gradient, and both tangents, of a predicted stream on `c`.
 fn passes<C: Compute>(c: &C, x: &Prediction<'_, C::Leaf, C::Index>, p: &C::Tensor, ones: &C::Leaf) -> [C::Tensor; 2] {
@@ -22,11 +24,11 @@ fn passes<C: Compute>(c: &C, x: &Prediction<'_, C::Leaf, C::Index>, p: &C::Tenso
 /// With a replay and without: the same values and tangents (to the bit where the backend repeats itself).
 pub fn a_replayed_pass_equals_a_recomputed_one<F: Factory>() {
     F::with(|b| {
-        for_all(32, (model::sizes(), model::kinds(), any::<u64>()), |(sizes, kind, seed)| {
+        for_all(32, (model::sizes(), model::kinds(), any::<bool>(), any::<u64>()), |(sizes, kind, joint, seed)| {
             let draw = Draw::new(seed);
-            let config = model::config(&draw, sizes, kind);
+            let family = if joint { Family::Joint } else { Family::Causal };
+            let (config, sequences) = model::of_family(&draw, family, sizes, kind, UpdateRule::Mirror);
             let trainer = model::trainer(b, &config, &Objective::default(), &model::weights(&draw, &config));
-            let sequences = model::sequences(&draw, sizes);
             model::with_rollout(b, &trainer, &sequences, seed, |rollout, _| {
                 let (condition, _) = rollout::condition_of(&rollout, 0);
                 let observed = rollout::observe(&rollout, &condition);
@@ -36,7 +38,7 @@ pub fn a_replayed_pass_equals_a_recomputed_one<F: Factory>() {
                     condition: &condition,
                     memory: &observed.memory,
                 };
-                let n = sequences.tokens.len();
+                let n = sequences.targets.len();
                 let (p, u) = (draw.matrix(n, config.dim).upload(b), draw.matrix(n, config.dim).upload(b));
                 let ones = b.fill(n, 1, 1.0);
                 let record = Record::new(b, Tape::new());

@@ -31,6 +31,8 @@ pub struct Outcome<T> {
     pub balance: T,
     /// Contrastive and Lyapunov terms, weighted `(1,1)`.
     pub extra: T,
+    /// Share of the steps that decreased the energy sufficiently `(1,1)`, times the outer loss scale, where that was measured.
+    pub decreased: Option<T>,
     /// Energies before every step `(n,1)`.
     pub energies: Vec<T>,
     /// 0, or NaN where an energy gradient left the range that its loss scale keeps it in `(1,1)`.
@@ -52,6 +54,7 @@ impl<T: Clone> Outcome<T> {
             reconstruction: zero.clone(),
             balance: zero.clone(),
             extra: zero,
+            decreased: None,
             energies: Vec::new(),
             overflow: None,
             last: initial.clone(),

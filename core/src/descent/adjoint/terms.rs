@@ -32,11 +32,15 @@ impl<B: Backend> Sweep<'_, '_, B> {
     ) -> Result<Vec<StepGradient<B::Array>>> {
         let (rollout, b) = (self.rollout, self.rollout.b);
         let mut all = Vec::new();
-        for term in of_step().into_iter().filter(|t| t.weight(rollout.objective) != 0.0) {
+        for term in of_step().into_iter().filter(|t| t.is_asked(rollout.objective)) {
             let (alphas, target) = (self.alphas.clone(), self.target);
             let step = Step { at, next, alphas: &alphas, target };
             let gradient = term.pull(&rollout, &step, &mut self.open(i)?);
             out.extra = b.add(&out.extra, &gradient.loss);
+            if let Some(share) = &gradient.decreased {
+                let share = b.scale(share, 1.0 / rollout.steps as f64);
+                out.decreased = Some(out.decreased.as_ref().map_or_else(|| share.clone(), |sum| b.add(sum, &share)));
+            }
             // alpha_t = r_t alpha, r_t = alpha_t / alpha
             let inner = b.sum_rows(&b.mul(&gradient.alpha, &alphas));
             self.step_size_by(&inner);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use ebt_core::config::{Conditioning, Config, Initialization, ModelKind};
+use ebt_core::config::{Conditioning, Config, Head, Initialization, JointConfig, ModelKind};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_data::file;
@@ -78,6 +78,9 @@ fn config_json(config: &Config) -> Result<String> {
             ("kind", config.kind == ModelKind::default()),
             ("condition", config.condition == Conditioning::default()),
             ("initialization", config.initialization == Initialization::default()),
+            ("tau", config.tau == 0.0),
+            ("head", config.head == Head::default()),
+            ("joint", config.joint == JointConfig::default()),
         ];
         for (field, _) in ours.iter().filter(|(_, default)| *default) {
             fields.remove(*field);
