@@ -52,10 +52,12 @@ pub enum GenerateError {
         /// The grid.
         grid: Grid,
     },
-    /// Boards with so few givens are too rare to be found by chance.
+    /// Boards with such a number of givens in this part are too rare to be found by chance.
     Rare {
         /// The range asked for.
         givens: RangeInclusive<usize>,
+        /// The part asked for.
+        part: Part,
         /// The number of the board.
         number: u64,
         /// Full boards that were tried.
@@ -71,7 +73,7 @@ impl Generator {
     /// The range is empty, ends below `N - 1` givens (which leave two symbols alike), or begins above the number of cells.
     pub fn new(grid: Grid, givens: RangeInclusive<usize>, part: Part, seed: u64) -> Result<Self, GenerateError> {
         let (lo, hi) = (*givens.start(), *givens.end());
-        if lo > hi || hi + 1 < grid.symbols() || lo > grid.cells() {
+        if lo > hi || hi < grid.symbols() - 1 || lo > grid.cells() {
             return Err(GenerateError::Givens { givens, grid });
         }
         let range = (lo as u32) << 16 | hi.min(grid.cells()) as u32;
@@ -107,7 +109,7 @@ impl Generator {
                 return Ok(puzzle);
             }
         }
-        Err(GenerateError::Rare { givens: self.givens.clone(), number, tries })
+        Err(GenerateError::Rare { givens: self.givens.clone(), part: self.part, number, tries })
     }
 
     /// A full board: found by a search that chooses at random, then copied by a random symmetry. On large grids some searches
@@ -173,9 +175,12 @@ impl fmt::Display for GenerateError {
                 let least = grid.symbols() - 1;
                 write!(f, "{lo} to {hi} givens: a board of {grid} with one solution has {least} to {most}")
             }
-            Self::Rare { givens, number, tries } => {
+            Self::Rare { givens, part, number, tries } => {
                 let (lo, hi) = (givens.start(), givens.end());
-                write!(f, "board {number}: none of {tries} boards with one solution had {lo} to {hi} givens")
+                write!(
+                    f,
+                    "board {number}: of {tries} boards with one solution none had {lo} to {hi} givens in part {part}"
+                )
             }
         }
     }
@@ -325,7 +330,9 @@ mod tests {
         new(37..=40);
         #[expect(clippy::reversed_empty_ranges)]
         new(14..=12);
+        let all = Generator::new(Grid::SIX, 36..=usize::MAX, Part::Train, 0).unwrap();
+        assert_eq!(all.board(0).unwrap().board.givens(), 36);
         let rare = Generator::new(Grid::SIX, 5..=6, Part::Train, 0).unwrap().board(5).unwrap_err().to_string();
-        assert!(rare.starts_with("board 5: none of ") && rare.ends_with("had 5 to 6 givens"), "{rare}");
+        assert!(rare.starts_with("board 5: of ") && rare.ends_with("none had 5 to 6 givens in part train"), "{rare}");
     }
 }
