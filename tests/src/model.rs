@@ -80,7 +80,7 @@ pub fn problems(draw: &Draw, config: &Config, batch: usize) -> Sequences {
     let start = |_| if padded && draw.one_in(3) { draw.below(config.context) as u32 } else { 0 };
     let starts: Vec<u32> = (0..batch).map(start).flat_map(|s| vec![s; config.context]).collect();
     let targets = draw.indices(n, config.vocab);
-    let mut allowed = vec![0; n * words];
+    let mut allowed = vec![0u32; n * words];
     for (set, &target) in allowed.chunks_exact_mut(words).zip(&targets) {
         let share = draw.below(3);
         for token in 0..config.vocab {
