@@ -53,7 +53,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ebt-cuda", &["ebt-core"]),
     ("ebt", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
     ("ebt-ranks", &[]),
-    ("ebt-sudoku", &["ebt-core"]),
     ("ebt-cpu", &["ebt-core", "ebt-ranks"]),
     ("ebt-data", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
     ("ebt-corpus", &["ebt-data", "ebt-tokenizer"]),

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Config;
 use crate::config_error::{ConfigError, require, require_choice};
 
 /// What a model computes at its end.
@@ -150,7 +149,7 @@ impl JointConfig {
     }
 
     /// Refuses what cannot be built, naming the field.
-    pub(super) fn check(&self, config: &Config) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, context: usize) -> Result<(), ConfigError> {
         if let Some(Grid { rows, columns, box_rows, box_columns }) = self.grid {
             for (field, found) in [
                 ("joint.grid.rows", rows),
@@ -161,7 +160,7 @@ impl JointConfig {
                 require(field, found as f64, (1..=1 << 12).contains(&found), "must be between 1 and 4096")?;
             }
             let cells = rows * columns;
-            require("joint.grid.rows", rows as f64, cells == config.context, "times columns must be the context")?;
+            require("joint.grid.rows", rows as f64, cells == context, "times columns must be the context")?;
             let fits = rows.is_multiple_of(box_rows);
             require("joint.grid.box_rows", box_rows as f64, fits, "must divide the rows of the grid")?;
             let fits = columns.is_multiple_of(box_columns);

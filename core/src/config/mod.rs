@@ -299,7 +299,7 @@ impl Config {
         if self.kind == ModelKind::Joint {
             let conditions = self.condition != Conditioning::Predictions;
             require_choice("condition", conditions, "must be \"all\" or \"none\" in a joint model")?;
-            self.joint.check(self)?;
+            self.joint.check(self.context)?;
         } else {
             require_choice("condition", self.condition != Conditioning::None, "\"none\" is for joint models")?;
             require_choice("head", self.head == Head::Energy, "\"logits\" is for joint models")?;

@@ -7,8 +7,8 @@ use ebt_core::checksum::crc32;
 use ebt_core::config::{Config, ModelKind};
 use ebt_core::training::Sequences;
 use ebt_data::Worker;
-use ebt_sudoku::tokens::{allowed_words, targets};
-use ebt_sudoku::{Generator, Grid, Part, Puzzle};
+use crate::sudoku::tokens::{allowed_words, targets};
+use crate::sudoku::{Generator, Grid, Part, Puzzle};
 use serde::{Deserialize, Serialize};
 
 use super::Fingerprints;

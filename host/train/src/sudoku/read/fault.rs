@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::grid::{Grid, Place};
-use crate::symbol::{from_char, to_char};
+use super::super::grid::{Grid, Place};
+use super::super::symbol::{from_char, to_char};
 
 /// A line of a file that is no board.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,16 +9,16 @@
 //! `1` to `9`, then `A` to `P`. A set of symbols is a word whose bit `v` is symbol `v`.
 //!
 //! ```
-//! use ebt_sudoku::{Generator, Grid, Part, check};
+//! use ebt_train::sudoku::{Generator, Grid, Part, check};
 //!
 //! let boards = Generator::new(Grid::SIX, 12..=14, Part::Train, 7)?;
 //! let puzzle = boards.board(1000)?;
 //! assert!((12..=14).contains(&puzzle.board.givens()));
 //! assert_eq!(check(&puzzle.board, 1000), Ok(puzzle.solution));
-//! # Ok::<_, ebt_sudoku::generate::GenerateError>(())
+//! # Ok::<_, ebt_train::sudoku::generate::GenerateError>(())
 //! ```
 
-#![forbid(unsafe_code)]
+
 
 pub mod board;
 pub mod contradiction;

@@ -85,7 +85,7 @@ mod tests {
             "812753649943682175675491283154237896369845721287169534521974368438526917796318452",
         ];
         for (board, solution) in boards.into_iter().zip(solved) {
-            let found = solutions(&crate::read::board(Grid::NINE, board).unwrap(), 2, 10_000);
+            let found = solutions(&super::super::read::board(Grid::NINE, board).unwrap(), 2, 10_000);
             assert!(found.complete, "{} steps", found.steps);
             let symbols: Vec<u8> = solution.bytes().map(|b| b - b'1').collect();
             assert_eq!(found.found, [symbols]);

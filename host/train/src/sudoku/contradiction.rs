@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     fn four(line: &str) -> Board {
-        crate::read::board(Grid::FOUR, line).unwrap()
+        super::super::read::board(Grid::FOUR, line).unwrap()
     }
 
     #[test]
@@ -218,7 +218,7 @@ mod tests {
             "row 1, column 2 has no possible symbol once another cell is filled as it must be"
         );
         assert_eq!(said("..2.2.4.....42.."), "row 3 has no place for 4 once 2 other cells are filled as they must be");
-        let six = crate::read::board(Grid::SIX, ".6.2......3...4..5.5..1..215..6.5...").unwrap();
+        let six = super::super::read::board(Grid::SIX, ".6.2......3...4..5.5..1..215..6.5...").unwrap();
         assert_eq!(check(&six, 100).unwrap_err().to_string(), "the board has no solution: every choice was tried");
         assert!(said("................").starts_with("the board has more than one solution, among them 1234"));
         let undecided = check(&Board::empty(Grid::NINE), 2).unwrap_err();
