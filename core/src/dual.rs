@@ -519,10 +519,5 @@ where
 fn value_of<'a, B: Compute>(
     input: JointAttention<'a, DualTensor<B::Tensor>, B::Leaf, B::Index>,
 ) -> JointAttention<'a, B::Tensor, B::Leaf, B::Index> {
-    JointAttention {
-        qkv: &input.qkv.value,
-        relations: input.relations,
-        starts: input.starts,
-        shape: input.shape,
-    }
+    JointAttention { qkv: &input.qkv.value, relations: input.relations, starts: input.starts, shape: input.shape }
 }

@@ -272,8 +272,8 @@ impl ParameterLayout {
         let (d, mixes) = (c.dim, c.kind != ModelKind::Transformer);
         let alone = c.kind == ModelKind::Joint;
         let embedding_std = if mixes { xavier(d, c.vocab) } else { 0.02 };
-        let embedding = (!alone)
-            .then(|| b.matrix("embedding", d, embedding_std, &[(String::from("embeddings.weight"), c.vocab)]));
+        let embedding =
+            (!alone).then(|| b.matrix("embedding", d, embedding_std, &[(String::from("embeddings.weight"), c.vocab)]));
         let vocabulary = if let Some(embedding) = embedding.filter(|_| c.tied) {
             embedding
         } else {
@@ -344,8 +344,7 @@ impl ParameterLayout {
         let relations = (classes > 0).then(|| {
             let learned = c.joint.relations == RelationKind::Bias;
             let (role, name) = (if learned { Role::Vector } else { Role::State }, at("relations"));
-            let part =
-                Part { name, start: 0, rows: classes, shape: [classes, c.heads].to_vec(), transposed: false };
+            let part = Part { name, start: 0, rows: classes, shape: [classes, c.heads].to_vec(), transposed: false };
             let parts = [part].to_vec();
             b.push(format!("block{i}.relations"), classes, c.heads, role, Start::Relations(c.joint), parts)
         });

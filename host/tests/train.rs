@@ -13,13 +13,13 @@ use std::time::Instant;
 use ebt_core::config::{Config, ModelKind, MoeConfig, UpdateRule};
 use ebt_core::objective::{Flow, LossSteps, Objective};
 use ebt_cpu::Cpu;
-use ebt_train::task::Task;
 use ebt_data::progress::Silent;
 use ebt_ranks::Alone;
 use ebt_tokenizer::{Tokenizer, TrainOptions};
 use ebt_train::checkpoint::{State, Store};
 use ebt_train::run_config::RunConfig;
 use ebt_train::session::{Ending, Session, Summary, resume, train};
+use ebt_train::task::Task;
 use tempfile::TempDir;
 
 struct Place {

@@ -56,7 +56,8 @@ pub fn joint(draw: &Draw, mut config: Config) -> Config {
     if config.update == UpdateRule::Mirror {
         config.tau = [0.0, 0.4, 1.0 / config.alpha][draw.below(3)];
     }
-    let grid = (config.context == 4 && draw.one_in(2)).then_some(Grid { rows: 2, columns: 2, box_rows: 1, box_columns: 2 });
+    let grid =
+        (config.context == 4 && draw.one_in(2)).then_some(Grid { rows: 2, columns: 2, box_rows: 1, box_columns: 2 });
     let positions = [Positions::Rotary, Positions::Learned, Positions::None];
     let relations = [RelationKind::None, RelationKind::Bias];
     config.joint = JointConfig {

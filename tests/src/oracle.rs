@@ -73,7 +73,9 @@ fn groups(context: Option<usize>, targets: &[u32]) -> Vec<(Vec<usize>, f64)> {
             let weight = 1.0 / rows.len() as f64;
             rows.into_iter().map(|i| (vec![i], weight)).collect()
         }
-        Some(t) => (0..targets.len() / t).map(|p| ((p * t..(p + 1) * t).collect(), t as f64 / targets.len() as f64)).collect(),
+        Some(t) => {
+            (0..targets.len() / t).map(|p| ((p * t..(p + 1) * t).collect(), t as f64 / targets.len() as f64)).collect()
+        }
     }
 }
 

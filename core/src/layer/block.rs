@@ -201,12 +201,7 @@ fn attention_half_backward<C: Compute>(
 }
 
 /// Queries and keys turned by their positions, or back, where positions are rotary.
-fn turned<C: Compute>(
-    c: &C,
-    x: &BlockContext<'_, C::Leaf, C::Index>,
-    qkv: C::Tensor,
-    inverse: bool,
-) -> C::Tensor {
+fn turned<C: Compute>(c: &C, x: &BlockContext<'_, C::Leaf, C::Index>, qkv: C::Tensor, inverse: bool) -> C::Tensor {
     let (config, shape) = (x.model.config, &x.geometry.shape);
     if config.kind == ModelKind::Joint && config.joint.positions != Positions::Rotary {
         return qkv;

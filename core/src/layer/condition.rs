@@ -158,14 +158,7 @@ pub fn conditioned_backward<B: Backend>(
     }
     let parts = [d.b.as_ref(), Some(&d.w)];
     let gains = [(1, model.layout.norm)];
-    b.modulation_backward(
-        model.weights,
-        map(ids.modulation, &gains),
-        (&saved.c, &saved.last),
-        &parts,
-        grads,
-        &mut dc,
-    );
+    b.modulation_backward(model.weights, map(ids.modulation, &gains), (&saved.c, &saved.last), &parts, grads, &mut dc);
     // c = z sigmoid(z): dz = dc (q + z q (1 - q))
     let q = b.sigmoid(&saved.z);
     let slope = b.add(&q, &b.mul(&b.mul(&saved.z, &q), &b.offset(&b.scale(&q, -1.0), 1.0)));

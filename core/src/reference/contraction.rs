@@ -72,9 +72,7 @@ impl<'a, E: Real> Reference<'a, E> {
         self.build(s.rows, band.heads * d, |row, column| {
             let (h, i, t) = (column / d, column % d, row % band.context);
             let keys = (0..slots).filter_map(|j| Some((j, row - t + band.meets(t, j)?)));
-            keys.fold(E::default(), |sum, (j, key)| {
-                sum.add(s.at(row, h * slots + j).mul(v.at(key, h / share * d + i)))
-            })
+            keys.fold(E::default(), |sum, (j, key)| sum.add(s.at(row, h * slots + j).mul(v.at(key, h / share * d + i))))
         })
     }
 

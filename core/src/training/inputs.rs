@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::device_sequences::DeviceSequences;
 use super::report::ReportLayout;
-use super::sequences::DeviceSequences;
 use crate::compute::Backend;
 use crate::loss_scale::Scaling;
 

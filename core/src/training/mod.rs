@@ -4,6 +4,7 @@
 //! Everything of a step that happens on the device reads its numbers from the device (`inputs.rs`) and leaves its
 //! results there (`report.rs`), so that a backend may record a step and replay it.
 
+mod device_sequences;
 mod inputs;
 mod lanes;
 mod prepare;
@@ -14,7 +15,8 @@ mod sequences;
 mod step;
 mod trainer;
 
+pub use device_sequences::DeviceSequences;
 pub use lanes::Part;
 pub use report::StepReport;
-pub use sequences::{DeviceSequences, NO_TARGET, Sequences};
+pub use sequences::{NO_TARGET, Sequences};
 pub use trainer::{StepSettings, Trainer};

@@ -3,10 +3,11 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::device_sequences::DeviceSequences;
 use super::inputs::Inputs;
 use super::lanes::Part;
 use super::report::ReportLayout;
-use super::sequences::{DeviceSequences, Sequences};
+use super::sequences::Sequences;
 use super::trainer::{StepSettings, Trainer};
 use crate::average::Average;
 use crate::compute::Backend;

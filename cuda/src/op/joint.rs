@@ -11,7 +11,14 @@ impl Cuda {
     pub(crate) fn relation_bias(&self, band: Band, _relations: Relations<'_, Matrix, Index>) -> Matrix {
         self.take(band.batch * band.context, band.heads * band.slots, Kind::F32)
     }
-    pub(crate) fn accumulate_relations(&self, _slot: &mut Matrix, _s: &Matrix, _band: Band, _classes: Classes<'_, Index>) {}
+    pub(crate) fn accumulate_relations(
+        &self,
+        _slot: &mut Matrix,
+        _s: &Matrix,
+        _band: Band,
+        _classes: Classes<'_, Index>,
+    ) {
+    }
     pub(crate) fn joint_attention(&self, input: Input<'_>) -> AttentionOutput<Matrix> {
         joint_attention::forward(self, input)
     }

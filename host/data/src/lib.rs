@@ -29,7 +29,7 @@ pub mod shuffle;
 pub mod text;
 pub mod tokens;
 
-pub use batches::{BatchSource, BatchOptions, Batches, Worker};
+pub use batches::{BatchOptions, BatchSource, Batches, Worker};
 pub use blocks::Documents;
 pub use dataset::{DataConfig, Dataset};
 pub use input::Input;

@@ -104,7 +104,15 @@ pub fn bands(visit: &impl Visit) {
     let strategy = (geometry(), any::<u64>());
     for_all(visit.draws(), strategy, |((batch, context, kv_heads, share, half, slots), seed)| {
         let draw = Draw::new(seed);
-        let band = Band { batch, context, heads: kv_heads * share, kv_heads, head_dim: 2 * half, slots, ahead: seed as usize % slots };
+        let band = Band {
+            batch,
+            context,
+            heads: kv_heads * share,
+            kv_heads,
+            head_dim: 2 * half,
+            slots,
+            ahead: seed as usize % slots,
+        };
         each(visit, &draw, op::band::cases(&draw, band))
     });
 }

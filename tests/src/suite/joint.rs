@@ -13,7 +13,8 @@ use crate::{Draw, Factory, Mat, close, for_all};
 
 /// States and energies of a rollout from zeros, `(n,V)` and `(n,1)` of every step.
 fn run<B: Backend>(b: &B, config: &Config, weights: &[Mat], problems: &Sequences, steps: usize) -> Vec<[Mat; 2]> {
-    let objective = Objective { initial: InitialState::Zeros, min_steps: steps, max_steps: steps, ..Objective::default() };
+    let objective =
+        Objective { initial: InitialState::Zeros, min_steps: steps, max_steps: steps, ..Objective::default() };
     let trainer = model::trainer(b, config, &objective, weights);
     model::with_rollout(b, &trainer, problems, 1, |rollout: Rollout<'_, B>, _| {
         let alphas = rollout.step_sizes(&rollout.alpha().0);

@@ -1,12 +1,12 @@
 //! The energy's Hessian with respect to the mixed candidates.
 
 use ebt_core::compute::Backend;
+use ebt_core::config::UpdateRule;
 use ebt_core::descent::rollout;
 use ebt_core::dual::{Dual, DualTensor};
 use ebt_core::energy::{self, Prediction};
 use ebt_core::objective::Objective;
 use ebt_tests::compare::close_number;
-use ebt_core::config::UpdateRule;
 use ebt_tests::model::{self, Family, Kind, Sizes};
 use ebt_tests::{Check, Draw, Factory, Mat, Reference64, close, difference};
 

@@ -220,7 +220,9 @@ impl<'m, 'a> Session<'m, 'a> {
         self.require_tokens()?;
         match self.model.config.kind {
             ModelKind::Transformer => self.baseline(),
-            ModelKind::Ebt | ModelKind::Joint => self.descend(self.position().saturating_sub(1) as usize, 1, think, on_step)?,
+            ModelKind::Ebt | ModelKind::Joint => {
+                self.descend(self.position().saturating_sub(1) as usize, 1, think, on_step)?
+            }
         }
         self.certificate().ok_or(Error::Shape { what: "results", expected: 1, given: 0 })
     }

@@ -16,7 +16,13 @@ use crate::model::Case;
 
 fn sequences(case: &Case) -> Sequences {
     let context = case.tokens.len();
-    Sequences { batch: 1, context, tokens: case.tokens.clone(), targets: vec![NO_TARGET; context], ..Sequences::default() }
+    Sequences {
+        batch: 1,
+        context,
+        tokens: case.tokens.clone(),
+        targets: vec![NO_TARGET; context],
+        ..Sequences::default()
+    }
 }
 
 fn arena() -> Arena<f64> {

@@ -3,8 +3,7 @@
 use ebt_model::fields;
 use toml::Value;
 
-use super::RunConfig;
-use crate::task::sudoku::SudokuConfig;
+use super::{RunConfig, SudokuConfig};
 
 pub use ebt_model::fields::join;
 

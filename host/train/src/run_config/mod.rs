@@ -5,21 +5,20 @@
 pub mod keys;
 pub mod layers;
 pub mod presets;
+mod sudoku;
 
 use anyhow::{Context, Result, bail};
-use ebt_core::config::{Config, ModelKind};
+use ebt_core::config::Config;
 use ebt_core::error::Error;
 use ebt_core::objective::Objective;
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::schedule::Schedule;
 use ebt_data::{BatchOptions, Batches, DataConfig, Dataset, Documents, Worker};
-use ebt_tokenizer::{Special, Tokenizer};
+use ebt_tokenizer::Special;
 use serde::{Deserialize, Serialize};
 
 pub use layers::Layers;
-
-use crate::task::Task;
-use crate::task::sudoku::{Sudoku, SudokuConfig};
+pub use sudoku::SudokuConfig;
 
 /// Everything a run depends on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -178,36 +177,6 @@ impl RunConfig {
             );
         }
         Ok(())
-    }
-
-    /// What is learned: boards, or text, of which it opens tokenizer and text, fills in what is left open (the paths of the sample text, the vocabulary), and checks that
-    /// the text is long enough.
-    ///
-    /// # Errors
-    ///
-    /// Text or a tokenizer that cannot be read or used, and too little text; the message says what to change.
-    pub fn load_data(&mut self) -> Result<Task> {
-        self.load_data_if(|_| Ok(()))
-    }
-
-    /// The same, where `check` accepts the tokenizer; it is asked before any text is read.
-    ///
-    /// # Errors
-    ///
-    /// As [`RunConfig::load_data`], and what `check` returns.
-    pub fn load_data_if(&mut self, check: impl FnOnce(&Tokenizer) -> Result<()>) -> Result<Task> {
-        if let Some(sudoku) = self.sudoku {
-            return Ok(Task::Sudoku(Sudoku::new(&self.model, sudoku, self.train.seed)?));
-        }
-        if self.model.kind == ModelKind::Joint {
-            bail!(
-                "configuration field `model.kind`: a joint model learns boards; use --preset sudoku, or a section `sudoku`"
-            );
-        }
-        let tokenizer = self.data.locate()?;
-        check(&tokenizer)?;
-        self.fit_vocabulary(tokenizer.vocabulary_size())?;
-        Ok(Task::Text(Box::new(Dataset::load(&self.data, tokenizer, self.context())?)))
     }
 
     /// The batches of a run on `data`, those of one of the workers that share every step.

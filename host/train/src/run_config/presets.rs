@@ -6,9 +6,8 @@ use ebt_core::config::{
 };
 use ebt_core::objective::{Flow, InitialState, LossSteps};
 
-use super::RunConfig;
 use super::keys::edits;
-use crate::task::sudoku::SudokuConfig;
+use super::{RunConfig, SudokuConfig};
 
 /// Names of all presets, smallest first.
 pub const NAMES: [&str; 12] =

@@ -18,8 +18,6 @@
 //! # Ok::<_, ebt_train::sudoku::generate::GenerateError>(())
 //! ```
 
-
-
 pub mod board;
 pub mod contradiction;
 mod draws;

@@ -1,14 +1,17 @@
 //! What a run learns: text with its tokenizer, or puzzles that are drawn as they are needed.
 
+mod fingerprints;
 pub mod sudoku;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use ebt_core::config::ModelKind;
 use ebt_core::training::Sequences;
 use ebt_data::progress::{Progress, count};
 use ebt_data::{BatchSource, Batches, Dataset, Tokens, Worker};
 use ebt_tokenizer::Tokenizer;
 
 use crate::run_config::RunConfig;
+pub use fingerprints::Fingerprints;
 use sudoku::{Boards, Sudoku};
 
 /// What a run learns.
@@ -27,17 +30,6 @@ pub enum Probe {
     Text(Tokens),
     /// So many of the test boards, from the first.
     Boards(usize),
-}
-
-/// Numbers that tell tasks apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fingerprints {
-    /// That of the tokenizer; 0 without one.
-    pub tokenizer: u64,
-    /// That of what is trained on.
-    pub train: u64,
-    /// That of what is measured on.
-    pub validation: u64,
 }
 
 /// Batches of either task.
@@ -61,6 +53,38 @@ impl BatchSource for TaskBatches {
             Self::Text(batches) => Ok(batches.positions(k)),
             Self::Sudoku(boards) => boards.positions(k),
         }
+    }
+}
+
+impl RunConfig {
+    /// What is learned: boards, or text, of which it opens tokenizer and text, fills in what is left open (the paths of the sample text, the vocabulary), and checks that
+    /// the text is long enough.
+    ///
+    /// # Errors
+    ///
+    /// Text or a tokenizer that cannot be read or used, and too little text; the message says what to change.
+    pub fn load_data(&mut self) -> Result<Task> {
+        self.load_data_if(|_| Ok(()))
+    }
+
+    /// The same, where `check` accepts the tokenizer; it is asked before any text is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunConfig::load_data`], and what `check` returns.
+    pub fn load_data_if(&mut self, check: impl FnOnce(&Tokenizer) -> Result<()>) -> Result<Task> {
+        if let Some(sudoku) = self.sudoku {
+            return Ok(Task::Sudoku(Sudoku::new(&self.model, sudoku, self.train.seed)?));
+        }
+        if self.model.kind == ModelKind::Joint {
+            bail!(
+                "configuration field `model.kind`: a joint model learns boards; use --preset sudoku, or a section `sudoku`"
+            );
+        }
+        let tokenizer = self.data.locate()?;
+        check(&tokenizer)?;
+        self.fit_vocabulary(tokenizer.vocabulary_size())?;
+        Ok(Task::Text(Box::new(Dataset::load(&self.data, tokenizer, self.context())?)))
     }
 }
 

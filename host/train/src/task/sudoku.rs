@@ -2,35 +2,16 @@
 
 use std::ops::RangeInclusive;
 
+use crate::sudoku::tokens::{allowed_words, targets};
+use crate::sudoku::{Generator, Grid, Part, Puzzle};
 use anyhow::{Context, Result, bail};
 use ebt_core::checksum::crc32;
 use ebt_core::config::{Config, ModelKind};
 use ebt_core::training::Sequences;
 use ebt_data::Worker;
-use crate::sudoku::tokens::{allowed_words, targets};
-use crate::sudoku::{Generator, Grid, Part, Puzzle};
-use serde::{Deserialize, Serialize};
 
-use super::Fingerprints;
-use crate::run_config::RunConfig;
-
-/// Which boards a run learns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SudokuConfig {
-    /// Fewest and most givens of a board that is trained on.
-    pub givens: [usize; 2],
-    /// Fewest and most givens of a board that is measured on; none of these, nor a symmetric copy, is trained on.
-    pub harder: [usize; 2],
-    /// Boards that are measured on.
-    pub tests: usize,
-}
-
-impl Default for SudokuConfig {
-    fn default() -> Self {
-        Self { givens: [12, 14], harder: [9, 11], tests: 500 }
-    }
-}
+use super::fingerprints::Fingerprints;
+use crate::run_config::{RunConfig, SudokuConfig};
 
 /// Seed of the test boards: the same for all runs, so that their results can be compared.
 const TEST_SEED: u64 = 2;
