@@ -35,6 +35,9 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         }
         Ending::Stopped => writeln!(out, "resume:   {}", resume_command(&summary.out))?,
     }
+    if summary.validation.as_ref().is_some_and(|validation| validation.solved.is_some()) {
+        return Ok(());
+    }
     writeln!(
         out,
         "generate: {} generate --model {} --prompt {} --tokens 60",
