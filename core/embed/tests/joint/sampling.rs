@@ -1,6 +1,6 @@
 //! Metropolis steps on problems: they sample `exp(-F / T)` over the logits of the unknown cells.
 
-use crate::problem::{Problem, mirror, solve};
+use crate::problem::{Problem, double, mirror, solve};
 use ebt::engine::descent::{DescentOptions, Dynamics, Noise};
 use std::ops::ControlFlow;
 
@@ -51,6 +51,8 @@ fn metropolis_steps_sample_the_free_energy_of_the_allowed_tokens() {
                 sums[r.index].iter_mut().zip([p, p * p, q, q * q]).for_each(|(sum, x)| *sum += share * x);
             }
             assert_eq!((r.probabilities[0], r.probabilities[3], r.probabilities[7]), (0.0, 1.0, 0.0));
+            let free = problem.free(f64::from(tau as f32), &double(r.probabilities));
+            assert!(r.energy_after.is_some_and(|found| (f64::from(found) - free).abs() < 1e-4));
             ControlFlow::Continue(())
         },
         |_, _| (),

@@ -1,8 +1,9 @@
 //! The cells of rows, and which tokens each of them may hold.
 //!
 //! A cell with one allowed token is *given*: its distribution is that vertex, whatever its logits are, and it takes no
-//! part in steps, noise, dissipation and entropy. All others are *unknown*. At tokens that are not allowed logits are
-//! `-inf`, so `softmax` gives exactly 0, and gradients are set to 0: what a potential leaves there never matters.
+//! part in steps, noise, dissipation and entropy; its gradients are not read. All others are *unknown*. At tokens that are
+//! not allowed logits are `-inf`, so `softmax` gives exactly 0, and gradients are set to 0: what a potential leaves there
+//! never matters.
 
 use crate::engine::Error;
 use crate::engine::arena::Arena;
@@ -96,7 +97,7 @@ impl<'a> Cells<'a> {
             for (k, word) in sets.iter_mut().enumerate() {
                 *word = source.map_or(u32::MAX, |source| source.get(k).copied().unwrap_or(0));
             }
-            for (set, given) in sets.chunks_exact_mut(self.words).zip(given) {
+            for (set, given) in sets.chunks_exact_mut(self.words.max(1)).zip(given) {
                 if let Some(word) = set.last_mut() {
                     *word &= last;
                 }

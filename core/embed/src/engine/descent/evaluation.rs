@@ -66,8 +66,8 @@ impl<P: Potential> Run<'_, '_, P> {
         }
     }
 
-    /// Makes the gradients of `E` of the active rows those of `F` up to a constant a cell: adds `tau Y`; 0 where no token
-    /// may stand, and in given cells.
+    /// Makes the gradients of `E` of the active rows those of `F` up to a constant a cell, in unknown cells: adds `tau Y`,
+    /// and is 0 at tokens that are not allowed.
     fn complete(&mut self, trial: bool) {
         let (d, tau) = (&mut *self.d, self.dynamics.tau);
         if tau == 0.0 && !d.cells.restricted() {
@@ -75,12 +75,8 @@ impl<P: Potential> Run<'_, '_, P> {
         }
         let (y, g) = if trial { (&*d.trial_y, &mut *d.trial_g) } else { (&*d.y, &mut *d.g) };
         for r in (0..self.n).filter(|r| d.mask.get(*r) == Some(&true)) {
-            for cell in d.cells.of_row(r) {
+            for cell in d.cells.unknown(r) {
                 let g = cell.of_mut(g);
-                if cell.given {
-                    g.iter_mut().for_each(|g| *g = 0.0);
-                    continue;
-                }
                 if tau > 0.0 {
                     g.iter_mut().zip(cell.of(y)).for_each(|(g, &y)| *g += tau * y);
                 }
