@@ -71,6 +71,8 @@ pub struct Certificate {
     pub steps: usize,
     pub stop: descent::Stop,
     pub landscapes: Vec<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<u32>,
     pub energies: Vec<f32>,
     pub energies_after: Vec<f32>,
     pub step_sizes: Vec<f32>,
@@ -82,6 +84,8 @@ pub struct Certificate {
     pub largest_alpha_lambda: Option<f32>,
     pub candidate_energies: Vec<f32>,
     pub acceptance: Option<f32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<descent::Assessment>,
 }
 
 impl From<&descent::Certificate<'_>> for Certificate {
@@ -92,6 +96,7 @@ impl From<&descent::Certificate<'_>> for Certificate {
             steps: c.steps,
             stop: c.stop,
             landscapes: c.landscapes.to_vec(),
+            rounds: c.rounds.to_vec(),
             energies: c.energies.to_vec(),
             energies_after: c.energies_after.to_vec(),
             step_sizes: c.step_sizes.to_vec(),
@@ -103,6 +108,7 @@ impl From<&descent::Certificate<'_>> for Certificate {
             largest_alpha_lambda: c.largest_alpha_lambda,
             candidate_energies: c.candidate_energies.to_vec(),
             acceptance: c.acceptance,
+            end: c.end,
         }
     }
 }

@@ -65,7 +65,7 @@ pub use token_generator::{Delimiters, Settings, TokenGenerator};
 
 pub use ebt_tokenizer::compact::Utf8Chunk;
 pub use engine::descent::{
-    Certificate, DescentOptions, Noise, Sampling, Selection, StepReport, StepSize, Stop, Tolerance,
+    Assessment, Certificate, DescentOptions, Noise, Sampling, Selection, StepReport, StepSize, Stop, Tolerance,
 };
 pub use engine::{Error as EngineError, SessionOptions};
 pub use packed::ReadError;

@@ -166,6 +166,7 @@ impl DescentArgs {
             certify: self.certify,
             curvature: self.curvature,
             seed,
+            ..DescentOptions::default()
         };
         think.validate().map_err(by_flag)?;
         Ok(think)

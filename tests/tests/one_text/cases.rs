@@ -92,6 +92,7 @@ fn case(d: &mut Draws) -> Case {
         certify: true,
         curvature,
         seed: d.of(&[0, 7, u64::MAX, 1 << 40]) ^ d.below(1000) as u64,
+        ..DescentOptions::default()
     };
     Case { prompt: d.of(&PROMPTS).to_owned(), tokens: 1 + d.below(12), think, sampling }
 }
