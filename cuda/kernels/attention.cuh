@@ -3,14 +3,15 @@
 // A projection qkv is (n, (H + 2K) d): H query heads, K key heads, K value heads, each d wide; n rows are sequences of
 // `context` positions. Query head h reads key head h / group. The observed stream attends to the keys of its own
 // projection (`memory` null); the predicted stream to `memory` (n, 2 K d), keys then values, and to its own key and
-// value besides. Position t sees the keys u of its sequence with max(t - slots + 1, starts[t], 0) <= u <= t.
+// value besides. Position t sees the keys u of its sequence with max(t - slots + 1, starts[t], 0) <= u <= t; in
+// attention among all positions, whose memory is null too, with u < t + slots.
 //
 // A block works for 16 rows a warp (queries, or keys in the passes over keys) and walks over tiles of the other side.
 // Heads are padded to D columns in shared memory, with zeros; a tile row is PITCH<D> elements apart from the next, an
 // odd number of 16-byte units, so that eight rows at one column lie in different banks. The dynamic shared memory is
 //     row tiles | tiles walked over, `stages` times | scratch of the warps (single precision only) | columns' numbers
 #pragma once
-#include "common.cuh"
+#include "relations.cuh"
 
 static constexpr float LOG2_E = 1.4426950408889634f;
 static constexpr float LN_2 = 0.6931471805599453f;
@@ -31,6 +32,20 @@ struct Attention {
     // 1 / sqrt(d), and times log2 e.
     float scale, scale2;
 };
+
+// What queries see, the argument `Sight` of the passes: nothing ahead of their own row, or keys ahead as far as behind,
+// with biases by relation (`Relations`).
+struct Past {
+    static constexpr bool AHEAD = false;
+};
+// Keys ahead of its own that a query sees.
+template <class Sight> __device__ __forceinline__ int ahead(const Attention& p) {
+    return Sight::AHEAD ? p.slots - 1 : 0;
+}
+// Last key that position t of a sequence sees, t inside it.
+template <class Sight> __device__ __forceinline__ int last_visible(const Attention& p, int t) {
+    return Sight::AHEAD ? (t + p.slots < p.context ? t + p.slots : p.context) - 1 : t;
+}
 
 // Keys and values of one key head of one sequence.
 struct Keys {
@@ -177,14 +192,15 @@ __device__ __forceinline__ void load_tile(
 }
 
 // What the queries of a block see. A lane holds rows lane / 4 and lane / 4 + 8 of its warp.
-struct VisibleKeys {
+template <class Sight> struct VisibleKeys {
     // Keys that some query of the block sees: first .. last, none if first > last.
     int first, last;
     // The lane's two rows see keys low .. low + span; a row that sees none has low = NO_KEY.
     int low[2];
     u32 span[2];
-    // First row of the warp, first key that some row of it sees (NO_KEY: none), first key that all of them see.
-    int warp_first, warp_low, warp_low_most;
+    // Last key that the warp's first row sees, last key that its last row would see in a longer sequence; first key that
+    // some row of it sees (NO_KEY: none), first key that all of them see.
+    int warp_last, warp_last_most, warp_low, warp_low_most;
 
     __device__ __forceinline__ VisibleKeys(const Attention& p, int sequence_row, int t0) {
         const int lane = lane_id(), rows = block_rows(), warp = warp_row();
@@ -192,33 +208,37 @@ struct VisibleKeys {
         for (int r = lane; r < rows; r += 32)
             if (t0 + r < p.context) first = smaller(first, first_visible(p, sequence_row, t0 + r));
         first = warp_smallest(first);
-        last = smaller(t0 + rows, p.context) - 1;
+        last = smaller(t0 + rows + ahead<Sight>(p), p.context) - 1;
         int least = NO_KEY, most = -1;
         for (int i = 0; i < 2; i++) {
             const int t = t0 + warp + lane / 4 + 8 * i;
             const int from = t < p.context ? first_visible(p, sequence_row, t) : -1;
-            low[i] = from < 0 || from > t ? NO_KEY : from;
-            span[i] = low[i] == NO_KEY ? 0 : t - from;
+            const int to = last_visible<Sight>(p, t);
+            low[i] = from < 0 || from > to ? NO_KEY : from;
+            span[i] = low[i] == NO_KEY ? 0 : to - from;
             least = smaller(least, low[i]);
             most = larger(most, from < 0 ? -1 : low[i]);
         }
         warp_low = warp_smallest(least);
         warp_low_most = warp_largest(most);
-        warp_first = t0 + warp;
+        warp_last = last_visible<Sight>(p, t0 + warp);
+        warp_last_most = t0 + warp + 15 + ahead<Sight>(p);
     }
+    // Whether row c / 2 of the lane sees key `key`, c the number of an element of a fragment.
+    __device__ __forceinline__ bool sees(int c, int key) const { return u32(key - low[c / 2]) <= span[c / 2]; }
     // Puts `value` in the place of scores of keys from u on that are not seen.
     template <int N> __device__ __forceinline__ void mask(float (&s)[N / 8][4], int u, float value) const {
 #pragma unroll
         for (int j = 0; j < N / 8; j++)
 #pragma unroll
             for (int c = 0; c < 4; c++)
-                if (u32(u + score_column(j) + (c & 1) - low[c / 2]) > span[c / 2]) s[j][c] = value;
+                if (!sees(c, u + score_column(j) + (c & 1))) s[j][c] = value;
     }
     // Whether the warp sees anything of keys u .. u + count, and whether all its rows see all of them.
     __device__ __forceinline__ bool any(int u, int count) const {
-        return u <= warp_first + 15 && u + count > warp_low;
+        return u <= warp_last_most && u + count > warp_low;
     }
     __device__ __forceinline__ bool all(int u, int count) const {
-        return u >= warp_low_most && u + count - 1 <= warp_first;
+        return u >= warp_low_most && u + count - 1 <= warp_last;
     }
 };

@@ -4,15 +4,15 @@
 #include "attention_forward.cuh"
 
 KERNEL(128, attention_forward_32)(Attention p, const S* qkv, const S* memory, S* out, float* lse) {
-    attention_forward<32>(p, qkv, memory, out, lse);
+    attention_forward<32>(p, Past(), qkv, memory, out, lse);
 }
 
 KERNEL(128, attention_backward_queries_32)(
     Attention p, const S* qkv, const S* memory, const S* dout, const float* sums, const float* own, S* dqkv) {
-    attention_backward_queries<32>(p, qkv, memory, dout, sums, own, dqkv);
+    attention_backward_queries<32>(p, Past(), qkv, memory, dout, sums, own, dqkv, BiasSums());
 }
 
 KERNEL(128, attention_backward_keys_32)(
     Attention p, const S* qkv, const S* memory, const S* dout, const float* sums, S* dqkv, float* dmemory) {
-    attention_backward_keys<32>(p, qkv, memory, dout, sums, dqkv, dmemory);
+    attention_backward_keys<32>(p, Past(), qkv, memory, dout, sums, dqkv, dmemory);
 }

@@ -10,6 +10,7 @@
 // and dk and dv of the own keys and values.
 #pragma once
 #include "attention_keys.cuh"
+#include "attention_relations.cuh"
 
 // The four numbers of a row and head.
 __device__ __forceinline__ float4 sums_of(const Attention& p, const float* sums, int row, int head) {
@@ -17,10 +18,13 @@ __device__ __forceinline__ float4 sums_of(const Attention& p, const float* sums,
     return *reinterpret_cast<const float4*>(sums + (i64(row) * p.heads + head) * 4);
 }
 
-// dq, over tiles of keys.
-template <int D>
+// dq, over tiles of keys; and the sums of dS by class, where they are asked for. The sum of dS over a row is 0, but with a
+// delta from a rounded out it is not, and sums over large classes would be mostly that error: for them delta is computed
+// anew, in a walk of its own. Of the blocks of further classes the dq is not written.
+template <int D, class Sight>
 __device__ __forceinline__ void attention_backward_queries(
-    const Attention& p, const S* qkv, const S* memory, const S* dout, const float* sums, const float* own, S* dqkv) {
+    const Attention& p, const Sight& sight, const S* qkv, const S* memory, const S* dout, const float* sums,
+    const float* own, S* dqkv, const BiasSums& bias_sums) {
     constexpr int N = columns_of<D, QUERIES>();
     SHARED_MEMORY(shared);
     Place at = place(p, p.heads);
@@ -28,7 +32,8 @@ __device__ __forceinline__ void attention_backward_queries(
     const int t0 = at.tile * block_rows(), group_head = at.head / p.group;
     const int sequence_row = at.sequence * p.context;
     const int stride = qkv_stride(p), out_stride = p.heads * p.width, column = at.head * p.width;
-    const VisibleKeys visible(p, sequence_row, t0);
+    const VisibleKeys<Sight> visible(p, sequence_row, t0);
+    const QueryRelations<Sight> relations(sight, t0, at.head);
     const Queries queries(p, sequence_row, t0);
 
     float lse[2], delta[2], dq[D / 8][4] = {};
@@ -40,6 +45,7 @@ __device__ __forceinline__ void attention_backward_queries(
     S* const dout_tile = q_tile + block_rows() * PITCH<D>;
     S* const staged = dout_tile + block_rows() * PITCH<D>;
     float* const scratch = warp_scratch<N>(staged + 2 * p.stages * N * PITCH<D>);
+    const auto by_class = relations.sums(bias_sums, behind_scratch<N>(staged + 2 * p.stages * N * PITCH<D>));
     if (visible.first <= visible.last) {
         load_tile<D, 64>(p, q_tile, qkv + i64(sequence_row) * stride + column, stride, t0, block_rows());
         load_tile<D, 64>(p, dout_tile, dout + i64(sequence_row) * out_stride + column, out_stride, t0, block_rows());
@@ -49,10 +55,11 @@ __device__ __forceinline__ void attention_backward_queries(
         q_left.load(q_tile + warp_row() * PITCH<D>);
         dout_left.load(dout_tile + warp_row() * PITCH<D>);
     };
-    auto each = [&](const S* k, const S* v, int u) {
-        if (!visible.any(u, N)) return;
-        float s[N / 8][4], dp[N / 8][4];
+    // dS of a tile, for a given delta
+    auto derivatives = [&](float (&s)[N / 8][4], const S* k, const S* v, int u) {
+        float dp[N / 8][4];
         scores<N, D>(s, q_left, k);
+        relations.template add<N>(p, s, visible, u);
         scores<N, D>(dp, dout_left, v);
 #pragma unroll
         for (int j = 0; j < N / 8; j++)
@@ -61,11 +68,30 @@ __device__ __forceinline__ void attention_backward_queries(
                 const float weight = fast_exp2(fmaf(s[j][c], p.scale2, -lse[c / 2]));
                 s[j][c] = weight * (dp[j][c] - delta[c / 2]);
             }
-        if (!visible.all(u, N)) visible.mask<N>(s, u, 0.0f);
+        if (!visible.all(u, N)) visible.template mask<N>(s, u, 0.0f);
+    };
+    const Keys keys = keys_of(p, qkv, memory, group_head, at.sequence);
+    if constexpr (Sight::AHEAD)
+        if (by_class.count > 0) {
+            float rest[2] = {0.0f, 0.0f};
+            auto measure = [&](const S* k, const S* v, int u) {
+                if (!visible.any(u, N)) return;
+                float s[N / 8][4];
+                derivatives(s, k, v, u);
+                add_rows<N>(rest, s);
+            };
+            over_keys<D, N>(p, keys, visible.first, visible.last, staged, ready, measure);
+            for (int i = 0; i < 2; i++) delta[i] += quad_sum(rest[i]);
+            __syncthreads();
+        }
+    auto each = [&](const S* k, const S* v, int u) {
+        if (!visible.any(u, N)) return;
+        float s[N / 8][4];
+        derivatives(s, k, v, u);
+        relations.template collect<N>(by_class, s, visible, u);
         mix<D, N, D>(dq, s, k, scratch);
     };
-    over_keys<D, N>(
-        p, keys_of(p, qkv, memory, group_head, at.sequence), visible.first, visible.last, staged, ready, each);
+    over_keys<D, N>(p, keys, visible.first, visible.last, staged, ready, each);
 
     if (own) {
         const S* k[2];
@@ -74,6 +100,8 @@ __device__ __forceinline__ void attention_backward_queries(
         for (int i = 0; i < 2; i++) ds[i] = k[i] ? own[(i64(queries.row[i]) * p.heads + at.head) * 2] : 0.0f;
         mix_rows<D>(p, dq, k, ds);
     }
+    relations.write(p, by_class, bias_sums, at);
+    if (Sight::AHEAD && blockIdx.y > 0) return;
     S* rows[2];
     const float factor[2] = {p.scale, p.scale};
     queries.of(dqkv, stride, column, rows);
@@ -81,18 +109,20 @@ __device__ __forceinline__ void attention_backward_queries(
 }
 
 // dk and dv of the keys read, over tiles of queries: into dqkv, or added to dmemory (n, 2 K d) where there is one.
-template <int D>
+template <int D, class Sight>
 __device__ __forceinline__ void attention_backward_keys(
-    const Attention& p, const S* qkv, const S* memory, const S* dout, const float* sums, S* dqkv, float* dmemory) {
+    const Attention& p, const Sight& sight, const S* qkv, const S* memory, const S* dout, const float* sums, S* dqkv, float* dmemory) {
     constexpr int N = columns_of<D, KEYS>();
-    const KeyPass<D, N, 2> pass(p, qkv, memory);
-    float dk[KeyPass<D, N, 2>::E / 8][4] = {}, dv[KeyPass<D, N, 2>::E / 8][4] = {};
+    typedef KeyPass<Sight, D, N, 2> Walk;
+    const Walk pass(p, qkv, memory);
+    float dk[Walk::E / 8][4] = {}, dv[Walk::E / 8][4] = {};
     const S* const from[2] = {qkv, dout};
     AFragment<D> k_left, v_left;
     pass.left(k_left, v_left);
-    auto each = [&](const S* const (&tiles)[2], const float4* numbers, const Columns& columns) {
+    auto each = [&](const S* const (&tiles)[2], const float4* numbers, const Columns<Sight>& columns) {
         float s[N / 8][4], dp[N / 8][4];
         scores<N, D>(s, k_left, tiles[0]);
+        columns.template add<N>(p, sight, s);
         scores<N, D>(dp, v_left, tiles[1]);
 #pragma unroll
         for (int j = 0; j < N / 8; j++)
@@ -102,7 +132,7 @@ __device__ __forceinline__ void attention_backward_keys(
                 s[j][c] = fast_exp2(fmaf(s[j][c], p.scale2, -log_sum));
                 s[j][c + 2] = fast_exp2(fmaf(s[j][c + 2], p.scale2, -log_sum));
             }
-        columns.mask<N>(s);
+        columns.template mask<N>(p, s);
 #pragma unroll
         for (int j = 0; j < N / 8; j++)
 #pragma unroll

@@ -24,16 +24,12 @@ static constexpr int UNROLL = 1;
 static constexpr int UNROLL = 2;
 #endif
 
-// s (16, N) = a (16, D) b (N, D)^T.
+// s (16, N) += a (16, D) b (N, D)^T.
 template <int N, int D, class Left>
-__device__ __forceinline__ void scores(float (&s)[N / 8][4], const Left& left, const S* b) {
+__device__ __forceinline__ void add_scores(float (&s)[N / 8][4], const Left& left, const S* b) {
     const float* const a0 = left.rows + lane_id() / 4 * PITCH<D>;
     const float* const a1 = a0 + 8 * PITCH<D>;
     const float* const b0 = b + score_column(0) * PITCH<D>;
-#pragma unroll
-    for (int j = 0; j < N / 8; j++)
-#pragma unroll
-        for (int i = 0; i < 4; i++) s[j][i] = 0.0f;
 #pragma unroll UNROLL
     for (int k = 0; k < D; k += 4) {
         const float4 x = four(a0 + k), y = four(a1 + k);
@@ -46,6 +42,16 @@ __device__ __forceinline__ void scores(float (&s)[N / 8][4], const Left& left, c
                 s[j][2 + c] = fmaf(y.w, z.w, fmaf(y.z, z.z, fmaf(y.y, z.y, fmaf(y.x, z.x, s[j][2 + c]))));
             }
     }
+}
+
+// s (16, N) = a (16, D) b (N, D)^T.
+template <int N, int D, class Left>
+__device__ __forceinline__ void scores(float (&s)[N / 8][4], const Left& left, const S* b) {
+#pragma unroll
+    for (int j = 0; j < N / 8; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) s[j][i] = 0.0f;
+    add_scores<N, D>(s, left, b);
 }
 
 // Floats of scratch a row.

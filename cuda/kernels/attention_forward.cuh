@@ -3,11 +3,11 @@
 // computed tile by tile with a running maximum m and a sum l of exp(s - m): when m grows, what was summed is multiplied
 // by exp(m_before - m). Exponents are in base 2. The predicted stream's own key and value come last.
 #pragma once
-#include "attention_products.cuh"
+#include "attention_relations.cuh"
 
-template <int D>
+template <int D, class Sight>
 __device__ __forceinline__ void attention_forward(
-    const Attention& p, const S* qkv, const S* memory, S* out, float* lse) {
+    const Attention& p, const Sight& sight, const S* qkv, const S* memory, S* out, float* lse) {
     constexpr int N = columns_of<D, FORWARD>();
     SHARED_MEMORY(shared);
     Place at = place(p, p.heads);
@@ -15,7 +15,8 @@ __device__ __forceinline__ void attention_forward(
     const int t0 = at.tile * block_rows(), group_head = at.head / p.group;
     const int sequence_row = at.sequence * p.context;
     const int stride = qkv_stride(p), q_column = at.head * p.width;
-    const VisibleKeys visible(p, sequence_row, t0);
+    const VisibleKeys<Sight> visible(p, sequence_row, t0);
+    const QueryRelations<Sight> relations(sight, t0, at.head);
     const Queries queries(p, sequence_row, t0);
 
     float m[2] = {-INFINITY_F, -INFINITY_F}, l[2] = {0.0f, 0.0f}, mixed[D / 8][4] = {};
@@ -30,7 +31,8 @@ __device__ __forceinline__ void attention_forward(
         if (!visible.any(u, N)) return;
         float s[N / 8][4];
         scores<N, D>(s, left, k);
-        if (!visible.all(u, N)) visible.mask<N>(s, u, -INFINITY_F);
+        relations.template add<N>(p, s, visible, u);
+        if (!visible.all(u, N)) visible.template mask<N>(s, u, -INFINITY_F);
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             float top = -INFINITY_F;

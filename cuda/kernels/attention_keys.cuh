@@ -1,44 +1,71 @@
 // A pass over tiles of keys: a block keeps 16 keys and values a warp and walks over the tiles of N queries that see
 // some of them, for every query head of the group, with A matrices (two: queries and dout; four: their tangents too).
+// Where KEPT is 4 it keeps tangents of keys and values too.
 // Rows of fragments are keys, columns are queries. Where D is 256 a block writes half of the columns, since both
 // gradients at full width would not fit the registers.
 #pragma once
 #include "attention_products.cuh"
 
 // The queries of a tile, as the two keys of a lane are seen by them.
-struct Columns {
+template <class Sight> struct Columns {
     // First key that every query sees, in shared memory.
     const int* low;
     int t, key[2];
     bool all;
+    // Query head.
+    int head;
+
+    // Adds the biases to scores that are not yet scaled.
+    template <int N>
+    __device__ __forceinline__ void add(const Attention& p, const Sight& sight, float (&s)[N / 8][4]) const {
+        if constexpr (Sight::AHEAD) {
+            if (!sight.classes) return;
+            const float* const bias = sight.bias + head;
+#pragma unroll
+            for (int j = 0; j < N / 8; j++)
+#pragma unroll
+                for (int c = 0; c < 2; c++) {
+                    const int column = score_column(j) + c, from = low[column];
+                    const int to = last_visible<Sight>(p, t + column);
+                    const u32* const classes = sight.of(t + column);
+#pragma unroll
+                    for (int i = 0; i < 2; i++) {
+                        const u32 known = key[i] < from || key[i] > to ? sight.count : classes[key[i]];
+                        if (known < sight.count)
+                            s[j][c + 2 * i] = fmaf(bias[i64(known) * p.heads], sight.unscale, s[j][c + 2 * i]);
+                    }
+                }
+        }
+    }
 
     // Puts zeros in the place of weights of keys that are not seen.
-    template <int N> __device__ __forceinline__ void mask(float (&s)[N / 8][4]) const {
+    template <int N> __device__ __forceinline__ void mask(const Attention& p, float (&s)[N / 8][4]) const {
         if (all) return;
 #pragma unroll
         for (int j = 0; j < N / 8; j++)
 #pragma unroll
             for (int c = 0; c < 2; c++) {
-                const int column = score_column(j) + c, from = low[column], to = t + column;
+                const int column = score_column(j) + c, from = low[column], to = t + column + ahead<Sight>(p);
                 if (key[0] < from || key[0] > to) s[j][c] = 0.0f;
                 if (key[1] < from || key[1] > to) s[j][c + 2] = 0.0f;
             }
     }
 };
 
-template <int D, int N, int A> struct KeyPass {
+template <class Sight, int D, int N, int A, int KEPT = 2> struct KeyPass {
     static constexpr int E = D < 128 ? D : 128, PARTS = D / E, TILE = N * PITCH<D>;
     const Attention& p;
     const S* memory;
     int sequence_row;
     // Key head, first column of the part, first key of the block, last key of the block inside the sequence.
     int head, part, u0, last;
-    S *k_tile, *v_tile, *staged;
+    S *k_tile, *staged;
     float* scratch;
     float4* numbers;
     int* lows;
 
-    __device__ __forceinline__ KeyPass(const Attention& p, const S* qkv, const S* memory) : p(p), memory(memory) {
+    __device__ __forceinline__ KeyPass(const Attention& p, const S* qkv, const S* memory, const S* qkvt = nullptr)
+        : p(p), memory(memory) {
         SHARED_MEMORY(shared);
         const Place at = place(p, p.kv_heads * PARTS);
         sequence_row = at.sequence * p.context;
@@ -47,21 +74,25 @@ template <int D, int N, int A> struct KeyPass {
         u0 = at.tile * block_rows();
         last = smaller(u0 + block_rows(), p.context) - 1;
         k_tile = reinterpret_cast<S*>(shared);
-        v_tile = k_tile + block_rows() * PITCH<D>;
-        staged = v_tile + block_rows() * PITCH<D>;
+        staged = k_tile + KEPT * block_rows() * PITCH<D>;
         float* const behind = reinterpret_cast<float*>(staged + A * p.stages * TILE);
         scratch = behind + warp_row() * SCRATCH_PITCH<N>;
         numbers = reinterpret_cast<float4*>(behind + block_rows() * SCRATCH_PITCH<N>);
         lows = reinterpret_cast<int*>(numbers + p.stages * N);
-        const Keys keys = keys_of(p, qkv, memory, head, at.sequence);
-        load_tile<D, 64>(p, k_tile, keys.k, keys.stride, u0, block_rows());
-        load_tile<D, 64>(p, v_tile, keys.k + keys.apart, keys.stride, u0, block_rows());
+#pragma unroll
+        for (int i = 0; i < KEPT; i += 2) {
+            const Keys keys = keys_of(p, i ? qkvt : qkv, memory, head, at.sequence);
+            load_tile<D, 64>(p, kept(i), keys.k, keys.stride, u0, block_rows());
+            load_tile<D, 64>(p, kept(i + 1), keys.k + keys.apart, keys.stride, u0, block_rows());
+        }
     }
 
-    // The keys and values of the warp as left operands; to be used once the walk has begun.
-    __device__ __forceinline__ void left(AFragment<D>& k, AFragment<D>& v) const {
-        k.load(k_tile + warp_row() * PITCH<D>);
-        v.load(v_tile + warp_row() * PITCH<D>);
+    // Keys, values and their tangents of the block.
+    __device__ __forceinline__ S* kept(int i) const { return k_tile + i * block_rows() * PITCH<D>; }
+    // The keys and values (or, from 2 on, their tangents) of the warp as left operands; to be used once the walk has begun.
+    __device__ __forceinline__ void left(AFragment<D>& k, AFragment<D>& v, int from = 0) const {
+        k.load(kept(from) + warp_row() * PITCH<D>);
+        v.load(kept(from + 1) + warp_row() * PITCH<D>);
     }
     // mixed += s tile, over the columns of the block's part.
     __device__ __forceinline__ void mix(float (&mixed)[E / 8][4], const float (&s)[N / 8][4], const S* tile) const {
@@ -128,7 +159,7 @@ template <int D, int N, int A> struct KeyPass {
             copy_wait<0>();
             __syncthreads();
         };
-        Cursor c = find(u0, end);
+        Cursor c = find(Sight::AHEAD ? larger(u0 - ahead<Sight>(p), 0) : u0, end);
         if (c.t < end) {
             load(0, c, from, sums);
             arrive();
@@ -139,13 +170,15 @@ template <int D, int N, int A> struct KeyPass {
             const bool more = next.t < end;
             if (more && p.stages == 2) load(stage ^ 1, next, from, sums);
             const int top = warp_u + 15;
-            if (warp_u <= last && c.t + N > warp_u && c.t < top + p.slots && c.least <= top) {
+            const int before = warp_u - ahead<Sight>(p);
+            if (warp_u <= last && c.t + N > before && c.t < top + p.slots && c.least <= top) {
                 const S* tiles[A];
 #pragma unroll
                 for (int a = 0; a < A; a++) tiles[a] = staged + (stage * A + a) * TILE;
                 const int key = warp_u + lane_id() / 4;
-                const bool all = c.most <= warp_u && top <= c.t;
-                each(tiles, numbers + stage * N, Columns{lows + stage * N, c.t, {key, key + 8}, all});
+                const bool all = c.most <= warp_u && top <= c.t + ahead<Sight>(p);
+                const int q_head = head * p.group + c.member;
+                each(tiles, numbers + stage * N, Columns<Sight>{lows + stage * N, c.t, {key, key + 8}, all, q_head});
             }
             if (more) {
                 if (p.stages == 2)

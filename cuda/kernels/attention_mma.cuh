@@ -29,14 +29,10 @@ template <int D> struct AFragment {
     __device__ __forceinline__ void get(int k, u32 (&a)[4]) const { ldmatrix_x4(a, left_address<D>(rows, k)); }
 };
 
-// s (16, N) = a (16, D) b (N, D)^T.
+// s (16, N) += a (16, D) b (N, D)^T.
 template <int N, int D, class Left>
-__device__ __forceinline__ void scores(float (&s)[N / 8][4], const Left& left, const S* b) {
+__device__ __forceinline__ void add_scores(float (&s)[N / 8][4], const Left& left, const S* b) {
     const S* const at = b + ((lane_id() & 7) + (lane_id() >> 4) * 8) * PITCH<D> + (lane_id() >> 3 & 1) * 8;
-#pragma unroll
-    for (int j = 0; j < N / 8; j++)
-#pragma unroll
-        for (int i = 0; i < 4; i++) s[j][i] = 0.0f;
 #pragma unroll
     for (int k = 0; k < D / 16; k++) {
         u32 a[4];
@@ -50,6 +46,16 @@ __device__ __forceinline__ void scores(float (&s)[N / 8][4], const Left& left, c
             mma<S>(s[j + 1], a, b1);
         }
     }
+}
+
+// s (16, N) = a (16, D) b (N, D)^T.
+template <int N, int D, class Left>
+__device__ __forceinline__ void scores(float (&s)[N / 8][4], const Left& left, const S* b) {
+#pragma unroll
+    for (int j = 0; j < N / 8; j++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) s[j][i] = 0.0f;
+    add_scores<N, D>(s, left, b);
 }
 
 // mixed (16, E) += s (16, N) b (N, columns 0 .. E of D); s is rounded to the storage type.

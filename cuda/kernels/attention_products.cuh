@@ -32,6 +32,19 @@ template <int N> __device__ __forceinline__ float* warp_scratch(S* behind) {
     return reinterpret_cast<float*>(behind) + warp_row() * SCRATCH_PITCH<N>;
 }
 
+// What lies behind the scratch of all warps.
+template <int N> __device__ __forceinline__ float* behind_scratch(S* behind) {
+    return reinterpret_cast<float*>(behind) + block_rows() * SCRATCH_PITCH<N>;
+}
+
+// sum_i += the lane's elements of its rows i = 0, 1 of a fragment of scores.
+template <int N> __device__ __forceinline__ void add_rows(float (&sum)[2], const float (&s)[N / 8][4]) {
+#pragma unroll
+    for (int j = 0; j < N / 8; j++)
+#pragma unroll
+        for (int c = 0; c < 4; c++) sum[c / 2] += s[j][c];
+}
+
 // Sums over the columns of two rows in global memory for the lane's rows i = 0, 1 (rows null: 0): <a_i, b_i>.
 template <int D>
 __device__ __forceinline__ void row_products(
@@ -94,16 +107,21 @@ struct Queries {
     }
 };
 
-// Walks a block's queries over tiles of N keys; `each(tile of keys, tile of values, first key)` computes with one. The
-// row tiles are on their way when this is called (one group of copies is then open) and have come when `ready` runs.
-template <int D, int N, class Ready, class Each>
-__device__ __forceinline__ void over_keys(
-    const Attention& p, const Keys& keys, int first, int last, S* staged, Ready ready, Each each) {
+// Walks a block's queries over tiles of N keys, each of M matrices of keys and values; `each(tiles of keys and values,
+// first key)` computes with one, tiles N rows apart: keys, values, keys, values. The row tiles are on their way when this
+// is called (one group of copies is then open) and have come when `ready` runs.
+template <int D, int N, int M, class Ready, class Each>
+__device__ __forceinline__ void over_all_keys(
+    const Attention& p, const Keys (&keys)[M], int first, int last, S* staged, Ready ready, Each each) {
     constexpr int TILE = N * PITCH<D>;
     if (first > last) return;
     auto load = [&](int stage, int u) {
-        load_tile<D, N>(p, staged + 2 * stage * TILE, keys.k, keys.stride, u);
-        load_tile<D, N>(p, staged + (2 * stage + 1) * TILE, keys.k + keys.apart, keys.stride, u);
+#pragma unroll
+        for (int i = 0; i < M; i++) {
+            S* const tiles = staged + 2 * (M * stage + i) * TILE;
+            load_tile<D, N>(p, tiles, keys[i].k, keys[i].stride, u);
+            load_tile<D, N>(p, tiles + TILE, keys[i].k + keys[i].apart, keys[i].stride, u);
+        }
         copy_commit();
     };
     auto arrive = [&] {
@@ -116,7 +134,7 @@ __device__ __forceinline__ void over_keys(
     for (int u = first, stage = 0; u <= last; u += N) {
         const bool more = u + N <= last;
         if (more && p.stages == 2) load(stage ^ 1, u + N);
-        each(staged + 2 * stage * TILE, staged + (2 * stage + 1) * TILE, u);
+        each(staged + 2 * M * stage * TILE, u);
         if (more) {
             if (p.stages == 2)
                 stage ^= 1;
@@ -127,4 +145,13 @@ __device__ __forceinline__ void over_keys(
             arrive();
         }
     }
+}
+
+// The same for one matrix of keys and values; `each(tile of keys, tile of values, first key)`.
+template <int D, int N, class Ready, class Each>
+__device__ __forceinline__ void over_keys(
+    const Attention& p, const Keys& keys, int first, int last, S* staged, Ready ready, Each each) {
+    const Keys all[1] = {keys};
+    auto both = [&](const S* tiles, int u) { each(tiles, tiles + N * PITCH<D>, u); };
+    over_all_keys<D, N>(p, all, first, last, staged, ready, both);
 }

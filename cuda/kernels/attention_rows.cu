@@ -88,32 +88,34 @@ KERNEL(128, attention_rows)(
     dv.store(p, dqkv + at.v, 1.0f);
 }
 
+// Without `own` (attention among all positions) only `sums` is written.
 KERNEL(128, attention_rows_tangent)(
     Attention p, u64 items, const S* qkv, const S* qkvt, const S* out, const S* outt, const float* lse,
     const float* lset, const S* dout, const S* doutt, float* sums, float* own, S* dqkvt) {
     const Item at(p, i64(items));
     if (!at.inside) return;
-    const Line k(p, qkv + at.k), v(p, qkv + at.v), kt(p, qkvt + at.k), vt(p, qkvt + at.v);
-    Line dkt, dvt;
+    Line k, v, kt, vt, dkt, dvt;
+    if (own) k = Line(p, qkv + at.k), v = Line(p, qkv + at.v), kt = Line(p, qkvt + at.k), vt = Line(p, qkvt + at.v);
     for (int member = 0; member < p.group; member++) {
         const i64 place = at.row * p.heads + at.head * p.group + member, q_at = at.q + member * p.width;
         const Line y(p, dout + place * p.width), yt(p, doutt + place * p.width);
-        const Line q(p, qkv + q_at), qt(p, qkvt + q_at), o(p, out + place * p.width), ot(p, outt + place * p.width);
+        const Line o(p, out + place * p.width), ot(p, outt + place * p.width);
         const float delta = dot(y, o), delta_t = dot(yt, o) + dot(y, ot);
         const float log_sum = lse[place] * LOG2_E, along = lset[place];
+        if (lane_id() == 0) *reinterpret_cast<float4*>(sums + place * 4) = float4{log_sum, delta, along, delta_t};
+        if (!own) continue;
+        const Line q(p, qkv + q_at), qt(p, qkvt + q_at);
         const float weight = fast_exp2(fmaf(dot(q, k), p.scale2, -log_sum));
         const float weight_t = weight * fmaf(dot(qt, k) + dot(q, kt), p.scale, -along);
         const float inner = dot(y, v) - delta, inner_t = dot(yt, v) + dot(y, vt) - delta_t;
         const float ds = weight * inner, dst = fmaf(weight_t, inner, weight * inner_t);
-        if (lane_id() == 0) {
-            *reinterpret_cast<float4*>(sums + place * 4) = float4{log_sum, delta, along, delta_t};
-            store_two(own + place * 2, ds, dst);
-        }
+        if (lane_id() == 0) store_two(own + place * 2, ds, dst);
         dkt.add(dst, q);
         dkt.add(ds, qt);
         dvt.add(weight_t, y);
         dvt.add(weight, yt);
     }
+    if (!own) return;
     dkt.store(p, dqkvt + at.k, p.scale);
     dvt.store(p, dqkvt + at.v, 1.0f);
 }

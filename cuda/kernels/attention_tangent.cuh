@@ -25,7 +25,7 @@ __device__ __forceinline__ void attention_forward_tangent(
     const int t0 = at.tile * block_rows(), group_head = at.head / p.group;
     const int sequence_row = at.sequence * p.context;
     const int stride = qkv_stride(p), out_stride = p.heads * p.width, column = at.head * p.width;
-    const VisibleKeys visible(p, sequence_row, t0);
+    const VisibleKeys<Past> visible(p, sequence_row, t0);
     const Queries queries(p, sequence_row, t0);
 
     float log_sum[2], along[2] = {0.0f, 0.0f}, mixed[D / 8][4] = {};
@@ -113,7 +113,7 @@ __device__ __forceinline__ void attention_tangent_queries(
     const int t0 = at.tile * block_rows(), group_head = at.head / p.group;
     const int sequence_row = at.sequence * p.context;
     const int stride = qkv_stride(p), out_stride = p.heads * p.width, column = at.head * p.width;
-    const VisibleKeys visible(p, sequence_row, t0);
+    const VisibleKeys<Past> visible(p, sequence_row, t0);
     const Queries queries(p, sequence_row, t0);
 
     float4 numbers[2];
@@ -183,12 +183,13 @@ __device__ __forceinline__ void attention_tangent_keys(
     const Attention& p, const S* qkv, const S* qkvt, const S* memory, const S* dout, const S* doutt, const float* sums,
     float* dmemory) {
     constexpr int N = columns_of<D, TANGENT_KEYS>();
-    const KeyPass<D, N, 4> pass(p, qkv, memory);
-    float dkt[KeyPass<D, N, 4>::E / 8][4] = {}, dvt[KeyPass<D, N, 4>::E / 8][4] = {};
+    typedef KeyPass<Past, D, N, 4> Walk;
+    const Walk pass(p, qkv, memory);
+    float dkt[Walk::E / 8][4] = {}, dvt[Walk::E / 8][4] = {};
     const S* const from[4] = {qkv, dout, qkvt, doutt};
     AFragment<D> k_left, v_left;
     pass.left(k_left, v_left);
-    auto each = [&](const S* const (&tiles)[4], const float4* numbers, const Columns& columns) {
+    auto each = [&](const S* const (&tiles)[4], const float4* numbers, const Columns<Past>& columns) {
         float s[N / 8][4], dp[N / 8][4], st[N / 8][4], dpt[N / 8][4];
         scores<N, D>(s, k_left, tiles[0]);
         scores<N, D>(dp, v_left, tiles[1]);
@@ -200,7 +201,7 @@ __device__ __forceinline__ void attention_tangent_keys(
 #pragma unroll
             for (int i = 0; i < 4; i++)
                 s[j][i] = fast_exp2(fmaf(s[j][i], p.scale2, -numbers[score_column(j) + (i & 1)].x));
-        columns.mask<N>(s);
+        columns.mask<N>(p, s);
 #pragma unroll
         for (int j = 0; j < N / 8; j++)
 #pragma unroll

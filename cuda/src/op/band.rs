@@ -1,10 +1,16 @@
 //! Banded contractions; single precision.
 
-use ebt_core::compute::Band;
+use ebt_core::compute::{Band, Classes, Relations};
 
+use super::relations::CLASSES;
 use super::support::{THREADS, blocks, kernel};
 use crate::launch::{Arg, args};
 use crate::{Cuda, Index, Kind, Matrix};
+
+/// Threads of a block that sums by class, rows that it sums at least, and parts that the rows are split into at most.
+const SUM_THREADS: u32 = 128;
+const CHUNK: usize = 64;
+const SPLIT: usize = 1024;
 
 impl Cuda {
     fn band_words(&self, b: &Band) -> [u64; 3] {
@@ -47,5 +53,41 @@ impl Cuda {
             self.launch(kernel("band", "window_mask", Kind::F32), blocks(out.len()), THREADS, 0, args);
         }
         out
+    }
+
+    pub(crate) fn relation_bias(&self, band: Band, relations: Relations<'_, Matrix, Index>) -> Matrix {
+        let Relations { bias, classes } = relations;
+        let out = self.take(band.batch * band.context, band.heads * band.slots, Kind::F32);
+        let bias = self.float(bias);
+        if self.classes_fit(classes, band.context)
+            && self.require_shape("biases by relation", &bias, bias.rows, band.heads)
+        {
+            let known = self.relation_words(classes, Some(&bias), bias.rows, [band.context, band.head_dim]);
+            let words = self.band_words(&band);
+            let args = args![&out, Arg::Words(&known), Arg::Words(&words), out.len() as u64];
+            self.launch(kernel("band", "relation_bias", Kind::F32), blocks(out.len()), THREADS, 0, args);
+        }
+        out
+    }
+
+    pub(crate) fn accumulate_relations(&self, slot: &mut Matrix, s: &Matrix, band: Band, classes: Classes<'_, Index>) {
+        let (n, count) = (band.batch * band.context, slot.rows);
+        let s = self.float(s);
+        let fits = self.classes_fit(classes, band.context)
+            && self.require_shape("numbers by relation", &s, n, band.heads * band.slots)
+            && self.require_shape("sums by relation", slot, count, band.heads);
+        if !fits || count == 0 || n == 0 {
+            return;
+        }
+        let chunk = n.div_ceil(n.div_ceil(CHUNK).min(SPLIT));
+        let (chunks, most) = (n.div_ceil(chunk), count.min(CLASSES));
+        let partial = self.take(chunks, count * band.heads, Kind::F32);
+        let known = self.relation_words(classes, None, count, [band.context, band.head_dim]);
+        let words = self.band_words(&band);
+        let [rows, chunk, of_block] = [n, chunk, most].map(|x| self.size(x));
+        let args = args![&partial, &s, Arg::Words(&known), Arg::Words(&words), rows, chunk, of_block];
+        let grid = [chunks * band.heads, count.div_ceil(most)];
+        self.launch(kernel("band", "relation_sums", Kind::F32), grid, SUM_THREADS, most * SUM_THREADS as usize * 4, args);
+        self.collect_classes(slot, &partial);
     }
 }

@@ -36,7 +36,7 @@ impl Cuda {
 
     /// Column sums of `x y r` (`y (n,m)` of the type of `x`, `r (n,1)` single precision; both may be absent) into
     /// `first` and of `y` into `second`; both hold `m` numbers in single precision.
-    fn by_columns(
+    pub(super) fn by_columns(
         &self,
         first: &Matrix,
         second: Option<&Matrix>,

@@ -1,5 +1,6 @@
-//! Two-stream attention: tiled kernels that keep no array of scores.
+//! Attention, of two streams and among all positions: tiled kernels that keep no array of scores.
 
+mod joint;
 mod pass;
 
 use ebt_core::compute::{Attention, AttentionOutput, PredictedAttention};
@@ -213,7 +214,7 @@ impl Cuda {
 
     /// Starts a pass; its arguments are the geometry and `rest`.
     fn pass(&self, g: &Geometry, pass: Pass, rest: &[Arg<'_>]) {
-        match g.launch(pass, self.driver.shared_memory()) {
+        match g.launch(pass, self.driver.shared_memory(), 0) {
             Ok(l) => {
                 let mut args = vec![Arg::Words(&l.words)];
                 args.extend_from_slice(rest);

@@ -1,6 +1,7 @@
 //! The kernels of attention as the host sees them: geometry, tiles, shared memory. The numbers are those of
 //! `kernels/attention.cuh` and `kernels/attention_products.cuh`.
 
+use crate::op::relations::CLASSES;
 use crate::{Kind, Matrix};
 use ebt_core::compute::Attention;
 use ebt_core::error::Error;
@@ -19,31 +20,63 @@ pub(super) enum Pass {
     ForwardTangent,
     TangentQueries,
     TangentKeys,
+    JointForward,
+    JointBackwardQueries,
+    JointBackwardKeys,
+    JointForwardTangent,
+    JointTangentQueries,
+    JointTangentKeys,
 }
 
 impl Pass {
     #[cfg(test)]
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 12] = [
         Self::Forward,
         Self::BackwardQueries,
         Self::BackwardKeys,
         Self::ForwardTangent,
         Self::TangentQueries,
         Self::TangentKeys,
+        Self::JointForward,
+        Self::JointBackwardQueries,
+        Self::JointBackwardKeys,
+        Self::JointForwardTangent,
+        Self::JointTangentQueries,
+        Self::JointTangentKeys,
     ];
+
+    /// Passes of attention among all positions, forward and backward.
+    pub(super) const JOINT: [Self; 3] = [Self::JointForward, Self::JointBackwardQueries, Self::JointBackwardKeys];
+    /// Passes of their tangents.
+    pub(super) const JOINT_TANGENT: [Self; 3] =
+        [Self::JointForwardTangent, Self::JointTangentQueries, Self::JointTangentKeys];
 
     /// Whether a block keeps keys and walks over queries.
     pub(super) fn is_over_queries(self) -> bool {
-        matches!(self, Self::BackwardKeys | Self::TangentKeys)
+        matches!(self.columns_as(), Self::BackwardKeys | Self::TangentKeys)
     }
 
     /// Tiles of rows that a block keeps, and tiles that it reads at every step.
     fn tiles(self) -> (usize, usize) {
         match self {
-            Self::Forward => (1, 2),
+            Self::Forward | Self::JointForward => (1, 2),
             Self::BackwardQueries | Self::ForwardTangent | Self::BackwardKeys => (2, 2),
+            Self::JointBackwardQueries | Self::JointBackwardKeys => (2, 2),
             Self::TangentQueries => (4, 2),
-            Self::TangentKeys => (2, 4),
+            Self::TangentKeys | Self::JointForwardTangent => (2, 4),
+            Self::JointTangentQueries | Self::JointTangentKeys => (4, 4),
+        }
+    }
+
+    /// The pass of two streams that reads as many rows at every step.
+    fn columns_as(self) -> Self {
+        match self {
+            Self::JointForward => Self::Forward,
+            Self::JointBackwardQueries => Self::BackwardQueries,
+            Self::JointBackwardKeys => Self::BackwardKeys,
+            Self::JointForwardTangent | Self::JointTangentQueries => Self::TangentQueries,
+            Self::JointTangentKeys => Self::TangentKeys,
+            same => same,
         }
     }
 
@@ -53,11 +86,11 @@ impl Pass {
             return match width {
                 129.. => 8,
                 65.. => 16,
-                _ if self == Self::TangentKeys => 16,
+                _ if self.columns_as() == Self::TangentKeys => 16,
                 _ => 32,
             };
         }
-        match self {
+        match self.columns_as() {
             Self::Forward if width > 128 => 32,
             Self::Forward => 64,
             Self::BackwardQueries | Self::ForwardTangent if width <= 64 => 64,
@@ -79,12 +112,23 @@ impl Pass {
         tiles + scratch + numbers
     }
 
-    /// The largest block, with tiles copied ahead if possible, whose shared memory is within `limit`.
-    fn plan(self, kind: Kind, width: usize, limit: usize) -> Option<BlockPlan> {
-        [(4, 2), (4, 1), (2, 2), (2, 1), (1, 2), (1, 1)].into_iter().find_map(|(warps, stages)| {
-            let shared = self.shared(kind, width, warps, stages);
-            (shared <= limit).then_some(BlockPlan { warps, stages, shared })
+    /// The largest block, with tiles copied ahead if possible, whose shared memory is within `limit`, which holds sums
+    /// for `classes` classes at most.
+    fn plan(self, kind: Kind, width: usize, limit: usize, classes: usize) -> Option<BlockPlan> {
+        let fewer = |classes: &usize| (*classes > 1).then(|| classes.div_ceil(2));
+        let tries = || [(4, 2), (4, 1), (2, 2), (2, 1), (1, 2), (1, 1)].into_iter();
+        std::iter::successors(Some(classes.min(CLASSES)), fewer).find_map(|classes| {
+            tries().find_map(|(warps, stages)| {
+                let shared = self.shared(kind, width, warps, stages) + classes * warps * 128;
+                (shared <= limit).then_some(BlockPlan { warps, stages, shared, classes })
+            })
         })
+    }
+
+    /// Whether there is a kernel for heads `width` wide on a device whose blocks have at most `limit` bytes of shared
+    /// memory.
+    pub(super) fn exists(self, kind: Kind, width: usize, limit: usize) -> bool {
+        padded(width).is_some_and(|width| self.plan(kind, width, limit, 1).is_some())
     }
 
     /// Kernel file and kernel for heads padded to `width`.
@@ -104,6 +148,17 @@ impl Pass {
                             (concat!("attention_tangent_", $width), concat!("attention_tangent_queries_", $width)),
                         Self::TangentKeys =>
                             (concat!("attention_tangent_", $width), concat!("attention_tangent_keys_", $width)),
+                        Self::JointForward => (concat!("joint_", $width), concat!("joint_forward_", $width)),
+                        Self::JointBackwardQueries =>
+                            (concat!("joint_", $width), concat!("joint_backward_queries_", $width)),
+                        Self::JointBackwardKeys =>
+                            (concat!("joint_", $width), concat!("joint_backward_keys_", $width)),
+                        Self::JointForwardTangent =>
+                            (concat!("joint_tangent_", $width), concat!("joint_forward_tangent_", $width)),
+                        Self::JointTangentQueries =>
+                            (concat!("joint_tangent_", $width), concat!("joint_tangent_queries_", $width)),
+                        Self::JointTangentKeys =>
+                            (concat!("joint_tangent_", $width), concat!("joint_tangent_keys_", $width)),
                     },)*
                     _ => ("", ""),
                 }
@@ -118,6 +173,7 @@ struct BlockPlan {
     warps: usize,
     stages: usize,
     shared: usize,
+    classes: usize,
 }
 
 /// A launch of a pass.
@@ -128,6 +184,10 @@ pub(super) struct Launch {
     pub(super) blocks: usize,
     pub(super) threads: u32,
     pub(super) shared: usize,
+    /// Blocks along a sequence.
+    pub(super) tiles: usize,
+    /// Classes of relations of a block, where it sums by class.
+    pub(super) classes: usize,
     /// The kernel's first argument.
     pub(super) words: [u64; 7],
 }
@@ -158,6 +218,11 @@ pub(super) fn vector(kind: Kind, width: usize, stream: &[&Matrix], slot: Option<
     [16 / bytes, 2].into_iter().find(|count| suits(*count)).unwrap_or(1)
 }
 
+/// Width that heads are padded to, if there is one.
+fn padded(width: usize) -> Option<usize> {
+    WIDTHS.into_iter().find(|w| width <= *w)
+}
+
 impl Geometry {
     /// The kernels' `struct Attention`.
     pub(super) fn words(&self, tiles: usize, stages: usize) -> [u64; 7] {
@@ -177,11 +242,12 @@ impl Geometry {
         ]
     }
 
-    /// The launch of a pass on a device whose blocks have at most `limit` bytes of shared memory.
-    pub(super) fn launch(&self, pass: Pass, limit: usize) -> Result<Launch, Error> {
+    /// The launch of a pass, which sums by `classes` classes, on a device whose blocks have at most `limit` bytes of
+    /// shared memory.
+    pub(super) fn launch(&self, pass: Pass, limit: usize, classes: usize) -> Result<Launch, Error> {
         let s = self.shape;
-        let width = WIDTHS.into_iter().find(|w| s.head_dim <= *w);
-        let plan = width.and_then(|w| Some((w, pass.plan(self.kind, w, limit)?)));
+        let width = padded(s.head_dim);
+        let plan = width.and_then(|w| Some((w, pass.plan(self.kind, w, limit, classes)?)));
         let Some((width, plan)) = plan else {
             let what = format!("{pass:?} of attention with heads {} wide in {}", s.head_dim, self.kind.name());
             let message = format!("{what} does not fit in {limit} bytes of shared memory");
@@ -196,6 +262,8 @@ impl Geometry {
             blocks: tiles * heads * s.batch,
             threads: 32 * plan.warps as u32,
             shared: plan.shared,
+            tiles,
+            classes: plan.classes,
             words: self.words(tiles, plan.stages),
         })
     }
@@ -243,11 +311,12 @@ mod tests {
         for kind in [Kind::F32, Kind::Bf16, Kind::F16] {
             for width in WIDTHS {
                 for pass in Pass::ALL {
-                    let plan = |limit| pass.plan(kind, width, limit);
+                    let plan = |limit| pass.plan(kind, width, limit, 0);
                     assert!(plan(232_448).is_some(), "{pass:?} {kind:?} {width}");
                     let second = matches!(pass, Pass::ForwardTangent | Pass::TangentQueries | Pass::TangentKeys);
-                    assert!(plan(65_536).is_some() || (second && kind == Kind::F32 && width == 256));
-                    if width <= 64 || (width == 128 && kind != Kind::F32) {
+                    let joint = Pass::JOINT_TANGENT.contains(&pass);
+                    assert!(plan(65_536).is_some() || kind == Kind::F32 && (second && width == 256 || joint && width > 64));
+                    if width <= 64 && !joint || (width == 128 && kind != Kind::F32 && !joint) {
                         let best = plan(232_448).unwrap();
                         assert_eq!((best.warps, best.stages), (4, 2), "{pass:?} {kind:?} {width}");
                     }
@@ -263,6 +332,23 @@ mod tests {
         // keys, values; queries, dout of 32, twice, and for each query four numbers and a bound; 36 floats a row of scratch
         let tiles = (2 * 32 + 4 * 32) * 272;
         assert_eq!(Pass::BackwardKeys.shared(Kind::F32, 64, 2, 2), tiles + 32 * 36 * 4 + 2 * 32 * 20);
+    }
+
+    #[test]
+    fn sums_by_class_take_a_number_a_thread_and_class_and_shrink_where_room_is_short() {
+        for pass in [Pass::JointBackwardQueries, Pass::JointTangentQueries] {
+            for (kind, width) in [(Kind::Bf16, 16), (Kind::F32, 64), (Kind::F32, 256)] {
+                for classes in [1, 8, 33, 161] {
+                    let plan = pass.plan(kind, width, 232_448, classes).unwrap();
+                    assert_eq!(plan.classes, classes.min(CLASSES), "{pass:?} {kind:?} {width}");
+                    let sums = 4 * 32 * plan.warps * plan.classes;
+                    assert_eq!(plan.shared, pass.shared(kind, width, plan.warps, plan.stages) + sums);
+                }
+            }
+        }
+        let least = Pass::JointTangentQueries.shared(Kind::F32, 256, 1, 1);
+        let plan = |room| Pass::JointTangentQueries.plan(Kind::F32, 256, least + room, 161).map(|p| p.classes);
+        assert_eq!([plan(128 * 64), plan(128 * 20), plan(128), plan(127)], [Some(64), Some(16), Some(1), None]);
     }
 
     #[test]

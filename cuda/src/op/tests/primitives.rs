@@ -1,6 +1,6 @@
 //! Primitives, reductions, products, bands.
 
-use ebt_core::compute::{Backend, Band, Compute, Layout};
+use ebt_core::compute::{Backend, Band, Classes, Compute, Layout, Relations};
 
 use super::{Bench, Twin, in_all_precisions};
 use crate::{Kind, Matrix};
@@ -148,7 +148,7 @@ fn bands_follow_their_definition() {
         for _ in 0..8 {
             let (batch, context, kv_heads) = (1 + b.below(2), 1 + b.below(7), 1 + b.below(2));
             let (heads, head_dim, slots) = (kv_heads * (1 + b.below(3)), 1 + b.below(5), 1 + b.below(9));
-            let band = Band { batch, context, heads, kv_heads, head_dim, slots, ahead: 0 };
+            let band = Band { batch, context, heads, kv_heads, head_dim, slots, ahead: b.below(slots) };
             let n = batch * context;
             let (q, k, s) = (b.float(n, heads * head_dim), b.stream(n, kv_heads * head_dim), b.float(n, heads * slots));
             b.statistic(
@@ -163,6 +163,36 @@ fn bands_follow_their_definition() {
             b.statistic("mask", &c.window_mask(band, None), &r.window_mask(band, None));
             let found = c.window_mask(band, Some(&b.index(&starts)));
             b.statistic("mask", &found, &r.window_mask(band, Some(&r.index(&starts))));
+        }
+    });
+}
+
+/// Biases by class and sums by class: more classes than a block sums by, more rows than one has, absent classes.
+#[test]
+#[ignore = "needs a device or a stand-in"]
+fn relations_follow_their_definition() {
+    in_all_precisions(|b| {
+        let (c, r) = (&b.cuda, b.reference);
+        for round in 0..8 {
+            let (batch, context, heads) = (1 + b.below(3), [1, 3, 9, 40][round % 4], 1 + b.below(3));
+            let (slots, count, by_distance) = (1 + b.below(2 * context), [1, 5, 64, 150][b.below(4)], round % 2 == 0);
+            let (kv_heads, head_dim) = (heads, 1 + b.below(5));
+            let band = Band { batch, context, heads, kv_heads, head_dim, slots, ahead: b.below(slots) };
+            let entries = if by_distance { 2 * context - 1 } else { context * context };
+            let table: Vec<u32> = (0..entries).map(|_| b.below(count) as u32).collect();
+            let (table, exact) = (b.index(&table), r.index(&table));
+            let (classes, exact) = (Classes { table: &table, by_distance }, Classes { table: &exact, by_distance });
+            let mut bias = b.float(count, heads);
+            let found = c.relation_bias(band, Relations { bias: &bias.device, classes });
+            b.statistic("biases", &found, &r.relation_bias(band, Relations { bias: &bias.exact, classes: exact }));
+            let s = b.stream(batch * context, heads * slots);
+            let before = b.twin(bias.device.clone());
+            for _ in 0..2 {
+                c.accumulate_relations(&mut bias.device, &s.device, band, classes);
+                r.accumulate_relations(&mut bias.exact, &s.exact, band, exact);
+            }
+            b.statistic("sums by class", &bias.device, &bias.exact);
+            b.statistic("what others read", &before.device, &before.exact);
         }
     });
 }

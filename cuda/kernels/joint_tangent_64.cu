@@ -1,0 +1,20 @@
+// Tangents of attention among all positions with heads up to 64 columns wide.
+#define BLOCKS (sizeof(S) == 4 ? 2 : 3)
+#include "joint_tangent.cuh"
+
+KERNEL(128, joint_forward_tangent_64)(
+    Attention p, Relations r, const S* qkv, const S* qkvt, const S* out, const float* lse, S* outt, float* lset) {
+    joint_forward_tangent<64>(p, r, qkv, qkvt, out, lse, outt, lset);
+}
+
+KERNEL(128, joint_tangent_queries_64)(
+    Attention p, Relations r, const S* qkv, const S* qkvt, const S* dout, const S* doutt, const float* sums, S* dqkvt,
+    BiasSums bias_sums) {
+    joint_tangent_queries<64>(p, r, qkv, qkvt, dout, doutt, sums, dqkvt, bias_sums);
+}
+
+KERNEL(128, joint_tangent_keys_64)(
+    Attention p, Relations r, const S* qkv, const S* qkvt, const S* dout, const S* doutt, const float* sums,
+    S* dqkvt) {
+    joint_tangent_keys<64>(p, r, qkv, qkvt, dout, doutt, sums, dqkvt);
+}
