@@ -259,6 +259,7 @@ impl CSettings {
             certify: self.certify != 0,
             curvature: self.curvature as usize,
             seed: self.seed,
+            ..DescentOptions::default()
         };
         let sampling = Sampling {
             temperature: self.temperature,

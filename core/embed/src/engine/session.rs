@@ -104,6 +104,7 @@ impl<'m, 'a> Session<'m, 'a> {
             alpha: d.alpha,
             zero_start: d.initial == InitialState::Zeros,
             sigma0: d.sigma0,
+            tau: 0.0,
         };
         Ok(Self { model, dynamics, sizes, kernel: Isa::detect(), parts, outcome: Outcome::default(), last_block: 0 })
     }

@@ -131,7 +131,7 @@ impl Potential for Toy {
 
 /// A model of one landscape that starts at zero.
 pub fn dynamics(update: UpdateRule, alpha: f32) -> Dynamics {
-    Dynamics { update, landscapes: 1, steps: 2, alpha, zero_start: true, sigma0: 0.0 }
+    Dynamics { update, landscapes: 1, steps: 2, alpha, zero_start: true, sigma0: 0.0, tau: 0.0 }
 }
 
 /// Runs on memory of exactly the measured size and shows the finished descent.

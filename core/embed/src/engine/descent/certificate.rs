@@ -39,12 +39,14 @@ impl Stop {
     }
 }
 
-/// How one token was arrived at. Slices run over the steps of the chosen candidate.
+/// How one token, or the answer to one problem, was arrived at. Slices run over the steps of the chosen candidate.
 ///
-/// Step `i` decreased the energy sufficiently where `energies_after[i] <= energies[i] - sufficient * (step_sizes[i] *
-/// dissipations[i])`; `alpha D` is what the energy loses to first order along the move: `alpha Var_P(G)` (mirror),
-/// `alpha |J G|^2` (logit), and `max(0, <G, P - P'>)`
-/// (probability, where the move does not vanish with `alpha`). With noise the promise is in expectation only.
+/// The energies are those of the function that is descended on, `F = E + tau sum P ln P`, which is `E` itself where the
+/// dynamics have no entropy. Step `i` decreased it sufficiently where `energies_after[i] <= energies[i] - sufficient *
+/// (step_sizes[i] * dissipations[i])`; `alpha D` is what it loses to first order along the move: `alpha Var_P(G + tau Y)`
+/// (mirror), `alpha |J G|^2` (logit), and `max(0, <G, P - P'>)`
+/// (probability, where the move does not vanish with `alpha`), summed over the unknown cells of the row. With noise the
+/// promise is in expectation only.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Certificate<'a> {
@@ -58,6 +60,9 @@ pub struct Certificate<'a> {
     pub stop: Stop,
     /// Landscape of every step.
     pub landscapes: &'a [u32],
+    /// Round of committing that every step belongs to; empty where there was one. Between rounds cells were fixed and the
+    /// state started anew, so energies of different rounds are those of different functions.
+    pub rounds: &'a [u32],
     /// Energy before every step (after its noise).
     pub energies: &'a [f32],
     /// Energy after every step on the same landscape; empty where it was not evaluated.
@@ -80,6 +85,24 @@ pub struct Certificate<'a> {
     pub candidate_energies: &'a [f32],
     /// Share of accepted Metropolis proposals (after adaptation, where there were any).
     pub acceptance: Option<f32>,
+    /// Energy, entropy and residual at the end; none where that was not assessed.
+    pub end: Option<Assessment>,
+}
+
+/// What a candidate ended as.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Assessment {
+    /// Energy `E`.
+    pub energy: f32,
+    /// `F = E - tau entropy`, what was descended on.
+    pub free: f32,
+    /// `-sum P ln P` over the unknown cells, in nats.
+    pub entropy: f32,
+    /// `sqrt(sum of Var_P(G + tau Y))` over the unknown cells: 0 where `F` is stationary on the simplex.
+    pub residual: f32,
+    /// Candidates of its position with the same answer, itself included.
+    pub votes: u32,
 }
 
 impl Certificate<'_> {
@@ -91,6 +114,7 @@ impl Certificate<'_> {
             steps: 0,
             stop: Stop::Steps,
             landscapes: &[],
+            rounds: &[],
             energies: &[],
             energies_after: &[],
             step_sizes: &[],
@@ -102,6 +126,7 @@ impl Certificate<'_> {
             largest_alpha_lambda: None,
             candidate_energies: &[],
             acceptance: None,
+            end: None,
         }
     }
 }

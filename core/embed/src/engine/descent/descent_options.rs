@@ -17,8 +17,10 @@ pub enum StepSize {
     Model,
     /// This `alpha` at every step of every row; it must be finite and above 0.
     Fixed(f32),
+    /// This multiple `eta` of the model's own `alpha`; it must be finite and above 0.
+    Scaled(f32),
     /// Backtracking (Armijo, Pacific J. Math. 16, 1966), row by row and on the landscape of the step, until
-    /// `E' <= E - decrease alpha D`. A row that finds no such step keeps its state.
+    /// `F' <= F - decrease alpha D`. A row that finds no such step keeps its state.
     Armijo {
         /// First trial of the first step; 0 = the model's step size.
         start: f32,
@@ -77,7 +79,7 @@ pub enum Noise {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tolerance {
-    /// Stop when a step changed the energy by no more than this; 0 = off.
+    /// Stop when a step changed the energy `F` by no more than this; 0 = off.
     pub energy: f32,
     /// Stop when the dissipation `D` was no more than this; 0 = off.
     pub dissipation: f32,
@@ -85,34 +87,53 @@ pub struct Tolerance {
     pub min_steps: usize,
 }
 
-/// Which of several candidates is kept.
+/// Which of several candidates is kept; among equals it is the first. `F` is `E` where the dynamics have no entropy
+/// ([`super::Dynamics::tau`]). From [`Self::Free`] on a selection has the final states assessed ([`DescentOptions::assess`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Selection {
-    /// The least final energy.
+    /// The least final energy `E`.
     #[default]
     Energy,
-    /// The largest drop from the initial to the final state, both on the last landscape reached.
+    /// The largest drop of `F` from the initial to the final state, both on the last landscape reached.
     Drop,
+    /// The least final `F`.
+    Free,
+    /// The least entropy `-sum P ln P` of the unknown cells.
+    Entropy,
+    /// The least residual: the state that is nearest to rest.
+    Residual,
+    /// The answer (the most probable allowed token of every cell) that most candidates give as a whole; among answers with
+    /// as many, that of the least `F`.
+    Vote,
 }
 
 /// What is asked of one run; it holds for all of its positions and candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DescentOptions {
-    /// Most descent steps; 0 = the model's own number.
+    /// Most descent steps, of every round where there are several; 0 = the model's own number.
     pub steps: usize,
-    /// How `alpha` is found; with a temperature it must be the model's own or a fixed one.
+    /// Rounds of committing, 0 or 1 = none. Every round descends from the start; after each but the last, the unknown cells
+    /// whose likeliest token has the largest probability are given that token: of `u` unknown cells `ceil(u / rounds left)`,
+    /// the round itself counted. Needs sets of allowed tokens, and dynamics of one landscape.
+    pub commits: usize,
+    /// How `alpha` is found; with a temperature it must be the model's own, a multiple of it, or a fixed one.
     pub step_size: StepSize,
     /// Noise on the states; every number of it is a function of `seed`, position, candidate and step.
     pub noise: Noise,
     /// When a row stops before its last step; with Metropolis steps both thresholds must be 0.
     pub tolerance: Tolerance,
-    /// Starts of every position; one is kept.
+    /// Starts of every position; one is kept. The first starts as the model was trained to.
     pub candidates: usize,
-    /// Which candidate of a position is kept; among equals it is the first.
+    /// Standard deviation of the starts of further candidates; 0 = `sigma0` of the model, or 1 where that is 0.
+    pub spread: f32,
+    /// Which candidate of a position is kept.
     pub choose: Selection,
+    /// Whether the final state of every candidate is assessed: its energy, entropy and residual, and how many candidates
+    /// give its answer. Costs one more gradient a row, and an energy where the last one is not that of the final state.
+    pub assess: bool,
     /// Whether the energy after every step is evaluated, so that the certificate says whether it decreased.
     pub certify: bool,
     /// Hessian-vector products a step to measure `alpha lambda_max` with; 0 = not measured.
@@ -125,11 +146,14 @@ impl Default for DescentOptions {
     fn default() -> Self {
         Self {
             steps: 0,
+            commits: 0,
             step_size: StepSize::Model,
             noise: Noise::None,
             tolerance: Tolerance::default(),
             candidates: 1,
+            spread: 0.0,
             choose: Selection::Energy,
+            assess: false,
             certify: false,
             curvature: 0,
             seed: 0,
@@ -138,6 +162,23 @@ impl Default for DescentOptions {
 }
 
 impl DescentOptions {
+    /// The usual request of a joint problem: half of the model's step size, every step certified, and of further
+    /// candidates, which start at `N(0, 2^2)`, the one of least `F`.
+    pub fn joint() -> Self {
+        let step_size = StepSize::Scaled(0.5);
+        Self { step_size, spread: 2.0, choose: Selection::Free, assess: true, certify: true, ..Self::default() }
+    }
+
+    /// Whether final states are assessed.
+    pub(super) fn assesses(&self) -> bool {
+        self.assess || !matches!(self.choose, Selection::Energy | Selection::Drop)
+    }
+
+    /// Rounds that are descended.
+    pub(super) fn rounds(&self) -> usize {
+        self.commits.max(1)
+    }
+
     /// Hessian-vector products a step.
     pub(super) fn products(&self) -> usize {
         match self.step_size {
@@ -180,6 +221,7 @@ impl DescentOptions {
         match self.step_size {
             StepSize::Model => {}
             StepSize::Fixed(x) => positive("step_size.fixed", x)?,
+            StepSize::Scaled(x) => positive("step_size.scaled", x)?,
             StepSize::Armijo { start, decrease, shrink, grow, .. } => {
                 not_negative("step_size.armijo.start", start)?;
                 let between =
@@ -197,8 +239,9 @@ impl DescentOptions {
             Noise::Metropolis { tau, .. } => positive("noise.metropolis.tau", tau)?,
         }
         let paired = matches!(self.noise, Noise::Temperature { .. } | Noise::Metropolis { .. });
-        if paired && !matches!(self.step_size, StepSize::Model | StepSize::Fixed(_)) {
-            let requirement = "a temperature needs step sizes that do not depend on the state: `model` or `fixed`";
+        if paired && !matches!(self.step_size, StepSize::Model | StepSize::Fixed(_) | StepSize::Scaled(_)) {
+            let requirement =
+                "a temperature needs step sizes that do not depend on the state: `model`, `scaled` or `fixed`";
             return Err(Error::Option { field: "step_size", requirement });
         }
         if matches!(self.noise, Noise::Metropolis { .. }) {
@@ -214,6 +257,11 @@ impl DescentOptions {
         }
         not_negative("tolerance.energy", self.tolerance.energy)?;
         not_negative("tolerance.dissipation", self.tolerance.dissipation)?;
+        not_negative("spread", self.spread)?;
+        if self.commits > 1 && self.choose == Selection::Drop {
+            let requirement = "must not be `drop` with several rounds: their energies are not those of one problem";
+            return Err(Error::Option { field: "choose", requirement });
+        }
         if !(1..=65_535).contains(&self.candidates) {
             return Err(Error::Option { field: "candidates", requirement: "must lie between 1 and 65535" });
         }

@@ -18,6 +18,14 @@ pub struct Dynamics {
     pub zero_start: bool,
     /// Standard deviation of noise starts.
     pub sigma0: f32,
+    /// Entropy `tau`, in units of energy: what is descended on is `F = E + tau sum P ln P` over the unknown cells of a
+    /// row. Above 0 for the rule `mirror` only, whose step is then `Y' = Y - alpha (G + tau Y)`.
+    pub tau: f32,
+}
+
+/// `F` of a row from its energy and its entropy `-sum P ln P`; the energy itself without `tau`.
+pub(super) fn free(tau: f32, energy: f32, entropy: f32) -> f32 {
+    if tau > 0.0 { energy - tau * entropy } else { energy }
 }
 
 impl Dynamics {
@@ -41,6 +49,12 @@ impl Dynamics {
         }
         if !(self.alpha.is_finite() && self.alpha > 0.0) {
             return refuse("dynamics.alpha", "must be finite and positive");
+        }
+        if !(self.tau.is_finite() && self.tau >= 0.0) {
+            return refuse("dynamics.tau", "must be finite and not negative");
+        }
+        if self.tau > 0.0 && self.update != UpdateRule::Mirror {
+            return refuse("dynamics.tau", "must be 0 but for the update rule `mirror`");
         }
         Ok(())
     }

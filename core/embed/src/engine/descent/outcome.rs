@@ -12,11 +12,13 @@ pub struct StepReport<'a> {
     pub position: usize,
     /// Candidate of the position.
     pub candidate: usize,
-    /// Step of the descent, from 0.
+    /// Step of the descent, from 0; where there are several rounds, it counts on over those of the row before.
     pub step: usize,
+    /// Round of committing, from 0.
+    pub round: usize,
     /// Landscape that the step was taken on, `min(step, S - 1)`.
     pub landscape: usize,
-    /// Energy before the step.
+    /// Energy before the step: `F`, as in a certificate.
     pub energy: f32,
     /// Energy after it on the same landscape, where evaluated.
     pub energy_after: Option<f32>,
@@ -24,11 +26,12 @@ pub struct StepReport<'a> {
     pub step_size: f32,
     /// Dissipation `D`, at least 0: to first order the move loses the energy `step_size D`.
     pub dissipation: f32,
-    /// The new state `Y' (V)`.
+    /// The new state `Y' (cells, V)`; `-inf` at tokens that are not allowed.
     pub logits: &'a [f32],
-    /// The new distribution `softmax(Y') (V)`.
+    /// The new distributions `softmax(Y') (cells, V)`.
     pub probabilities: &'a [f32],
-    /// Log-sum-exp of `Y'`: the loss of token `t` is this less `Y'_t`.
+    /// Log-sum-exp of `Y'`, summed over the cells: the loss of token `t` is this less `Y'_t`, that of an answer this less
+    /// the sum of the logits of its tokens.
     pub log_sum_exp: f32,
 }
 
@@ -40,7 +43,7 @@ pub struct Outcome {
     pub steps: usize,
     /// Energies that were evaluated, one for each row and point; those of refused trials count.
     pub energies: u64,
-    /// Gradients `G (V)` that were evaluated, one for each row and point.
+    /// Gradients `G (cells, V)` that were evaluated, one for each row and point.
     pub gradients: u64,
     /// Hessian-vector products evaluated.
     pub curvatures: u64,

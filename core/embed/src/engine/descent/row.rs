@@ -4,7 +4,7 @@ use super::certificate::Stop;
 use super::dual_averaging::DualAveraging;
 
 /// Words of a [`Row`].
-pub(super) const WORDS: usize = 16;
+pub(super) const WORDS: usize = 14;
 /// A row at rest in the arena.
 pub(super) type Stored = [u32; WORDS];
 
@@ -13,22 +13,22 @@ pub(super) type Stored = [u32; WORDS];
 pub(super) struct Row {
     /// Step size: of the step being taken, or the first trial of a line search.
     pub alpha: f32,
-    /// Energy at the current state, if `energy_known`.
+    /// Energy `E` at the current state, if `energy_known`.
     pub energy: f32,
-    /// Energy of the initial state on the last landscape reached, for [`super::Selection::Drop`].
+    /// Entropy of the unknown cells there; 0 while nothing needs it.
+    pub entropy: f32,
+    /// `F` of the initial state on the last landscape reached, for [`super::Selection::Drop`].
     pub first: f32,
-    /// `<P, G>` at the current state, the mean of the gradient under its distribution.
-    pub mean: f32,
-    /// Dissipation `D`, at least 0, of the last move or trial.
+    /// Dissipation `D`, at least 0, of the last move or trial; of the final state where that was assessed.
     pub dissipation: f32,
-    /// Log-sum-exp of the current state.
-    pub lse: f32,
     /// `lambda_max` of the current step.
     pub lambda: f32,
     /// Step-size adaptation and acceptance.
     pub adapt: DualAveraging,
     /// Descent steps that the row took, including the one that it stopped at.
     pub steps: u32,
+    /// Candidates with the same answer, itself included; 0 where nothing was assessed.
+    pub votes: u32,
     /// Why it stopped; none while it runs.
     pub stop: Option<Stop>,
     /// Whether `energy` and the potential's last point are those of the current state on the current landscape.
@@ -41,22 +41,22 @@ pub(super) struct Row {
 
 impl Row {
     pub fn load(w: &Stored) -> Self {
-        let &[alpha, energy, first, mean, dissipation, lse, lambda, a, b, c, d, e, f, steps, stop, flags] = w;
+        let &[alpha, energy, entropy, first, dissipation, lambda, a, b, c, d, e, f, steps, packed] = w;
         let adapt = [a, b, c, d, e, f];
         Self {
             alpha: f32::from_bits(alpha),
             energy: f32::from_bits(energy),
+            entropy: f32::from_bits(entropy),
             first: f32::from_bits(first),
-            mean: f32::from_bits(mean),
             dissipation: f32::from_bits(dissipation),
-            lse: f32::from_bits(lse),
             lambda: f32::from_bits(lambda),
             adapt: DualAveraging::load(adapt),
             steps,
-            stop: Stop::load(stop),
-            energy_known: flags & 1 != 0,
-            gradient_known: flags & 2 != 0,
-            searching: flags & 4 != 0,
+            votes: packed >> 16,
+            stop: Stop::load(packed >> 8 & 0xff),
+            energy_known: packed & 1 != 0,
+            gradient_known: packed & 2 != 0,
+            searching: packed & 4 != 0,
         }
     }
 
@@ -66,10 +66,9 @@ impl Row {
         [
             self.alpha.to_bits(),
             self.energy.to_bits(),
+            self.entropy.to_bits(),
             self.first.to_bits(),
-            self.mean.to_bits(),
             self.dissipation.to_bits(),
-            self.lse.to_bits(),
             self.lambda.to_bits(),
             a,
             b,
@@ -78,8 +77,8 @@ impl Row {
             e,
             f,
             self.steps,
-            Stop::store(self.stop),
-            flags,
+            // votes are at most the candidates, of which there are less than 2^16
+            flags | Stop::store(self.stop) << 8 | self.votes << 16,
         ]
     }
 

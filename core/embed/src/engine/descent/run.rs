@@ -4,18 +4,17 @@
 //! step is the energy before the next one where landscape and state are the same.
 
 use super::certificate::Stop;
-use super::descent_options::{DescentOptions, Noise, Selection, StepSize};
-use super::dual_averaging::DualAveraging;
-use super::dynamics::Dynamics;
-use super::moves::Move;
+use super::descent_options::{DescentOptions, Noise, StepSize};
+use super::dynamics::{Dynamics, free};
+use super::moves::{Move, dissipation};
 use super::outcome::{Outcome, StepReport};
 use super::potential::Potential;
 use super::row::{Row, WORDS};
-use super::start::{first, initial, stream};
+use super::start::{first, stream};
 use super::state::{Descent, Finished};
 use crate::engine::Error;
-use crate::engine::math::{add_normal, dot, softmax, sqrt};
-use crate::engine::slices::{front, put, row_mut, row_of};
+use crate::engine::math::{add_normal, softmax, sqrt};
+use crate::engine::slices::{put, row_of};
 use core::ops::ControlFlow;
 use ebt_core::random::Purpose;
 
@@ -28,14 +27,17 @@ pub(super) struct Run<'r, 'a, P> {
     /// Rows: position `r / candidates`, candidate `r % candidates`.
     pub n: usize,
     pub candidates: usize,
+    /// Steps of a round.
     pub steps: usize,
+    /// Round of committing, from 0.
+    pub round: usize,
     pub outcome: Outcome,
 }
 
 impl Descent<'_> {
     /// Descends from the initial states of `positions` (times [`DescentOptions::candidates`] rows each, row `index * candidates +
-    /// candidate`); `potential` must have exactly these rows. Results are read by [`Self::logits`] and
-    /// [`Self::certificate`].
+    /// candidate`), every token being allowed; `potential` must have exactly these rows. Results are read by
+    /// [`Self::logits`] and [`Self::certificate`].
     ///
     /// # Errors
     ///
@@ -49,43 +51,82 @@ impl Descent<'_> {
         positions: impl ExactSizeIterator<Item = usize> + Clone,
         on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<Outcome, Error> {
+        self.solve(potential, think, dynamics, positions, &[], on_step)
+    }
+
+    /// As [`Self::run`], of problems whose cells may hold the tokens of a set: `allowed (problems, cells, words)` with
+    /// `words = V.div_ceil(32)`, bit `v % 32` of word `v / 32` being token `v` (bits beyond `V` do not count), or nothing
+    /// where all may. A problem's number keys its noise, as a position does.
+    ///
+    /// A cell with one allowed token is given. Cells that are no part of the problem, such as padding, are given any token:
+    /// the descent leaves them alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`]; sets without a token, or where [`Self::alloc_joint`] made no room for them.
+    pub fn solve<P: Potential>(
+        &mut self,
+        potential: &mut P,
+        think: &DescentOptions,
+        dynamics: &Dynamics,
+        problems: impl ExactSizeIterator<Item = usize> + Clone,
+        allowed: &[u32],
+        on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
+    ) -> Result<Outcome, Error> {
         self.finished = None;
         think.validate()?;
         dynamics.validate()?;
         let steps = if think.steps == 0 { dynamics.steps } else { think.steps };
         self.fits(think, steps)?;
-        let n = positions.len().saturating_mul(think.candidates);
+        if think.rounds() > 1 && dynamics.landscapes > 1 {
+            let requirement = "rounds of committing need dynamics of one landscape";
+            return Err(Error::Option { field: "commits", requirement });
+        }
+        let n = problems.len().saturating_mul(think.candidates);
         if n == 0 || n > self.most_rows {
             let requirement = "positions times candidates must lie between 1 and the session's rows";
             return Err(Error::Option { field: "candidates", requirement });
         }
-        if potential.rows() != n {
-            return Err(Error::Shape { what: "rows of the potential", expected: n, given: potential.rows() });
-        }
-        if potential.vocab() != self.vocab || self.vocab == 0 {
-            let (expected, given) = (self.vocab.max(1), potential.vocab());
-            return Err(Error::Shape { what: "vocabulary of the potential", expected, given });
-        }
-        for (slot, position) in self.positions.iter_mut().zip(positions.clone()) {
-            *slot = u32::try_from(position).map_err(|_| Error::Size { what: "a position" })?;
-        }
-        let candidates = think.candidates;
-        let outcome = Outcome::default();
-        let mut run = Run { d: self, potential, think, dynamics, n, candidates, steps, outcome };
-        run.begin()?;
-        for i in 0..steps {
-            if !run.step(i, on_step)? {
-                break;
+        let (cells, vocab) = (self.cells.count, self.cells.vocab);
+        for (what, expected, given) in [
+            ("rows of the potential", n, potential.rows()),
+            ("vocabulary of the potential", vocab.max(1), potential.vocab()),
+            ("cells of the potential", cells, potential.cells()),
+        ] {
+            if expected != given {
+                return Err(Error::Shape { what, expected, given });
             }
         }
+        for (slot, problem) in self.positions.iter_mut().zip(problems.clone()) {
+            *slot = u32::try_from(problem).map_err(|_| Error::Size { what: "a position" })?;
+        }
+        let candidates = think.candidates;
+        self.cells.load(allowed, problems.len(), candidates)?;
+        let outcome = Outcome::default();
+        let mut run = Run { d: self, potential, think, dynamics, n, candidates, steps, round: 0, outcome };
+        run.begin()?;
+        for round in 0..think.rounds() {
+            run.round = round;
+            if round > 0 {
+                run.commit();
+            }
+            for i in 0..steps {
+                if !run.step(i, on_step)? {
+                    break;
+                }
+            }
+        }
+        run.assess()?;
         run.choose();
         let outcome = run.outcome;
         self.finished = Some(Finished {
-            positions: positions.len(),
+            positions: problems.len(),
             candidates,
             sufficient: think.sufficient(),
             after: think.evaluates_after(),
             measured: think.products() > 0,
+            assessed: think.assesses().then_some(dynamics.tau),
+            rounds: think.rounds(),
         });
         Ok(outcome)
     }
@@ -97,6 +138,16 @@ impl<P: Potential> Run<'_, '_, P> {
         let index = r.checked_div(self.candidates).unwrap_or(0);
         let candidate = r.checked_rem(self.candidates).unwrap_or(0);
         (self.d.positions.get(index).map_or(0, |p| *p as usize), candidate)
+    }
+
+    /// Number of step `i` of the round among all steps, which keys its noise.
+    pub fn number(&self, i: usize) -> usize {
+        self.round.saturating_mul(self.steps).saturating_add(i)
+    }
+
+    /// Where what row `r` does next is recorded in the trajectories.
+    pub fn column(&self, r: usize, row: &Row) -> usize {
+        r.saturating_mul(self.d.capacity).saturating_add(row.steps as usize)
     }
 
     /// Changes what is known of every row that runs.
@@ -112,86 +163,28 @@ impl<P: Potential> Run<'_, '_, P> {
 
     /// Makes the rows that run and meet `which` active; their number.
     pub fn select(&mut self, which: impl Fn(&Row) -> bool) -> u64 {
+        self.select_all(|row| row.runs() && which(row))
+    }
+
+    /// Makes the rows that meet `which` active, also those that do not run any more; their number.
+    pub fn select_all(&mut self, which: impl Fn(&Row) -> bool) -> u64 {
         let mut count = 0u64;
         let rows = self.d.rows.as_chunks::<WORDS>().0.iter().take(self.n);
         for (active, stored) in self.d.mask.iter_mut().zip(rows) {
-            let row = Row::load(stored);
-            *active = row.runs() && which(&row);
+            *active = which(&Row::load(stored));
             count = count.saturating_add(u64::from(*active));
         }
         count
-    }
-
-    /// Energies of the active rows at their states, or at their trial states, into `d.energies`.
-    pub fn energies(&mut self, landscape: usize, trial: bool, count: u64) {
-        if count > 0 {
-            let d = &mut *self.d;
-            let values = self.n.saturating_mul(d.vocab);
-            let p = if trial { &*d.trial_p } else { &*d.p }.get(..values).unwrap_or_default();
-            self.potential.energy(landscape, p, front(d.mask, self.n), front(d.energies, self.n));
-            self.outcome.energies = self.outcome.energies.saturating_add(count);
-        }
-    }
-
-    /// Gradients of the active rows, into `G` or that of the trial states.
-    pub fn gradients(&mut self, trial: bool, count: u64) {
-        if count > 0 {
-            let d = &mut *self.d;
-            let values = self.n.saturating_mul(d.vocab);
-            let g = front(if trial { &mut *d.trial_g } else { &mut *d.g }, values);
-            self.potential.gradient(front(d.mask, self.n), g);
-            self.outcome.gradients = self.outcome.gradients.saturating_add(count);
-        }
     }
 
     /// Step size of the first step, or its first trial.
     pub fn first_alpha(&self) -> f32 {
         match self.think.step_size {
             StepSize::Fixed(x) => x,
+            StepSize::Scaled(eta) => eta * self.dynamics.alpha,
             StepSize::Armijo { start, .. } if start > 0.0 => start,
             _ => self.dynamics.alpha,
         }
-    }
-
-    /// Initial states, and their energies on the last landscape where the drop decides.
-    fn begin(&mut self) -> Result<(), Error> {
-        let v = self.d.vocab;
-        let alpha = self.first_alpha();
-        for r in 0..self.n {
-            let (position, candidate) = self.place(r);
-            let (y, p) = (row_mut(self.d.y, r, v), row_mut(self.d.p, r, v));
-            initial(self.dynamics, self.think.seed, position, candidate, y);
-            let lse = softmax(y, p);
-            let row = Row { alpha, lse, adapt: DualAveraging::new(alpha), ..Row::default() };
-            put(self.d.rows.as_chunks_mut::<WORDS>().0, r, row.store());
-        }
-        if self.think.choose == Selection::Drop && self.candidates > 1 {
-            let last = self.dynamics.landscape(self.steps.saturating_sub(1));
-            let count = self.select(|_| true);
-            self.energies(last, false, count);
-            self.take_energies(0, |row, energy| (row.first, row.energy) = (energy, energy))?;
-            let known = last == self.dynamics.landscape(0);
-            self.update(|_, row| row.energy_known = known);
-        }
-        Ok(())
-    }
-
-    /// Hands the energies of the active rows to them.
-    fn take_energies(&mut self, step: usize, take: impl Fn(&mut Row, f32)) -> Result<(), Error> {
-        for r in 0..self.n {
-            let (Some(true), Some(energy)) = (self.d.mask.get(r).copied(), self.d.energies.get(r).copied()) else {
-                continue;
-            };
-            if !energy.is_finite() {
-                return Err(Error::NotFinite { what: "the energy", position: self.place(r).0, step });
-            }
-            if let Some(stored) = self.d.rows.as_chunks_mut::<WORDS>().0.get_mut(r) {
-                let mut row = Row::load(stored);
-                take(&mut row, energy);
-                *stored = row.store();
-            }
-        }
-        Ok(())
     }
 
     /// One step of every row that runs; false when none does.
@@ -200,7 +193,7 @@ impl<P: Potential> Run<'_, '_, P> {
             return Ok(false);
         }
         let s = self.dynamics.landscape(i);
-        put(self.d.trajectories.landscapes, i, s as u32);
+        put(self.d.trajectories.landscapes, self.number(i), s as u32);
         if i > 0 && s != self.dynamics.landscape(i.saturating_sub(1)) {
             self.update(|_, row| (row.energy_known, row.gradient_known) = (false, false));
         }
@@ -228,10 +221,11 @@ impl<P: Potential> Run<'_, '_, P> {
 
     /// Langevin noise before the energy.
     fn add_noise(&mut self, i: usize) {
-        let v = self.d.vocab;
         for r in 0..self.n {
             let (position, candidate) = self.place(r);
-            let Some(stored) = self.d.rows.as_chunks_mut::<WORDS>().0.get_mut(r) else { continue };
+            let number = self.number(i);
+            let d = &mut *self.d;
+            let Some(stored) = d.rows.as_chunks_mut::<WORDS>().0.get_mut(r) else { continue };
             let mut row = Row::load(stored);
             let sigma = match self.think.noise {
                 Noise::Langevin { sigma } => sigma,
@@ -239,64 +233,44 @@ impl<P: Potential> Run<'_, '_, P> {
                 Noise::None | Noise::Metropolis { .. } => return,
             };
             if row.runs() && sigma > 0.0 {
-                let (y, p) = (row_mut(self.d.y, r, v), row_mut(self.d.p, r, v));
-                let noise = stream(self.think.seed, Purpose::Langevin, candidate, i);
-                add_normal(&noise, first(position, v), sigma, y);
-                row.lse = softmax(y, p);
+                let noise = stream(self.think.seed, Purpose::Langevin, candidate, number);
+                for cell in d.cells.unknown(r) {
+                    let y = cell.of_mut(d.y);
+                    add_normal(&noise, first(position, d.cells.width()).wrapping_add(cell.offset()), sigma, y);
+                    put(d.lse, cell.at, softmax(y, cell.of_mut(d.p)));
+                }
                 (row.energy_known, row.gradient_known) = (false, false);
                 *stored = row.store();
             }
         }
     }
 
-    /// Energy and gradient of every row at its state, where they are not known.
-    fn evaluate(&mut self, i: usize, s: usize) -> Result<(), Error> {
-        let count = self.select(|row| !row.energy_known);
-        self.energies(s, false, count);
-        self.take_energies(i, |row, energy| (row.energy, row.energy_known) = (energy, true))?;
-        let count = self.select(|row| !row.gradient_known);
-        self.gradients(false, count);
-        let (v, capacity) = (self.d.vocab, self.d.capacity);
-        for r in 0..self.n {
-            let position = self.place(r).0;
-            let Some(stored) = self.d.rows.as_chunks_mut::<WORDS>().0.get_mut(r) else { continue };
-            let mut row = Row::load(stored);
-            if row.runs() {
-                row.mean = dot(row_of(self.d.p, r, v), row_of(self.d.g, r, v));
-                row.gradient_known = true;
-                if !row.mean.is_finite() {
-                    return Err(Error::NotFinite { what: "the gradient", position, step: i });
-                }
-                put(self.d.trajectories.energies, r.saturating_mul(capacity).saturating_add(i), row.energy);
-                *stored = row.store();
-            }
-        }
-        Ok(())
-    }
-
     /// Moves by the step size of every row, whatever the energy does.
     fn walk(&mut self, i: usize, s: usize) -> Result<(), Error> {
-        let (v, capacity) = (self.d.vocab, self.d.capacity);
         for r in 0..self.n {
-            let Some(stored) = self.d.rows.as_chunks_mut::<WORDS>().0.get_mut(r) else { continue };
-            let mut row = Row::load(stored);
-            if !row.runs() {
-                continue;
+            let Some(mut row) = self.d.row(r).filter(Row::runs) else { continue };
+            let at = self.column(r, &row);
+            let d = &mut *self.d;
+            let mut shares = 0.0;
+            for cell in d.cells.unknown(r) {
+                let by = Move::new(self.dynamics, row.alpha, d.means.get(cell.at).copied().unwrap_or(0.0));
+                let (share, lse) = by.make(cell, cell.of_mut(d.y), cell.of_mut(d.p), cell.of(d.g));
+                put(d.lse, cell.at, lse);
+                shares += share;
             }
-            let (y, p) = (row_mut(self.d.y, r, v), row_mut(self.d.p, r, v));
-            let by = Move::new(self.dynamics, row.alpha, row.mean);
-            (row.dissipation, row.lse) = by.make(y, p, row_of(self.d.g, r, v));
+            row.dissipation = dissipation(self.dynamics.update, row.alpha, shares);
             (row.energy_known, row.gradient_known) = (false, false);
-            let at = r.saturating_mul(capacity).saturating_add(i);
-            put(self.d.trajectories.sizes, at, row.alpha);
-            put(self.d.trajectories.dissipations, at, row.dissipation);
-            *stored = row.store();
+            put(d.trajectories.sizes, at, row.alpha);
+            put(d.trajectories.dissipations, at, row.dissipation);
+            put(d.rows.as_chunks_mut::<WORDS>().0, r, row.store());
         }
         let last = i.saturating_add(1) == self.steps;
         if self.think.evaluates_after() || (last && self.candidates > 1) {
             let count = self.select(|_| true);
             self.energies(s, false, count);
-            self.take_energies(i, |row, energy| (row.energy, row.energy_known) = (energy, true))?;
+            self.take_energies(i, |row, energy, entropy| {
+                (row.energy, row.entropy, row.energy_known) = (energy, entropy, true);
+            })?;
         }
         Ok(())
     }
@@ -308,29 +282,28 @@ impl<P: Potential> Run<'_, '_, P> {
         s: usize,
         on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let (v, after) = (self.d.vocab, self.think.evaluates_after());
+        let after = self.think.evaluates_after();
         let tolerance = self.think.tolerance;
         for r in 0..self.n {
             let (position, candidate) = self.place(r);
-            let at = r.saturating_mul(self.d.capacity).saturating_add(i);
-            let Some(stored) = self.d.rows.as_chunks_mut::<WORDS>().0.get_mut(r) else { continue };
-            let mut row = Row::load(stored);
-            if !row.runs() {
-                continue;
-            }
+            let Some(mut row) = self.d.row(r).filter(Row::runs) else { continue };
+            let at = self.column(r, &row);
             // a line search on the last landscape that found nothing would find nothing again
-            let stationary = row.searching;
+            let stationary = row.searching || self.d.cells.unknown(r).next().is_none();
             row.searching = false;
             let t = &mut self.d.trajectories;
             let of = |column: &[f32]| column.get(at).copied().unwrap_or(0.0);
             let (energy, size, dissipation) = (of(t.energies), of(t.sizes), of(t.dissipations));
+            let now = free(self.dynamics.tau, row.energy, row.entropy);
             if after {
-                put(t.after, at, row.energy);
-                put(t.decreased, at, row.energy <= energy - self.think.sufficient() * (size * dissipation));
+                put(t.after, at, now);
+                put(t.decreased, at, now <= energy - self.think.sufficient() * (size * dissipation));
             }
+            put(t.rounds, at, self.round as u32);
+            let step = row.steps as usize;
             row.steps = row.steps.saturating_add(1);
             let may_stop = i.saturating_add(1) >= self.dynamics.landscapes.max(tolerance.min_steps);
-            let still = tolerance.energy > 0.0 && (row.energy - energy).abs() <= tolerance.energy;
+            let still = tolerance.energy > 0.0 && (now - energy).abs() <= tolerance.energy;
             let flat = tolerance.dissipation > 0.0 && dissipation <= tolerance.dissipation;
             let done = i.saturating_add(1) == self.steps;
             row.stop = match row.stop {
@@ -340,48 +313,28 @@ impl<P: Potential> Run<'_, '_, P> {
                 None if done => Some(Stop::Steps),
                 stop => stop,
             };
-            *stored = row.store();
-            self.outcome.steps = self.outcome.steps.max(i.saturating_add(1));
+            put(self.d.rows.as_chunks_mut::<WORDS>().0, r, row.store());
+            self.outcome.steps = self.outcome.steps.max(row.steps as usize);
+            let width = self.d.width();
             let report = StepReport {
                 index: r.checked_div(self.candidates).unwrap_or(0),
                 position,
                 candidate,
-                step: i,
+                step,
+                round: self.round,
                 landscape: s,
                 energy,
-                energy_after: after.then_some(row.energy),
+                energy_after: after.then_some(now),
                 step_size: size,
                 dissipation,
-                logits: row_of(self.d.y, r, v),
-                probabilities: row_of(self.d.p, r, v),
-                log_sum_exp: row.lse,
+                logits: row_of(self.d.y, r, width),
+                probabilities: row_of(self.d.p, r, width),
+                log_sum_exp: self.d.lse_of(r),
             };
             if on_step(&report) == ControlFlow::Break(()) {
                 return Err(Error::Cancelled);
             }
         }
         Ok(())
-    }
-
-    /// Keeps one candidate of every position: the first of the best.
-    fn choose(&mut self) {
-        for (r, stored) in self.d.rows.as_chunks::<WORDS>().0.iter().take(self.n).enumerate() {
-            put(self.d.energies, r, Row::load(stored).energy);
-        }
-        let groups = self.d.rows.as_chunks::<WORDS>().0.chunks(self.candidates.max(1));
-        for (slot, group) in self.d.chosen.iter_mut().zip(groups) {
-            let mut best = (0, f32::INFINITY);
-            for (candidate, stored) in group.iter().enumerate() {
-                let row = Row::load(stored);
-                let score = match self.think.choose {
-                    Selection::Energy => row.energy,
-                    Selection::Drop => row.energy - row.first,
-                };
-                if score < best.1 {
-                    best = (candidate as u32, score);
-                }
-            }
-            *slot = best.0;
-        }
     }
 }

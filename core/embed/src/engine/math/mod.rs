@@ -11,4 +11,4 @@ mod softmax;
 pub use elementary::{exp, ln, ln_unit, sin_cos, sin_cos_turns, sqrt};
 pub use lanes::{dot, sum_of, sum1, sum2, sum3};
 pub use normal::{add_normal, fill_normal, normal};
-pub use softmax::{log_sum_exp, maximum, softmax};
+pub use softmax::{entropy, log_sum_exp, maximum, softmax};

@@ -1,4 +1,4 @@
-//! Softmax and log-sum-exp of one row.
+//! Softmax, log-sum-exp and entropy of one row.
 
 use super::elementary::{exp, ln};
 use super::lanes::sum1;
@@ -31,4 +31,10 @@ pub fn softmax(y: &[f32], p: &mut [f32]) -> f32 {
 pub fn log_sum_exp(y: &[f32]) -> f32 {
     let shift = maximum(y);
     shift + ln(sum1(y, |y| exp(y - shift)))
+}
+
+/// `-sum p ln p` in nats, `0 ln 0 = 0`.
+#[inline]
+pub fn entropy(p: &[f32]) -> f32 {
+    sum1(p, |p| if p == 0.0 { 0.0 } else { -(p * ln(p)) })
 }
