@@ -67,7 +67,7 @@ pub use ebt_tokenizer::compact::Utf8Chunk;
 pub use engine::descent::{
     Assessment, Certificate, DescentOptions, Noise, Sampling, Selection, StepReport, StepSize, Stop, Tolerance,
 };
-pub use engine::{Error as EngineError, SessionOptions};
+pub use engine::{Error as EngineError, Problem, SessionOptions, Solution, Solver};
 pub use packed::ReadError;
 
 /// The version of this crate, `major.minor.patch`.

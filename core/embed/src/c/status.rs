@@ -49,6 +49,8 @@ pub enum Status {
     Closed = -16,
     /// The generator is in use: a callback may not use the generator that calls it.
     Busy = -17,
+    /// A problem does not fit the model, or a cell of it has no allowed token.
+    Problem = -18,
 }
 
 impl Status {
@@ -81,12 +83,15 @@ impl Status {
             Self::NoToken => c"no token may be drawn",
             Self::Closed => c"the handle is not one of an open generator",
             Self::Busy => c"the generator is in use: a callback may not use the generator that calls it",
+            Self::Problem => {
+                c"the problem does not fit the model, or a cell has no allowed token: ebt_solver_sizes says what fits"
+            }
         }
     }
 }
 
 /// All of them.
-pub(super) static ALL: [Status; 19] = [
+pub(super) static ALL: [Status; 20] = [
     Status::Ok,
     Status::End,
     Status::Null,
@@ -106,6 +111,7 @@ pub(super) static ALL: [Status; 19] = [
     Status::NoToken,
     Status::Closed,
     Status::Busy,
+    Status::Problem,
 ];
 
 /// The code of an error from reading a model and opening a generator.
@@ -129,6 +135,7 @@ pub(super) fn of_use(error: Error) -> Status {
             engine::Error::Config(_) => Status::Model,
             engine::Error::Arena { .. } => Status::Memory,
             engine::Error::Alignment | engine::Error::Shape { .. } => Status::Length,
+            engine::Error::Cells { .. } | engine::Error::Empty { .. } => Status::Problem,
             engine::Error::Size { .. } => Status::Size,
             engine::Error::Token { .. } => Status::Token,
             engine::Error::NotFinite { .. } | engine::Error::Logit { .. } => Status::NotFinite,

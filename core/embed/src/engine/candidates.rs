@@ -2,11 +2,12 @@
 //!
 //! `p = P W_v`, `E = E(x, p, s)`, `G = W_v dE/dp`, `H u = W_v (d^2E/dp^2) W_v^T u`: all curvature lives in the width `D`.
 
+use super::attend::Cached;
 use super::cache::{Cache, Visibility};
 use super::descent::Potential;
 use super::number::{Dual, Number};
 use super::pass::Pass;
-use super::scratch::{Activations, Scratch};
+use super::scratch::{Activations, AttentionScratch, Scratch};
 use super::sizes::Sizes;
 use super::slices::{copy, front};
 use crate::packed::{Isa, Model};
@@ -35,6 +36,8 @@ pub struct Candidates<'s, 'm, 'a> {
     pub kernel: Isa,
     /// Observed keys and values.
     pub cache: &'s mut Cache<'a>,
+    /// Scratch of attention to them.
+    pub attention: &'s mut AttentionScratch<'a>,
     /// What the members' last forward pass kept for the gradient.
     pub saved: &'s mut Activations<'a>,
     /// Scratch of a pass; its stream `h` takes the points in and gives `dE/dp` back.
@@ -73,25 +76,25 @@ impl Candidates<'_, '_, '_> {
     fn pass<R>(
         &mut self,
         landscape: usize,
-        body: impl FnOnce(&Pass<'_, '_>, &mut Cache<'_>, &mut Activations<'_>, &mut Scratch<'_>) -> R,
+        body: impl FnOnce(&Pass<'_, '_>, &mut Cached<'_, '_>, &mut Activations<'_>, &mut Scratch<'_>) -> R,
     ) -> R {
         let members = self.points.members.get(..self.points.held).unwrap_or(&[]);
-        let pass = Pass {
-            model: self.model,
-            sizes: self.sizes,
-            kernel: self.kernel,
-            n: members.len(),
+        let pass = Pass { model: self.model, sizes: self.sizes, kernel: self.kernel, n: members.len() };
+        let mut cached = Cached {
+            cache: &mut *self.cache,
+            scratch: &mut *self.attention,
             visible: Visibility { first: self.first, every: self.every, members, predicted: true },
             stream: landscape.min(self.sizes.streams.saturating_sub(1)),
         };
-        body(&pass, self.cache, self.saved, self.work)
+        body(&pass, &mut cached, self.saved, self.work)
     }
 
     /// Evaluates the members, which lie in the stream already.
     fn forward<N: Number>(&mut self, landscape: usize, mut each: impl FnMut(usize, f32)) {
-        self.pass(landscape, |pass, cache, saved, work| {
-            pass.energies::<N>(landscape, cache, saved, work, |row, energy| {
-                each(pass.visible.members.get(row).map_or(row, |&member| member as usize), energy);
+        self.pass(landscape, |pass, cached, saved, work| {
+            let members = cached.visible.members;
+            pass.energies::<N>(landscape, cached, saved, work, |row, energy| {
+                each(members.get(row).map_or(row, |&member| member as usize), energy);
             });
         });
     }
@@ -157,7 +160,7 @@ impl Potential for Candidates<'_, '_, '_> {
             landscape = self.gather(active);
             self.forward::<f32>(landscape, |_, _| ());
         }
-        self.pass(landscape, |pass, cache, saved, work| pass.gradient::<f32>(landscape, cache, saved, work));
+        self.pass(landscape, |pass, cached, saved, work| pass.gradient::<f32>(landscape, cached, saved, work));
         self.unmix(0, active, g);
     }
 
@@ -174,7 +177,7 @@ impl Potential for Candidates<'_, '_, '_> {
             self.model.vocabulary().adjoint(self.kernel, u, tangent);
         }
         self.forward::<Dual>(landscape, |_, _| ());
-        self.pass(landscape, |pass, cache, saved, work| pass.gradient::<Dual>(landscape, cache, saved, work));
+        self.pass(landscape, |pass, cached, saved, work| pass.gradient::<Dual>(landscape, cached, saved, work));
         self.unmix(held, active, hu);
         // activations with tangents lie where values alone are looked for
         self.points.held = 0;

@@ -42,6 +42,20 @@ pub enum Error {
         /// Extent `V` of the vocabulary: ids run from 0 to one less.
         vocabulary: usize,
     },
+    /// A problem with more cells than the model takes.
+    #[error("the problem has {given} cells, and the model takes {most} at most")]
+    Cells {
+        /// Cells of the problem.
+        given: usize,
+        /// The model's context.
+        most: usize,
+    },
+    /// A cell of a problem that no token may stand in.
+    #[error("cell {cell} of the problem has no allowed token")]
+    Empty {
+        /// Number of the first such cell, from 0.
+        cell: usize,
+    },
     /// Arrays whose shapes do not fit together.
     #[error("{what}: expected {expected}, got {given}")]
     Shape {

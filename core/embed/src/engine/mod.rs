@@ -4,10 +4,12 @@
 //! calls a transcendental function of the platform ([`math`] has its own) or holds a branch that could panic.
 
 pub mod arena;
+mod attend;
 mod cache;
 mod candidates;
 pub mod descent;
 pub mod error;
+mod joint;
 mod layer;
 pub mod math;
 mod number;
@@ -20,4 +22,5 @@ mod slices;
 
 pub use error::Error;
 pub use options::SessionOptions;
+pub use joint::{Problem, Solution, Solver};
 pub use session::Session;

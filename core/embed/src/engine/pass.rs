@@ -6,8 +6,8 @@
 //! e  = w . (rms(h; w) + b)
 //! ```
 
-use super::cache::{Cache, Visibility};
-use super::layer::attention::{self, KeysAndValues, Shape, Weights};
+use super::attend::{Attend, Cached, Layer};
+use super::layer::attention::{Shape, Weights};
 use super::layer::{feed_forward, norm, rotary};
 use super::number::Number;
 use super::scratch::{Activations, LayerActivations, Scratch};
@@ -26,10 +26,6 @@ pub struct Pass<'p, 'm> {
     pub kernel: Isa,
     /// Rows that pass together, each counted once, with or without a tangent.
     pub n: usize,
-    /// Where they stand.
-    pub visible: Visibility<'p>,
-    /// Observed stream whose keys they see.
-    pub stream: usize,
 }
 
 /// `dx = gate * dy`, or `dy` itself.
@@ -64,10 +60,11 @@ impl<'p, 'm> Pass<'p, 'm> {
         norm::Spec { n: self.n, width: self.sizes.dim, eps: self.model.config.eps as f32 }
     }
 
-    fn shape(&self) -> Shape {
+    /// Block `number`, as attention sees it.
+    fn layer(&self, number: usize, block: &Block<'p>) -> Layer<'p> {
         let s = self.sizes;
-        let own = self.visible.predicted;
-        Shape { n: self.n, group: s.group, key_heads: s.key_heads, width: s.head_width, own }
+        let shape = Shape { n: self.n, group: s.group, key_heads: s.key_heads, width: s.head_width, own: false };
+        Layer { number, shape, relations: block.relations, kernel: self.kernel }
     }
 
     fn feed_forward(&self, layer: usize, block: &Block<'m>) -> feed_forward::Layer<'p>
@@ -80,30 +77,20 @@ impl<'p, 'm> Pass<'p, 'm> {
     }
 
     /// Cosines and sines of every row's position.
-    pub fn prepare(&self, work: &mut Scratch<'_>) {
-        let width = self.sizes.head_width;
+    pub fn prepare(&self, attention: &impl Attend, work: &mut Scratch<'_>) {
+        let width = self.sizes.turned;
         for (row, turns) in work.turns.chunks_exact_mut(width.max(1)).take(self.n).enumerate() {
-            rotary::turns(work.frequencies, self.visible.position(row), turns);
+            rotary::turns(work.frequencies, attention.position(row), turns);
         }
     }
 
-    /// Turns queries and keys, or their gradients back.
+    /// Turns queries and keys, or their gradients back, where positions are rotary.
     fn rotate(&self, array: &mut [f32], columns: usize, turned: usize, turns: &[f32], back: bool) {
-        let width = self.sizes.head_width;
+        let width = self.sizes.turned;
         for part in array.chunks_exact_mut(self.n.saturating_mul(columns).max(1)) {
             for (row, turns) in part.chunks_exact_mut(columns.max(1)).zip(turns.chunks_exact(width.max(1))) {
                 rotary::rotate(front(row, turned), width, turns, back);
             }
-        }
-    }
-
-    /// Keys and values of observed rows go to the cache; rows hold `[.. | k | v]` from column `from` on.
-    fn store(&self, layer: usize, cache: &mut Cache<'_>, array: &[f32], columns: usize, from: usize) {
-        let keys = self.sizes.keys();
-        for (row, values) in array.chunks_exact(columns.max(1)).take(self.n).enumerate() {
-            let position = self.visible.position(row);
-            let Some((key, value)) = values.get(from..).and_then(|kv| kv.split_at_checked(keys)) else { continue };
-            cache.store(self.stream, layer, position, key, value);
         }
     }
 
@@ -112,12 +99,12 @@ impl<'p, 'm> Pass<'p, 'm> {
         &self,
         layer: usize,
         condition: &BlockCondition<'m>,
-        cache: &mut Cache<'_>,
+        attention: &mut impl Attend,
         saved: &mut LayerActivations<'_>,
         work: &mut Scratch<'_>,
     ) {
         let Some(block) = self.model.block(layer) else { return };
-        let (s, spec, shape) = (self.sizes, self.norm(), self.shape());
+        let (s, spec) = (self.sizes, self.norm());
         let (d, columns) = (self.flat::<N>(s.dim), self.flat::<N>(s.columns()));
         let (h, x) = (front(work.h, d), front(work.x, d));
         copy(saved.h, h);
@@ -125,14 +112,9 @@ impl<'p, 'm> Pass<'p, 'm> {
         let qkv = front(saved.qkv, columns);
         block.qkv.product(self.kernel, x, qkv);
         self.rotate(qkv, s.columns(), s.queries().saturating_add(s.keys()), work.turns, false);
-        if !self.visible.predicted {
-            self.store(layer, cache, qkv, s.columns(), s.queries());
-        }
         let out = front(work.attended, self.flat::<N>(s.queries()));
-        let memory =
-            KeysAndValues { cache: &*cache, stream: self.stream, layer, visible: self.visible, kernel: self.kernel };
         let mut weights = Weights { cached: saved.cached, own: saved.own };
-        attention::forward::<N>(shape, memory, qkv, &mut weights, &mut work.attention.scratch(), out);
+        attention.forward::<N>(self.layer(layer, &block), qkv, &mut weights, out);
         block.wo.product(self.kernel, out, x);
         residual::<N>(self.n, s.dim, h, condition.a1, x);
         copy(saved.h1, h);
@@ -148,7 +130,7 @@ impl<'p, 'm> Pass<'p, 'm> {
         &self,
         layer: usize,
         condition: &BlockCondition<'m>,
-        cache: &mut Cache<'_>,
+        cached: &mut Cached<'_, '_>,
         work: &mut Scratch<'_>,
     ) {
         let Some(block) = self.model.block(layer) else { return };
@@ -159,7 +141,7 @@ impl<'p, 'm> Pass<'p, 'm> {
         let kv = front(work.dqkv, self.flat::<f32>(wide));
         block.qkv.slice_rows(s.queries(), wide).product(self.kernel, x, kv);
         self.rotate(kv, wide, s.keys(), work.turns, false);
-        self.store(layer, cache, kv, wide, 0);
+        cached.store(layer, kv, self.n, wide, 0);
     }
 
     /// `work.dh (n,D)` back through block `layer` of predictions.
@@ -167,12 +149,12 @@ impl<'p, 'm> Pass<'p, 'm> {
         &self,
         layer: usize,
         condition: &BlockCondition<'m>,
-        cache: &Cache<'_>,
+        attention: &mut impl Attend,
         saved: &mut LayerActivations<'_>,
         work: &mut Scratch<'_>,
     ) {
         let Some(block) = self.model.block(layer) else { return };
-        let (s, spec, shape) = (self.sizes, self.norm(), self.shape());
+        let (s, spec) = (self.sizes, self.norm());
         let d = self.flat::<N>(s.dim);
         let (dh, x, y) = (front(work.h, d), front(work.x, d), front(work.y, d));
         // h2 = h1 + a2 f
@@ -185,9 +167,8 @@ impl<'p, 'm> Pass<'p, 'm> {
         let dout = front(work.attended, self.flat::<N>(s.queries()));
         block.wo.adjoint(self.kernel, x, dout);
         let dqkv = front(work.dqkv, self.flat::<N>(s.columns()));
-        let memory = KeysAndValues { cache, stream: self.stream, layer, visible: self.visible, kernel: self.kernel };
         let mut weights = Weights { cached: saved.cached, own: saved.own };
-        attention::backward::<N>(shape, memory, saved.qkv, &mut weights, dout, &mut work.attention.scratch(), dqkv);
+        attention.backward::<N>(self.layer(layer, &block), saved.qkv, &mut weights, dout, dqkv);
         self.rotate(dqkv, s.columns(), s.queries().saturating_add(s.keys()), work.turns, true);
         block.qkv.adjoint(self.kernel, dqkv, x);
         norm::backward::<N>(spec, saved.h, condition.w1, saved.r1, x, dh);
@@ -197,16 +178,16 @@ impl<'p, 'm> Pass<'p, 'm> {
     pub fn energies<N: Number>(
         &self,
         landscape: usize,
-        cache: &mut Cache<'_>,
+        attention: &mut impl Attend,
         saved: &mut Activations<'_>,
         work: &mut Scratch<'_>,
         mut each: impl FnMut(usize, f32),
     ) {
-        let of = crate::packed::ConditionOf::Landscape(landscape);
-        self.prepare(work);
+        let of = self.model.condition_of(landscape);
+        self.prepare(attention, work);
         for layer in 0..self.sizes.layers {
             let Some(condition) = self.model.block_condition(of, layer) else { return };
-            self.block::<N>(layer, &condition, cache, &mut saved.layer(layer), work);
+            self.block::<N>(layer, &condition, attention, &mut saved.layer(layer), work);
         }
         let (Some(HeadCondition { w, b }), Some(head)) = (self.model.head_condition(of), self.model.head()) else {
             return;
@@ -228,11 +209,11 @@ impl<'p, 'm> Pass<'p, 'm> {
     pub fn gradient<N: Number>(
         &self,
         landscape: usize,
-        cache: &Cache<'_>,
+        attention: &mut impl Attend,
         saved: &mut Activations<'_>,
         work: &mut Scratch<'_>,
     ) {
-        let of = crate::packed::ConditionOf::Landscape(landscape);
+        let of = self.model.condition_of(landscape);
         let (Some(HeadCondition { w, .. }), Some(head)) = (self.model.head_condition(of), self.model.head()) else {
             return;
         };
@@ -245,7 +226,7 @@ impl<'p, 'm> Pass<'p, 'm> {
         norm::backward::<N>(self.norm(), saved.last, w, saved.last_r, dn, dh);
         for layer in (0..self.sizes.layers).rev() {
             let Some(condition) = self.model.block_condition(of, layer) else { return };
-            self.block_backward::<N>(layer, &condition, cache, &mut saved.layer(layer), work);
+            self.block_backward::<N>(layer, &condition, attention, &mut saved.layer(layer), work);
         }
     }
 }

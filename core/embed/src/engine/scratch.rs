@@ -82,7 +82,7 @@ impl<'a> Activations<'a> {
             r1: arena.floats(wide)?,
             qkv: arena.matrix(wide, sizes.columns())?,
             cached: arena.matrix(wide, sizes.heads().saturating_mul(sizes.slots))?,
-            own: arena.matrix(wide, sizes.heads())?,
+            own: arena.matrix(wide, if sizes.slots > 0 { sizes.heads() } else { 0 })?,
             h1: arena.matrix(wide, sizes.dim)?,
             r2: arena.floats(wide)?,
             up: arena.matrix(wide, sizes.common.saturating_mul(2))?,
@@ -116,7 +116,7 @@ impl<'a> Activations<'a> {
     }
 }
 
-/// Scratch of attention.
+/// Scratch of attention to a cache.
 #[derive(Debug)]
 pub struct AttentionScratch<'a> {
     a: &'a mut [f32],
@@ -124,7 +124,17 @@ pub struct AttentionScratch<'a> {
     scores: &'a mut [f32],
 }
 
-impl AttentionScratch<'_> {
+impl<'a> AttentionScratch<'a> {
+    /// Room for the rows that are computed together.
+    pub fn alloc(arena: &mut Arena<'a>, sizes: &Sizes) -> Result<Self, Error> {
+        let stacked = sizes.most_rows().saturating_mul(sizes.group);
+        Ok(Self {
+            a: arena.matrix(stacked, sizes.head_width)?,
+            b: arena.matrix(stacked, sizes.head_width)?,
+            scores: arena.matrix(stacked, sizes.slots)?,
+        })
+    }
+
     /// Borrows the buffers for one call.
     pub fn scratch(&mut self) -> attention::Scratch<'_> {
         attention::Scratch { a: self.a, b: self.b, scores: self.scores }
@@ -163,12 +173,10 @@ pub struct Scratch<'a> {
     pub attended: &'a mut [f32],
     /// Gradient of `[q | k | v] (n, (H+2K) d)`; in the last observed block, its keys and values.
     pub dqkv: &'a mut [f32],
-    /// Cosines and sines of every row `(n, d)`.
+    /// Cosines and sines of every row `(n, d)`; empty where positions are not rotary, as are the frequencies.
     pub turns: &'a mut [f32],
     /// Rotary frequencies `(d)`.
     pub frequencies: &'a mut [f32],
-    /// Queries, mixed values and scores of one key head at a time.
-    pub attention: AttentionScratch<'a>,
     /// Hidden values and gathered rows of one SwiGLU at a time, and gradients of the gates.
     pub feed_forward: FeedForwardScratch<'a>,
 }
@@ -177,7 +185,6 @@ impl<'a> Scratch<'a> {
     /// Room for the rows that are computed together.
     pub fn alloc(arena: &mut Arena<'a>, sizes: &Sizes, theta: f64) -> Result<Self, Error> {
         let rows = sizes.most_rows();
-        let stacked = rows.saturating_mul(sizes.group);
         let work = Self {
             h: arena.matrix(rows, sizes.dim)?,
             x: arena.matrix(rows, sizes.dim)?,
@@ -185,13 +192,8 @@ impl<'a> Scratch<'a> {
             inverse: arena.floats(rows)?,
             attended: arena.matrix(rows, sizes.queries())?,
             dqkv: arena.matrix(rows, sizes.columns())?,
-            turns: arena.matrix(rows, sizes.head_width)?,
-            frequencies: arena.floats(sizes.head_width)?,
-            attention: AttentionScratch {
-                a: arena.matrix(stacked, sizes.head_width)?,
-                b: arena.matrix(stacked, sizes.head_width)?,
-                scores: arena.matrix(stacked, sizes.slots)?,
-            },
+            turns: arena.matrix(rows, sizes.turned)?,
+            frequencies: arena.floats(sizes.turned)?,
             feed_forward: FeedForwardScratch {
                 hidden: arena.matrix(rows, sizes.hidden)?,
                 up: arena.matrix(rows, sizes.hidden.saturating_mul(2))?,
@@ -200,7 +202,7 @@ impl<'a> Scratch<'a> {
                 gates: arena.matrix(rows, sizes.experts)?,
             },
         };
-        rotary::frequencies(theta, sizes.head_width, work.frequencies);
+        rotary::frequencies(theta, sizes.turned, work.frequencies);
         Ok(work)
     }
 }

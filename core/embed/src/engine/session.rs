@@ -1,6 +1,7 @@
 //! A session: a model, a cache of what was observed, and the memory to think in.
 
 use super::arena::Arena;
+use super::attend::Cached;
 use super::cache::{Cache, Visibility};
 use super::candidates::{Candidates, Points};
 use super::descent::{
@@ -11,13 +12,12 @@ use super::layer::norm;
 use super::math;
 use super::options::SessionOptions;
 use super::pass::Pass;
-use super::scratch::{Activations, Scratch};
+use super::scratch::{Activations, AttentionScratch, Scratch};
 use super::sizes::Sizes;
 use super::slices::front;
 use crate::packed::{ConditionOf, Isa, Model};
 use core::ops::ControlFlow;
 use ebt_core::config::{Conditioning, Config, ModelKind};
-use ebt_core::objective::InitialState;
 
 /// Generation with a cache. Nothing is allocated: everything lives in the arena that [`Session::new`] is given.
 ///
@@ -39,6 +39,7 @@ pub struct Session<'m, 'a> {
 #[derive(Debug)]
 struct Parts<'a> {
     cache: Cache<'a>,
+    attention: AttentionScratch<'a>,
     observed: Activations<'a>,
     saved: Activations<'a>,
     work: Scratch<'a>,
@@ -57,6 +58,7 @@ impl<'a> Parts<'a> {
         let (baseline, candidates) = if ebt { (0, sizes.rows) } else { (1, 0) };
         Ok(Self {
             cache: Cache::alloc(arena, sizes)?,
+            attention: AttentionScratch::alloc(arena, sizes)?,
             observed: Activations::alloc(arena, sizes, sizes.block, 1)?,
             saved: Activations::alloc(arena, sizes, rows, sizes.layers)?,
             work: Scratch::alloc(arena, sizes, config.rope_theta)?,
@@ -74,14 +76,22 @@ impl<'a> Parts<'a> {
     }
 }
 
+fn check(config: &Config) -> Result<(), Error> {
+    config.check().map_err(Error::Config)?;
+    let requirement = "a joint model answers whole problems: open a `Solver` with it instead of a session";
+    let causal = config.kind != ModelKind::Joint;
+    if causal { Ok(()) } else { Err(Error::Option { field: "model", requirement }) }
+}
+
 impl<'m, 'a> Session<'m, 'a> {
     /// Bytes that the arena of a session needs, exactly: one byte less is refused by [`Session::new`].
     ///
     /// # Errors
     ///
-    /// A configuration that cannot be built, options out of their range, and sizes beyond the address space.
+    /// A configuration that cannot be built, that of a joint model ([`super::Solver`] takes it), options out of their range,
+    /// and sizes beyond the address space.
     pub fn bytes_needed(config: &Config, options: &SessionOptions) -> Result<usize, Error> {
-        config.check().map_err(Error::Config)?;
+        check(config)?;
         let mut arena = Arena::measure();
         Parts::alloc(&mut arena, config, &Sizes::of(config, options)?, options)?;
         Ok(arena.used())
@@ -93,19 +103,10 @@ impl<'m, 'a> Session<'m, 'a> {
     ///
     /// As [`Session::bytes_needed`], and an arena that is too small or not aligned.
     pub fn new(model: Model<'m>, options: &SessionOptions, arena: &'a mut [u8]) -> Result<Self, Error> {
-        model.config.check().map_err(Error::Config)?;
+        check(&model.config)?;
         let sizes = Sizes::of(&model.config, options)?;
         let parts = Parts::alloc(&mut Arena::over(arena)?, &model.config, &sizes, options)?;
-        let d = &model.descent;
-        let dynamics = Dynamics {
-            update: model.config.update,
-            landscapes: sizes.landscapes,
-            steps: d.steps.min(options.steps),
-            alpha: d.alpha,
-            zero_start: d.initial == InitialState::Zeros,
-            sigma0: d.sigma0,
-            tau: 0.0,
-        };
+        let dynamics = Dynamics::of(&model, sizes.landscapes, options.steps);
         Ok(Self { model, dynamics, sizes, kernel: Isa::detect(), parts, outcome: Outcome::default(), last_block: 0 })
     }
 
@@ -160,7 +161,7 @@ impl<'m, 'a> Session<'m, 'a> {
     }
 
     fn observe_block(&mut self, tokens: &[u32]) {
-        let Parts { cache, observed, work, hidden, .. } = &mut self.parts;
+        let Parts { cache, attention, observed, work, hidden, .. } = &mut self.parts;
         let first = cache.written();
         self.last_block = tokens.len();
         cache.extend(tokens.len());
@@ -170,15 +171,10 @@ impl<'m, 'a> Session<'m, 'a> {
             for (&token, h) in tokens.iter().zip(work.h.chunks_exact_mut(self.sizes.dim.max(1))) {
                 embedding.row_into(token as usize, h);
             }
-            let pass = Pass {
-                model: &self.model,
-                sizes: &self.sizes,
-                kernel: self.kernel,
-                n: tokens.len(),
-                visible: Visibility { first, every: 1, members: &[], predicted: false },
-                stream,
-            };
-            pass.prepare(work);
+            let pass = Pass { model: &self.model, sizes: &self.sizes, kernel: self.kernel, n: tokens.len() };
+            let visible = Visibility { first, every: 1, members: &[], predicted: false };
+            let mut cached = Cached { cache: &mut *cache, scratch: &mut *attention, visible, stream };
+            pass.prepare(&cached, work);
             let of = match (ebt, self.model.config.condition) {
                 (true, Conditioning::All) => ConditionOf::Landscape(stream),
                 _ => ConditionOf::Plain,
@@ -186,9 +182,9 @@ impl<'m, 'a> Session<'m, 'a> {
             for layer in 0..self.sizes.layers {
                 let Some(condition) = self.model.block_condition(of, layer) else { return };
                 if ebt && layer.saturating_add(1) == self.sizes.layers {
-                    pass.last_block(layer, &condition, cache, work);
+                    pass.last_block(layer, &condition, &mut cached, work);
                 } else {
-                    pass.block::<f32>(layer, &condition, cache, &mut observed.layer(0), work);
+                    pass.block::<f32>(layer, &condition, &mut cached, &mut observed.layer(0), work);
                 }
             }
             if let (false, Some(head)) = (ebt, self.model.head_condition(of)) {
@@ -236,7 +232,7 @@ impl<'m, 'a> Session<'m, 'a> {
         think: &DescentOptions,
         on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let Parts { cache, saved, work, points, descent, .. } = &mut self.parts;
+        let Parts { cache, attention, saved, work, points, descent, .. } = &mut self.parts;
         points.held = 0;
         let every = think.candidates;
         let mut candidates = Candidates {
@@ -244,6 +240,7 @@ impl<'m, 'a> Session<'m, 'a> {
             sizes: &self.sizes,
             kernel: self.kernel,
             cache,
+            attention,
             saved,
             work,
             points,
@@ -270,10 +267,10 @@ impl<'m, 'a> Session<'m, 'a> {
             return Err(Error::Option { field: "rows", requirement: "must lie between 1 and the session's rows" });
         }
         let first = self.position();
-        let Parts { cache, saved, work, points, .. } = &mut self.parts;
+        let Parts { cache, attention, saved, work, points, .. } = &mut self.parts;
         points.held = 0;
         let (model, sizes, kernel) = (&self.model, &self.sizes, self.kernel);
-        Ok(Candidates { model, sizes, kernel, cache, saved, work, points, first, every: rows, n: rows })
+        Ok(Candidates { model, sizes, kernel, cache, attention, saved, work, points, first, every: rows, n: rows })
     }
 
     fn baseline(&mut self) {

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::options::SessionOptions;
-use ebt_core::config::{Conditioning, Config, ModelKind};
+use ebt_core::config::{Conditioning, Config, ModelKind, Positions};
 
 /// Every size that buffers are made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +25,14 @@ pub struct Sizes {
     pub streams: usize,
     /// Positions that a query sees at most, itself included.
     pub window: usize,
-    /// Slots of a ring.
+    /// Slots of a ring; 0 in a joint model, which has no cache.
     pub slots: usize,
-    /// Observed tokens computed together.
+    /// Observed tokens computed together; 0 in a joint model, which observes none.
     pub block: usize,
-    /// Candidate rows computed together.
+    /// Candidate rows computed together; in a joint model the positions of one problem.
     pub rows: usize,
+    /// Numbers of a head that its position turns: all of them, or 0 where positions are not rotary.
+    pub turned: usize,
     /// Arrays of a candidate pass: 2 with tangents.
     pub parts: usize,
     /// Widest feed-forward that is run as one: dense, all shared experts, or one routed expert.
@@ -46,7 +48,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// Sizes of a session.
+    /// Sizes of a session, or of a solver of joint problems.
     ///
     /// # Errors
     ///
@@ -55,9 +57,13 @@ impl Sizes {
         options.validate()?;
         let window = config.window.unwrap_or(config.context.saturating_add(1));
         let landscapes = match config.kind {
+            ModelKind::Joint if !config.has_condition() => 1,
             ModelKind::Ebt | ModelKind::Joint => config.landscapes.min(options.steps),
             ModelKind::Transformer => 1,
         };
+        let joint = config.kind == ModelKind::Joint;
+        let block = if joint { 0 } else { options.block };
+        let rotary = !joint || config.joint.positions == Positions::Rotary;
         let streams = match config.condition {
             Conditioning::All => landscapes,
             Conditioning::Predictions | Conditioning::None => 1,
@@ -78,9 +84,10 @@ impl Sizes {
             landscapes,
             streams,
             window,
-            slots: window.saturating_sub(1).saturating_add(options.block),
-            block: options.block,
-            rows: options.rows,
+            slots: if joint { 0 } else { window.saturating_sub(1).saturating_add(block) },
+            block,
+            rows: if joint { config.context } else { options.rows },
+            turned: if rotary { config.head_width() } else { 0 },
             parts: if options.curvature { 2 } else { 1 },
             hidden: common.max(expert),
             common,

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::header::VERSION;
+use super::header::{OLDEST, VERSION};
 use ebt_core::config_error::ConfigError;
 
 /// Why bytes were refused.
@@ -13,7 +13,7 @@ pub enum ReadError {
     Foreign,
     /// Another version of the format.
     Version {
-        /// Version number of the file, other than the only one that is read.
+        /// Version number of the file, outside [`OLDEST`] to [`VERSION`].
         found: u32,
     },
     /// There are fewer bytes than the file had.
@@ -50,7 +50,7 @@ impl fmt::Display for ReadError {
             ReadError::Version { found } => {
                 write!(
                     f,
-                    "format version {found} of the packed model cannot be read: this program reads version {VERSION}"
+                    "format version {found} of the packed model cannot be read: this program reads versions {OLDEST} to {VERSION}"
                 )?;
                 let remedy =
                     if *found > VERSION { "; a newer one wrote it" } else { "; export it again from its model file" };

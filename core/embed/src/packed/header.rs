@@ -1,14 +1,18 @@
 //! The fixed part of a packed model, and how the model descends.
 
-use ebt_core::config_error::{ConfigError, not_negative, positive, require};
+use ebt_core::config::{Config, Head};
+use ebt_core::config_error::{ConfigError, not_negative, positive, require, require_choice};
 use ebt_core::objective::InitialState;
 use serde::{Deserialize, Serialize};
 
 /// First bytes of every packed model.
 pub const MAGIC: [u8; 8] = [0x89, b'E', b'B', b'P', b'\r', b'\n', 0x1a, b'\n'];
 
-/// Version written; no other is read.
-pub const VERSION: u32 = 2;
+/// Version written, the newest that is read.
+pub const VERSION: u32 = 3;
+
+/// The oldest version that is read.
+pub const OLDEST: u32 = 2;
 
 /// Sections begin at multiples of this, so that mapped weights suit any vector unit.
 pub const ALIGNMENT: usize = 64;
@@ -27,6 +31,13 @@ pub struct DescentDefaults {
     pub sigma0: f32,
     /// Step size `alpha` of every step, finite and above 0.
     pub alpha: f32,
+}
+
+/// Refuses configurations that describe no model, and those of models that are not packed.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    config.check()?;
+    let energy = config.head == Head::Energy;
+    require_choice("head", energy, "\"logits\" cannot be packed: inference descends on energies")
 }
 
 impl DescentDefaults {

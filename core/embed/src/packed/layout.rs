@@ -2,7 +2,7 @@
 
 use super::header::ALIGNMENT;
 use super::matrix::{Floats, Matrix};
-use super::parts::{BlockConditionOf, BlockOf, FeedForwardOf, HeadConditionOf, SwigluOf};
+use super::parts::{BlockConditionOf, BlockOf, FeedForwardOf, HeadConditionOf, MarksOf, SwigluOf};
 use super::storage::Storage;
 use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig};
 
@@ -112,11 +112,26 @@ fn mixture<S: Sections>(s: &mut S, dim: usize, moe: &MoeConfig) -> FeedForwardOf
     }
 }
 
+/// Classes of relations that attention knows.
+fn relation_classes(c: &Config) -> usize {
+    if c.kind == ModelKind::Joint { c.joint.classes() } else { 0 }
+}
+
+/// What tells the positions of a joint model apart.
+pub(super) fn marks<S: Sections>(s: &mut S, c: &Config) -> MarksOf<S::Floats> {
+    let rows = c.joint.position_rows(c.context);
+    MarksOf {
+        flags: s.floats(c.dim.saturating_mul(2)),
+        positions: (rows > 0).then(|| s.floats(rows.saturating_mul(c.dim))),
+    }
+}
+
 /// The sections of block `layer`.
 pub(super) fn block<S: Sections>(s: &mut S, c: &Config, layer: usize) -> BlockOf<S::Matrix, S::Floats> {
     BlockOf {
         qkv: s.matrix(c.qkv_rows(), c.dim),
         wo: s.matrix(c.dim, c.heads.saturating_mul(c.head_width())),
+        relations: (relation_classes(c) > 0).then(|| s.floats(relation_classes(c).saturating_mul(c.heads))),
         feed_forward: match c.mixture(layer) {
             None => FeedForwardOf::Dense(swiglu(s, c.dim, c.ffn)),
             Some(moe) => mixture(s, c.dim, moe),
@@ -143,8 +158,10 @@ pub(super) fn head_condition<S: Sections>(s: &mut S, dim: usize, modulated: bool
 pub(super) struct Places {
     /// One token matrix.
     table: u64,
-    /// Token matrices: 1 when tied, else 2.
+    /// Token matrices: 1 when tied and in a joint model, else 2.
     tables: u64,
+    /// Flags and vectors of positions; 0 but for a joint model.
+    marks: u64,
     /// A block with a dense feed-forward, and with a mixture.
     dense: u64,
     mixed: u64,
@@ -154,7 +171,7 @@ pub(super) struct Places {
     /// Plain gains of a block and of the final norm; 0 where the model has none.
     plain: u64,
     plain_head: u64,
-    /// Modulated vectors of a block and of the final norm; 0 in the baseline.
+    /// Modulated vectors of a block and of the final norm; 0 without AdaLN.
     block_condition: u64,
     head_condition: u64,
     landscapes: u64,
@@ -170,8 +187,8 @@ fn bytes(storage: Storage, count: impl FnOnce(&mut Sizes)) -> u64 {
 impl Places {
     /// The places of a configuration that was checked.
     pub fn new(c: &Config, storage: Storage) -> Self {
-        let ebt = c.kind == ModelKind::Ebt;
-        let plain = !ebt || c.condition == Conditioning::Predictions;
+        let (joint, modulated) = (c.kind == ModelKind::Joint, c.has_condition());
+        let plain = !modulated || c.condition == Conditioning::Predictions;
         let dense_blocks = c.moe.as_ref().map_or(c.layers, |moe| moe.first_dense.min(c.layers));
         let of_block = |layer| bytes(storage, |s| drop_parts(block(s, c, layer)));
         let if_any = |any: bool, count: fn(&mut Sizes, usize)| {
@@ -179,23 +196,29 @@ impl Places {
         };
         Self {
             table: bytes(storage, |s| s.matrix(c.vocab, c.dim)),
-            tables: if c.tied { 1 } else { 2 },
+            tables: if c.tied || joint { 1 } else { 2 },
+            marks: if joint { bytes(storage, |s| drop_parts(marks(s, c))) } else { 0 },
             dense: if dense_blocks > 0 { of_block(0) } else { 0 },
             mixed: if dense_blocks < c.layers { of_block(dense_blocks) } else { 0 },
             dense_blocks: dense_blocks as u64,
             blocks: c.layers as u64,
             plain: if_any(plain, |s, dim| drop_parts(block_condition(s, dim, false))),
             plain_head: if_any(plain, |s, dim| drop_parts(head_condition(s, dim, false))),
-            block_condition: if_any(ebt, |s, dim| drop_parts(block_condition(s, dim, true))),
-            head_condition: if_any(ebt, |s, dim| drop_parts(head_condition(s, dim, true))),
-            landscapes: if ebt { c.landscapes as u64 } else { 0 },
-            head: if_any(ebt, |s, dim| s.floats(dim)),
+            block_condition: if_any(modulated, |s, dim| drop_parts(block_condition(s, dim, true))),
+            head_condition: if_any(modulated, |s, dim| drop_parts(head_condition(s, dim, true))),
+            landscapes: if modulated { c.landscapes as u64 } else { 0 },
+            head: if_any(c.has_energy(), |s, dim| s.floats(dim)),
         }
     }
 
-    /// First byte of token matrix `i`.
-    pub fn table(&self, i: u64) -> u64 {
-        self.table.saturating_mul(i)
+    /// First byte of the last token matrix, which mixes candidates or makes logits.
+    pub fn vocabulary(&self) -> u64 {
+        self.table.saturating_mul(self.tables.saturating_sub(1))
+    }
+
+    /// First byte of the flags of a joint model.
+    pub fn marks(&self) -> Option<u64> {
+        (self.marks > 0).then(|| self.table.saturating_mul(self.tables))
     }
 
     /// First byte of block `layer`; of what follows the blocks for the number of blocks.
@@ -204,7 +227,7 @@ impl Places {
         let dense = layer.min(self.dense_blocks);
         let mixed = layer.saturating_sub(dense);
         let blocks = self.dense.saturating_mul(dense).saturating_add(self.mixed.saturating_mul(mixed));
-        self.table(self.tables).saturating_add(blocks)
+        self.table.saturating_mul(self.tables).saturating_add(self.marks).saturating_add(blocks)
     }
 
     fn blocks_end(&self) -> u64 {
@@ -232,7 +255,7 @@ impl Places {
 
     /// First byte of the energy head.
     pub fn head(&self) -> Option<u64> {
-        (self.landscapes > 0).then(|| self.landscape(self.landscapes))
+        (self.head > 0).then(|| self.landscape(self.landscapes))
     }
 
     /// Bytes of all sections.

@@ -112,6 +112,11 @@ impl<'m> Floats<'m> {
         self.0.as_chunks().0.get(i).map_or(0.0, |&bytes| f32::from_le_bytes(bytes))
     }
 
+    /// Values `start .. start + len`; none where there are fewer.
+    pub fn part(&self, start: usize, len: usize) -> Floats<'m> {
+        Floats(part(self.0, start.saturating_mul(4), len.saturating_mul(4)))
+    }
+
     /// The values in order.
     pub fn iter(&self) -> impl Iterator<Item = f32> + use<'m> {
         self.0.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes))

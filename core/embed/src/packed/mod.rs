@@ -7,8 +7,9 @@
 //! 16   file bytes    u64
 //! 24   header        postcard: Config, DescentDefaults, Storage, number of provenance pairs, the pairs, tokenizer bytes
 //! ...  sections      each at a multiple of 64, zeros between:
-//!        token embedding (V, D); candidate mixing or output matrix (V, D) unless tied
-//!        of every block: qkv, wo, then w13 and w2, or gate, routing bias, experts' w13 and w2, shared w13 and w2
+//!        token embedding (V, D); candidate mixing or output matrix (V, D) unless tied; of a joint model the mixing matrix alone
+//!        of a joint model: flags (2, D), vectors of positions (rows, D) if there are any
+//!        of every block: qkv, wo, relations (classes, H) if there are any, then w13 and w2, or gate, routing bias, experts' w13 and w2, shared w13 and w2
 //!        plain gains, if something is unmodulated: w1, w2 of every block, then w of the final norm
 //!        of every landscape: w1, b1, a1, w2, b2, a2 of every block, then w, b of the final norm
 //!        energy head (D)
@@ -23,7 +24,8 @@
 //!
 //! [`Model::read`] takes any bytes of any alignment: it checks every size against the file before it believes it, never
 //! panics, allocates nothing, and its time is linear in the length of the file. [`VERSION`] changes whenever
-//! [`Config`](ebt_core::config::Config) or [`DescentDefaults`] do, because postcard stores fields by position.
+//! [`Config`](ebt_core::config::Config) or [`DescentDefaults`] do, because postcard stores fields by position. Files from
+//! [`OLDEST`] on are read; the configuration of version 2 had no joint models.
 
 mod error;
 mod header;
@@ -36,9 +38,10 @@ mod pack;
 mod parts;
 mod product;
 mod storage;
+mod version2;
 
 pub use error::ReadError;
-pub use header::{ALIGNMENT, DescentDefaults, MAGIC, VERSION};
+pub use header::{ALIGNMENT, DescentDefaults, MAGIC, OLDEST, VERSION};
 pub use kernel::{Avx2, Avx512, Isa};
 pub use matrix::{Floats, Matrix};
 pub use model::{Model, Provenance};
@@ -46,6 +49,6 @@ pub use model::{Model, Provenance};
 pub use pack::{Contents, pack};
 pub use parts::{
     Block, BlockCondition, BlockConditionOf, BlockOf, ConditionOf, FeedForward, FeedForwardOf, HeadCondition,
-    HeadConditionOf, Swiglu, SwigluOf,
+    HeadConditionOf, Marks, MarksOf, Swiglu, SwigluOf,
 };
 pub use storage::{GROUP, Storage};

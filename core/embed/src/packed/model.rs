@@ -4,11 +4,12 @@ use ebt_core::config::Config;
 use serde::Deserialize;
 
 use super::error::ReadError;
-use super::header::{CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, VERSION};
+use super::header::{self, CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, OLDEST, VERSION};
 use super::layout::{self, Places, Sections, View, aligned};
 use super::matrix::{Floats, Matrix};
-use super::parts::{Block, BlockCondition, ConditionOf, HeadCondition};
+use super::parts::{Block, BlockCondition, ConditionOf, HeadCondition, Marks};
 use super::storage::Storage;
+use super::version2::Config2;
 
 /// A checked packed model: views of its bytes.
 #[derive(Clone, Debug)]
@@ -55,8 +56,16 @@ impl<'m> Header<'m> {
     }
 }
 
-/// Checks magic, version, length and checksum; returns the header, and what follows it with the place where it begins.
-fn frame(bytes: &[u8]) -> Result<(&[u8], &[u8], u64), ReadError> {
+/// A file whose magic, version, length and checksum were checked.
+struct Frame<'m> {
+    version: u32,
+    header: &'m [u8],
+    /// What follows the header, with the place where it begins.
+    body: &'m [u8],
+    start: u64,
+}
+
+fn frame(bytes: &[u8]) -> Result<Frame<'_>, ReadError> {
     let found = bytes.len() as u64;
     let Some((head, rest)) = bytes.split_first_chunk::<HEADER_START>() else {
         let foreign = bytes.is_empty() || bytes.iter().zip(MAGIC).any(|(&a, b)| a != b);
@@ -71,7 +80,7 @@ fn frame(bytes: &[u8]) -> Result<(&[u8], &[u8], u64), ReadError> {
         return Err(ReadError::Foreign);
     }
     let version = u32::from_le_bytes([v0, v1, v2, v3]);
-    if version != VERSION {
+    if !(OLDEST..=VERSION).contains(&version) {
         return Err(ReadError::Version { found: version });
     }
     let whole = u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
@@ -89,8 +98,8 @@ fn frame(bytes: &[u8]) -> Result<(&[u8], &[u8], u64), ReadError> {
     }
     let length = u32::from_le_bytes([h0, h1, h2, h3]);
     let parts = usize::try_from(length).ok().and_then(|length| body.split_at_checked(length));
-    let (header, sections) = parts.ok_or(ReadError::Header { field: "the length" })?;
-    Ok((header, sections, (HEADER_START as u64).saturating_add(u64::from(length))))
+    let (header, body) = parts.ok_or(ReadError::Header { field: "the length" })?;
+    Ok(Frame { version, header, body, start: (HEADER_START as u64).saturating_add(u64::from(length)) })
 }
 
 impl<'m> Model<'m> {
@@ -101,10 +110,12 @@ impl<'m> Model<'m> {
     /// Bytes that are foreign, cut short, lengthened or damaged, of another version, or whose configuration is not
     /// valid or asks for other sizes.
     pub fn read(bytes: &'m [u8]) -> Result<Model<'m>, ReadError> {
-        let (header, body, start) = frame(bytes)?;
+        let Frame { version, header, body, start } = frame(bytes)?;
         let mut header = Header(header);
-        let config: Config = header.take("the configuration")?;
-        config.check()?;
+        const FIELD: &str = "the configuration";
+        let config: Config =
+            if version == OLDEST { header.take::<Config2>(FIELD)?.into() } else { header.take(FIELD)? };
+        header::check(&config)?;
         let descent: DescentDefaults = header.take("the descent")?;
         descent.check()?;
         let storage: Storage = header.take("the storage")?;
@@ -132,15 +143,24 @@ impl<'m> Model<'m> {
         View::from(self.storage, self.sections, place)
     }
 
-    /// Token embedding `(V, D)`.
+    /// Token embedding `(V, D)`; of a joint model that of [`Self::vocabulary`].
     pub fn embedding(&self) -> Matrix<'m> {
         self.at(0).matrix(self.config.vocab, self.config.dim)
     }
 
     /// Candidate mixing matrix `(V, D)`, in the baseline the output matrix; the embedding itself when tied.
     pub fn vocabulary(&self) -> Matrix<'m> {
-        let place = self.places.table(u64::from(!self.config.tied));
-        self.at(place).matrix(self.config.vocab, self.config.dim)
+        self.at(self.places.vocabulary()).matrix(self.config.vocab, self.config.dim)
+    }
+
+    /// What tells positions apart; none but in a joint model.
+    pub fn marks(&self) -> Option<Marks<'m>> {
+        Some(layout::marks(&mut self.at(self.places.marks()?), &self.config))
+    }
+
+    /// The condition of an energy on a landscape: its own, or the plain one where the model has no AdaLN.
+    pub fn condition_of(&self, landscape: usize) -> ConditionOf {
+        if self.config.has_condition() { ConditionOf::Landscape(landscape) } else { ConditionOf::Plain }
     }
 
     /// Matrices of block `layer`; none outside the model.

@@ -13,6 +13,9 @@ pub type BlockCondition<'m> = BlockConditionOf<Floats<'m>>;
 /// The condition vectors of the final norm of a packed model.
 pub type HeadCondition<'m> = HeadConditionOf<Floats<'m>>;
 
+/// What tells the positions of a packed joint model apart.
+pub type Marks<'m> = MarksOf<Floats<'m>>;
+
 /// A block, stacked as in training.
 #[derive(Clone, Copy, Debug)]
 pub struct BlockOf<M, V> {
@@ -20,6 +23,8 @@ pub struct BlockOf<M, V> {
     pub qkv: M,
     /// Output projection of attention `(D, H d)`.
     pub wo: M,
+    /// Added to scores by relation and head, `(classes, H)`, in a joint model where relations count.
+    pub relations: Option<V>,
     /// What follows attention in the block: one SwiGLU, or a mixture of experts.
     pub feed_forward: FeedForwardOf<M, V>,
 }
@@ -78,11 +83,21 @@ pub struct HeadConditionOf<V> {
     pub b: Option<V>,
 }
 
+/// What tells the positions of a joint model apart.
+#[derive(Clone, Copy, Debug)]
+pub struct MarksOf<V> {
+    /// Added to given positions (row 0) and to unknown ones (row 1), `(2, D)`.
+    pub flags: V,
+    /// Rows that positions add up, `(rows, D)`; none where they are told apart by other means.
+    pub positions: Option<V>,
+}
+
 /// Which condition vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConditionOf {
     /// Those of a landscape.
     Landscape(usize),
-    /// The gains alone, without modulation: of the observed stream with `condition = predictions`, and of the baseline.
+    /// The gains alone, without modulation: of the observed stream with `condition = predictions`, of the baseline, and of joint
+    /// models with `condition = none`.
     Plain,
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod model;
+mod problems;
+mod solver;
 mod uncached;
 
 use ebt::engine::descent::{DescentOptions, Potential, StepSize};

@@ -1,19 +1,21 @@
 //! Random small models.
 
 use ebt::packed::{Contents, Storage, pack};
-use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig, UpdateRule};
+use ebt_core::config::{Conditioning, Config, JointConfig, ModelKind, MoeConfig, RelationKind, UpdateRule};
 use ebt_core::objective::{InitialState, Objective};
-use ebt_core::parameters::ParameterLayout;
+use ebt_core::parameters::{ParameterLayout, Start};
 use ebt_core::random::{Purpose, Stream};
 use proptest::prelude::*;
 
-/// A model and a text.
+/// A model and a text, or a joint model and a problem.
 #[derive(Clone, Debug)]
 pub struct Case {
     pub config: Config,
     pub objective: Objective,
     pub weights: Vec<Vec<f32>>,
     pub tokens: Vec<u32>,
+    /// Sets of allowed tokens of a problem; empty where there is none.
+    pub allowed: Vec<u32>,
     pub steps: usize,
 }
 
@@ -24,6 +26,10 @@ fn weights(config: &Config, seed: u64) -> Vec<Vec<f32>> {
     let draw = |(id, e): (usize, &ebt_core::parameters::ParameterInfo)| {
         let stream = Stream::new(seed, id as u32, Purpose::Test);
         let scale = 0.8 / (e.columns as f64).sqrt();
+        if let Start::Relations(JointConfig { relations: RelationKind::Mask, .. }) = e.start {
+            let mask = e.initial(id, seed);
+            return (0..e.len()).map(|i| mask(i) as f32).collect();
+        }
         let around = if e.rows == 1 && !e.name.contains("head") && !e.name.contains("bias") { 1.0 } else { 0.0 };
         (0..e.len()).map(|i| (around + scale * stream.normal(i as u64)) as f32).collect::<Vec<f32>>()
     };
@@ -44,6 +50,7 @@ impl Case {
         Self {
             weights: weights(&config, seed),
             tokens: (0..length as u64).map(|i| stream.below(i, vocab) as u32).collect(),
+            allowed: Vec::new(),
             objective: Objective { initial, ..Objective::default() },
             steps: 1 + stream.below(10_000, 4) as usize,
             config,
@@ -69,12 +76,16 @@ impl Case {
     }
 
     pub fn pack(&self) -> Vec<u8> {
+        self.pack_as(Storage::F32)
+    }
+
+    pub fn pack_as(&self, storage: Storage) -> Vec<u8> {
         let (config, objective, weights) = (&self.config, &self.objective, &self.weights[..]);
-        pack(&Contents { config, objective, provenance: &[], weights, storage: Storage::F32, tokenizer: None }).unwrap()
+        pack(&Contents { config, objective, provenance: &[], weights, storage, tokenizer: None }).unwrap()
     }
 }
 
-fn mixtures() -> impl Strategy<Value = Option<MoeConfig>> {
+pub fn mixtures() -> impl Strategy<Value = Option<MoeConfig>> {
     let some = (1..3usize, 1..3usize, 1..3usize, 0..2usize, 3..6usize, any::<bool>(), any::<bool>());
     let some = some.prop_map(|(groups, of, k, n_shared, hidden, norm_topk, biased)| {
         let n_routed = groups * (of + 1);

@@ -16,20 +16,17 @@ use crate::model::Case;
 
 fn sequences(case: &Case) -> Sequences {
     let context = case.tokens.len();
-    Sequences {
-        batch: 1,
-        context,
-        tokens: case.tokens.clone(),
-        targets: vec![NO_TARGET; context],
-        ..Sequences::default()
+    if case.config.kind == ModelKind::Joint {
+        return Sequences::problems(1, context, case.allowed.clone(), vec![NO_TARGET; context]);
     }
+    Sequences { batch: 1, context, tokens: case.tokens.clone(), targets: vec![NO_TARGET; context], ..Sequences::default() }
 }
 
 fn arena() -> Arena<f64> {
     Arena::new(1 << 22, 1 << 16)
 }
 
-fn download<B: Backend>(b: &B, a: &B::Array) -> Vec<f64> {
+pub fn download<B: Backend>(b: &B, a: &B::Array) -> Vec<f64> {
     let (rows, columns) = b.shape(a);
     let mut out = vec![0.0; rows * columns];
     b.download_f64(a, &mut out);
@@ -38,7 +35,7 @@ fn download<B: Backend>(b: &B, a: &B::Array) -> Vec<f64> {
 }
 
 /// Runs `body` on a rollout of the case.
-fn with_rollout<R>(case: &Case, seed: u64, body: impl FnOnce(&Rollout<'_, Reference<'_, f64>>) -> R) -> R {
+pub fn with_rollout<R>(case: &Case, seed: u64, body: impl FnOnce(&Rollout<'_, Reference<'_, f64>>) -> R) -> R {
     let memory = arena();
     let b = &Reference::new(&memory);
     let layout = ParameterLayout::new(&case.config);
@@ -54,7 +51,7 @@ fn with_rollout<R>(case: &Case, seed: u64, body: impl FnOnce(&Rollout<'_, Refere
         model,
         geometry,
         tokens,
-        problems: None,
+        problems: device.problems(),
         objective,
         seed,
         step: 0,
@@ -116,37 +113,39 @@ pub struct Curvature {
     pub hu: Vec<f64>,
 }
 
+/// Energies `(n,1)`, gradients and Hessian-vector products `(n,V)` at `p (n,V)` along `u (n,V)`.
+pub fn probe(
+    rollout: &Rollout<'_, Reference<'_, f64>>,
+    landscape: usize,
+    p: &[f64],
+    u: &[f64],
+) -> [Vec<f64>; 3] {
+    let (b, v) = (rollout.b, rollout.model.config.vocab);
+    let n = p.len() / v;
+    let upload = |x: &[f64]| b.upload(n, v, &x.iter().map(|&x| x as f32).collect::<Vec<_>>());
+    let (condition, _) = rollout::condition_of(rollout, landscape);
+    let observed = rollout::observe(rollout, &condition);
+    let (model, geometry) = (rollout.model, rollout.geometry);
+    let x = Prediction { model, geometry, condition: &condition, memory: &observed.memory };
+    let d = Dual::new(b);
+    let point = DualTensor { value: rollout.mix(&upload(p)), tangent: Some(rollout.mix(&upload(u))) };
+    let (energy, saved) = energy::forward(&d, &x, &point);
+    let dp = energy::backward(&d, &x, &saved, &b.fill(n, 1, 1.0), None);
+    let unmixed = |a: &_| download(b, &rollout.unmix(a));
+    [download(b, &energy.value), unmixed(&dp.value), unmixed(&dp.tangent.unwrap())]
+}
+
 /// At a random distribution, along a random direction.
 pub fn curvature(case: &Case, landscape: usize, seed: u64) -> Curvature {
     with_rollout(case, seed, |rollout| {
-        let (b, v, last) = (rollout.b, case.config.vocab, case.tokens.len() - 1);
+        let (v, last) = (case.config.vocab, case.tokens.len() - 1);
         let stream = Stream::new(seed, 7, Purpose::Test);
         let weights: Vec<f64> = (0..v as u64).map(|i| stream.normal(i).exp()).collect();
         let p: Vec<f64> = weights.iter().map(|w| f64::from((w / weights.iter().sum::<f64>()) as f32)).collect();
         let u: Vec<f64> = (0..v as u64).map(|i| f64::from(stream.normal(1000 + i) as f32)).collect();
-        let everywhere = |row: &[f64]| {
-            b.upload(case.tokens.len(), v, &row.iter().map(|&x| x as f32).collect::<Vec<_>>().repeat(case.tokens.len()))
-        };
-        let (condition, _) = rollout::condition_of(rollout, landscape);
-        let observed = rollout::observe(rollout, &condition);
-        let x = Prediction {
-            model: rollout.model,
-            geometry: rollout.geometry,
-            condition: &condition,
-            memory: &observed.memory,
-        };
-        let d = Dual::new(b);
-        let point = DualTensor { value: rollout.mix(&everywhere(&p)), tangent: Some(rollout.mix(&everywhere(&u))) };
-        let (energy, saved) = energy::forward(&d, &x, &point);
-        let ones = b.fill(case.tokens.len(), 1, 1.0);
-        let dp = energy::backward(&d, &x, &saved, &ones, None);
+        let everywhere = |row: &[f64]| row.repeat(case.tokens.len());
+        let [energies, g, hu] = probe(rollout, landscape, &everywhere(&p), &everywhere(&u));
         let of_last = |a: Vec<f64>| a[last * v..][..v].to_vec();
-        Curvature {
-            energy: download(b, &energy.value)[last],
-            g: of_last(download(b, &rollout.unmix(&dp.value))),
-            hu: of_last(download(b, &rollout.unmix(&dp.tangent.unwrap()))),
-            p,
-            u,
-        }
+        Curvature { energy: energies[last], g: of_last(g), hu: of_last(hu), p, u }
     })
 }

@@ -1,7 +1,7 @@
 //! Any bytes are either a sound packed model or refused.
 
 use ebt::packed::{self, ConditionOf, Contents, FeedForward, Isa, Matrix, Model, ReadError, Storage};
-use ebt_core::config::{Config, MoeConfig};
+use ebt_core::config::{Config, Head, ModelKind, MoeConfig};
 use ebt_core::error::Error;
 use ebt_core::objective::Objective;
 use proptest::prelude::*;
@@ -130,9 +130,52 @@ fn other_files_are_told_apart() {
     for bytes in [&b""[..], b"PK\x03\x04", b"\x89EBT\r\n\x1a\n", &[0; 100]] {
         assert_eq!(Model::read(bytes).expect_err("refused"), ReadError::Foreign);
     }
-    let mut newer = small(Storage::F32);
-    newer[8] = 9;
-    assert_eq!(Model::read(&newer).expect_err("refused"), ReadError::Version { found: 9 });
+    for found in [0, 1, packed::VERSION + 1, 9] {
+        let mut other = small(Storage::F32);
+        other[8] = found as u8;
+        let refused = Model::read(&other).expect_err("refused");
+        assert_eq!(refused, ReadError::Version { found });
+        let remedy = if found > packed::VERSION { "a newer one wrote it" } else { "export it again" };
+        assert!(refused.to_string().contains(remedy), "{refused}");
+    }
+}
+
+/// The configuration as version 2 held it: without what joint models brought.
+#[test]
+fn headers_of_version_2_are_read_and_newer_fields_are_those_of_the_causal_kind() {
+    let c = Config { vocab: 5, dim: 4, layers: 2, heads: 2, ffn: 3, landscapes: 1, alpha: 3.5, ..Config::default() };
+    let new = packed(&c, &weights(&c, 1), Storage::F32);
+    let first = (c.kind, c.vocab, c.dim, c.layers, c.heads, c.kv_heads, c.head_dim, c.ffn, c.context, c.window);
+    let second = (c.rope_theta, c.eps, c.landscapes, c.tied, c.update, c.alpha, c.condition, c.initialization);
+    let configuration = postcard::to_allocvec(&(first, second, &c.moe)).expect("encodes");
+    let length = u32::from_le_bytes([new[12], new[13], new[14], new[15]]) as usize;
+    let rest = &new[24 + postcard::to_allocvec(&c).expect("encodes").len()..24 + length];
+    let header = [&configuration[..], rest].concat();
+    let body = &new[(24 + length).next_multiple_of(64)..new.len() - 4];
+    let mut old = file(&header, 0);
+    let end = (24 + header.len()).next_multiple_of(64);
+    old.resize(end, 0);
+    old.extend(body);
+    old.extend([0; 4]);
+    old[8] = 2;
+    let whole = old.len() as u64;
+    old[16..24].copy_from_slice(&whole.to_le_bytes());
+    let (old, new) = (sealed(old), Model::read(&new).expect("reads"));
+    let model = Model::read(&old).expect("reads");
+    assert_eq!((&model.config, model.weight_bytes()), (&c, new.weight_bytes()));
+    assert!(model.head().is_some_and(|head| head.iter().eq(new.head().expect("exists").iter())));
+    walk(&model);
+}
+
+#[test]
+fn a_head_of_logits_is_not_packed() {
+    let joint = Config { kind: ModelKind::Joint, head: Head::Logits, ..Config::default() };
+    let objective = Objective::default();
+    let (config, weights, storage) = (&joint, &weights(&joint, 1), Storage::F32);
+    let contents = Contents { config, objective: &objective, provenance: &[], weights, storage, tokenizer: None };
+    let refused = packed::pack(&contents).expect_err("refused").to_string();
+    assert!(refused.contains("head") && refused.contains("descends on energies"), "{refused}");
+    assert!(matches!(Model::read(&file(&header(&joint), 64)), Err(ReadError::Config(error)) if error.field == "head"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use ebt::packed::{ConditionOf, FeedForward, Floats, Matrix, Model, Storage};
 use ebt_core::compute::Backend;
-use ebt_core::config::{Conditioning, Config, ModelKind};
+use ebt_core::config::{Conditioning, Config};
 use ebt_core::layer::{self, condition};
 use ebt_core::parameters::{FeedForwardIds, ParameterId, ParameterLayout, SwigluIds};
 use ebt_core::reference::{Arena, Reference};
@@ -117,8 +117,16 @@ proptest! {
         let mut pair = Pair { layout: &layout, weights: &weights, storage, seen: 0 };
         pair.matrix(model.embedding(), layout.embedding);
         pair.matrix(model.vocabulary(), layout.vocabulary);
+        prop_assert_eq!(model.marks().is_some(), layout.joint.is_some());
+        if let (Some(marks), Some(ids)) = (model.marks(), layout.joint) {
+            pair.floats(marks.flags, ids.flags);
+            prop_assert_eq!(marks.positions.is_some(), ids.positions.is_some());
+            marks.positions.into_iter().zip(ids.positions).for_each(|(found, id)| pair.floats(found, id));
+        }
         for (i, ids) in layout.blocks.iter().enumerate() {
             let block = model.block(i).expect("exists");
+            prop_assert_eq!(block.relations.is_some(), ids.relations.is_some());
+            block.relations.into_iter().zip(ids.relations).for_each(|(found, id)| pair.floats(found, id));
             pair.matrix(block.qkv, ids.qkv);
             pair.matrix(block.wo, ids.wo);
             match (block.feed_forward, ids.feed_forward) {
@@ -137,7 +145,8 @@ proptest! {
                 }
                 _ => prop_assert!(false, "block {} is of another kind", i),
             }
-            let plain = config.kind == ModelKind::Transformer || config.condition == Conditioning::Predictions;
+            let plain = !config.has_condition() || config.condition == Conditioning::Predictions;
+            prop_assert_eq!(model.condition_of(0) == ConditionOf::Plain, !config.has_condition());
             let found = model.block_condition(ConditionOf::Plain, i);
             prop_assert_eq!(found.is_some(), plain);
             if let Some(found) = found {

@@ -1,7 +1,9 @@
 //! Small models of every kind, with drawn weights.
 
 use ebt::packed::{self, Storage};
-use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig};
+use ebt_core::config::{
+    Conditioning, Config, Grid, JointConfig, ModelKind, MoeConfig, Positions, RelationKind, UpdateRule,
+};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
@@ -34,8 +36,29 @@ pub fn packed(config: &Config, weights: &[Vec<f32>], storage: Storage) -> Vec<u8
     packed::pack(&contents).expect("packs")
 }
 
-/// Dense and mixed, tied and not, both kinds, both conditionings.
+/// Dense and mixed, tied and not, every kind, all conditionings.
 pub fn configs() -> impl Strategy<Value = Config> {
+    (causal(), proptest::option::of((any::<bool>(), 0usize..4, 0usize..3))).prop_map(|(config, joint)| {
+        let Some((modulated, positions, relations)) = joint else { return config };
+        let grid = Some(Grid { rows: 2, columns: 3, box_rows: 1, box_columns: 3 });
+        Config {
+            kind: ModelKind::Joint,
+            condition: if modulated { Conditioning::All } else { Conditioning::None },
+            update: UpdateRule::Mirror,
+            tau: 0.25,
+            context: 6,
+            joint: JointConfig {
+                positions: [Positions::Rotary, Positions::Grid, Positions::Learned, Positions::None][positions],
+                relations: [RelationKind::None, RelationKind::Bias, RelationKind::Mask][relations],
+                grid,
+                distance: 0,
+            },
+            ..config
+        }
+    })
+}
+
+fn causal() -> impl Strategy<Value = Config> {
     let moe = proptest::option::of((1usize..4, 0usize..2, 0usize..3, any::<bool>()));
     let sizes = (1usize..40, 1usize..24, 1usize..4, 1usize..3, 1usize..20, 1usize..3);
     (sizes, any::<[bool; 3]>(), moe).prop_map(|((vocab, dim, layers, keys, ffn, landscapes), flags, moe)| Config {

@@ -14,6 +14,8 @@ use crate::engine::slices::{put, row_mut, row_of};
 pub(super) struct Cells<'a> {
     /// Cells of a row, at least 1.
     pub count: usize,
+    /// Most of them that there is memory for.
+    pub most: usize,
     /// Extent `V` of a distribution.
     pub vocab: usize,
     /// Words of a cell; 0 without sets.
@@ -59,7 +61,7 @@ impl<'a> Cells<'a> {
         let all = rows.checked_mul(if sets { count } else { 0 }).ok_or(Error::Size { what: "the cells" })?;
         let words = if sets { words_of(vocab) } else { 0 };
         let allowed = arena.words(all.checked_mul(words).ok_or(Error::Size { what: "the cells" })?)?;
-        Ok(Self { count, vocab, words, allowed, given: arena.flags(all)? })
+        Ok(Self { count, most: count, vocab, words, allowed, given: arena.flags(all)? })
     }
 
     /// Whether sets are kept.

@@ -162,11 +162,11 @@ impl Default for DescentOptions {
 }
 
 impl DescentOptions {
-    /// The usual request of a joint problem: half of the model's step size, every step certified, and of further
+    /// The usual request of a joint problem: 16 steps of half of the model's step size, every step certified, and of further
     /// candidates, which start at `N(0, 2^2)`, the one of least `F`.
     pub fn joint() -> Self {
         let step_size = StepSize::Scaled(0.5);
-        Self { step_size, spread: 2.0, choose: Selection::Free, assess: true, certify: true, ..Self::default() }
+        Self { steps: 16, step_size, spread: 2.0, choose: Selection::Free, assess: true, certify: true, ..Self::default() }
     }
 
     /// Whether final states are assessed.

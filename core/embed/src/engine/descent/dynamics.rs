@@ -1,7 +1,9 @@
 //! The dynamics a model was trained with.
 
 use crate::engine::Error;
+use crate::packed::Model;
 use ebt_core::config::UpdateRule;
+use ebt_core::objective::InitialState;
 
 /// What a model says about its own descent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,6 +31,21 @@ pub(super) fn free(tau: f32, energy: f32, entropy: f32) -> f32 {
 }
 
 impl Dynamics {
+    /// Those of a packed model, on `landscapes` landscapes and for at most `steps` steps. A model that was trained from zeros and
+    /// from noise starts from zeros.
+    pub(in crate::engine) fn of(model: &Model<'_>, landscapes: usize, steps: usize) -> Self {
+        let (descent, config) = (&model.descent, &model.config);
+        Self {
+            update: config.update,
+            landscapes,
+            steps: descent.steps.min(steps),
+            alpha: descent.alpha,
+            zero_start: descent.initial != InitialState::Noise,
+            sigma0: descent.sigma0,
+            tau: config.tau as f32,
+        }
+    }
+
     /// Landscape of step `i`.
     pub fn landscape(&self, i: usize) -> usize {
         i.min(self.landscapes.saturating_sub(1))

@@ -124,6 +124,20 @@ impl<'a> Descent<'a> {
         Self::buffers(arena, rows, [cells.max(1), vocab], true, options)
     }
 
+    /// Makes rows problems of `cells` cells; the results of the last run are gone.
+    ///
+    /// # Errors
+    ///
+    /// No cell, and more cells than there is memory for.
+    pub fn set_cells(&mut self, cells: usize) -> Result<(), Error> {
+        self.finished = None;
+        if cells == 0 || cells > self.cells.most {
+            return Err(Error::Cells { given: cells, most: self.cells.most });
+        }
+        self.cells.count = cells;
+        Ok(())
+    }
+
     fn buffers(
         arena: &mut Arena<'a>,
         rows: usize,

@@ -5,13 +5,12 @@
 //! gradients are products with the ring of keys or values. With `P` the weights of the keys and `P0` that of the own key,
 //! `delta = sum P dP + P0 dP0`, the backward pass is `dS = P (dP - delta) scale`, `dq = dS K + dS0 k`, `dk = dS0 q`, `dv = P0 dout`.
 
-use core::ops::Range;
-
+use super::columns::{Columns, of_floats, softmax};
 use crate::engine::cache::{Cache, Visibility};
 use crate::engine::math;
 use crate::engine::number::Number;
 use crate::engine::slices::{front, row_mut};
-use crate::packed::{Isa, Matrix, Storage};
+use crate::packed::Isa;
 
 /// Geometry of a pass.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +44,12 @@ impl Shape {
     fn stacked(&self) -> usize {
         self.n.saturating_mul(self.group)
     }
+    /// Columns `from ..` of arrays `(n, columns)`, as many as one group of queries has.
+    pub fn of_group(&self, columns: usize, from: usize) -> Columns {
+        Columns { n: self.n, columns, from, wide: self.group.saturating_mul(self.width) }
+    }
     /// First columns of head `head`'s group of queries, of its key and of its value.
-    fn places(&self, head: usize) -> [usize; 3] {
+    pub fn places(&self, head: usize) -> [usize; 3] {
         let query = head.saturating_mul(self.group).saturating_mul(self.width);
         let key = self.queries().saturating_add(head.saturating_mul(self.width));
         [query, key, key.saturating_add(self.keys())]
@@ -88,28 +91,6 @@ pub struct Scratch<'s> {
     pub scores: &'s mut [f32],
 }
 
-/// Copies the columns `from..` of every row to rows of their own: `(n, columns) -> (n group, d)`.
-fn gather<N: Number>(shape: Shape, array: &[f32], columns: usize, from: usize, out: &mut [f32]) {
-    let mut out = N::rows_mut(out, shape.n, shape.group.saturating_mul(shape.width));
-    for row in N::rows(array, shape.n, columns) {
-        let Some(mut to) = out.next() else { return };
-        N::update(&mut to, N::part(&row, from, shape.group.saturating_mul(shape.width)), |_, x| x);
-    }
-}
-
-/// The reverse of [`gather`].
-fn scatter<N: Number>(shape: Shape, array: &[f32], columns: usize, from: usize, out: &mut [f32]) {
-    let wide = shape.group.saturating_mul(shape.width);
-    for (row, mut to) in N::rows(array, shape.n, wide).zip(N::rows_mut(out, shape.n, columns)) {
-        N::update(&mut N::part_mut(&mut to, from, wide), row, |_, x| x);
-    }
-}
-
-/// A ring as a matrix `(used, d)`; numbers in memory are little-endian on every target.
-fn of_floats(ring: &[f32], used: usize, width: usize) -> Matrix<'_> {
-    Matrix::over(Storage::F32, used, width, bytemuck::cast_slice(ring), &[]).unwrap_or(Matrix::EMPTY)
-}
-
 /// Mixed values `out (n, H d)` of `qkv (n, (H+2K) d)`, queries and keys turned.
 pub fn forward<N: Number>(
     shape: Shape,
@@ -128,7 +109,7 @@ pub fn forward<N: Number>(
         let scores = row_mut(weights.cached, head, N::PARTS.saturating_mul(stacked).saturating_mul(ring.used));
         let own = row_mut(weights.own, head, N::PARTS.saturating_mul(stacked));
         let (queries, mixed) = (front(scratch.a, flat), front(scratch.b, flat));
-        gather::<N>(shape, qkv, columns, at_q, queries);
+        shape.of_group(columns, at_q).gather::<N>(qkv, 0..shape.n, queries);
         let keys = of_floats(ring.keys, ring.used, d);
         keys.product(memory.kernel, queries, scores);
         let mut rows =
@@ -139,7 +120,8 @@ pub fn forward<N: Number>(
             for _ in 0..shape.group {
                 let Some(((mut scores, mut own), query)) = rows.next() else { break };
                 let first = if shape.own { Some(N::dot(query, key) * scale) } else { None };
-                softmax(&mut scores, &mut own, first, scale, ring.used, ring.visible(span));
+                let p0 = softmax(&mut scores, first, scale, ring.used, ring.visible(span));
+                N::update_with(&mut own, core::iter::once(p0), |_, p| p);
             }
         }
         drop(rows);
@@ -156,38 +138,8 @@ pub fn forward<N: Number>(
                 }
             }
         }
-        scatter::<N>(shape, mixed, shape.queries(), at_q, out);
+        shape.of_group(shape.queries(), at_q).scatter::<N>(mixed, 0..shape.n, out);
     }
-}
-
-/// Weights of one row in place of its `used` scores; what is not visible has weight 0.
-fn softmax<N: Number>(
-    scores: &mut N::RowMut<'_>,
-    own: &mut N::RowMut<'_>,
-    first: Option<N>,
-    scale: N,
-    used: usize,
-    visible: [Range<usize>; 2],
-) {
-    let mut top = first.map_or(f32::NEG_INFINITY, N::value);
-    for range in &visible {
-        // scaling keeps the order
-        let largest = N::largest(N::part(&N::read(scores), range.start, range.len())) * scale.value();
-        top = if largest > top { largest } else { top };
-    }
-    let top = N::constant(if top > f32::NEG_INFINITY { top } else { 0.0 });
-    let mut end = 0usize;
-    for range in visible {
-        N::map(&mut N::part_mut(scores, end, range.start.saturating_sub(end)), |_| N::constant(0.0));
-        N::map(&mut N::part_mut(scores, range.start, range.len()), |s| (s * scale - top).exp());
-        end = range.end.max(end);
-    }
-    N::map(&mut N::part_mut(scores, end, used.saturating_sub(end)), |_| N::constant(0.0));
-    let sum = N::total(N::read(scores));
-    let first = first.map_or(N::constant(0.0), |s| (s - top).exp());
-    let over = (sum + first).recip();
-    N::map(scores, |e| e * over);
-    N::update_with(own, core::iter::once(first * over), |_, p| p);
 }
 
 /// `dqkv (n, (H+2K) d)` of predictions from `dout (n, H d)`, before the turning is undone.
@@ -211,7 +163,7 @@ pub fn backward<N: Number>(
         let own = &*row_mut(weights.own, head, N::PARTS.saturating_mul(stacked));
         let (douts, dqs) = (front(scratch.a, flat), front(scratch.b, flat));
         let ds = front(scratch.scores, wide);
-        gather::<N>(shape, dout, shape.queries(), at_q, douts);
+        shape.of_group(shape.queries(), at_q).gather::<N>(dout, 0..shape.n, douts);
         of_floats(ring.values, ring.used, d).product(memory.kernel, douts, ds);
         // dP becomes dS in place
         let mut p_rows = N::rows(weight, stacked, ring.used);

@@ -2,7 +2,9 @@
 
 pub mod attention;
 pub mod buffers;
+pub mod columns;
 pub mod feed_forward;
+pub mod joint_attention;
 pub mod mixture;
 pub mod norm;
 pub mod rotary;

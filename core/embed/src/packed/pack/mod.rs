@@ -9,11 +9,11 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use super::header::{CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, VERSION};
+use super::header::{self, CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, VERSION};
 use super::layout::{Places, aligned};
 use super::storage::Storage;
 use ebt_core::config::SMALLEST_ALPHA;
-use ebt_core::config::{Conditioning, Config, ModelKind};
+use ebt_core::config::{Conditioning, Config};
 use ebt_core::error::{Error, Result};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::{FeedForwardIds, ParameterId, ParameterLayout, SwigluIds};
@@ -43,11 +43,11 @@ fn refuse<T>(message: String) -> Result<T> {
 ///
 /// # Errors
 ///
-/// A configuration or objective that is not valid, weights that do not fit the layout or are not finite, and values that
+/// A configuration or objective that is not valid, a joint model without an energy (`head = "logits"`), weights that do not fit the layout or are not finite, and values that
 /// are too large for the storage.
 pub fn pack<W: AsRef<[f32]>>(contents: &Contents<'_, W>) -> Result<Vec<u8>> {
     let Contents { config, storage, .. } = *contents;
-    config.validate()?;
+    header::check(config)?;
     contents.objective.validate()?;
     let layout = ParameterLayout::new(config);
     check(&layout, contents.weights)?;
@@ -181,9 +181,14 @@ impl<W: AsRef<[f32]>> Writer<'_, W> {
         if layout.vocabulary != layout.embedding {
             self.matrix(layout.vocabulary)?;
         }
+        if let Some(joint) = layout.joint {
+            self.vector(joint.flags);
+            joint.positions.into_iter().for_each(|positions| self.vector(positions));
+        }
         for block in &layout.blocks {
             self.matrix(block.qkv)?;
             self.matrix(block.wo)?;
+            block.relations.into_iter().for_each(|relations| self.vector(relations));
             match block.feed_forward {
                 FeedForwardIds::Dense(ids) => self.swiglu(ids)?,
                 FeedForwardIds::Mixture { gate, bias, experts, shared } => {
@@ -196,7 +201,7 @@ impl<W: AsRef<[f32]>> Writer<'_, W> {
                 }
             }
         }
-        if config.kind == ModelKind::Transformer || config.condition == Conditioning::Predictions {
+        if !config.has_condition() || config.condition == Conditioning::Predictions {
             for block in &layout.blocks {
                 self.vector(block.attention_norm);
                 self.vector(block.ffn_norm);
@@ -204,7 +209,7 @@ impl<W: AsRef<[f32]>> Writer<'_, W> {
             self.vector(layout.norm);
         }
         let Some(energy) = layout.energy else { return Ok(()) };
-        for landscape in 0..config.landscapes {
+        for landscape in 0..energy.condition.map_or(0, |_| config.landscapes) {
             for vector in fold::landscape(layout, self.weights, landscape, config.dim) {
                 self.floats(&vector);
             }
