@@ -191,8 +191,9 @@ impl TensorFile {
         Ok(match dtype {
             Dtype::I64 => each(bytes, i64::from_le_bytes),
             Dtype::I32 => each(bytes, |b| i64::from(i32::from_le_bytes(b))),
+            Dtype::U8 => bytes.iter().map(|&b| i64::from(b)).collect(),
             other => {
-                bail!("tensor {name} of {} is stored as {other:?}; I64 or I32 is needed", self.path.display())
+                bail!("tensor {name} of {} is stored as {other:?}; I64, I32 or U8 is needed", self.path.display())
             }
         })
     }

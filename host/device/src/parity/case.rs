@@ -2,36 +2,41 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
-use ebt_core::config::{Config, ModelKind};
+use anyhow::{Result, anyhow, bail};
+use ebt_core::config::{Config, Head, ModelKind};
 use ebt_core::objective::{Flow, LossSteps, Objective};
-use ebt_core::parameters::ParameterLayout;
-use ebt_core::training::{NO_TARGET, Sequences};
+use ebt_core::parameters::{ParameterLayout, Role};
+use ebt_core::training::Sequences;
 use serde::Deserialize;
 
-use ebt_model::TensorFile;
 use ebt_model::format::CONFIG_KEY;
 use ebt_model::model::config;
 use ebt_model::weights::{Names, double, is_case_name, layout_for, read_parameters};
+use ebt_model::{TensorFile, fields};
+
+use super::batch;
+use super::joint::ExpectedJoint;
 
 /// A golden case: a model, a batch and what the reference made of it.
 #[derive(Debug)]
 pub struct Case {
     /// Sizes and semantics.
     pub config: Config,
-    /// Names, shapes and order of the parameters that `config` has.
+    /// Names, shapes and order of the parameters that `config` has. Masks that the file leaves to the configuration have no
+    /// name.
     pub layout: ParameterLayout,
     /// Weights in layout order.
     pub weights: Vec<Vec<f64>>,
-    /// Tokens and targets.
+    /// Tokens and targets, or problems.
     pub sequences: Sequences,
+    /// Settings of the reference's rollout and loss: a fixed number of steps, no noise.
+    pub objective: Objective,
     /// Initial states `(B T, V)`, row-major.
     pub initial: Vec<f64>,
     /// What the reference computed from `initial` on `sequences`.
     pub expected: Expected,
     /// Tensors of the file that this program knows nothing to compare with.
     pub not_compared: Vec<String>,
-    settings: Settings,
     file: TensorFile,
 }
 
@@ -46,15 +51,20 @@ pub struct Expected {
     pub balance: Vec<f64>,
     /// Cross entropy after every step `(S)`.
     pub step_losses: Vec<f64>,
-    /// Energies before every step `(S, B, T)`.
+    /// Energies before every step `(S, B, T)`; empty where there is no energy.
     pub energies: Vec<f64>,
-    /// Directions `(S, B, T, V)`.
+    /// Directions `(S, B, T, V)`, of a joint model the gradients `G` alone; empty where there is no energy.
     pub gradients: Vec<f64>,
     /// States after every step `(S, B, T, V)`.
     pub states: Vec<f64>,
+    /// What only cases of joint models hold.
+    pub joint: Option<ExpectedJoint>,
 }
 
-/// What the metadata `objective` says of the reference's loss.
+/// Metadata of a golden case: what the reference minimised.
+const OBJECTIVE: &str = "objective";
+
+/// What the metadata [`OBJECTIVE`] says of the reference's loss, of a causal model.
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Settings {
     detach: bool,
@@ -62,8 +72,17 @@ struct Settings {
     pad_id: Option<i64>,
 }
 
-/// Targets of this value have no loss when there is no padding token (PyTorch's default).
-const IGNORE_INDEX: i64 = -100;
+impl Settings {
+    fn objective(self, config: &Config) -> Objective {
+        Objective {
+            min_steps: config.landscapes,
+            max_steps: config.landscapes,
+            flow: if self.detach { Flow::Detached } else { Flow::Unrolled },
+            loss: if self.truncate { LossSteps::Last } else { LossSteps::Mean },
+            ..Objective::default()
+        }
+    }
+}
 
 impl Case {
     /// Reads a case.
@@ -75,43 +94,43 @@ impl Case {
         let file = TensorFile::open(path)?;
         let missing = |key: &str| anyhow!("{} is not a golden case: it has no metadata `{key}`", path.display());
         let config: Config = config(&file)?.ok_or_else(|| missing(CONFIG_KEY))?;
-        let settings: Settings = file.json("objective")?.ok_or_else(|| missing("objective"))?;
-        let layout = layout_for(&file, &config)?;
-        if config.kind != ModelKind::Ebt {
+        let joint = config.kind == ModelKind::Joint;
+        let (objective, ignored) = if joint {
+            let objective = file.settings(OBJECTIVE, fields::OBJECTIVE, &fields::of_objective())?;
+            (objective.ok_or_else(|| missing(OBJECTIVE))?, None)
+        } else {
+            let settings: Settings = file.json(OBJECTIVE)?.ok_or_else(|| missing(OBJECTIVE))?;
+            (settings.objective(&config), settings.pad_id)
+        };
+        let mut layout = layout_for(&file, &config)?;
+        if config.kind == ModelKind::Transformer {
             bail!("{} holds a baseline transformer; golden cases are energy-based models", path.display());
         }
-        let weights = read_parameters(&file, &layout, "", is_case_name, double)?;
-        check_gradient_names(&file, &layout)?;
-        let sequences = sequences(&file, &config, settings)?;
-        let (s, b, t, v) = (config.landscapes, sequences.batch, sequences.context, config.vocab);
-        let read = |name: &str, shape: &[usize]| tensor(&file, name, shape);
-        let scalar = |name: &str| match file.shape(name) {
-            Some([1]) => read(name, &[1]),
-            _ => read(name, &[]),
-        };
-        let initial = read("case.initial_logits", &[b, t, v])?;
-        let expected = Expected {
-            loss: scalar("expect.loss")?,
-            reconstruction: scalar("expect.reconstruction")?,
-            balance: scalar("expect.balance")?,
-            step_losses: read("expect.step_losses", &[s])?,
-            energies: read("expect.energies", &[s, b, t])?,
-            gradients: read("expect.gradients", &[s, b, t, v])?,
-            states: read("expect.states", &[s, b, t, v])?,
-        };
-        let not_compared = not_compared(&file);
-        Ok(Self { config, layout, weights, sequences, initial, expected, not_compared, settings, file })
-    }
-
-    /// The objective of the reference's rollout: as many steps as landscapes, no noise.
-    pub fn objective(&self) -> Objective {
-        Objective {
-            min_steps: self.config.landscapes,
-            max_steps: self.config.landscapes,
-            flow: if self.settings.detach { Flow::Detached } else { Flow::Unrolled },
-            loss: if self.settings.truncate { LossSteps::Last } else { LossSteps::Mean },
-            ..Objective::default()
+        objective.validate()?;
+        if objective.min_steps != objective.max_steps {
+            bail!("{} is not a golden case: its number of steps is drawn", path.display());
         }
+        let weights = weights(&file, &mut layout)?;
+        check_gradient_names(&file, &layout)?;
+        let sequences =
+            if joint { batch::problems(&file, &config)? } else { batch::sequences(&file, &config, ignored)? };
+        let (s, b, t, v) = (objective.min_steps, sequences.batch, sequences.context, config.vocab);
+        let initial = tensor(&file, "case.initial_logits", &[b, t, v])?;
+        let with_energy = |name: &str, shape: &[usize]| {
+            if config.head == Head::Energy { tensor(&file, name, shape) } else { Ok(Vec::new()) }
+        };
+        let expected = Expected {
+            loss: scalar(&file, "expect.loss")?,
+            reconstruction: scalar(&file, "expect.reconstruction")?,
+            balance: scalar(&file, "expect.balance")?,
+            step_losses: tensor(&file, "expect.step_losses", &[s])?,
+            energies: with_energy("expect.energies", &[s, b, t])?,
+            gradients: with_energy("expect.gradients", &[s, b, t, v])?,
+            states: tensor(&file, "expect.states", &[s, b, t, v])?,
+            joint: joint.then(|| ExpectedJoint::read(&file, &config, [s, b, t])).transpose()?,
+        };
+        let not_compared = not_compared(&file, &config);
+        Ok(Self { config, layout, weights, sequences, objective, initial, expected, not_compared, file })
     }
 
     /// The expected gradient of an interchange tensor; none if the reference's loss does not depend on it.
@@ -131,8 +150,23 @@ impl Case {
     }
 }
 
+/// The weights in layout order. What no gradient moves, the masks of a joint model, follows from the configuration where the
+/// file does not hold it; its name then goes from `layout`.
+fn weights(file: &TensorFile, layout: &mut ParameterLayout) -> Result<Vec<Vec<f64>>> {
+    let constants = layout.entries.iter_mut().filter(|entry| entry.role == Role::State);
+    constants.for_each(|entry| entry.parts.retain(|part| file.shape(&part.name).is_some()));
+    let mut weights = read_parameters(file, layout, "", is_case_name, double)?;
+    for ids in layout.blocks.iter().filter_map(|block| block.relations) {
+        let entry = &layout.entries[ids];
+        if entry.parts.is_empty() {
+            weights[ids] = (0..entry.len()).map(entry.initial(ids, 0)).collect();
+        }
+    }
+    Ok(weights)
+}
+
 /// A tensor of floating-point numbers that must have `shape`.
-fn tensor(file: &TensorFile, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
+pub(super) fn tensor(file: &TensorFile, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
     let path = file.path().display();
     match file.shape(name) {
         None => bail!("{path} is not a complete golden case: it holds no tensor {name}"),
@@ -141,26 +175,10 @@ fn tensor(file: &TensorFile, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
     }
 }
 
-fn sequences(file: &TensorFile, config: &Config, settings: Settings) -> Result<Sequences> {
-    let path = file.path().display();
-    let (batch, context) = match file.shape("case.tokens") {
-        Some(&[batch, context]) if batch > 0 && context > 0 => (batch, context),
-        Some(shape) => bail!("tensor case.tokens of {path} is {shape:?}; (batch, context) is needed"),
-        None => bail!("{path} is not a golden case: it holds no tensor case.tokens"),
-    };
-    if file.shape("case.targets") != Some(&[batch, context]) {
-        bail!("tensor case.targets of {path} is missing or not shaped like case.tokens, [{batch}, {context}]");
-    }
-    let ignored = settings.pad_id.unwrap_or(IGNORE_INDEX);
-    let id = |name: &str, value: i64| {
-        u32::try_from(value).with_context(|| format!("{name} of {path} holds {value}, which is no token id"))
-    };
-    let tokens: Result<Vec<u32>> = file.integers("case.tokens")?.into_iter().map(|x| id("case.tokens", x)).collect();
-    let target = |x: i64| if x == ignored { Ok(NO_TARGET) } else { id("case.targets", x) };
-    let targets: Result<Vec<u32>> = file.integers("case.targets")?.into_iter().map(target).collect();
-    let sequences = Sequences { batch, context, tokens: tokens?, targets: targets?, ..Sequences::default() };
-    sequences.validate(config).with_context(|| path.to_string())?;
-    Ok(sequences)
+/// A tensor of one floating-point number.
+pub(super) fn scalar(file: &TensorFile, name: &str) -> Result<Vec<f64>> {
+    let shape: &[usize] = if file.shape(name) == Some(&[1]) { &[1] } else { &[] };
+    tensor(file, name, shape)
 }
 
 /// Refuses gradients of parameters that the model does not have.
@@ -177,19 +195,24 @@ fn check_gradient_names(file: &TensorFile, layout: &ParameterLayout) -> Result<(
 }
 
 /// `case.*` and `expect.*` tensors beyond those that are read.
-fn not_compared(file: &TensorFile) -> Vec<String> {
-    const KNOWN: [&str; 10] = [
-        "case.tokens",
+fn not_compared(file: &TensorFile, config: &Config) -> Vec<String> {
+    const COMMON: &[&str] = &[
         "case.targets",
         "case.initial_logits",
         "expect.loss",
         "expect.reconstruction",
         "expect.balance",
         "expect.step_losses",
-        "expect.energies",
-        "expect.gradients",
         "expect.states",
     ];
-    let ours = |name: &&str| (name.starts_with("case.") || name.starts_with("expect.")) && !KNOWN.contains(name);
+    const ENERGY: &[&str] = &["expect.energies", "expect.gradients"];
+    let of_kind: &[&str] = match (config.kind, config.head) {
+        (ModelKind::Joint, Head::Energy) => ExpectedJoint::NAMES,
+        (ModelKind::Joint, Head::Logits) => ExpectedJoint::NAMES_WITHOUT_ENERGY,
+        _ => &["case.tokens"],
+    };
+    let energy = if config.head == Head::Energy { ENERGY } else { &[] };
+    let known = |name: &str| [COMMON, energy, of_kind].iter().any(|list| list.contains(&name));
+    let ours = |name: &&str| (name.starts_with("case.") || name.starts_with("expect.")) && !known(name);
     file.names().filter(ours).map(str::to_owned).collect()
 }

@@ -8,6 +8,7 @@ use ebt_model::weights::{Names, unstack};
 use serde::Serialize;
 
 use super::case::Case;
+use super::joint::{self, Probed};
 
 /// Largest relative errors that pass.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -89,10 +90,18 @@ pub(super) fn errors<B: Backend>(
         value("reconstruction", &[outcome.report.reconstruction], &expected.reconstruction),
         value("balance", &[outcome.report.balance], &expected.balance),
         value("step_losses", &outcome.report.step_losses, &expected.step_losses),
-        value("energies", &outcome.energies, &expected.energies),
-        value("gradients", &outcome.directions, &expected.gradients),
-        value("states", &outcome.states, &expected.states),
     ];
+    match &expected.joint {
+        Some(joint) => {
+            let of_problems = joint::quantities(case, joint, &outcome);
+            quantities.extend(of_problems.iter().map(|(name, ours, theirs)| value(name, ours, theirs)));
+        }
+        None => quantities.extend([
+            value("energies", &outcome.energies, &expected.energies),
+            value("gradients", &outcome.directions, &expected.gradients),
+            value("states", &outcome.states, &expected.states),
+        ]),
+    }
     for (id, part) in Names::of(&case.layout).required() {
         let ours = unstack(&case.layout.entries[id], part, &outcome.gradients[id]);
         let theirs = case.gradient(&part.name)?.unwrap_or_else(|| vec![0.0; ours.len()]);
@@ -102,29 +111,34 @@ pub(super) fn errors<B: Backend>(
 }
 
 /// What a backend makes of a case.
-struct Outcome {
-    report: StepReport,
-    energies: Vec<f64>,
-    directions: Vec<f64>,
-    states: Vec<f64>,
+pub(super) struct Outcome {
+    pub(super) report: StepReport,
+    pub(super) energies: Vec<f64>,
+    pub(super) directions: Vec<f64>,
+    pub(super) states: Vec<f64>,
     gradients: Vec<Vec<f64>>,
+    /// Of a joint energy what its rollout does not tell.
+    pub(super) probed: Option<Probed>,
 }
 
 /// Loss scales, where the backend needs them, are lowered until nothing overflows, as skipped training steps do.
 fn compute<B: Backend>(b: &B, case: &Case, weights: &[Vec<f64>]) -> Result<Outcome> {
     let weights = case.layout.entries.iter().zip(weights).map(|(e, w)| b.upload_f64(e.rows, e.columns, w)).collect();
-    let (config, objective) = (case.config.clone(), case.objective());
+    let (config, objective) = (case.config.clone(), case.objective.clone());
     let mut trainer = Trainer::with_weights(b, config, objective, OptimizerConfig::default(), weights)?;
     let settings =
         StepSettings { seed: 0, step: 0, rate: 0.0, micro_batch: case.sequences.batch, ema_decay: 0.0, part: None };
     loop {
         let (report, traces) = trainer.gradient(b, &case.sequences, &settings, Some(&case.initial), true)?;
         let [trace] = traces.as_slice() else { bail!("{} rollouts were traced instead of one", traces.len()) };
+        let probing = case.expected.joint.as_ref().filter(|_| case.config.has_energy());
+        let last = probing.and_then(|_| trace.states.last());
         let outcome = Outcome {
             energies: download(b, &trace.energies),
             directions: download(b, &trace.directions),
             states: download(b, &trace.states),
             gradients: trainer.gradients().iter().map(|g| download(b, std::slice::from_ref(g))).collect(),
+            probed: last.map(|last| joint::probe(b, &trainer, case, last)).transpose()?,
             report,
         };
         b.status()?;
@@ -139,7 +153,7 @@ fn compute<B: Backend>(b: &B, case: &Case, weights: &[Vec<f64>]) -> Result<Outco
 }
 
 /// All values of a list of matrices, one after the other.
-fn download<B: Backend>(b: &B, list: &[B::Array]) -> Vec<f64> {
+pub(super) fn download<B: Backend>(b: &B, list: &[B::Array]) -> Vec<f64> {
     let mut all = Vec::new();
     for a in list {
         let (rows, columns) = b.shape(a);

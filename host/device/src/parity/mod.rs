@@ -1,11 +1,14 @@
 //! Golden cases: a training gradient held against that of the reference implementation.
 
+mod batch;
 mod case;
 mod compare;
 mod errors;
+mod joint;
 mod sensitivity;
 
 pub use case::{Case, Expected};
 pub use compare::{CaseReport, compare, compare_in_double, run};
 pub use errors::{Quantity, Tolerance};
+pub use joint::ExpectedJoint;
 pub use sensitivity::Sensitivity;
