@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use ebt_core::compute::{
-    Attention, AttentionOutput, Band, Classes, Compute, Layout, PredictedAttention, Relations, Rotary, Route, RouteSpec,
-    Scope,
+    Attention, AttentionOutput, Band, Classes, Compute, JointAttention, Layout, PredictedAttention, Relations, Rotary,
+    Route, RouteSpec, Scope,
 };
 use ebt_core::error::Error;
 
@@ -15,6 +15,7 @@ use super::kernel::{gate, norm, reduce, rotary, softmax, swiglu};
 use super::{Cpu, Matrix, band, routing};
 
 type Input<'a, E> = PredictedAttention<'a, Matrix<E>, Matrix<E>, Rc<[u32]>>;
+type Joint<'a, E> = JointAttention<'a, Matrix<E>, Matrix<E>, Rc<[u32]>>;
 
 /// `b` as an operand of an `(n,m)` result; `None` if it does not broadcast.
 fn operand<E: Element>(b: &Matrix<E>, rows: usize, columns: usize) -> Option<Operand<'_, E>> {
@@ -402,13 +403,7 @@ impl<E: Element> Compute for Cpu<E> {
     fn accumulate_scatter(&self, slot: &mut Matrix<E>, index: &Rc<[u32]>, a: &Matrix<E>) {
         self.scatter(slot, index, a);
     }
-    fn accumulate_relations(
-        &self,
-        slot: &mut Matrix<E>,
-        s: &Matrix<E>,
-        b: Band,
-        classes: Classes<'_, Rc<[u32]>>,
-    ) {
+    fn accumulate_relations(&self, slot: &mut Matrix<E>, s: &Matrix<E>, b: Band, classes: Classes<'_, Rc<[u32]>>) {
         band::accumulate(b, s.slice(), classes, slot.own());
     }
     fn accumulate_norm(
@@ -544,5 +539,35 @@ impl<E: Element> Compute for Cpu<E> {
         dmemory: Option<&mut Matrix<E>>,
     ) -> Matrix<E> {
         self.predicted_backward_tangent(input, qkvt, attended, dout, dmemory)
+    }
+    fn joint_attention(&self, input: Joint<'_, E>) -> AttentionOutput<Matrix<E>> {
+        self.joint(input)
+    }
+    fn joint_attention_backward(
+        &self,
+        input: Joint<'_, E>,
+        attended: &AttentionOutput<Matrix<E>>,
+        dout: &Matrix<E>,
+        dbias: Option<&mut Matrix<E>>,
+    ) -> Matrix<E> {
+        self.joint_backward(input, attended, dout, dbias)
+    }
+    fn joint_attention_tangent(
+        &self,
+        input: Joint<'_, E>,
+        qkvt: &Matrix<E>,
+        attended: &AttentionOutput<Matrix<E>>,
+    ) -> AttentionOutput<Matrix<E>> {
+        self.joint_tangent(input, qkvt, attended)
+    }
+    fn joint_attention_backward_tangent(
+        &self,
+        input: Joint<'_, E>,
+        qkvt: &Matrix<E>,
+        attended: [&AttentionOutput<Matrix<E>>; 2],
+        dout: [&Matrix<E>; 2],
+        dbias: Option<&mut Matrix<E>>,
+    ) -> Matrix<E> {
+        self.joint_backward_tangent(input, qkvt, attended, dout, dbias)
     }
 }

@@ -1,7 +1,7 @@
 //! The scalar types the kernels work on: `f32` and `f64`.
 
 use super::math::Real;
-use super::scratch::Scratch;
+use super::scratch::{Scratch, aligned};
 use ebt_ranks::{Collective, Lost};
 use pulp::Simd;
 use std::cell::{Cell, RefCell};
@@ -51,8 +51,8 @@ pub trait Element: Real {
     ///
     /// `f` must not call `with_scratch` again (the buffers are borrowed).
     fn with_scratch<R>(f: impl FnOnce(&mut Scratch<Self>) -> R) -> R;
-    /// Runs `f` with a buffer of `len` elements of unspecified content, which
-    /// the thread keeps for the next call.
+    /// Runs `f` with a line-aligned buffer of `len` elements of unspecified
+    /// content, which the thread keeps for the next call.
     fn with_workspace<R>(len: usize, f: impl FnOnce(&mut [Self]) -> R) -> R;
 }
 
@@ -133,10 +133,7 @@ macro_rules! element {
                     static SPACE: Cell<Vec<$t>> = const { Cell::new(Vec::new()) };
                 }
                 let mut space = SPACE.take();
-                if space.len() < len {
-                    space.resize(len, 0.0);
-                }
-                let result = f(&mut space[..len]);
+                let result = f(aligned(&mut space, len));
                 SPACE.set(space);
                 result
             }

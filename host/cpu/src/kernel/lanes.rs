@@ -42,10 +42,11 @@ macro_rules! fold {
 }
 pub(super) use fold;
 
-/// Combines the accumulators of a fold in pairs at fixed distances.
+/// Combines the accumulators of a fold, of which there are a power of two, in
+/// pairs at fixed distances.
 #[inline(always)]
-fn halve<E: Copy>(mut lanes: [E; LANES], join: impl Fn(E, E) -> E) -> E {
-    let mut width = LANES / 2;
+fn halve<E: Copy, const N: usize>(mut lanes: [E; N], join: impl Fn(E, E) -> E) -> E {
+    let mut width = N / 2;
     while width > 0 {
         for i in 0..width {
             lanes[i] = join(lanes[i], lanes[i + width]);
@@ -57,13 +58,13 @@ fn halve<E: Copy>(mut lanes: [E; LANES], join: impl Fn(E, E) -> E) -> E {
 
 /// Sum of the accumulators of a fold.
 #[inline(always)]
-pub(super) fn total<E: Real>(lanes: [E; LANES]) -> E {
+pub(super) fn total<E: Real, const N: usize>(lanes: [E; N]) -> E {
     halve(lanes, |a, b| a + b)
 }
 
 /// Greatest of the accumulators of a fold.
 #[inline(always)]
-pub(super) fn greatest<E: Real>(lanes: [E; LANES]) -> E {
+pub(super) fn greatest<E: Real, const N: usize>(lanes: [E; N]) -> E {
     halve(lanes, E::larger)
 }
 

@@ -34,7 +34,7 @@ impl<E: Real> Scratch<E> {
 }
 
 /// A line-aligned window of `len` elements of `buffer`, grown where needed.
-fn aligned<E: Real>(buffer: &mut Vec<E>, len: usize) -> &mut [E] {
+pub(super) fn aligned<E: Real>(buffer: &mut Vec<E>, len: usize) -> &mut [E] {
     let slack = ALIGN / size_of::<E>();
     if buffer.len() < len + slack {
         buffer.resize(len + slack, E::ZERO);

@@ -2,151 +2,206 @@
 
 use super::super::element::Element;
 use super::super::gemm::gemm_shared;
-use super::super::lanes;
-use super::super::par::{self, simd};
+use super::super::par::simd;
 use super::super::shared::SharedMut;
 use super::layout::BLOCK;
+use super::relations::{Biases, biases_len};
 use super::rows;
-use super::span::{Keys, Projection, largest, logit_scale, products, spans};
+use super::span::{Projection, Scores, Span, logit_scale};
 
 /// Attention of all heads of `n` rows.
-pub(super) fn all<E: Element>(
-    n: usize,
-    q: Projection<'_, E>,
-    keys: Keys<'_, E>,
-    starts: Option<&[u32]>,
-    out: &mut [E],
-    lse: &mut [E],
-) {
-    let (layout, out, lse) = (q.layout, SharedMut::new(out), SharedMut::new(lse));
-    par::tasks(n / layout.context * layout.heads, &|i| {
-        head(q, keys, starts, (i / layout.heads, i % layout.heads), &out, &lse);
+pub(super) fn all<E: Element>(n: usize, scores: Scores<'_, E>, out: &mut [E], lse: &mut [E]) {
+    let heads = scores.q.layout.heads;
+    let (out, lse) = (SharedMut::new(out), SharedMut::new(lse));
+    scores.tasks(n, heads, &|h, sequences| {
+        let size = scores.largest();
+        E::with_workspace(size + biases_len(scores.relations, heads, size), |space| {
+            let (p, space) = space.split_at_mut(size);
+            let mut biases = Biases::new(scores.relations, heads, space);
+            let mut sums = [(E::ZERO, E::ZERO); BLOCK];
+            for span in sequences.flat_map(|batch| scores.spans(batch)) {
+                block(&scores, &span, h, (&mut p[..span.len()], &mut sums), &mut biases, &out, &lse);
+            }
+        });
     });
 }
 
-/// Attention of head `h` of sequence `batch`: its columns of `out`, `lse`.
-fn head<E: Element>(
-    q: Projection<'_, E>,
-    keys: Keys<'_, E>,
-    starts: Option<&[u32]>,
-    (batch, h): (usize, usize),
+/// Head `h` of one block: its columns of `out` and `lse`. `p` is scratch, and
+/// `sums` holds the greatest score and the sum of exponentials of every query
+/// over the blocks of these queries so far.
+fn block<E: Element>(
+    scores: &Scores<'_, E>,
+    span: &Span<'_>,
+    h: usize,
+    (p, sums): (&mut [E], &mut [(E, E); BLOCK]),
+    biases: &mut Biases<'_, E>,
     out: &SharedMut<'_, E>,
     lse: &SharedMut<'_, E>,
 ) {
+    let Scores { q, keys, .. } = scores;
     let layout = q.layout;
     let (d, heads, g) = (layout.width, layout.heads, h / layout.group());
     let scale = logit_scale::<E>(d);
-    let values = keys.values + g * d;
-    E::with_workspace(largest(layout.context, &keys), |space| {
-        for span in spans(layout.context, &keys, starts, batch) {
-            let (nq, nk) = (span.queries, span.keys);
-            let p = &mut space[..nq * nk];
-            let x = (q.queries(span.row, h), layout.columns());
-            products(&span, d, scale, x, &keys, keys.keys + g * d, p);
-            let mut own = [E::ZERO; BLOCK];
-            simd(
-                #[inline(always)]
-                || {
-                    for i in 0..nq {
-                        let row = span.row + i;
-                        let logit =
-                            if keys.own { scale * lanes::dot(q.query(row, h), q.key(row, g)) } else { E::NEG_INFINITY };
-                        let s = &mut p[i * nk..(i + 1) * nk];
-                        let (sum, p_own) = rows::softmax(s, span.visible(i), logit);
-                        own[i] = p_own;
-                        // SAFETY: only this task writes column `h`.
-                        unsafe { lse.part(row * heads + h, 1) }.fill(sum);
-                    }
-                },
-            );
-            let (at, v) = (span.row * heads * d + h * d, keys.rows(&span, values));
-            let (shape, sv) = ((nq, nk, d), (keys.stride, 1));
-            // SAFETY: only this task touches the columns of head `h` of the
-            // rows of this sequence.
-            unsafe { gemm_shared(shape, E::ONE, p, (nk, 1), v, sv, E::ZERO, out, at, heads * d) };
-            if keys.own {
-                simd(
-                    #[inline(always)]
-                    || {
-                        for (i, &p) in own[..nq].iter().enumerate() {
-                            let row = span.row + i;
-                            // SAFETY: as above.
-                            let out = unsafe { out.part((row * heads + h) * d, d) };
-                            rows::add(true, p, q.value(row, g), out);
-                        }
-                    },
-                );
+    let stride = span.stride();
+    let own = #[inline(always)]
+    |row: usize| scale * rows::dot(q.query(row, h), q.key(row, g));
+    // SAFETY: only the task of head `h` touches its columns of the rows of this sequence.
+    let out_row = |i: usize| unsafe { out.part(((span.row + i) * heads + h) * d, d) };
+    let x = (q.queries(span.row, h), layout.columns());
+    scores.products(span, scale, x, keys.rows(span, keys.keys + g * d), false, p);
+    let added = biases.of(span, h);
+    simd(
+        #[inline(always)]
+        || {
+            for (i, of) in sums[..span.queries].iter_mut().enumerate() {
+                if span.opens {
+                    *of = if keys.own { (own(span.row + i), E::ONE) } else { (rows::least(), E::ZERO) };
+                }
+                let line = i * stride..(i + 1) * stride;
+                let (top, sum) = rows::weigh(&mut p[line.clone()], added.map(|a| &a[line]), span.visible(i), of.0);
+                let kept = (of.0 - top).exp();
+                if !span.opens {
+                    rows::scale(kept, out_row(i));
+                }
+                *of = (top, of.1.mul_add(kept, sum));
             }
-        }
+        },
+    );
+    let (at, v) = (span.row * heads * d + h * d, keys.rows(span, keys.values + g * d));
+    let (shape, sv, beta) = ((span.queries, span.keys, d), (keys.stride, 1), if span.opens { E::ZERO } else { E::ONE });
+    // SAFETY: as above.
+    unsafe { gemm_shared(shape, E::ONE, p, (stride, 1), v, sv, beta, out, at, heads * d) };
+    if !span.closes {
+        return;
+    }
+    simd(
+        #[inline(always)]
+        || {
+            for (i, &(top, sum)) in sums[..span.queries].iter().enumerate() {
+                let row = span.row + i;
+                // a query which sees nothing gives zeros
+                let share = if sum > E::ZERO { E::ONE / sum } else { E::ZERO };
+                rows::scale(share, out_row(i));
+                if keys.own {
+                    rows::add(true, share * (own(row) - top).exp(), q.value(row, g), out_row(i));
+                }
+                // SAFETY: as above.
+                unsafe { lse.part(row * heads + h, 1) }.fill(if sum > E::ZERO { top + sum.ln() } else { top });
+            }
+        },
+    );
+}
+
+/// Tangent of [`all`] along `t`, the tangent of the projection, and that of the
+/// keys where they carry one, given the results of the forward pass.
+pub(super) fn all_tangent<E: Element>(
+    n: usize,
+    scores: Scores<'_, E>,
+    t: Projection<'_, E>,
+    (out, lse): (&[E], &[E]),
+    out_dot: &mut [E],
+    lse_dot: &mut [E],
+) {
+    let heads = scores.q.layout.heads;
+    let (out_dot, lse_dot) = (SharedMut::new(out_dot), SharedMut::new(lse_dot));
+    scores.tasks(n, heads, &|h, sequences| {
+        let size = scores.largest();
+        E::with_workspace(2 * size + biases_len(scores.relations, heads, size), |space| {
+            let (p, space) = space.split_at_mut(size);
+            let (p_dot, space) = space.split_at_mut(size);
+            let mut biases = Biases::new(scores.relations, heads, space);
+            let mut means = [E::ZERO; BLOCK];
+            for span in sequences.flat_map(|batch| scores.spans(batch)) {
+                let space = (&mut p[..span.len()], &mut p_dot[..span.len()], &mut means);
+                block_tangent(&scores, t, &span, h, space, &mut biases, (out, lse), (&out_dot, &lse_dot));
+            }
+        });
     });
 }
 
-/// Tangent of [`head`] along a projection tangent; the keys of other rows
-/// carry none. Writes the columns of head `h` of `out_dot` and `lse_dot`.
-pub(super) fn head_tangent<E: Element>(
-    (q, t): (Projection<'_, E>, Projection<'_, E>),
-    keys: Keys<'_, E>,
-    starts: Option<&[u32]>,
-    (batch, h): (usize, usize),
-    lse: &[E],
-    out_dot: &SharedMut<'_, E>,
-    lse_dot: &SharedMut<'_, E>,
+/// Head `h` of one block of the tangent: its columns of `out_dot` and
+/// `lse_dot`. `p` and `w` are scratch, and `means` holds the means of the
+/// tangents of the scores of every query under the probabilities, over the
+/// blocks of these queries so far.
+fn block_tangent<E: Element>(
+    scores: &Scores<'_, E>,
+    t: Projection<'_, E>,
+    span: &Span<'_>,
+    h: usize,
+    (p, w, means): (&mut [E], &mut [E], &mut [E; BLOCK]),
+    biases: &mut Biases<'_, E>,
+    (out, lse): (&[E], &[E]),
+    (out_dot, lse_dot): (&SharedMut<'_, E>, &SharedMut<'_, E>),
 ) {
+    let Scores { q, keys, .. } = scores;
     let layout = q.layout;
     let (d, heads, g) = (layout.width, layout.heads, h / layout.group());
     let scale = logit_scale::<E>(d);
-    let column = keys.keys + g * d;
-    let size = largest(layout.context, &keys);
-    E::with_workspace(2 * size, |space| {
-        let (p, p_dot) = space.split_at_mut(size);
-        for span in spans(layout.context, &keys, starts, batch) {
-            let (nq, nk) = (span.queries, span.keys);
-            let (p, p_dot) = (&mut p[..nq * nk], &mut p_dot[..nq * nk]);
-            let stride = layout.columns();
-            products(&span, d, scale, (q.queries(span.row, h), stride), &keys, column, p);
-            products(&span, d, scale, (t.queries(span.row, h), stride), &keys, column, p_dot);
-            let mut own = [(E::ZERO, E::ZERO); BLOCK];
-            simd(
-                #[inline(always)]
-                || {
-                    for i in 0..nq {
-                        let row = span.row + i;
-                        let (p, s_dot) = (&mut p[i * nk..(i + 1) * nk], &mut p_dot[i * nk..]);
-                        let s_dot = &mut s_dot[..nk];
-                        rows::probabilities(p, span.visible(i), lse[row * heads + h]);
-                        let (logit, logit_dot) = own_logit(q, t, (row, h, g), scale);
-                        let p_own = (logit - lse[row * heads + h]).exp();
-                        let mean = p_own.mul_add(logit_dot, lanes::dot(p, s_dot));
-                        for (s, &p) in s_dot.iter_mut().zip(p.iter()) {
-                            *s = p * (*s - mean);
-                        }
-                        own[i] = (p_own, p_own * (logit_dot - mean));
-                        // SAFETY: only this task writes column `h`.
-                        unsafe { lse_dot.part(row * heads + h, 1) }.fill(mean);
+    let (stride, columns) = (span.stride(), layout.columns());
+    let (key, value) = (keys.keys + g * d, keys.values + g * d);
+    let (x, y) = ((q.queries(span.row, h), columns), (t.queries(span.row, h), columns));
+    scores.products(span, scale, x, keys.rows(span, key), false, p);
+    scores.products(span, scale, y, keys.rows(span, key), false, w);
+    if let Some(along) = keys.rows_along(span, key) {
+        scores.products(span, scale, x, along, true, w);
+    }
+    let added = biases.of(span, h);
+    let own = #[inline(always)]
+    |row: usize| {
+        let (logit, logit_dot) = own_logit(*q, t, (row, h, g), scale);
+        ((logit - lse[row * heads + h]).exp(), logit_dot)
+    };
+    simd(
+        #[inline(always)]
+        || {
+            for (i, mean) in means[..span.queries].iter_mut().enumerate() {
+                let row = span.row + i;
+                if span.opens {
+                    *mean = E::ZERO;
+                    if keys.own {
+                        let (p, logit_dot) = own(row);
+                        *mean = p * logit_dot;
                     }
-                },
-            );
-            let (at, v) = (span.row * heads * d + h * d, keys.rows(&span, keys.values + g * d));
-            let (shape, sv) = ((nq, nk, d), (keys.stride, 1));
-            // SAFETY: only this task touches the columns of head `h` of the
-            // rows of this sequence.
-            unsafe {
-                gemm_shared(shape, E::ONE, p_dot, (nk, 1), v, sv, E::ZERO, out_dot, at, heads * d);
+                }
+                let line = i * stride..(i + 1) * stride;
+                let p = &mut p[line.clone()];
+                rows::probabilities(p, added.map(|a| &a[line.clone()]), span.visible(i), lse[row * heads + h]);
+                *mean += rows::weighted(p, &mut w[line]);
             }
-            simd(
-                #[inline(always)]
-                || {
-                    for (i, &(p, p_dot)) in own[..nq].iter().enumerate() {
-                        let row = span.row + i;
-                        // SAFETY: as above.
-                        let out = unsafe { out_dot.part((row * heads + h) * d, d) };
-                        rows::add(true, p_dot, q.value(row, g), out);
-                        rows::add(true, p, t.value(row, g), out);
-                    }
-                },
-            );
-        }
-    });
+        },
+    );
+    let (at, shape, sv) = (span.row * heads * d + h * d, (span.queries, span.keys, d), (keys.stride, 1));
+    let mix = |onto: bool, weights: &[E], v: &[E]| {
+        let beta = if onto { E::ONE } else { E::ZERO };
+        // SAFETY: only the task of head `h` touches its columns of the rows of this sequence.
+        unsafe { gemm_shared(shape, E::ONE, weights, (stride, 1), v, sv, beta, out_dot, at, heads * d) };
+    };
+    mix(!span.opens, w, keys.rows(span, value));
+    if let Some(along) = keys.rows_along(span, value) {
+        mix(true, p, along);
+    }
+    if !span.closes {
+        return;
+    }
+    simd(
+        #[inline(always)]
+        || {
+            for (i, &mean) in means[..span.queries].iter().enumerate() {
+                let row = span.row + i;
+                let at = (row * heads + h) * d;
+                // SAFETY: as above.
+                let to = unsafe { out_dot.part(at, d) };
+                rows::add(true, -mean, &out[at..at + d], to);
+                if keys.own {
+                    let (p, logit_dot) = own(row);
+                    rows::add(true, p * logit_dot, q.value(row, g), to);
+                    rows::add(true, p, t.value(row, g), to);
+                }
+                // SAFETY: as above.
+                unsafe { lse_dot.part(row * heads + h, 1) }.fill(mean);
+            }
+        },
+    );
 }
 
 /// The logit of a row with its own key, and its tangent.
@@ -158,6 +213,6 @@ pub(super) fn own_logit<E: Element>(
     scale: E,
 ) -> (E, E) {
     let (x, y) = (q.query(row, h), q.key(row, g));
-    let dot = lanes::dot(t.query(row, h), y) + lanes::dot(x, t.key(row, g));
-    (scale * lanes::dot(x, y), scale * dot)
+    let dot = rows::dot(t.query(row, h), y) + rows::dot(x, t.key(row, g));
+    (scale * rows::dot(x, y), scale * dot)
 }

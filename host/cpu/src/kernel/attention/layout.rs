@@ -1,7 +1,9 @@
 //! The shape of an attention layer, and the checks of slices against it.
 
-/// Queries of one block.
-pub(super) const BLOCK: usize = 64;
+/// Queries of one block, at most.
+pub(super) const BLOCK: usize = 128;
+/// Keys of one block, at most.
+pub(super) const STRETCH: usize = 256;
 
 /// Shape of an attention layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

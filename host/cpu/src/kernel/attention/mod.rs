@@ -23,9 +23,12 @@
 //! of threads.
 
 mod backward;
+mod blocks;
 mod forward;
+mod joint;
 mod layout;
 mod predicted;
+mod relations;
 mod rows;
 mod span;
 mod tangent;
@@ -34,23 +37,31 @@ mod tests;
 
 use super::element::Element;
 use super::shared::SharedMut;
+pub use joint::{joint_backward, joint_backward_tangent, joint_forward, joint_forward_tangent};
 pub use layout::Layout;
 pub use predicted::{
     memory_backward, predicted_backward, predicted_backward_tangent, predicted_forward, predicted_forward_tangent,
 };
-use span::{Keys, Projection};
+pub use relations::Relations;
+use span::{Keys, Projection, Scores};
 
-/// The observed keys and values of a causal layer: its own projection.
-fn causal_keys<E: Element>(layout: Layout, qkv: &[E]) -> Keys<'_, E> {
+/// The keys and values of a layer's own projection, up to the query's.
+fn own_keys<E: Element>(layout: Layout, qkv: &[E]) -> Keys<'_, E> {
     let keys = layout.heads * layout.width;
     let values = keys + layout.kv_heads * layout.width;
-    Keys { data: qkv, stride: layout.columns(), keys, values, reach: layout.window, own: false }
+    let (stride, reach) = (layout.columns(), layout.window);
+    Keys { data: qkv, along: None, stride, keys, values, reach, ahead: 0, own: false }
+}
+
+/// The scores of a causal layer.
+fn causal_scores<'a, E: Element>(layout: Layout, qkv: &'a [E], starts: Option<&'a [u32]>) -> Scores<'a, E> {
+    Scores { q: Projection { data: qkv, layout }, keys: own_keys(layout, qkv), starts, relations: None }
 }
 
 /// Causal attention: `out` and `lse` of `qkv`.
 pub fn causal_forward<E: Element>(layout: Layout, qkv: &[E], starts: Option<&[u32]>, out: &mut [E], lse: &mut [E]) {
     let n = layout.rows(qkv.len(), starts, &[], &[out.len()], &[lse.len()]);
-    forward::all(n, Projection { data: qkv, layout }, causal_keys(layout, qkv), starts, out, lse);
+    forward::all(n, causal_scores(layout, qkv, starts), out, lse);
 }
 
 /// Gradient of [`causal_forward`]: overwrites `dqkv` given its inputs, its
@@ -66,17 +77,7 @@ pub fn causal_backward<E: Element>(
 ) {
     let outs = [out.len(), dout.len()];
     let n = layout.rows(qkv.len(), starts, &[dqkv.len()], &outs, &[lse.len()]);
-    let keys = causal_keys(layout, qkv);
     let dqkv = SharedMut::new(dqkv);
-    let pass = backward::Pass {
-        q: Projection { data: qkv, layout },
-        keys,
-        starts,
-        out,
-        lse,
-        dout,
-        dq: Some(&dqkv),
-        dkeys: Some((&dqkv, true)),
-    };
-    pass.all(n);
+    let (dq, dkeys) = (Some(&dqkv), Some((&dqkv, true)));
+    backward::Pass { scores: causal_scores(layout, qkv, starts), out, lse, dout, dq, dkeys, dbias: None }.all(n);
 }

@@ -1,23 +1,30 @@
 //! Attention of the predicted stream to the observed one.
 
 use super::super::element::Element;
-use super::super::par;
 use super::super::shared::SharedMut;
 use super::layout::Layout;
-use super::span::{Keys, Projection};
+use super::span::{Keys, Projection, Scores};
 use super::tangent::TangentPass;
 use super::{backward, forward};
 
-/// The keys and values of the observed stream.
-fn memory_keys<E: Element>(layout: Layout, memory: &[E]) -> Keys<'_, E> {
-    Keys {
+/// The scores of predictions with the keys of the observed stream and their own.
+fn predicted_scores<'a, E: Element>(
+    layout: Layout,
+    qkv: &'a [E],
+    memory: &'a [E],
+    starts: Option<&'a [u32]>,
+) -> Scores<'a, E> {
+    let keys = Keys {
         data: memory,
+        along: None,
         stride: layout.memory_columns(),
         keys: 0,
         values: layout.kv_heads * layout.width,
         reach: layout.window - 1,
+        ahead: 0,
         own: true,
-    }
+    };
+    Scores { q: Projection { data: qkv, layout }, keys, starts, relations: None }
 }
 
 /// Asserts that a memory has `n` rows.
@@ -36,7 +43,7 @@ pub fn predicted_forward<E: Element>(
 ) {
     let n = layout.rows(qkv.len(), starts, &[], &[out.len()], &[lse.len()]);
     check_memory(layout, n, memory.len());
-    forward::all(n, Projection { data: qkv, layout }, memory_keys(layout, memory), starts, out, lse);
+    forward::all(n, predicted_scores(layout, qkv, memory, starts), out, lse);
 }
 
 /// Gradient of [`predicted_forward`] with respect to `qkv`: overwrites `dqkv`.
@@ -54,9 +61,8 @@ pub fn predicted_backward<E: Element>(
     let n = layout.rows(qkv.len(), starts, &[dqkv.len()], &outs, &[lse.len()]);
     check_memory(layout, n, memory.len());
     let dq = SharedMut::new(dqkv);
-    let (q, keys) = (Projection { data: qkv, layout }, memory_keys(layout, memory));
-    let pass = backward::Pass { q, keys, starts, out, lse, dout, dq: Some(&dq), dkeys: None };
-    pass.all(n);
+    let scores = predicted_scores(layout, qkv, memory, starts);
+    backward::Pass { scores, out, lse, dout, dq: Some(&dq), dkeys: None, dbias: None }.all(n);
 }
 
 /// Gradient of [`predicted_forward`] with respect to `memory`: adds to
@@ -76,34 +82,27 @@ pub fn memory_backward<E: Element>(
     check_memory(layout, n, memory.len());
     check_memory(layout, n, dmemory.len());
     let dkeys = SharedMut::new(dmemory);
-    let (q, keys) = (Projection { data: qkv, layout }, memory_keys(layout, memory));
-    let dkeys = Some((&dkeys, false));
-    let pass = backward::Pass { q, keys, starts, out, lse, dout, dq: None, dkeys };
-    pass.all(n);
+    let scores = predicted_scores(layout, qkv, memory, starts);
+    backward::Pass { scores, out, lse, dout, dq: None, dkeys: Some((&dkeys, false)), dbias: None }.all(n);
 }
 
 /// Tangent of [`predicted_forward`] along `qkv_dot` (`memory` carries none):
-/// `out_dot` and `lse_dot`, given the `lse` of the forward pass.
+/// `out_dot` and `lse_dot`, given the results of the forward pass.
 pub fn predicted_forward_tangent<E: Element>(
     layout: Layout,
     qkv: &[E],
     qkv_dot: &[E],
     memory: &[E],
     starts: Option<&[u32]>,
-    lse: &[E],
+    (out, lse): (&[E], &[E]),
     out_dot: &mut [E],
     lse_dot: &mut [E],
 ) {
-    let (outs, sums) = ([out_dot.len()], [lse.len(), lse_dot.len()]);
+    let (outs, sums) = ([out.len(), out_dot.len()], [lse.len(), lse_dot.len()]);
     let n = layout.rows(qkv.len(), starts, &[qkv_dot.len()], &outs, &sums);
     check_memory(layout, n, memory.len());
-    let both = (Projection { data: qkv, layout }, Projection { data: qkv_dot, layout });
-    let keys = memory_keys(layout, memory);
-    let (out_dot, lse_dot) = (SharedMut::new(out_dot), SharedMut::new(lse_dot));
-    par::tasks(n / layout.context * layout.heads, &|i| {
-        let place = (i / layout.heads, i % layout.heads);
-        forward::head_tangent(both, keys, starts, place, lse, &out_dot, &lse_dot);
-    });
+    let (scores, along) = (predicted_scores(layout, qkv, memory, starts), Projection { data: qkv_dot, layout });
+    forward::all_tangent(n, scores, along, (out, lse), out_dot, lse_dot);
 }
 
 /// Tangent of [`predicted_backward`] along `qkv_dot` (with the `out_dot` and
@@ -131,10 +130,8 @@ pub fn predicted_backward_tangent<E: Element>(
         SharedMut::new(m)
     });
     let pass = TangentPass {
-        q: Projection { data: qkv, layout },
+        scores: predicted_scores(layout, qkv, memory, starts),
         q_dot: Projection { data: qkv_dot, layout },
-        keys: memory_keys(layout, memory),
-        starts,
         out,
         out_dot,
         lse,
@@ -142,7 +139,8 @@ pub fn predicted_backward_tangent<E: Element>(
         dout,
         dout_dot,
         dq_dot: &SharedMut::new(dqkv_dot),
-        dkeys_dot: dkeys.as_ref(),
+        dkeys_dot: dkeys.as_ref().map(|dkeys| (dkeys, false)),
+        dbias_dot: None,
     };
     pass.all(n);
 }

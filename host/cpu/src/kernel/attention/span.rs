@@ -1,8 +1,13 @@
 //! Where the queries and keys of one block lie.
 
+use std::ops::Range;
+
 use super::super::element::Element;
-use super::super::gemm::gemm_serial;
-use super::layout::{BLOCK, Layout};
+use super::super::gemm::gemm_padded;
+use super::super::par;
+use super::layout::{BLOCK, Layout, STRETCH};
+use super::relations::Relations;
+use super::rows::WIDE;
 
 /// A projection with its layout.
 #[derive(Clone, Copy)]
@@ -42,10 +47,12 @@ impl<'a, E: Element> Projection<'a, E> {
     }
 }
 
-/// The keys and values of earlier positions which the queries see.
+/// The keys and values of other positions which the queries see.
 #[derive(Clone, Copy)]
 pub(super) struct Keys<'a, E> {
     pub data: &'a [E],
+    /// The tangent of `data`, where it carries one.
+    pub along: Option<&'a [E]>,
     /// Columns of a row.
     pub stride: usize,
     /// First column of the keys.
@@ -54,11 +61,22 @@ pub(super) struct Keys<'a, E> {
     pub values: usize,
     /// Number of positions up to the query's which are visible at most.
     pub reach: usize,
+    /// Number of positions after the query's which are visible at most.
+    pub ahead: usize,
     /// Whether a query sees its own key and value besides.
     pub own: bool,
 }
 
-/// One block of queries and the stretch of keys which any of them sees.
+/// What scores are made of: queries, keys, and what hides them or is added.
+#[derive(Clone, Copy)]
+pub(super) struct Scores<'a, E> {
+    pub q: Projection<'a, E>,
+    pub keys: Keys<'a, E>,
+    pub starts: Option<&'a [u32]>,
+    pub relations: Option<Relations<'a, E>>,
+}
+
+/// One block of queries and a stretch of the keys which any of them sees.
 #[derive(Clone, Copy)]
 pub(super) struct Span<'a> {
     /// First row of the queries.
@@ -69,10 +87,16 @@ pub(super) struct Span<'a> {
     pub key: usize,
     /// Number of keys.
     pub keys: usize,
+    /// Whether these are the first keys of the block.
+    pub opens: bool,
+    /// Whether these are the last keys of the block.
+    pub closes: bool,
     /// First row of the sequence.
-    first: usize,
+    pub first: usize,
+    /// Rows of the sequence.
+    pub context: usize,
     reach: usize,
-    own: bool,
+    ahead: usize,
     starts: Option<&'a [u32]>,
 }
 
@@ -84,56 +108,108 @@ impl Span<'_> {
         let row = self.row + i;
         let t = row - self.first;
         let start = self.starts.map_or(0, |s| s[row] as usize);
-        let end = if self.reach == 0 { t } else { t + 1 };
-        let most = if self.own { end } else { t };
-        let begin = (t + 1).saturating_sub(self.reach).max(start).min(most);
+        let end = if self.reach == 0 { t } else { self.context.min(t.saturating_add(self.ahead).saturating_add(1)) };
+        let begin = (t + 1).saturating_sub(self.reach).max(start).min(end);
         let skip = self.key - self.first;
-        if self.keys == 0 { (0, 0) } else { (begin - skip, end - skip) }
+        (begin.saturating_sub(skip).min(self.keys), end.saturating_sub(skip).min(self.keys))
+    }
+
+    /// Elements from a row of the block to the next: the keys, in whole chunks.
+    #[inline(always)]
+    pub(super) fn stride(&self) -> usize {
+        self.keys.next_multiple_of(WIDE)
+    }
+
+    /// Elements of the block.
+    pub(super) fn len(&self) -> usize {
+        self.queries * self.stride()
     }
 }
 
-/// The blocks of sequence `batch`, in order.
-pub(super) fn spans<'a, E: Element>(
-    context: usize,
-    keys: &Keys<'_, E>,
-    starts: Option<&'a [u32]>,
-    batch: usize,
-) -> impl Iterator<Item = Span<'a>> + use<'a, E> {
-    let (reach, own, first) = (keys.reach, keys.own, batch * context);
-    (0..context).step_by(BLOCK).map(move |t0| {
-        let t1 = context.min(t0 + BLOCK);
-        let least = starts.map_or(0, |s| s[first + t0..first + t1].iter().copied().min().unwrap_or(0) as usize);
-        let begin = (t0 + 1).saturating_sub(reach).max(least).min(t0);
-        let keys = if reach == 0 { 0 } else { t1 - begin };
-        Span { row: first + t0, queries: t1 - t0, key: first + begin, keys, first, reach, own, starts }
-    })
+/// Equal parts, of at most `most`, that `of` is cut into: one at least.
+fn parts(of: Range<usize>, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = of.len().div_ceil(most).max(1);
+    let at = move |i: usize| of.start + of.len() * i / count;
+    (0..count).map(move |i| at(i)..at(i + 1))
 }
 
-/// Elements of the product of a block of queries and its keys, at most.
-pub(super) fn largest<E: Element>(context: usize, keys: &Keys<'_, E>) -> usize {
-    BLOCK.min(context) * context.min(keys.reach.saturating_add(BLOCK))
-}
+impl<'a, E: Element> Scores<'a, E> {
+    /// The blocks of sequence `batch`, in order, and those of the same queries
+    /// in the order of their keys.
+    pub(super) fn spans(&self, batch: usize) -> impl Iterator<Item = Span<'a>> + use<'a, E> {
+        let (context, starts) = (self.q.layout.context, self.starts);
+        let (Keys { reach, ahead, .. }, first) = (self.keys, batch * context);
+        parts(0..context, self.block()).flat_map(move |t| {
+            let row = first + t.start;
+            let least = starts.map_or(0, |s| s[row..first + t.end].iter().copied().min().unwrap_or(0) as usize);
+            let end = if reach == 0 { t.start } else { context.min(t.end.saturating_add(ahead)) };
+            let begin = (t.start + 1).saturating_sub(reach).max(least).min(end);
+            parts(begin..end, STRETCH).map(move |keys| Span {
+                row,
+                queries: t.len(),
+                key: first + keys.start,
+                keys: keys.len(),
+                opens: keys.start == begin,
+                closes: keys.end == end,
+                first,
+                context,
+                reach,
+                ahead,
+                starts,
+            })
+        })
+    }
 
-/// `to[i, j] = scale * <x_i, y_j>` of a block: the rows `x` (stride `sx`) of
-/// the queries with the key or value columns from `column` on.
-pub(super) fn products<E: Element>(
-    span: &Span<'_>,
-    width: usize,
-    scale: E,
-    (x, sx): (&[E], usize),
-    keys: &Keys<'_, E>,
-    column: usize,
-    to: &mut [E],
-) {
-    let y = keys.rows(span, column);
-    let shape = (span.queries, width, span.keys);
-    gemm_serial(shape, scale, x, (sx, 1), y, (1, keys.stride), E::ZERO, to, span.keys);
+    /// Queries of a block, at most: fewer where they see no keys in common.
+    fn block(&self) -> usize {
+        if self.keys.ahead < BLOCK / 2 { BLOCK / 2 } else { BLOCK }
+    }
+
+    /// Elements of the scores of a block of queries and its keys, at most.
+    pub(super) fn largest(&self) -> usize {
+        let (context, block) = (self.q.layout.context, self.block());
+        let keys = block.saturating_add(self.keys.reach).saturating_add(self.keys.ahead);
+        block.min(context) * keys.min(context).min(STRETCH).next_multiple_of(WIDE)
+    }
+
+    /// Calls `task` for every head and stretches of the sequences of `n` rows.
+    pub(super) fn tasks(&self, n: usize, heads: usize, task: &(impl Fn(usize, Range<usize>) + Sync)) {
+        let batch = n / self.q.layout.context;
+        // a few tasks a thread; many sequences of a head share the biases of a block
+        let stretch = (batch * heads / (8 * rayon::current_num_threads())).clamp(1, batch.max(1));
+        par::tasks(batch.div_ceil(stretch) * heads, &|i| {
+            let from = i / heads * stretch;
+            task(i % heads, from..batch.min(from + stretch));
+        });
+    }
+
+    /// `to[i, j] = scale * <x_i, y_j>` of a block, or adds that: the rows `x`
+    /// (stride `sx`) of the queries with rows `y` of the keys or values.
+    pub(super) fn products(
+        &self,
+        span: &Span<'_>,
+        scale: E,
+        (x, sx): (&[E], usize),
+        y: &[E],
+        onto: bool,
+        to: &mut [E],
+    ) {
+        let shape = (span.queries, self.q.layout.width, span.keys);
+        let beta = if onto { E::ONE } else { E::ZERO };
+        gemm_padded(shape, scale, x, (sx, 1), y, (1, self.keys.stride), beta, to, span.stride());
+    }
 }
 
 impl<'a, E: Element> Keys<'a, E> {
     /// Everything from column `column` of the first key row of a block on.
     pub(super) fn rows(&self, span: &Span<'_>, column: usize) -> &'a [E] {
         if span.keys == 0 { &[] } else { &self.data[span.key * self.stride + column..] }
+    }
+
+    /// The same of the tangent, if there is one.
+    pub(super) fn rows_along(&self, span: &Span<'_>, column: usize) -> Option<&'a [E]> {
+        let data = self.along.filter(|_| span.keys > 0)?;
+        Some(&data[span.key * self.stride + column..])
     }
 }
 

@@ -2,21 +2,18 @@
 
 use super::super::element::Element;
 use super::super::gemm::gemm_shared;
-use super::super::lanes;
-use super::super::par::{self, simd};
+use super::super::par::simd;
 use super::super::shared::SharedMut;
+use super::blocks::{Block, each_block};
 use super::forward::own_logit;
 use super::layout::BLOCK;
 use super::rows;
-use super::span::{Keys, Projection, Span, largest, logit_scale, products, spans};
+use super::span::{Projection, Scores, Span, logit_scale};
 
-/// Inputs and outputs of the tangent of a backward pass; the keys of other
-/// rows carry no tangent.
+/// Inputs and outputs of the tangent of a backward pass.
 pub(super) struct TangentPass<'a, E> {
-    pub q: Projection<'a, E>,
+    pub scores: Scores<'a, E>,
     pub q_dot: Projection<'a, E>,
-    pub keys: Keys<'a, E>,
-    pub starts: Option<&'a [u32]>,
     pub out: &'a [E],
     pub out_dot: &'a [E],
     pub lse: &'a [E],
@@ -25,75 +22,56 @@ pub(super) struct TangentPass<'a, E> {
     pub dout_dot: Option<&'a [E]>,
     /// Tangent of the gradient of the projection.
     pub dq_dot: &'a SharedMut<'a, E>,
-    /// Tangent of the gradient of `keys.data`, which is added to.
-    pub dkeys_dot: Option<&'a SharedMut<'a, E>>,
-}
-
-/// Scratch of a block: probabilities, gradients of logits, their tangents.
-struct Space<'a, E> {
-    p: &'a mut [E],
-    p_dot: &'a mut [E],
-    ds: &'a mut [E],
-    ds_dot: &'a mut [E],
+    /// Tangent of the gradient of `keys.data`, which is added to, after it has
+    /// been cleared where the flag says so.
+    pub dkeys_dot: Option<(&'a SharedMut<'a, E>, bool)>,
+    /// Tangent of the gradient of the biases by sequence, where it is asked for.
+    pub dbias_dot: Option<&'a SharedMut<'a, E>>,
 }
 
 impl<E: Element> TangentPass<'_, E> {
     /// Runs the pass for every key head of `n` rows.
     pub(super) fn all(&self, n: usize) {
-        let layout = self.q.layout;
-        par::tasks(n / layout.context * layout.kv_heads, &|i| self.group(i / layout.kv_heads, i % layout.kv_heads));
+        each_block(n, &self.scores, self.dkeys_dot, self.dbias_dot, &|block| self.block(block));
     }
 
-    /// Runs the pass for key head `g` of sequence `batch`.
-    fn group(&self, batch: usize, g: usize) {
-        let layout = self.q.layout;
-        let size = largest(layout.context, &self.keys);
-        E::with_workspace(4 * size, |space| {
-            let (ps, dss) = space.split_at_mut(2 * size);
-            let ((p, p_dot), (ds, ds_dot)) = (ps.split_at_mut(size), dss.split_at_mut(size));
-            for h in g * layout.group()..(g + 1) * layout.group() {
-                for span in spans(layout.context, &self.keys, self.starts, batch) {
-                    let len = span.queries * span.keys;
-                    let space = Space {
-                        p: &mut p[..len],
-                        p_dot: &mut p_dot[..len],
-                        ds: &mut ds[..len],
-                        ds_dot: &mut ds_dot[..len],
-                    };
-                    self.block(&span, h, space);
-                }
-            }
-        });
-    }
-
-    /// One block of queries of head `h`.
-    fn block(&self, span: &Span<'_>, h: usize, space: Space<'_, E>) {
-        let keys = &self.keys;
-        let layout = self.q.layout;
+    /// One block of queries of one head. The scratch: probabilities, gradients of scores, their tangents.
+    fn block(&self, block: Block<'_, '_, E, 4>) {
+        let Scores { q, keys, .. } = &self.scores;
+        let Block { span, h, space: [p, p_dot, ds, ds_dot], added, sums } = block;
+        let layout = q.layout;
         let (d, heads, g) = (layout.width, layout.heads, h / layout.group());
-        let (scale, stride) = (logit_scale::<E>(d), layout.columns());
+        let (scale, columns, stride) = (logit_scale::<E>(d), layout.columns(), span.stride());
         let (key, value) = (keys.keys + g * d, keys.values + g * d);
         let at = (span.row * heads + h) * d;
-        let (x, t) = (self.q.queries(span.row, h), self.q_dot.queries(span.row, h));
-        let Space { p, p_dot, ds, ds_dot } = space;
-        products(span, d, scale, (x, stride), keys, key, p);
-        products(span, d, scale, (t, stride), keys, key, p_dot);
-        products(span, d, E::ONE, (&self.dout[at..], heads * d), keys, value, ds);
-        match self.dout_dot {
-            Some(y) => products(span, d, E::ONE, (&y[at..], heads * d), keys, value, ds_dot),
+        let (x, t) = (q.queries(span.row, h), self.q_dot.queries(span.row, h));
+        let (y, y_dot) = (&self.dout[at..], self.dout_dot.map(|y| (&y[at..], heads * d)));
+        let products = |scale: E, x: (&[E], usize), y: &[E], onto: bool, to: &mut [E]| {
+            self.scores.products(span, scale, x, y, onto, to);
+        };
+        let (k, v) = (keys.rows(span, key), keys.rows(span, value));
+        products(scale, (x, columns), k, false, p);
+        products(scale, (t, columns), k, false, p_dot);
+        products(E::ONE, (y, heads * d), v, false, ds);
+        match y_dot {
+            Some(y) => products(E::ONE, y, v, false, ds_dot),
             None => ds_dot.fill(E::ZERO),
         }
+        let along = keys.rows_along(span, key).zip(keys.rows_along(span, value));
+        if let Some((k_dot, v_dot)) = along {
+            products(scale, (x, columns), k_dot, true, p_dot);
+            products(E::ONE, (y, heads * d), v_dot, true, ds_dot);
+        }
         let mut deltas = [(E::ZERO, E::ZERO); BLOCK];
-        let nk = span.keys;
         simd(
             #[inline(always)]
             || {
                 for (i, delta) in deltas[..span.queries].iter_mut().enumerate() {
-                    let (row, line) = (span.row + i, i * nk..(i + 1) * nk);
+                    let (row, line) = (span.row + i, i * stride..(i + 1) * stride);
                     *delta = self.deltas((row * heads + h) * d);
                     let sum = row * heads + h;
-                    let p = &mut p[line.clone()];
-                    rows::probabilities(p, span.visible(i), self.lse[sum]);
+                    let (p, added) = (&mut p[line.clone()], added.map(|a| &a[line.clone()]));
+                    rows::probabilities(p, added, span.visible(i), self.lse[sum]);
                     rows::logit_gradient_tangent(
                         p,
                         (&mut p_dot[line.clone()], self.lse_dot[sum]),
@@ -101,42 +79,53 @@ impl<E: Element> TangentPass<'_, E> {
                         (&mut ds_dot[line], delta.1),
                     );
                 }
+                if let Some(sums) = sums {
+                    sums.add(span, ds_dot);
+                }
             },
         );
-        let (to, rows) = (span.row * stride + h * d, keys.rows(span, key));
-        let (shape, sk) = ((span.queries, nk, d), (keys.stride, 1));
-        let dq = self.dq_dot;
-        // SAFETY: only the task of key head `g` touches its query heads.
-        unsafe { gemm_shared(shape, scale, ds_dot, (nk, 1), rows, sk, E::ZERO, dq, to, stride) };
-        self.own(span, h, &deltas);
-        let Some(dkeys) = self.dkeys_dot else { return };
-        let (first, shape) = (span.key * keys.stride, (nk, span.queries, d));
-        let add = |by: E, s: &[E], x: &[E], sx: usize, column: usize| {
+        let to = span.row * columns + h * d;
+        let mix = |onto: bool, weights: &[E], k: &[E]| {
+            let (shape, sk, beta) =
+                ((span.queries, span.keys, d), (keys.stride, 1), if onto { E::ONE } else { E::ZERO });
+            // SAFETY: only the task of key head `g` touches its query heads.
+            unsafe { gemm_shared(shape, scale, weights, (stride, 1), k, sk, beta, self.dq_dot, to, columns) };
+        };
+        mix(!span.opens, ds_dot, k);
+        if let Some((k_dot, _)) = along {
+            mix(true, ds, k_dot);
+        }
+        if keys.own && span.closes {
+            self.own(span, h, &deltas);
+        }
+        let Some((dkeys, _)) = self.dkeys_dot else { return };
+        let (first, shape) = (span.key * keys.stride, (span.keys, span.queries, d));
+        let add = |by: E, s: &[E], (x, sx): (&[E], usize), column: usize| {
             let (sx, to) = ((sx, 1), first + column);
             // SAFETY: only the task of key head `g` touches its columns.
-            unsafe { gemm_shared(shape, by, s, (1, nk), x, sx, E::ONE, dkeys, to, keys.stride) };
+            unsafe { gemm_shared(shape, by, s, (1, stride), x, sx, E::ONE, dkeys, to, keys.stride) };
         };
-        add(scale, ds_dot, x, stride, key);
-        add(scale, ds, t, stride, key);
-        add(E::ONE, p_dot, &self.dout[at..], heads * d, value);
-        if let Some(y) = self.dout_dot {
-            add(E::ONE, p, &y[at..], heads * d, value);
+        add(scale, ds_dot, (x, columns), key);
+        add(scale, ds, (t, columns), key);
+        add(E::ONE, p_dot, (y, heads * d), value);
+        if let Some(y) = y_dot {
+            add(E::ONE, p, y, value);
         }
     }
 
     /// `<dout, out>` of the head which starts at `at`, and its tangent.
     #[inline(always)]
     fn deltas(&self, at: usize) -> (E, E) {
-        let of = at..at + self.q.layout.width;
+        let of = at..at + self.scores.q.layout.width;
         let (out, dout) = (&self.out[of.clone()], &self.dout[of.clone()]);
-        let along = lanes::dot(dout, &self.out_dot[of.clone()]);
-        let more = self.dout_dot.map_or(E::ZERO, |y| lanes::dot(&y[of], out));
-        (lanes::dot(dout, out), along + more)
+        let along = rows::dot(dout, &self.out_dot[of.clone()]);
+        let more = self.dout_dot.map_or(E::ZERO, |y| rows::dot(&y[of], out));
+        (rows::dot(dout, out), along + more)
     }
 
     /// The part of the own key and value of each query of a block.
     fn own(&self, span: &Span<'_>, h: usize, deltas: &[(E, E)]) {
-        let (q, t) = (self.q, self.q_dot);
+        let (q, t) = (self.scores.q, self.q_dot);
         let layout = q.layout;
         let (d, heads, group) = (layout.width, layout.heads, layout.group());
         let (g, onto) = (h / group, !h.is_multiple_of(group));
@@ -152,10 +141,10 @@ impl<E: Element> TangentPass<'_, E> {
                     let p = (logit - self.lse[sum]).exp();
                     let p_dot = p * (logit_dot - self.lse_dot[sum]);
                     let (v, v_dot) = (q.value(row, g), t.value(row, g));
-                    let inner = lanes::dot(dout, v) - delta;
-                    let mut inner_dot = lanes::dot(dout, v_dot) - delta_dot;
+                    let inner = rows::dot(dout, v) - delta;
+                    let mut inner_dot = rows::dot(dout, v_dot) - delta_dot;
                     if let Some(y) = self.dout_dot {
-                        inner_dot += lanes::dot(&y[at..at + d], v);
+                        inner_dot += rows::dot(&y[at..at + d], v);
                     }
                     let ds = scale * p * inner;
                     let ds_dot = scale * (p_dot * inner + p * inner_dot);

@@ -1,6 +1,8 @@
 use super::super::tests::{agree, cast, close, difference, inner, same_on_pools, values};
 use super::*;
 
+mod joint;
+
 /// A result of a projection and of a gradient of the output.
 type Joint<'a> = &'a dyn Fn(&[f64], &[f64]) -> Vec<f64>;
 
@@ -8,6 +10,20 @@ struct Case {
     layout: Layout,
     n: usize,
     starts: Option<Vec<u32>>,
+}
+
+/// Adds to `out` what a query attends to among keys with values and what is added to their scores; the log of the sum.
+fn attend(query: &[f64], seen: &[(&[f64], &[f64], f64)], out: &mut [f64]) -> f64 {
+    let scale = 1.0 / (query.len() as f64).sqrt();
+    let s: Vec<f64> = seen.iter().map(|(k, _, added)| scale * inner(query, k) + added).collect();
+    let top = s.iter().copied().fold(f64::MIN, f64::max);
+    let sum: f64 = s.iter().map(|s| (s - top).exp()).sum();
+    for (s, (_, v, _)) in s.iter().zip(seen) {
+        for (o, v) in out.iter_mut().zip(*v) {
+            *o += (s - top).exp() / sum * v;
+        }
+    }
+    top + sum.ln()
 }
 
 impl Case {
@@ -28,32 +44,23 @@ impl Case {
         for row in 0..self.n {
             for h in 0..heads {
                 let g = h / (heads / kv_heads);
-                let mut seen: Vec<(&[f64], &[f64])> = Vec::new();
-                let own = (head(row, heads + g), head(row, heads + kv_heads + g));
+                let mut seen: Vec<(&[f64], &[f64], f64)> = Vec::new();
+                let own = (head(row, heads + g), head(row, heads + kv_heads + g), 0.0);
                 if let Some(m) = memory {
                     let wide = 2 * kv_heads * d;
                     for j in self.visible(row, window - 1) {
                         if window > 1 {
                             let at = j * wide + g * d;
-                            seen.push((&m[at..at + d], &m[at + kv_heads * d..][..d]));
+                            seen.push((&m[at..at + d], &m[at + kv_heads * d..][..d], 0.0));
                         }
                     }
                     seen.push(own);
                 } else {
                     for j in self.visible(row, window) {
-                        seen.push((head(j, heads + g), head(j, heads + kv_heads + g)));
+                        seen.push((head(j, heads + g), head(j, heads + kv_heads + g), 0.0));
                     }
                 }
-                let scale = 1.0 / (d as f64).sqrt();
-                let s: Vec<f64> = seen.iter().map(|(k, _)| scale * inner(head(row, h), k)).collect();
-                let top = s.iter().copied().fold(f64::MIN, f64::max);
-                let sum: f64 = s.iter().map(|s| (s - top).exp()).sum();
-                lse[row * heads + h] = top + sum.ln();
-                for (s, (_, v)) in s.iter().zip(&seen) {
-                    for (o, v) in out[(row * heads + h) * d..][..d].iter_mut().zip(*v) {
-                        *o += (s - top).exp() / sum * v;
-                    }
-                }
+                lse[row * heads + h] = attend(head(row, h), &seen, &mut out[(row * heads + h) * d..][..d]);
             }
         }
         (out, lse)
@@ -99,7 +106,7 @@ impl Case {
         let mut all = [out.clone(), lse.clone(), qkv.to_vec(), vec![E::ONE; memory.len()]];
         let [out_dot, lse_dot, dqkv_dot, dm_dot] = &mut all;
         let layout = self.layout;
-        predicted_forward_tangent(layout, qkv, qkv_dot, memory, starts, &lse, out_dot, lse_dot);
+        predicted_forward_tangent(layout, qkv, qkv_dot, memory, starts, (&out, &lse), out_dot, lse_dot);
         let mut alone = dqkv_dot.clone();
         for (to, dm) in [(&mut alone, None), (dqkv_dot, Some(&mut dm_dot[..]))] {
             predicted_backward_tangent(

@@ -23,6 +23,8 @@ pub(super) struct Block<'a, E> {
     pub beta: E,
     pub c: *mut E,
     pub sc: usize,
+    /// Whether the columns of `C` after the last, up to a whole vector, are its own: products with columns of zeros go there.
+    pub spill: bool,
 }
 
 /// First row and number of rows, first column and number of columns of `C`.
@@ -35,8 +37,9 @@ impl<E: Element> Block<'_, E> {
     /// Computes the product with the instruction set `s`.
     ///
     /// # Safety
-    /// `c` must be valid for reads and writes of `n` elements at each
-    /// `c + i * sc`, `i < m`, and nothing else may access them meanwhile.
+    /// `c` must be valid for reads and writes of `n` elements (where they
+    /// `spill`, up to a whole vector more) at each `c + i * sc`, `i < m`, and
+    /// nothing else may access them meanwhile.
     pub(super) unsafe fn run<S: Simd>(self, s: S) {
         E::with_scratch(|scratch| s.vectorize(Checked(self, scratch)));
     }
@@ -116,7 +119,7 @@ impl<E: Element> Block<'_, E> {
             while j < nc {
                 let nv = pack::panel_units::<NV>(nc - j, lanes);
                 let b = &pb[at..at + nv * lanes * kc];
-                let cols = (nv * lanes).min(nc - j);
+                let cols = if self.spill { nv * lanes } else { (nv * lanes).min(nc - j) };
                 let place = ((i0 + i, rows), (j0 + j, cols));
                 match nv {
                     1 => self.tile::<S, MR, 1, ROWS>(s, place, (a, b, kc), beta),

@@ -83,7 +83,7 @@ pub fn gemm_by<E: Element>(
     let c = SharedMut::new(c);
     if threads == 1 || k == 0 || m.saturating_mul(n).saturating_mul(k) <= SERIAL {
         // SAFETY: `c` is borrowed mutably by this function.
-        return unsafe { block(routine, (m, k, n), alpha, a, sa, b, sb, beta, (&c, 0, sc)) };
+        return unsafe { block(routine, (m, k, n), alpha, a, sa, b, sb, beta, (&c, 0, sc), n) };
     }
     let grain = routine.grain();
     let (rows, cols) = grid(m, n, threads, grain);
@@ -95,7 +95,7 @@ pub fn gemm_by<E: Element>(
             let shape = (r1 - r0, k, c1 - c0);
             // SAFETY: the blocks of different tasks are disjoint, and `c` is
             // borrowed mutably by this function.
-            unsafe { block(routine, shape, alpha, a, sa, b, sb, beta, (&c, r0 * sc + c0, sc)) };
+            unsafe { block(routine, shape, alpha, a, sa, b, sb, beta, (&c, r0 * sc + c0, sc), shape.2) };
         }
     });
 }
@@ -119,6 +119,54 @@ pub fn gemm_serial<E: Element>(
     unsafe { gemm_shared(shape, alpha, a, sa, b, sb, beta, &SharedMut::new(c), 0, sc) };
 }
 
+/// Multiple of columns up to which [`gemm_padded()`] writes: the widest vector.
+pub(super) const PADDED: usize = 16;
+
+/// [`gemm_serial()`] with zeros after the columns of `C`, up to a multiple of
+/// [`PADDED`] (`sc` at least): so all of a row can be computed with by vectors.
+/// Where `beta` is not zero they must be zeros before.
+///
+/// # Panics
+/// As [`gemm()`].
+pub(super) fn gemm_padded<E: Element>(
+    shape: (usize, usize, usize),
+    alpha: E,
+    a: &[E],
+    sa: Strides,
+    b: &[E],
+    sb: Strides,
+    beta: E,
+    c: &mut [E],
+    sc: usize,
+) {
+    padded_by(Routine::chosen(), shape, alpha, a, sa, b, sb, beta, c, sc);
+}
+
+/// [`gemm_padded()`] by `routine`.
+fn padded_by<E: Element>(
+    routine: Routine,
+    shape: (usize, usize, usize),
+    alpha: E,
+    a: &[E],
+    sa: Strides,
+    b: &[E],
+    sb: Strides,
+    beta: E,
+    c: &mut [E],
+    sc: usize,
+) {
+    let (m, _, n) = shape;
+    let padded = n.next_multiple_of(PADDED);
+    if beta == E::ZERO && padded > n {
+        for row in c.chunks_mut(sc).take(m) {
+            row[n..padded].fill(E::ZERO);
+        }
+    }
+    let to = (&SharedMut::new(c), 0, sc);
+    // SAFETY: `c` is borrowed mutably, so nothing else accesses it.
+    unsafe { block(routine, shape, alpha, a, sa, b, sb, beta, to, padded) };
+}
+
 /// [`gemm_serial()`] into a block of a shared slice, which starts at element
 /// `at`; tasks may write different blocks of interleaved rows at a time.
 ///
@@ -140,10 +188,11 @@ pub(super) unsafe fn gemm_shared<E: Element>(
     sc: usize,
 ) {
     // SAFETY: by the contract of this function.
-    unsafe { block(Routine::chosen(), shape, alpha, a, sa, b, sb, beta, (c, at, sc)) };
+    unsafe { block(Routine::chosen(), shape, alpha, a, sa, b, sb, beta, (c, at, sc), shape.2) };
 }
 
-/// [`gemm_shared()`] by `routine`: every product comes through here.
+/// [`gemm_shared()`] by `routine`: every product comes through here. `C` may be
+/// written up to its column `width`, of `n` or the next multiple of [`PADDED`].
 ///
 /// # Safety
 /// While it runs nothing else may access the elements of the block.
@@ -160,6 +209,7 @@ unsafe fn block<E: Element>(
     sb: Strides,
     beta: E,
     (c, at, sc): (&SharedMut<'_, E>, usize, usize),
+    width: usize,
 ) {
     if m == 0 || n == 0 {
         return;
@@ -169,17 +219,19 @@ unsafe fn block<E: Element>(
     };
     assert!(fits(m, k, sa, a.len()), "gemm: `a` is too short");
     assert!(fits(k, n, sb, b.len()), "gemm: `b` is too short");
-    assert!(m == 1 || sc >= n, "gemm: rows of `c` overlap");
-    let c = c.block(at, (m - 1).saturating_mul(sc).saturating_add(n));
+    assert!(m == 1 || sc >= width, "gemm: rows of `c` overlap");
+    let c = c.block(at, (m - 1).saturating_mul(sc).saturating_add(width));
+    #[cfg(target_arch = "x86_64")]
+    let spill = width > n;
     // SAFETY, of all calls: `a` and `b` were measured above, and `block` checked that the rows of `c` lie inside the
     // slice; the caller keeps all others away from them.
     match routine {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as said.
-        Routine::Avx512(s) => unsafe { Block { m, k, n, alpha, a, sa, b, sb, beta, c, sc }.run(s) },
+        Routine::Avx512(s) => unsafe { Block { m, k, n, alpha, a, sa, b, sb, beta, c, sc, spill }.run(s) },
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as said.
-        Routine::Avx2(s) => unsafe { Block { m, k, n, alpha, a, sa, b, sb, beta, c, sc }.run(s) },
+        Routine::Avx2(s) => unsafe { Block { m, k, n, alpha, a, sa, b, sb, beta, c, sc, spill }.run(s) },
         // SAFETY: as said.
         Routine::Library => unsafe {
             E::library_product((m, k, n), alpha, (a.as_ptr(), sa), (b.as_ptr(), sb), beta, (c, sc));

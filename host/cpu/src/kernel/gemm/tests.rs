@@ -26,7 +26,8 @@ fn one<E: Element>(routine: Routine, (m, k, n): (usize, usize, usize), (ta, tb):
     let (al, be) = (E::from_f64(alpha), E::from_f64(beta));
     gemm_by(routine, (m, k, n), al, &a, sa, &b, sb, be, &mut c, sc);
     // SAFETY: `d` is borrowed mutably.
-    unsafe { block(routine, (m, k, n), al, &a, sa, &b, sb, be, (&SharedMut::new(&mut d), 0, sc)) };
+    unsafe { block(routine, (m, k, n), al, &a, sa, &b, sb, be, (&SharedMut::new(&mut d), 0, sc), n) };
+    padded(routine, (m, k, n), (al, be), (&a, sa), (&b, sb), (&d, sc), &c0);
     let tol = if size_of::<E>() == 4 { 1e-6 } else { 1e-14 } * (k as f64 + 2.0);
     for i in 0..m {
         for j in 0..sc {
@@ -41,6 +42,29 @@ fn one<E: Element>(routine: Routine, (m, k, n): (usize, usize, usize), (ta, tb):
             let want = alpha * dot + old;
             assert!((got - want).abs() <= tol, "{m}x{k}x{n} at {i},{j}: {got} {want}");
         }
+    }
+}
+
+/// The padded product is `d`, made of `c`, with zeros after it.
+fn padded<E: Element>(
+    routine: Routine,
+    (m, k, n): (usize, usize, usize),
+    (alpha, beta): (E, E),
+    (a, sa): (&[E], Strides),
+    (b, sb): (&[E], Strides),
+    (d, sc): (&[E], usize),
+    c: &[E],
+) {
+    let wide = n.next_multiple_of(PADDED) + 3;
+    // zeros where sums go on, anything where they begin
+    let mut e = vec![if beta == E::ZERO { E::from_f64(f64::NAN) } else { E::ZERO }; m * wide];
+    for (e, c) in e.chunks_exact_mut(wide).zip(c.chunks_exact(sc)).filter(|_| beta != E::ZERO) {
+        e[..n].copy_from_slice(&c[..n]);
+    }
+    padded_by(routine, (m, k, n), alpha, a, sa, b, sb, beta, &mut e, wide);
+    for (e, d) in e.chunks_exact(wide).zip(d.chunks_exact(sc)) {
+        assert!(e[..n] == d[..n] && e[n..wide - 3].iter().all(|&x| x == E::ZERO), "{m}x{k}x{n} padded");
+        assert!(e[wide - 3..].iter().all(|x| (*x == E::ZERO) != (beta == E::ZERO)), "write outside of the padding");
     }
 }
 

@@ -51,9 +51,17 @@ impl<E: Element> Block<'_, E> {
             // A loop of fixed length, which keeps the sums in registers.
             for (r, acc) in acc.iter().enumerate() {
                 // SAFETY: the caller of `run` vouches for row `i + r < m`,
-                // columns `j..j + cols` of `0..n`.
+                // columns `j..j + cols` of `0..n` or those which they spill to.
                 let row = unsafe { self.row(i + r, j, cols) };
                 self.store::<S, NV>(s, acc, beta, row);
+            }
+        } else if cols == width {
+            for (r, acc) in acc.iter().enumerate() {
+                if r < rows {
+                    // SAFETY: as above.
+                    let row = unsafe { self.row(i + r, j, cols) };
+                    self.store::<S, NV>(s, acc, beta, row);
+                }
             }
         } else {
             let mut edge = [E::ZERO; WIDEST];
@@ -73,7 +81,7 @@ impl<E: Element> Block<'_, E> {
     /// Columns `j..j + cols` of row `i` of `C`.
     ///
     /// # Safety
-    /// `i < m`, `j + cols <= n`, the conditions of [`Block::run`], and no
+    /// `i < m`, columns of which the caller of [`Block::run`] vouches, and no
     /// other live reference to these elements.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
