@@ -403,13 +403,7 @@ impl<E: Element> Compute for Cpu<E> {
     fn accumulate_scatter(&self, slot: &mut Matrix<E>, index: &Rc<[u32]>, a: &Matrix<E>) {
         self.scatter(slot, index, a);
     }
-    fn accumulate_relations(
-        &self,
-        slot: &mut Matrix<E>,
-        s: &Matrix<E>,
-        b: Band,
-        classes: Classes<'_, Rc<[u32]>>,
-    ) {
+    fn accumulate_relations(&self, slot: &mut Matrix<E>, s: &Matrix<E>, b: Band, classes: Classes<'_, Rc<[u32]>>) {
         band::accumulate(b, s.slice(), classes, slot.own());
     }
     fn accumulate_norm(

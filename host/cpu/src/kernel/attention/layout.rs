@@ -3,7 +3,7 @@
 /// Queries of one block, at most.
 pub(super) const BLOCK: usize = 128;
 /// Keys of one block, at most.
-pub(super) const STRETCH: usize = 512;
+pub(super) const STRETCH: usize = 256;
 
 /// Shape of an attention layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

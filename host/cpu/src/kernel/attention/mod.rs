@@ -37,11 +37,11 @@ mod tests;
 
 use super::element::Element;
 use super::shared::SharedMut;
+pub use joint::{joint_backward, joint_backward_tangent, joint_forward, joint_forward_tangent};
 pub use layout::Layout;
 pub use predicted::{
     memory_backward, predicted_backward, predicted_backward_tangent, predicted_forward, predicted_forward_tangent,
 };
-pub use joint::{joint_backward, joint_backward_tangent, joint_forward, joint_forward_tangent};
 pub use relations::Relations;
 use span::{Keys, Projection, Scores};
 

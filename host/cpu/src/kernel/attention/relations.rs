@@ -151,7 +151,9 @@ impl<'a, E: Element> Sums<'a, E> {
         let sum = |class: usize| unsafe { to.part((batch * classes + class) * heads + h, 1) };
         if relations.by_distance {
             (0..classes).for_each(|class| sum(class).fill(E::ZERO));
-            for (&class, &x) in relations.classes.iter().zip(sums.iter()).filter(|(class, _)| (**class as usize) < classes) {
+            for (&class, &x) in
+                relations.classes.iter().zip(sums.iter()).filter(|(class, _)| (**class as usize) < classes)
+            {
                 sum(class as usize)[0] += x;
             }
         } else {

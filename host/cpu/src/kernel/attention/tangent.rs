@@ -86,7 +86,8 @@ impl<E: Element> TangentPass<'_, E> {
         );
         let to = span.row * columns + h * d;
         let mix = |onto: bool, weights: &[E], k: &[E]| {
-            let (shape, sk, beta) = ((span.queries, span.keys, d), (keys.stride, 1), if onto { E::ONE } else { E::ZERO });
+            let (shape, sk, beta) =
+                ((span.queries, span.keys, d), (keys.stride, 1), if onto { E::ONE } else { E::ZERO });
             // SAFETY: only the task of key head `g` touches its query heads.
             unsafe { gemm_shared(shape, scale, weights, (stride, 1), k, sk, beta, self.dq_dot, to, columns) };
         };

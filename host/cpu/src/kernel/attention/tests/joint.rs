@@ -103,7 +103,8 @@ fn summed<E: Element>(parts: &[E], len: usize) -> Vec<E> {
 
 fn cases() -> Vec<Joint> {
     let mut cases = Vec::new();
-    let shapes = [(4, 4, 4, 36), (3, 1, 8, 17), (4, 2, 6, 64), (2, 2, 5, 133), (1, 1, 2, 290), (2, 1, 16, 1)];
+    let shapes: [(usize, usize, usize, usize); 6] =
+        [(4, 4, 4, 36), (3, 1, 8, 17), (4, 2, 6, 64), (2, 2, 5, 133), (1, 1, 2, 290), (2, 1, 16, 1)];
     for (i, (heads, kv_heads, width, context)) in shapes.into_iter().enumerate() {
         for (j, window) in [1, 5, context.div_ceil(2), context, usize::MAX].into_iter().enumerate() {
             let (n, layout) = (2 * context, Layout { heads, kv_heads, width, context, window });
@@ -190,9 +191,7 @@ fn results_do_not_depend_on_the_pool() {
         let joint = Joint { case, relations: Some(relations) };
         let (qkv, bias) = (cast::<f32>(&values(280 * layout.columns(), 1)), cast::<f32>(&joint.biases()));
         let dout = cast::<f32>(&values(280 * 32, 3));
-        same_on_pools(|| {
-            (joint.backward(&qkv, &bias, &dout), joint.tangents([&qkv, &qkv], &bias, [&dout, &dout]))
-        });
+        same_on_pools(|| (joint.backward(&qkv, &bias, &dout), joint.tangents([&qkv, &qkv], &bias, [&dout, &dout])));
     }
 }
 
