@@ -49,7 +49,9 @@ fn a_run_prints_the_boards_that_it_solves() {
     let out = folder.path().join("run");
     let begin = ["train", "--preset", "sudoku", "--out", out.to_str().unwrap(), "--steps", "60", "--quiet"];
     let printed = succeeds(&[&begin[..], &SMALL].concat());
-    for words in ["8 harder boards, solved entirely", "1 steps", "100 steps", "4 commits of 4 steps", "8 starts of 16 steps"] {
+    for words in
+        ["8 harder boards, solved entirely", "1 steps", "100 steps", "4 commits of 4 steps", "8 starts of 16 steps"]
+    {
         assert!(printed.contains(words), "{words}: {printed}");
     }
     let lines = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
@@ -60,10 +62,8 @@ fn a_run_prints_the_boards_that_it_solves() {
     // one start is zeros, so any of eight is at least as good as it
     let (.., [energy, _, any]) = solved.by_starts[0];
     assert!(any >= energy && any >= solved.per_step[15]);
-    let losses: Vec<f64> = lines
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["loss"].as_f64())
-        .collect();
+    let losses: Vec<f64> =
+        lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["loss"].as_f64()).collect();
     let mean = |list: &[f64]| list.iter().sum::<f64>() / list.len() as f64;
     assert_eq!(losses.len(), 60);
     assert!(mean(&losses[50..]) < 0.9 * mean(&losses[..10]), "{losses:?}");

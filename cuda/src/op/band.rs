@@ -87,7 +87,13 @@ impl Cuda {
         let [rows, chunk, of_block] = [n, chunk, most].map(|x| self.size(x));
         let args = args![&partial, &s, Arg::Words(&known), Arg::Words(&words), rows, chunk, of_block];
         let grid = [chunks * band.heads, count.div_ceil(most)];
-        self.launch(kernel("band", "relation_sums", Kind::F32), grid, SUM_THREADS, most * SUM_THREADS as usize * 4, args);
+        self.launch(
+            kernel("band", "relation_sums", Kind::F32),
+            grid,
+            SUM_THREADS,
+            most * SUM_THREADS as usize * 4,
+            args,
+        );
         self.collect_classes(slot, &partial);
     }
 }

@@ -21,6 +21,6 @@ mod sizes;
 mod slices;
 
 pub use error::Error;
-pub use options::SessionOptions;
 pub use joint::{Problem, Solution, Solver};
+pub use options::SessionOptions;
 pub use session::Session;

@@ -174,7 +174,11 @@ proptest! {
 #[test]
 fn long_problems_are_computed_in_blocks() {
     for (window, length) in [(None, 70), (Some(5), 150), (Some(80), 129)] {
-        let joint = ebt_core::config::JointConfig { relations: ebt_core::config::RelationKind::Bias, distance: 9, ..Default::default() };
+        let joint = ebt_core::config::JointConfig {
+            relations: ebt_core::config::RelationKind::Bias,
+            distance: 9,
+            ..Default::default()
+        };
         let config = Config {
             kind: ModelKind::Joint,
             vocab: 6,

@@ -19,7 +19,13 @@ fn sequences(case: &Case) -> Sequences {
     if case.config.kind == ModelKind::Joint {
         return Sequences::problems(1, context, case.allowed.clone(), vec![NO_TARGET; context]);
     }
-    Sequences { batch: 1, context, tokens: case.tokens.clone(), targets: vec![NO_TARGET; context], ..Sequences::default() }
+    Sequences {
+        batch: 1,
+        context,
+        tokens: case.tokens.clone(),
+        targets: vec![NO_TARGET; context],
+        ..Sequences::default()
+    }
 }
 
 fn arena() -> Arena<f64> {
@@ -114,12 +120,7 @@ pub struct Curvature {
 }
 
 /// Energies `(n,1)`, gradients and Hessian-vector products `(n,V)` at `p (n,V)` along `u (n,V)`.
-pub fn probe(
-    rollout: &Rollout<'_, Reference<'_, f64>>,
-    landscape: usize,
-    p: &[f64],
-    u: &[f64],
-) -> [Vec<f64>; 3] {
+pub fn probe(rollout: &Rollout<'_, Reference<'_, f64>>, landscape: usize, p: &[f64], u: &[f64]) -> [Vec<f64>; 3] {
     let (b, v) = (rollout.b, rollout.model.config.vocab);
     let n = p.len() / v;
     let upload = |x: &[f64]| b.upload(n, v, &x.iter().map(|&x| x as f32).collect::<Vec<_>>());

@@ -166,7 +166,15 @@ impl DescentOptions {
     /// candidates, which start at `N(0, 2^2)`, the one of least `F`.
     pub fn joint() -> Self {
         let step_size = StepSize::Scaled(0.5);
-        Self { steps: 16, step_size, spread: 2.0, choose: Selection::Free, assess: true, certify: true, ..Self::default() }
+        Self {
+            steps: 16,
+            step_size,
+            spread: 2.0,
+            choose: Selection::Free,
+            assess: true,
+            certify: true,
+            ..Self::default()
+        }
     }
 
     /// Whether final states are assessed.

@@ -36,7 +36,9 @@ impl Relations<'_> {
     fn class(&self, t: usize, u: usize) -> usize {
         let place = |cell: usize| self.places.as_chunks::<3>().0.get(cell);
         match (place(t), place(u)) {
-            (Some(a), Some(b)) => a.iter().zip(b).zip([1, 2, 4]).map(|((a, b), bit)| if a == b { bit } else { 0 }).sum(),
+            (Some(a), Some(b)) => {
+                a.iter().zip(b).zip([1, 2, 4]).map(|((a, b), bit)| if a == b { bit } else { 0 }).sum()
+            }
             _ => self.joint.class(t, u) as usize,
         }
     }

@@ -43,8 +43,7 @@ fn block<E: Element>(
     let (d, heads, g) = (layout.width, layout.heads, h / layout.group());
     let scale = logit_scale::<E>(d);
     let stride = span.stride();
-    let own = #[inline(always)]
-    |row: usize| scale * rows::dot(q.query(row, h), q.key(row, g));
+    let own = |row: usize| scale * rows::dot(q.query(row, h), q.key(row, g));
     // SAFETY: only the task of head `h` touches its columns of the rows of this sequence.
     let out_row = |i: usize| unsafe { out.part(((span.row + i) * heads + h) * d, d) };
     let x = (q.queries(span.row, h), layout.columns());
@@ -146,8 +145,7 @@ fn block_tangent<E: Element>(
         scores.products(span, scale, x, along, true, w);
     }
     let added = biases.of(span, h);
-    let own = #[inline(always)]
-    |row: usize| {
+    let own = |row: usize| {
         let (logit, logit_dot) = own_logit(*q, t, (row, h, g), scale);
         ((logit - lse[row * heads + h]).exp(), logit_dot)
     };
