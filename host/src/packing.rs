@@ -1,18 +1,22 @@
 //! Model files to packed models.
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use ebt::packed::{self, Storage};
+use ebt_core::config::ModelKind;
 use ebt_model::LoadedModel;
 use ebt_model::format::fingerprint_text;
 
-/// The bytes of a packed model with the tokenizer in its compact form.
+/// The bytes of a packed model with the tokenizer in its compact form; a joint model may have none.
 ///
 /// # Errors
 ///
-/// Weights that the storage cannot hold, and a tokenizer without a compact form.
+/// Weights that the storage cannot hold, a tokenizer without a compact form, and a joint model without an energy.
 pub fn pack(model: &LoadedModel, storage: Storage) -> Result<Vec<u8>> {
     let tokenizer = model.tokenizer.as_ref().map(|tokenizer| tokenizer.to_compact()).transpose();
-    pack_with(model, storage, tokenizer.context("the model's tokenizer has no compact form")?)
+    if tokenizer.is_none() && model.config.kind != ModelKind::Joint {
+        bail!("the model's tokenizer has no compact form");
+    }
+    pack_with(model, storage, tokenizer)
 }
 
 /// The same with the compact tokenizer given, or without one: then the provenance names the fingerprint of the one that the

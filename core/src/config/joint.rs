@@ -60,12 +60,14 @@ pub struct Grid {
 impl Grid {
     /// Row, column and box of a cell.
     pub fn place(&self, cell: usize) -> [usize; 3] {
-        let (row, column) = (cell / self.columns, cell % self.columns);
-        [row, column, row / self.box_rows * (self.columns / self.box_columns) + column / self.box_columns]
+        // never 0 in a grid that was checked; said so that no code for a division by zero is left
+        let [columns, box_rows, box_columns] = [self.columns, self.box_rows, self.box_columns].map(|x| x.max(1));
+        let (row, column) = (cell / columns, cell % columns);
+        [row, column, row / box_rows * (columns / box_columns) + column / box_columns]
     }
     /// Number of boxes.
     pub fn boxes(&self) -> usize {
-        (self.rows / self.box_rows) * (self.columns / self.box_columns)
+        (self.rows / self.box_rows.max(1)) * (self.columns / self.box_columns.max(1))
     }
     /// Class of the relation of two cells: 1 for the same row, 2 for the same column, 4 for the same box, added up.
     pub fn class(&self, a: usize, b: usize) -> u32 {
