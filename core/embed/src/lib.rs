@@ -32,7 +32,7 @@
 //! JavaScript.
 //!
 //! Reading order: [`packed`] (the file that is used in place), [`engine`] (sessions: the network and the descent on lent
-//! memory), [`Generator`] (text in, text out), [`c`].
+//! memory), [`Generator`] (text in, text out), [`Solver`] (joint models: problems in, answers out), [`c`].
 //!
 //! **Features.** `std` (default) finds out at run time what the CPU can do; `pack` writes packed models. Without both the
 //! crate is `no_std` and links neither `std` nor `alloc`.

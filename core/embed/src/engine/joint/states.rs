@@ -123,10 +123,12 @@ pub struct States<'s, 'm, 'a> {
 /// Runs of cells that are all given or all unknown, and whether they are given.
 fn runs(given: &[bool]) -> impl Iterator<Item = (Range<usize>, bool)> {
     let mut start = 0usize;
-    given.chunk_by(|a, b| a == b).map(move |run| {
-        let first = start;
-        start = start.saturating_add(run.len());
-        (first..start, run.first() == Some(&true))
+    core::iter::from_fn(move || {
+        let rest = given.get(start..)?;
+        let first = *rest.first()?;
+        let run = start..start.saturating_add(rest.iter().take_while(|x| **x == first).count());
+        start = run.end;
+        Some((run, first))
     })
 }
 
