@@ -13,6 +13,7 @@ pub mod man;
 pub mod parity;
 pub mod plan;
 pub mod plot;
+pub mod solve;
 pub mod tokenizer;
 pub mod train;
 
@@ -25,6 +26,7 @@ pub enum Command {
     Tokenizer(tokenizer::Args),
     Eval(eval::Args),
     Generate(generate::Args),
+    Solve(solve::Args),
     Parity(parity::Args),
     Import(import::Args),
     Export(export::Args),
@@ -49,6 +51,7 @@ impl Command {
             Command::Data(args) => data::run(args),
             Command::Eval(args) => eval::run(args),
             Command::Generate(args) => generate::run(args),
+            Command::Solve(args) => solve::run(args),
             Command::Parity(args) => parity::run(args),
             Command::Import(args) => import::run(args),
             Command::Export(args) => export::run(args),

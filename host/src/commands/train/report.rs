@@ -36,7 +36,8 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         Ending::Stopped => writeln!(out, "resume:   {}", resume_command(&summary.out))?,
     }
     if summary.validation.as_ref().is_some_and(|validation| validation.solved.is_some()) {
-        return Ok(());
+        let (name, out_of) = (program::name(), quoted(&summary.out));
+        return writeln!(out, "solve:    {name} solve --model {out_of} < boards.txt");
     }
     writeln!(
         out,
