@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ebt::{Generator, Options, Settings};
+use ebt::packed::Model;
+use ebt::{DescentOptions, Generator, Options, Problem, SessionOptions, Settings, Solver};
 
 const PROMPT: &str = "Türkiye'nin";
 const TOKENS: usize = 12;
@@ -62,6 +63,20 @@ fn expected(model: &[u8]) -> String {
     text
 }
 
+/// The answer that the same calls find in Rust, as the program prints it.
+fn answered(model: &[u8]) -> String {
+    let options = SessionOptions { rows: 3, ..SessionOptions::default() };
+    let model = Model::read(model).unwrap();
+    let (cells, all) = (model.config.context, (1 << model.config.vocab) - 1);
+    let mut memory = vec![0; Solver::bytes_needed(&model.config, &options).unwrap()];
+    let mut solver = Solver::new(model, &options, &mut memory).unwrap();
+    let allowed: Vec<u32> = [2, 5].into_iter().chain(std::iter::repeat(all)).take(cells).collect();
+    let think = DescentOptions { steps: 5, commits: 2, candidates: 3, ..DescentOptions::joint() };
+    let problem = Problem { cells, allowed: &allowed };
+    let solution = solver.solve(problem, &think, &mut |_| ControlFlow::Continue(())).unwrap();
+    solution.answer().map(|token| format!("{token} ")).collect::<String>() + "\n"
+}
+
 #[test]
 fn c_programs_generate_what_rust_generates() {
     let work = tempfile::tempdir().unwrap();
@@ -72,7 +87,15 @@ fn c_programs_generate_what_rust_generates() {
 
     let archive = library("staticlib", "libebt.a");
     let fixed = work.path().join("static");
-    run(compiler().arg("-std=c11").arg(&source).arg("-o").arg(&fixed).arg(&archive).args(["-lm", "-lpthread", "-ldl"]));
+    let build = |source: &Path, program: &Path| {
+        let mut compiler = compiler();
+        run(compiler.arg("-std=c11").arg(source).arg("-o").arg(program).arg(&archive).args(["-lm", "-lpthread", "-ldl"]));
+    };
+    build(&source, &fixed);
+    let (solves, joint) = (work.path().join("solve"), work.path().join("joint.packed"));
+    std::fs::write(&joint, support::joint()).unwrap();
+    build(&folder().join("tests/c/solve.c"), &solves);
+    assert_eq!(run(Command::new(&solves).arg(&joint)), answered(&support::joint()));
 
     let shared = library("cdylib", if cfg!(target_os = "macos") { "libebt.dylib" } else { "libebt.so" });
     let (dynamic, place) = (work.path().join("dynamic"), shared.parent().unwrap());

@@ -35,12 +35,15 @@ impl GeneratorHandle {
 }
 
 /// Bytes of a handle with those that its alignment may waste, and that of the rest.
-const HEAD: usize = size_of::<GeneratorHandle>() + align_of::<GeneratorHandle>() + REST - 2;
+pub(super) const fn head<T>() -> usize {
+    size_of::<T>() + align_of::<T>() + REST - 2
+}
+
 /// Alignment of what follows the handle.
 const REST: usize = 64;
 
 /// Runs a function; its error becomes a code.
-fn code(run: impl FnOnce() -> Result<Status, Status>) -> c_int {
+pub(super) fn code(run: impl FnOnce() -> Result<Status, Status>) -> c_int {
     run().unwrap_or_else(|status| status).code()
 }
 
@@ -73,7 +76,7 @@ pub unsafe extern "C" fn ebt_bytes_needed(
         // SAFETY: the caller's promise.
         let (model, options) = unsafe { (given(model, length)?, options_of(options)?) };
         let needed = Generator::bytes_needed(model, &options).map_err(status::of_open)?;
-        let needed = needed.checked_add(HEAD).ok_or(Status::Size)?;
+        let needed = needed.checked_add(head::<GeneratorHandle>()).ok_or(Status::Size)?;
         // SAFETY: the caller's promise.
         unsafe { write(bytes, needed) }.map(|()| Status::Ok)
     })
@@ -119,14 +122,27 @@ pub unsafe extern "C" fn ebt_open(
 }
 
 /// The place of a handle at the beginning of the memory, and the memory behind it.
-fn place(memory: &mut [u8]) -> Result<(&mut MaybeUninit<GeneratorHandle>, &mut [u8]), Status> {
+pub(super) fn place<T>(memory: &mut [u8]) -> Result<(&mut MaybeUninit<T>, &mut [u8]), Status> {
     let to = |address: usize, alignment: usize| address.wrapping_neg() % alignment;
-    let before = to(memory.as_ptr().addr(), align_of::<GeneratorHandle>());
+    let before = to(memory.as_ptr().addr(), align_of::<T>());
     let (_, memory) = memory.split_at_mut_checked(before).ok_or(Status::Memory)?;
-    let (place, rest) = memory.split_at_mut_checked(size_of::<GeneratorHandle>()).ok_or(Status::Memory)?;
+    let (place, rest) = memory.split_at_mut_checked(size_of::<T>()).ok_or(Status::Memory)?;
     let (_, rest) = rest.split_at_mut_checked(to(rest.as_ptr().addr(), REST)).ok_or(Status::Memory)?;
     // SAFETY: as many bytes as a handle has, aligned as it is, borrowed as long; any bytes are a valid `MaybeUninit`.
     Ok((unsafe { &mut *place.as_mut_ptr().cast() }, rest))
+}
+
+/// What shows every step to a function of C.
+///
+/// # Safety
+///
+/// The function may be called with `user`, and returns.
+pub(super) unsafe fn telling(on_step: StepFunction, user: *mut c_void) -> impl FnMut(&StepReport<'_>) -> ControlFlow<()> {
+    move |step| match on_step {
+        // SAFETY: the caller's promise; the report lives as long as the call.
+        Some(function) if unsafe { function(user, &CStep::from(step)) } != 0 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    }
 }
 
 /// Model bytes; none are refused.
@@ -134,7 +150,7 @@ fn place(memory: &mut [u8]) -> Result<(&mut MaybeUninit<GeneratorHandle>, &mut [
 /// # Safety
 ///
 /// As for [`slice`].
-unsafe fn given(model: *const u8, length: usize) -> Result<&'static [u8], Status> {
+pub(super) unsafe fn given(model: *const u8, length: usize) -> Result<&'static [u8], Status> {
     if model.is_null() {
         return Err(Status::Null);
     }
@@ -147,7 +163,7 @@ unsafe fn given(model: *const u8, length: usize) -> Result<&'static [u8], Status
 /// # Safety
 ///
 /// As for [`slice_mut`].
-unsafe fn given_mut(memory: *mut u8, length: usize) -> Result<&'static mut [u8], Status> {
+pub(super) unsafe fn given_mut(memory: *mut u8, length: usize) -> Result<&'static mut [u8], Status> {
     if memory.is_null() {
         return Err(Status::Null);
     }
@@ -160,7 +176,7 @@ unsafe fn given_mut(memory: *mut u8, length: usize) -> Result<&'static mut [u8],
 /// # Safety
 ///
 /// As for [`read`].
-unsafe fn options_of(options: *const COptions) -> Result<Options, Status> {
+pub(super) unsafe fn options_of(options: *const COptions) -> Result<Options, Status> {
     if options.is_null() {
         return Ok(Options::default());
     }
@@ -280,11 +296,8 @@ pub unsafe extern "C" fn ebt_next(
             // SAFETY: the caller's promise.
             unsafe { read(settings) }?.settings().ok_or(Status::Setting)?
         };
-        let mut tell = |step: &StepReport<'_>| match on_step {
-            // SAFETY: the caller's promise: the function may be called, and the report lives as long as the call.
-            Some(function) if unsafe { function(user, &CStep::from(step)) } != 0 => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        };
+        // SAFETY: the caller's promise.
+        let mut tell = unsafe { telling(on_step, user) };
         match generator.next(&settings, &mut tell).map_err(status::of_use)? {
             Some(drawn) => {
                 let length = copy(drawn.text.pieces(), piece);

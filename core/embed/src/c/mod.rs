@@ -14,6 +14,7 @@
 
 mod handle;
 mod pointer;
+mod solver;
 mod status;
 mod types;
 
@@ -22,8 +23,11 @@ pub use handle::{
     ebt_prompt, ebt_reset, ebt_token_bytes, ebt_vocabulary,
 };
 pub use status::{Status, ebt_strerror};
+pub use solver::{
+    SolverHandle, ebt_solver_bytes_needed, ebt_solver_close, ebt_solver_open, ebt_solver_sizes, ebt_solver_solve,
+};
 pub use types::{
-    CCertificate, COptions, CSettings, CStep, CToken, NOISE_LANGEVIN, NOISE_METROPOLIS, NOISE_NONE, NOISE_TEMPERATURE,
+    CCertificate, COptions, CSettings, CSolution, CSolverSettings, CStep, CToken, NOISE_LANGEVIN, NOISE_METROPOLIS, NOISE_NONE, NOISE_TEMPERATURE,
     STEP_ARMIJO, STEP_CURVATURE, STEP_FIXED, STEP_MODEL, StepFunction,
 };
 
@@ -48,6 +52,17 @@ pub extern "C" fn ebt_version() -> *const c_char {
 pub unsafe extern "C" fn ebt_options_default(options: *mut COptions) -> c_int {
     // SAFETY: the caller's promise is that of `write`.
     unsafe { pointer::write(options, crate::Options::default().into()) }.map_or_else(Status::code, |()| 0)
+}
+
+/// Fills in the usual settings of a solver.
+///
+/// # Safety
+///
+/// `settings` is null or points to memory for settings.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ebt_solver_settings_default(settings: *mut CSolverSettings) -> c_int {
+    // SAFETY: the caller's promise is that of `write`.
+    unsafe { pointer::write(settings, CSolverSettings::usual()) }.map_or_else(Status::code, |()| 0)
 }
 
 /// Fills in the usual settings.

@@ -45,9 +45,9 @@ pub enum Status {
     NotFinite = -14,
     /// No token may be drawn.
     NoToken = -15,
-    /// The handle is not one of an open generator.
+    /// The handle is not one of an open generator or solver.
     Closed = -16,
-    /// The generator is in use: a callback may not use the generator that calls it.
+    /// The generator or solver is in use: a callback may not use the one that calls it.
     Busy = -17,
     /// A problem does not fit the model, or a cell of it has no allowed token.
     Problem = -18,
@@ -81,8 +81,8 @@ impl Status {
             Self::Cancelled => c"the callback cancelled the descent",
             Self::NotFinite => c"an energy, a gradient or a logit is not finite",
             Self::NoToken => c"no token may be drawn",
-            Self::Closed => c"the handle is not one of an open generator",
-            Self::Busy => c"the generator is in use: a callback may not use the generator that calls it",
+            Self::Closed => c"the handle is not one of an open generator or solver",
+            Self::Busy => c"the generator or solver is in use: a callback may not use the one that calls it",
             Self::Problem => {
                 c"the problem does not fit the model, or a cell has no allowed token: ebt_solver_sizes says what fits"
             }

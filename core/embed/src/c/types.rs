@@ -115,8 +115,8 @@ pub struct CStep {
 /// Sees every step; returns 0 to go on and anything else to cancel.
 pub type StepFunction = Option<unsafe extern "C" fn(user: *mut c_void, step: *const CStep) -> c_int>;
 
-/// How a token was found. Arrays have `steps` numbers, but for `candidate_energies` with `candidates`; they are null where
-/// nothing was evaluated, and borrowed until the next call with the same generator.
+/// How a token, or the answer to a problem, was found. Arrays have `steps` numbers, but for `candidate_energies` with `candidates`; they are null where
+/// nothing was evaluated, and borrowed until the next call with the same generator or solver.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct CCertificate {
@@ -166,6 +166,79 @@ pub struct CToken {
     pub length: usize,
     /// How it was found.
     pub certificate: CCertificate,
+}
+
+/// How a problem is solved. `ebt_solver_settings_default` fills in the usual values.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CSolverSettings {
+    /// Seed of the starts.
+    pub seed: u64,
+    /// Most descent steps of a round; 0: the model's own number.
+    pub steps: u32,
+    /// Starts; the best is kept.
+    pub candidates: u32,
+    /// What best means: 0 the least final energy `E`, 1 the largest drop of `F`, 2 the least `F`, 3 the least entropy, 4 the
+    /// least residual, 5 the answer that most candidates give.
+    pub choose: u32,
+    /// Rounds of committing; 0 or 1: none.
+    pub commits: u32,
+    /// Step size in step sizes of the model; 0: backtracking until the energy decreases sufficiently.
+    pub eta: f32,
+    /// Standard deviation of the starts of further candidates; 0: the model's.
+    pub spread: f32,
+}
+
+/// The answer to a problem, as it was found: energy, entropy and residual are those of its last state. `probabilities` has the
+/// vocabulary's numbers for every cell, borrowed as the arrays of the certificate are.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CSolution {
+    /// Energy `E`.
+    pub energy: f32,
+    /// `F = E - tau entropy`, what was descended on.
+    pub free_energy: f32,
+    /// Entropy of the unknown cells in nats.
+    pub entropy: f32,
+    /// How far the state is from rest: 0 where `F` is stationary.
+    pub residual: f32,
+    /// Candidates that give this answer, itself included.
+    pub votes: u32,
+    /// Probabilities of all tokens, cell by cell; exactly 0 where a token is not allowed.
+    pub probabilities: *const f32,
+    /// How it was found.
+    pub certificate: CCertificate,
+}
+
+impl CSolverSettings {
+    /// The usual values.
+    pub(super) fn usual() -> Self {
+        let DescentOptions { steps, spread, .. } = DescentOptions::joint();
+        Self { seed: 0, steps: steps as u32, candidates: 1, choose: 2, commits: 0, eta: 0.5, spread }
+    }
+
+    /// The settings, or none if a number names no choice.
+    pub(super) fn think(&self) -> Option<DescentOptions> {
+        let choose = match self.choose {
+            0 => Selection::Energy,
+            1 => Selection::Drop,
+            2 => Selection::Free,
+            3 => Selection::Entropy,
+            4 => Selection::Residual,
+            5 => Selection::Vote,
+            _ => return None,
+        };
+        Some(DescentOptions {
+            seed: self.seed,
+            steps: self.steps as usize,
+            candidates: self.candidates as usize,
+            choose,
+            commits: self.commits as usize,
+            step_size: if self.eta == 0.0 { StepSize::ARMIJO } else { StepSize::Scaled(self.eta) },
+            spread: self.spread,
+            ..DescentOptions::joint()
+        })
+    }
 }
 
 impl From<&COptions> for Options {

@@ -2,7 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use ebt::packed::{self, Storage};
-use ebt_core::config::{Config, ModelKind};
+use ebt_core::config::{Conditioning, Config, ModelKind, UpdateRule};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
@@ -32,6 +32,21 @@ pub fn packed(config: &Config, tokenizer: Option<&[u8]>, storage: Storage) -> Ve
 /// A small packed model.
 pub fn model() -> Vec<u8> {
     packed(&config(), Some(TOKENIZER), Storage::Int8)
+}
+
+/// A small packed joint model.
+pub fn joint() -> Vec<u8> {
+    let config = Config {
+        kind: ModelKind::Joint,
+        condition: Conditioning::None,
+        vocab: 7,
+        context: 9,
+        update: UpdateRule::Mirror,
+        alpha: 2.0,
+        tau: 0.5,
+        ..config()
+    };
+    packed(&config, None, Storage::F16)
 }
 
 /// The same, of another kind.

@@ -45,9 +45,14 @@ impl<'s> Solution<'s, '_> {
         self.descent.answer(0)
     }
 
+    /// `softmax` of the final state `(cells, V)`.
+    pub fn all_probabilities(&self) -> &'s [f32] {
+        self.descent.probabilities(0)
+    }
+
     /// Probabilities `(V)` of the tokens of a cell, exactly 0 of those that are not allowed; empty where there is no such cell.
     pub fn probabilities(&self, cell: usize) -> &'s [f32] {
-        self.descent.probabilities(0).chunks_exact(self.vocab.max(1)).nth(cell).unwrap_or_default()
+        self.all_probabilities().chunks_exact(self.vocab.max(1)).nth(cell).unwrap_or_default()
     }
 
     /// The final state `(cells, V)`, `-inf` at tokens that are not allowed.
