@@ -1,22 +1,18 @@
 //! Model files to packed models.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use ebt::packed::{self, Storage};
-use ebt_core::config::ModelKind;
 use ebt_model::LoadedModel;
 use ebt_model::format::fingerprint_text;
 
-/// The bytes of a packed model with the tokenizer in its compact form; a joint model may have none.
+/// The bytes of a packed model with the tokenizer in its compact form.
 ///
 /// # Errors
 ///
-/// Weights that the storage cannot hold, a tokenizer without a compact form, and a joint model without an energy.
+/// Weights that the storage cannot hold, and a tokenizer without a compact form.
 pub fn pack(model: &LoadedModel, storage: Storage) -> Result<Vec<u8>> {
     let tokenizer = model.tokenizer.as_ref().map(|tokenizer| tokenizer.to_compact()).transpose();
-    if tokenizer.is_none() && model.config.kind != ModelKind::Joint {
-        bail!("the model's tokenizer has no compact form");
-    }
-    pack_with(model, storage, tokenizer)
+    pack_with(model, storage, tokenizer.context("the model's tokenizer has no compact form")?)
 }
 
 /// The same with the compact tokenizer given, or without one: then the provenance names the fingerprint of the one that the

@@ -100,7 +100,9 @@ fn written_configurations_read_back_alone() {
     for name in presets::NAMES {
         for recipe in [None, Some("s2")] {
             let mut c = presets::preset(name, recipe).unwrap();
-            c.fit_vocabulary(512).unwrap();
+            if c.model.vocab == 0 {
+                c.fit_vocabulary(512).unwrap();
+            }
             let back = file(&c.to_toml().unwrap()).unwrap();
             assert_eq!(back, c, "{name}");
         }
@@ -135,8 +137,8 @@ fn impossible_values_name_their_field() {
 }
 
 #[test]
-fn the_transformer_baseline_works_with_any_preset() {
-    for name in presets::NAMES {
+fn the_transformer_baseline_works_with_any_preset_of_text() {
+    for name in presets::NAMES.into_iter().filter(|name| !name.starts_with("sudoku")) {
         let set = [String::from("model.kind=transformer")];
         let mut c = Layers { preset: Some(name), set: &set, ..Layers::default() }.compose().unwrap();
         c.fit_vocabulary(512).unwrap();

@@ -131,13 +131,17 @@ enum ebt_status
    */
   EBT_STATUS_NO_TOKEN = -15,
   /*
-   The handle is not one of an open generator.
+   The handle is not one of an open generator or solver.
    */
   EBT_STATUS_CLOSED = -16,
   /*
-   The generator is in use: a callback may not use the generator that calls it.
+   The generator or solver is in use: a callback may not use the one that calls it.
    */
   EBT_STATUS_BUSY = -17,
+  /*
+   A problem does not fit the model, or a cell of it has no allowed token.
+   */
+  EBT_STATUS_PROBLEM = -18,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -151,6 +155,11 @@ typedef int32_t ebt_status;
  A generator; lives in the memory that `ebt_open` was given.
  */
 typedef struct ebt_generator ebt_generator;
+
+/*
+ A solver; lives in the memory that `ebt_solver_open` was given.
+ */
+typedef struct ebt_solver ebt_solver;
 
 /*
  Extents; they fix the memory that a generator needs. `ebt_options_default` fills in the usual ones.
@@ -181,6 +190,41 @@ typedef struct ebt_options {
    */
   uint32_t curvature;
 } ebt_options;
+
+/*
+ How a problem is solved. `ebt_solver_settings_default` fills in the usual values.
+ */
+typedef struct ebt_solver_settings {
+  /*
+   Seed of the starts.
+   */
+  uint64_t seed;
+  /*
+   Most descent steps of a round; 0: the model's own number.
+   */
+  uint32_t steps;
+  /*
+   Starts; the best is kept.
+   */
+  uint32_t candidates;
+  /*
+   What best means: 0 the least final energy `E`, 1 the largest drop of `F`, 2 the least `F`, 3 the least entropy, 4 the
+   least residual, 5 the answer that most candidates give.
+   */
+  uint32_t choose;
+  /*
+   Rounds of committing; 0 or 1: none.
+   */
+  uint32_t commits;
+  /*
+   Step size in step sizes of the model; 0: backtracking until the energy decreases sufficiently.
+   */
+  float eta;
+  /*
+   Standard deviation of the starts of further candidates; 0: the model's.
+   */
+  float spread;
+} ebt_solver_settings;
 
 /*
  How a token is thought of and drawn. `ebt_settings_default` fills in the usual values.
@@ -316,8 +360,8 @@ typedef struct ebt_step {
 typedef int (*ebt_step_function)(void *user, const struct ebt_step *step);
 
 /*
- How a token was found. Arrays have `steps` numbers, but for `candidate_energies` with `candidates`; they are null where
- nothing was evaluated, and borrowed until the next call with the same generator.
+ How a token, or the answer to a problem, was found. Arrays have `steps` numbers, but for `candidate_energies` with `candidates`; they are null where
+ nothing was evaluated, and borrowed until the next call with the same generator or solver.
  */
 typedef struct ebt_certificate {
   /*
@@ -408,6 +452,41 @@ typedef struct ebt_token {
   struct ebt_certificate certificate;
 } ebt_token;
 
+/*
+ The answer to a problem, as it was found: energy, entropy and residual are those of its last state. `probabilities` has the
+ vocabulary's numbers for every cell, borrowed as the arrays of the certificate are.
+ */
+typedef struct ebt_solution {
+  /*
+   Energy `E`.
+   */
+  float energy;
+  /*
+   `F = E - tau entropy`, what was descended on.
+   */
+  float free_energy;
+  /*
+   Entropy of the unknown cells in nats.
+   */
+  float entropy;
+  /*
+   How far the state is from rest: 0 where `F` is stationary.
+   */
+  float residual;
+  /*
+   Candidates that give this answer, itself included.
+   */
+  uint32_t votes;
+  /*
+   Probabilities of all tokens, cell by cell; exactly 0 where a token is not allowed.
+   */
+  const float *probabilities;
+  /*
+   How it was found.
+   */
+  struct ebt_certificate certificate;
+} ebt_solution;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -425,6 +504,15 @@ const char *ebt_version(void);
  `options` is null or points to memory for options.
  */
 int ebt_options_default(struct ebt_options *options);
+
+/*
+ Fills in the usual settings of a solver.
+
+ # Safety
+
+ `settings` is null or points to memory for settings.
+ */
+int ebt_solver_settings_default(struct ebt_solver_settings *settings);
 
 /*
  Fills in the usual settings.
@@ -558,6 +646,69 @@ int ebt_reset(struct ebt_generator *generator);
  `generator` came from `ebt_open` and its memory is still there.
  */
 int ebt_close(struct ebt_generator *generator);
+
+/*
+ Writes to `bytes` how much memory a solver of this joint model with these options needs, whatever its alignment. Null
+ options are the usual ones; `rows` is the most candidates of a problem, `block` and `prompt` do not count.
+
+ # Safety
+
+ `model` points to `length` bytes.
+ */
+int ebt_solver_bytes_needed(const uint8_t *model, size_t length, const struct ebt_options *options, size_t *bytes);
+
+/*
+ Opens a solver in `memory`, and writes its handle to `solver`. Nothing has to be freed. Null options are the usual ones.
+
+ # Safety
+
+ `model` points to `length` bytes and `memory` to `memory_length`; both stay there, the model unchanged and the memory
+ used by nobody else, until the solver is no longer used.
+ */
+int ebt_solver_open(const uint8_t *model,
+                    size_t length,
+                    const struct ebt_options *options,
+                    void *memory,
+                    size_t memory_length,
+                    struct ebt_solver **solver);
+
+/*
+ Writes how many cells a problem has at most (exactly, where cells are those of a grid), and how many tokens there are.
+
+ # Safety
+
+ `solver` is open.
+ */
+int ebt_solver_sizes(struct ebt_solver *solver, size_t *cells, size_t *vocabulary);
+
+/*
+ Answers a problem of `cells` cells. `allowed` holds `(vocabulary + 31) / 32` words a cell: bit `v % 32` of word `v / 32` allows
+ token `v`, and a cell with one allowed token is given. `answer` takes a token a cell. Null settings are the usual ones;
+ `on_step` may be null, and its arrays are those of all cells. While it runs the solver is in use: `ebt_solver_sizes` answers,
+ every other function refuses with `EBT_STATUS_BUSY`.
+
+ # Safety
+
+ `solver` is open; `allowed` and `answer` hold as many numbers, `solution` points to a solution; `on_step` may be called with
+ `user` and returns.
+ */
+int ebt_solver_solve(struct ebt_solver *solver,
+                     const struct ebt_solver_settings *settings,
+                     ebt_step_function on_step,
+                     void *user,
+                     const uint32_t *allowed,
+                     size_t cells,
+                     uint32_t *answer,
+                     struct ebt_solution *solution);
+
+/*
+ Ends the use of a solver: from now on its handle is refused, and its memory may be used for anything else.
+
+ # Safety
+
+ `solver` came from `ebt_solver_open` and its memory is still there.
+ */
+int ebt_solver_close(struct ebt_solver *solver);
 
 /*
  A sentence for a code that a function returned; never null, never to be freed.

@@ -89,7 +89,11 @@ fn c_programs_generate_what_rust_generates() {
     let fixed = work.path().join("static");
     let build = |source: &Path, program: &Path| {
         let mut compiler = compiler();
-        run(compiler.arg("-std=c11").arg(source).arg("-o").arg(program).arg(&archive).args(["-lm", "-lpthread", "-ldl"]));
+        run(compiler.arg("-std=c11").arg(source).arg("-o").arg(program).arg(&archive).args([
+            "-lm",
+            "-lpthread",
+            "-ldl",
+        ]));
     };
     build(&source, &fixed);
     let (solves, joint) = (work.path().join("solve"), work.path().join("joint.packed"));

@@ -137,7 +137,10 @@ pub(super) fn place<T>(memory: &mut [u8]) -> Result<(&mut MaybeUninit<T>, &mut [
 /// # Safety
 ///
 /// The function may be called with `user`, and returns.
-pub(super) unsafe fn telling(on_step: StepFunction, user: *mut c_void) -> impl FnMut(&StepReport<'_>) -> ControlFlow<()> {
+pub(super) unsafe fn telling(
+    on_step: StepFunction,
+    user: *mut c_void,
+) -> impl FnMut(&StepReport<'_>) -> ControlFlow<()> {
     move |step| match on_step {
         // SAFETY: the caller's promise; the report lives as long as the call.
         Some(function) if unsafe { function(user, &CStep::from(step)) } != 0 => ControlFlow::Break(()),

@@ -58,7 +58,7 @@ pub fn write<W: AsRef<[f32]>>(contents: &Contents<'_, W>, out: &mut dyn Write) -
     }
     let mut strings = FORMAT.stamp();
     strings.insert(CONFIG_KEY, config_json(config)?);
-    strings.insert(OBJECTIVE_KEY, serde_json::to_string(objective)?);
+    strings.insert(OBJECTIVE_KEY, objective_json(objective)?);
     strings.insert(PROVENANCE_KEY, serde_json::to_string(provenance)?);
     if let Some(fingerprint) = tokenizer.map(Tokenizer::fingerprint).or(fingerprint) {
         strings.insert(FINGERPRINT_KEY, fingerprint_text(fingerprint));
@@ -89,6 +89,20 @@ fn config_json(config: &Config) -> Result<String> {
             && set.bias_rate == 0.0
         {
             moe.remove("bias_rate");
+        }
+    }
+    Ok(serde_json::to_string(&value)?)
+}
+
+/// The objective as JSON. Fields that came later are left out where they hold their default, so that programs of before read
+/// what they know.
+fn objective_json(objective: &Objective) -> Result<String> {
+    let (mut value, default) = (serde_json::to_value(objective)?, serde_json::to_value(Objective::default())?);
+    if let Some(fields) = value.as_object_mut() {
+        for field in ["curriculum_steps", "step_control", "step_gain"] {
+            if fields.get(field) == default.get(field) {
+                fields.remove(field);
+            }
         }
     }
     Ok(serde_json::to_string(&value)?)

@@ -81,7 +81,7 @@ impl<'a, E: Element> Biases<'a, E> {
                 }
             }
             let column = &self.column[..relations.bias.len() / self.heads];
-            for (i, to) in self.block.chunks_exact_mut(span.stride()).take(span.queries).enumerate() {
+            for (i, to) in self.block.chunks_exact_mut(span.stride().max(1)).take(span.queries).enumerate() {
                 let (to, rest) = to.split_at_mut(span.keys);
                 for (to, &class) in to.iter_mut().zip(relations.row(span, i)) {
                     *to = column.get(class as usize).copied().unwrap_or(E::ZERO);
@@ -121,7 +121,7 @@ impl<'a, E: Element> Sums<'a, E> {
     #[inline(always)]
     pub(super) fn add(&mut self, span: &Span<'_>, ds: &[E]) {
         let Self { relations, sums } = self;
-        for (i, ds) in ds.chunks_exact(span.stride()).enumerate() {
+        for (i, ds) in ds.chunks_exact(span.stride().max(1)).enumerate() {
             if relations.by_distance {
                 let at = relations.place(span, span.row - span.first + i);
                 for (sum, &x) in sums[at..at + ds.len()].iter_mut().zip(ds) {
