@@ -109,7 +109,7 @@ fn boards_that_cannot_be_answered_are_said() {
         ("1...5...........", "5"),
         ("11..............", "row 1 has 1 twice"),
         ("{\"given\": \"1...............\", \"allowed\": {\"r9c1\": \"1\"}}", "r9c1"),
-        ("{\"allowed\": {\"r1c2\": \"\"}}", "r1c2"),
+        ("{\"allowed\": {\"r1c2\": \"\"}}", "row 1, column 2"),
         ("{\"given\"", "JSON"),
         ("", "no board"),
     ] {

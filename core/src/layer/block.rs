@@ -169,7 +169,8 @@ fn attention_half_backward<C: Compute>(
             c.predicted_attention_backward(predicted(x, &saved.qkv, memory), &saved.attended, &dout, collected)
         }
         Stream::Joint => {
-            let learned = x.model.config.joint.relations == RelationKind::Bias;
+            // a lone key has weight 1 whatever is added to its score
+            let learned = x.model.config.joint.relations == RelationKind::Bias && geometry.shape.joint_reach() > 0;
             let dbias = sink.as_mut().and_then(|s| ids.relations.filter(|_| learned).map(|id| &mut s.grads[id]));
             c.joint_attention_backward(joint(x, &saved.qkv), &saved.attended, &dout, dbias)
         }

@@ -45,7 +45,7 @@ impl<B: Backend> StepTerm<B> for Lyapunov {
             let before = rollout.negative_entropy(p, &rollout.masked(y.clone()), -tau);
             rise = b.add(&rise, &b.add(&after, &before));
         }
-        let rise = rollout.by_energy(rise);
+        let rise = rollout.by_energy(b.mul(&rise, &rollout.present()));
         let mean = rollout.mean_weight(&step.target);
         let risen = b.heaviside(&rise);
         let hinge = b.mul(&rise, &risen);

@@ -101,7 +101,7 @@ pub(super) fn accumulate<E: Element>(b: Band, s: &[E], classes: Classes<'_, Rc<[
         for (i, &x) in s.iter().enumerate() {
             let class = class(b, classes, row % b.context, i % b.slots);
             if let Some(slot) = class.and_then(|c| out.get_mut(c * b.heads + i / b.slots)) {
-                *slot = *slot + x;
+                *slot += x;
             }
         }
     }

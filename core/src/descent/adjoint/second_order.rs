@@ -25,7 +25,7 @@ impl<B: Backend> Sweep<'_, '_, B> {
         let balance = self.balance_gradient(at, key);
         let mut opened = self.open(i)?;
         let x = opened.x;
-        let ones = rollout.scaled(b.fill(rollout.geometry.shape.rows(), 1, 1.0));
+        let ones = rollout.scaled(rollout.present());
         let point = DualTensor { value: at.mixed.clone(), tangent: Some(mixed.clone()) };
         let dp = match &at.tape {
             Some(tape) => {

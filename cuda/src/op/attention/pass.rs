@@ -315,7 +315,8 @@ mod tests {
                     assert!(plan(232_448).is_some(), "{pass:?} {kind:?} {width}");
                     let second = matches!(pass, Pass::ForwardTangent | Pass::TangentQueries | Pass::TangentKeys);
                     let joint = Pass::JOINT_TANGENT.contains(&pass);
-                    let wide = kind == Kind::F32 && (second && width == 256 || joint && width > 64);
+                    let wide =
+                        kind == Kind::F32 && (second && width == 256 || joint && width > 64) || joint && width == 256;
                     assert!(plan(65_536).is_some() || wide, "{pass:?} {kind:?} {width}");
                     if width <= 64 && !joint || (width == 128 && kind != Kind::F32 && !joint) {
                         let best = plan(232_448).unwrap();

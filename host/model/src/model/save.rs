@@ -97,15 +97,13 @@ fn config_json(config: &Config) -> Result<String> {
 /// The objective as JSON. Fields that came later are left out where they hold their default, so that programs of before read
 /// what they know.
 fn objective_json(objective: &Objective) -> Result<String> {
-    let (mut value, default) = (serde_json::to_value(objective)?, serde_json::to_value(Objective::default())?);
-    if let Some(fields) = value.as_object_mut() {
-        for field in ["curriculum_steps", "step_control", "step_gain"] {
-            if fields.get(field) == default.get(field) {
-                fields.remove(field);
-            }
+    let (mut text, default) = (serde_json::to_string(objective)?, serde_json::to_value(Objective::default())?);
+    for field in ["curriculum_steps", "step_control", "step_gain"] {
+        if let Some(value) = default.get(field) {
+            text = text.replace(&format!(",\"{field}\":{value}"), "");
         }
     }
-    Ok(serde_json::to_string(&value)?)
+    Ok(text)
 }
 
 /// Saves a model file atomically.
