@@ -28,8 +28,21 @@ pub(crate) fn source(family: &str) -> Option<&'static str> {
 }
 
 /// Kernel files whose kernels may spill everywhere: attention with heads of widths that few models have (16, and 256,
-/// whose rows do not fit the registers).
-const COLD: &[&str] = &["attention_16", "attention_256", "attention_tangent_16", "attention_tangent_256"];
+/// whose rows do not fit the registers), and joint attention with heads wider than those that joint models have (16, 32).
+const COLD: &[&str] = &[
+    "attention_16",
+    "attention_256",
+    "attention_tangent_16",
+    "attention_tangent_256",
+    "joint_48",
+    "joint_64",
+    "joint_128",
+    "joint_256",
+    "joint_tangent_48",
+    "joint_tangent_64",
+    "joint_tangent_128",
+    "joint_tangent_256",
+];
 
 /// Whether the kernels of a file are *hot* on an architecture (`10 major + minor`): they take part in every step on a
 /// device that models are trained on, so their registers must suffice. This is the rule of `ebt doctor --compile`:
@@ -93,7 +106,7 @@ mod tests {
     #[test]
     fn every_file_is_hot_from_8_0_on_but_rare_widths_of_attention() {
         let cold: Vec<_> = SOURCES.iter().map(|(family, _)| *family).filter(|family| !is_hot(family, 80)).collect();
-        assert_eq!(cold, ["attention_16", "attention_256", "attention_tangent_16", "attention_tangent_256"]);
+        assert_eq!(cold, COLD);
         assert!(SOURCES.iter().all(|(family, _)| !is_hot(family, 75) && is_hot(family, 90) == is_hot(family, 80)));
     }
 
