@@ -104,7 +104,7 @@ impl<B: Backend> DeviceSequences<B> {
         &self.tokens
     }
 
-    /// Next tokens `(n)`, [`NO_TARGET`] where there is none.
+    /// Next tokens `(n)`, [`NO_TARGET`](super::NO_TARGET) where there is none.
     pub fn targets(&self) -> &B::Index {
         &self.targets
     }
