@@ -16,6 +16,7 @@ use ebt_model::{TensorFile, fields};
 
 use super::batch;
 use super::joint::ExpectedJoint;
+use super::tensors::{scalar, tensor};
 
 /// A golden case: a model, a batch and what the reference made of it.
 #[derive(Debug)]
@@ -163,22 +164,6 @@ fn weights(file: &TensorFile, layout: &mut ParameterLayout) -> Result<Vec<Vec<f6
         }
     }
     Ok(weights)
-}
-
-/// A tensor of floating-point numbers that must have `shape`.
-pub(super) fn tensor(file: &TensorFile, name: &str, shape: &[usize]) -> Result<Vec<f64>> {
-    let path = file.path().display();
-    match file.shape(name) {
-        None => bail!("{path} is not a complete golden case: it holds no tensor {name}"),
-        Some(found) if found != shape => bail!("tensor {name} of {path} is {found:?} instead of {shape:?}"),
-        Some(_) => file.values(name),
-    }
-}
-
-/// A tensor of one floating-point number.
-pub(super) fn scalar(file: &TensorFile, name: &str) -> Result<Vec<f64>> {
-    let shape: &[usize] = if file.shape(name) == Some(&[1]) { &[1] } else { &[] };
-    tensor(file, name, shape)
 }
 
 /// Refuses gradients of parameters that the model does not have.

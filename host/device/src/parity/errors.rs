@@ -1,14 +1,14 @@
 //! The quantities of a golden case: computed, and held against those of the file.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use ebt_core::compute::Backend;
-use ebt_core::optimizer::OptimizerConfig;
-use ebt_core::training::{StepReport, StepSettings, Trainer};
 use ebt_model::weights::{Names, unstack};
 use serde::Serialize;
 
 use super::case::Case;
-use super::joint::{self, Probed};
+use super::choices::Choices;
+use super::joint::ExpectedJoint;
+use super::outcome::{Outcome, compute};
 
 /// Largest relative errors that pass.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -93,8 +93,8 @@ pub(super) fn errors<B: Backend>(
     ];
     match &expected.joint {
         Some(joint) => {
-            let of_problems = joint::quantities(case, joint, &outcome);
-            quantities.extend(of_problems.iter().map(|(name, ours, theirs)| value(name, ours, theirs)));
+            let all = of_problems(case, joint, &outcome);
+            quantities.extend(all.iter().map(|(name, ours, theirs)| value(name, ours, theirs)));
         }
         None => quantities.extend([
             value("energies", &outcome.energies, &expected.energies),
@@ -110,56 +110,35 @@ pub(super) fn errors<B: Backend>(
     Ok(quantities)
 }
 
-/// What a backend makes of a case.
-pub(super) struct Outcome {
-    pub(super) report: StepReport,
-    pub(super) energies: Vec<f64>,
-    pub(super) directions: Vec<f64>,
-    pub(super) states: Vec<f64>,
-    gradients: Vec<Vec<f64>>,
-    /// Of a joint energy what its rollout does not tell.
-    pub(super) probed: Option<Probed>,
-}
-
-/// Loss scales, where the backend needs them, are lowered until nothing overflows, as skipped training steps do.
-fn compute<B: Backend>(b: &B, case: &Case, weights: &[Vec<f64>]) -> Result<Outcome> {
-    let weights = case.layout.entries.iter().zip(weights).map(|(e, w)| b.upload_f64(e.rows, e.columns, w)).collect();
-    let (config, objective) = (case.config.clone(), case.objective.clone());
-    let mut trainer = Trainer::with_weights(b, config, objective, OptimizerConfig::default(), weights)?;
-    let settings =
-        StepSettings { seed: 0, step: 0, rate: 0.0, micro_batch: case.sequences.batch, ema_decay: 0.0, part: None };
-    loop {
-        let (report, traces) = trainer.gradient(b, &case.sequences, &settings, Some(&case.initial), true)?;
-        let [trace] = traces.as_slice() else { bail!("{} rollouts were traced instead of one", traces.len()) };
-        let probing = case.expected.joint.as_ref().filter(|_| case.config.has_energy());
-        let last = probing.and_then(|_| trace.states.last());
-        let outcome = Outcome {
-            energies: download(b, &trace.energies),
-            directions: download(b, &trace.directions),
-            states: download(b, &trace.states),
-            gradients: trainer.gradients().iter().map(|g| download(b, std::slice::from_ref(g))).collect(),
-            probed: last.map(|last| joint::probe(b, &trainer, case, last)).transpose()?,
-            report,
-        };
-        b.status()?;
-        let is_finite = |values: &[f64]| values.iter().all(|x| x.is_finite());
-        let inner = is_finite(&outcome.directions);
-        let finite = inner && outcome.report.loss.is_finite() && outcome.gradients.iter().all(|g| is_finite(g));
-        if finite || !b.needs_loss_scale() || trainer.loss_scale.exhausted() {
-            return Ok(outcome);
-        }
-        trainer.loss_scale.adapt(inner, finite);
-    }
-}
-
-/// All values of a list of matrices, one after the other.
-pub(super) fn download<B: Backend>(b: &B, list: &[B::Array]) -> Vec<f64> {
-    let mut all = Vec::new();
-    for a in list {
-        let (rows, columns) = b.shape(a);
-        let start = all.len();
-        all.resize(start + rows * columns, f64::NAN);
-        b.download_f64(a, &mut all[start..]);
+/// Quantities `(name, ours, theirs)` of a case of problems whose names are not those of every case. The states of `outcome` are
+/// those after every step.
+fn of_problems<'a>(
+    case: &'a Case,
+    theirs: &'a ExpectedJoint,
+    outcome: &Outcome,
+) -> Vec<(&'static str, Vec<f64>, Vec<f64>)> {
+    let choices = Choices::of(case);
+    let mut all = vec![
+        ("lyapunov", vec![outcome.report.extra], theirs.lyapunov.clone()),
+        ("states", choices.canonical(&outcome.states), choices.canonical(&case.expected.states)),
+    ];
+    let Some(probed) = &outcome.probed else { return all };
+    let before = [&case.initial, &outcome.states[..outcome.states.len() - case.initial.len()]].concat();
+    let visited = [&case.initial[..], &outcome.states].concat();
+    let tau = case.config.tau;
+    let gradients: Vec<f64> = outcome.directions.iter().zip(&before).map(|(d, y)| d - tau * y).collect();
+    let energies = outcome.energies.iter().chain(&probed.last).copied();
+    let entropies = choices.entropies(&visited);
+    let free = choices.by_problem(energies).iter().zip(&entropies).map(|(e, h)| e - tau * h).collect();
+    all.extend([
+        ("energies", outcome.energies.clone(), case.expected.energies.clone()),
+        ("gradients", choices.canonical(&gradients), choices.canonical(&case.expected.gradients)),
+        ("free_energies", free, theirs.free_energies.clone()),
+        ("dissipations", choices.variances(&before, &outcome.directions), theirs.dissipations.clone()),
+        ("entropies", entropies[..entropies.len() - case.sequences.batch].to_vec(), theirs.entropies.clone()),
+    ]);
+    if let Some([_, hu]) = &theirs.curvature {
+        all.push(("hvp", choices.canonical(&probed.curvature), choices.canonical(hu)));
     }
     all
 }

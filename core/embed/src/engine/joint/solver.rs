@@ -75,14 +75,13 @@ impl<'s> Solution<'s, '_> {
 /// Answers problems with a joint model: descends on the energy of all cells together. Nothing is allocated: everything lives in
 /// the arena that [`Solver::new`] is given.
 ///
-/// ```no_run
+/// ```
 /// use core::ops::ControlFlow;
 /// use ebt::packed::Model;
 /// use ebt::{DescentOptions, Problem, SessionOptions, Solver};
 ///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let file = std::fs::read("sudoku.packed")?;
-/// let model = Model::read(&file)?;
+/// # fn solve(file: &[u8]) -> Result<(), Box<dyn core::error::Error>> {
+/// let model = Model::read(file)?;
 /// let options = SessionOptions { rows: 8, ..SessionOptions::default() };
 /// let mut memory = vec![0; Solver::bytes_needed(&model.config, &options)?];
 /// let mut solver = Solver::new(model, &options, &mut memory)?;
