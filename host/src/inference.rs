@@ -19,6 +19,9 @@ use crate::packing;
 /// The name of the model that is used where none is named, in messages and results.
 pub const SAMPLE_NAME: &str = "the built-in sample model";
 
+/// The same of the model that solves boards.
+pub const SOLVER_NAME: &str = "the built-in solver";
+
 /// A packed model and where its bytes lie.
 #[derive(Debug)]
 pub struct InferenceModel {
@@ -53,8 +56,21 @@ impl InferenceModel {
     ///
     /// A file that cannot be read or is not a sound model; the message names it.
     pub fn load(path: Option<&Path>) -> Result<Self> {
+        Self::load_or(path, (SAMPLE_NAME, ebt_fixtures::SAMPLE_MODEL))
+    }
+
+    /// The same, where the built-in one solves boards.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_solver(path: Option<&Path>) -> Result<Self> {
+        Self::load_or(path, (SOLVER_NAME, ebt_fixtures::SUDOKU_MODEL))
+    }
+
+    fn load_or(path: Option<&Path>, (built_in, bytes): (&str, &'static [u8])) -> Result<Self> {
         let packed = |name: &str, bytes| Self { name: name.to_owned(), bytes, tokenizer: None };
-        let Some(path) = path else { return Ok(packed(SAMPLE_NAME, Bytes::BuiltIn(ebt_fixtures::SAMPLE_MODEL))) };
+        let Some(path) = path else { return Ok(packed(built_in, Bytes::BuiltIn(bytes))) };
         let name = path.display().to_string();
         let mapped = file::map(&model::locate(path)?)?;
         if mapped.starts_with(&packed::MAGIC) {

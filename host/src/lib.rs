@@ -39,4 +39,5 @@ pub mod inference;
 pub mod packing;
 pub mod plot;
 pub mod program;
+pub mod solver;
 pub mod tokenization;

@@ -11,10 +11,10 @@ use ebt_device::parity::{self, Case, Tolerance};
 use support::fixtures;
 
 fn golden() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(fixtures("golden")).unwrap();
-    let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    let folders = ["golden", "golden_joint"].map(|folder| std::fs::read_dir(fixtures(folder)).unwrap());
+    let mut files: Vec<PathBuf> = folders.into_iter().flatten().map(|e| e.unwrap().path()).collect();
     files.sort();
-    assert!(files.len() >= 26, "golden cases are missing");
+    assert!(files.len() >= 46, "golden cases are missing");
     files
 }
 

@@ -75,6 +75,26 @@ fn trajectories_are_drawn_from_a_model_and_from_certificates() {
     assert!(svg(&vector).contains("token 1: "));
 }
 
+/// A board with one solution of which nine cells are given.
+const BOARD: &str = "..5.2. ...... 2..... .6.1.. 1...5. ...4.3";
+
+#[test]
+fn a_board_is_drawn_as_it_fills_in_beside_its_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (vector, pixels) = (at("d.svg"), at("d.png"));
+    let common = ["plot", "--board", BOARD, "--out"];
+    succeeds(&[&common[..], &[&vector, "--candidates", "8"]].concat());
+    let text = svg(&vector);
+    for words in ["9 of 36 cells given", "after 1 step", "after 16 steps", "free energy F", "start 8: F = ", ", kept"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    succeeds(&[&common[..], &[&vector, "--think", "100"]].concat());
+    let text = svg(&vector);
+    assert!(text.contains("after 100 steps") && !text.contains("start 1"), "one start is shown once: {text}");
+    assert!(png_colours(&pixels, &[&common[..], &[&pixels]].concat()) > 20);
+}
+
 #[test]
 fn landscapes_are_drawn_whatever_the_candidates_and_the_rule() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,6 +134,12 @@ fn what_cannot_be_drawn_is_refused() {
     let arguments = ["plot", "--out", &out, "--model", &model, "--prompt", "a", "--step-size", "0"];
     assert!(fails(&arguments, 2).contains("--step-size"));
     refused(&["--certificate", "/nowhere.json"], "/nowhere.json");
+    refused(&["--board", "12"], "--board: ");
+    refused(&["--board", "11.... ...... ...... ...... ...... ......"], "row 1 has 1 twice");
+    refused(&["--board", BOARD, "--tokens", "2"], "--tokens");
+    refused(&["--board", BOARD, "--noise", "langevin:1"], "--noise");
+    refused(&["--board", BOARD, "--kind", "landscape"], "--kind landscape");
+    refused(&["--board", BOARD, "--model", &model], "joint");
     let other = at("other.json");
     for (contents, words) in [
         ("no json", "it is no JSON"),

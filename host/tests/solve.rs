@@ -35,9 +35,13 @@ fn trained(folder: &Path) -> String {
 
 /// Standard output, standard error and exit status of `ebt solve` over some lines.
 fn solve(model: &str, more: &[&str], input: &str) -> (String, String, i32) {
+    asked(&[&["--model", model], more].concat(), input)
+}
+
+fn asked(arguments: &[&str], input: &str) -> (String, String, i32) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_ebt"))
-        .args(["solve", "--model", model])
-        .args(more)
+        .arg("solve")
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -132,4 +136,48 @@ fn boards_that_cannot_be_answered_are_said() {
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/sample-model.ebp");
     let (_, errors, status) = solve(sample, &[], BOARD);
     assert!(status == 1 && errors.contains("joint"), "{errors}");
+}
+
+/// Boards with one solution and 9 givens.
+const HARD: &str = include_str!("boards/nine-givens.txt");
+
+#[test]
+fn the_solver_that_the_program_brings_along_solves_hard_boards() {
+    let solve = |more: &[&str]| {
+        let (lines, errors, status) = asked(&[&["--json"], more].concat(), HARD);
+        assert_eq!(status, 0, "{errors}");
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    let solved = |answers: &[Value]| answers.iter().filter(|answer| answer["solved"] == true).count();
+    let (once, commits, starts) = (solve(&[]), solve(&["--think", "4", "--commits", "8"]), solve(&["--starts", "16"]));
+    let all = HARD.lines().count();
+    assert!(solved(&once) * 10 >= all * 8 && solved(&commits) >= solved(&once), "{once:?}");
+    assert_eq!(solved(&starts), all);
+    // a start is kept for its energy alone; every step of all of them is certified
+    for answer in &starts {
+        let energies: Vec<f64> = answer["candidates"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|start| start["end"]["free"].as_f64().unwrap())
+            .collect();
+        assert_eq!(answer["free"].as_f64().unwrap(), energies.iter().copied().fold(f64::INFINITY, f64::min));
+        assert_eq!(answer["certificate"]["energies_after"].as_array().unwrap().len(), 16);
+    }
+}
+
+#[test]
+fn dynamics_are_those_of_text() {
+    let solve = |more: &[&str]| asked(&[&["--json"], more].concat(), HARD.lines().next().unwrap());
+    let armijo = solve(&["--step-size", "armijo", "--think", "100", "--tolerance", "0.0001"]).0;
+    let armijo: Value = serde_json::from_str(&armijo).unwrap();
+    assert!(armijo["steps"].as_u64().unwrap() < 100 && armijo["certificate"]["stop"] != "steps", "{armijo}");
+    let curved: Value = serde_json::from_str(&solve(&["--step-size", "curvature:1"]).0).unwrap();
+    assert_eq!(curved["certificate"]["alpha_lambda"].as_array().unwrap().len(), 16, "{curved}");
+    for noise in ["langevin:0.1", "temperature:0.1", "mala:0.1"] {
+        let one = solve(&["--noise", noise, "--step-size", "0.2", "--seed", "3"]).0;
+        assert_eq!(one, solve(&["--noise", noise, "--step-size", "0.2", "--seed", "3"]).0);
+        assert!(one.contains("\"answer\""), "{noise}: {one}");
+    }
+    assert!(solve(&["--step-size", "0.5", "--eta", "0.5"]).1.contains("--eta"));
 }

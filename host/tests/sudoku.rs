@@ -14,7 +14,7 @@ use std::time::Instant;
 use ebt_cpu::{Cpu, Ranks};
 use ebt_data::progress::Silent;
 use ebt_ranks::{Alone, Collective, threads};
-use ebt_train::boards::Solved;
+use ebt_train::boards::{Choice, Solved};
 use ebt_train::checkpoint::{State, Store};
 use ebt_train::run_config::{RunConfig, presets};
 use ebt_train::session::{Session, Summary, resume, train};
@@ -49,9 +49,13 @@ fn a_run_prints_the_boards_that_it_solves() {
     let out = folder.path().join("run");
     let begin = ["train", "--preset", "sudoku", "--out", out.to_str().unwrap(), "--steps", "60", "--quiet"];
     let printed = succeeds(&[&begin[..], &SMALL].concat());
-    for words in
-        ["8 harder boards, solved entirely", "1 steps", "100 steps", "4 commits of 4 steps", "8 starts of 16 steps"]
-    {
+    for words in [
+        "of 8 harder boards, solved entirely",
+        "     64     100\n",
+        "commits of 4 steps",
+        "starts of 16 steps",
+        "least energy",
+    ] {
         assert!(printed.contains(words), "{words}: {printed}");
     }
     let lines = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
@@ -60,8 +64,9 @@ fn a_run_prints_the_boards_that_it_solves() {
     assert_eq!((solved.boards, solved.per_step.len()), (8, 100));
     assert!(solved.bits_per_cell.is_finite() && solved.bits_per_cell > 0.0);
     // one start is zeros, so any of eight is at least as good as it
-    let (.., [energy, _, any]) = solved.by_starts[0];
-    assert!(any >= energy && any >= solved.per_step[15]);
+    let (by, any) = (&solved.by_starts[1], solved.by_starts[1].solved[&Choice::Any]);
+    assert_eq!((by.starts, by.steps, by.solved.len()), (8, 16, Choice::COUNT));
+    assert!(by.solved.values().all(|&n| n <= any) && any >= solved.per_step[15] as f64);
     let losses: Vec<f64> =
         lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).unwrap()["loss"].as_f64()).collect();
     let mean = |list: &[f64]| list.iter().sum::<f64>() / list.len() as f64;

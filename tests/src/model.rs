@@ -78,7 +78,7 @@ pub fn looped(draw: &Draw, config: Config) -> Config {
 pub fn problems(draw: &Draw, config: &Config, batch: usize) -> Sequences {
     let (n, words) = (batch * config.context, config.set_words());
     let padded = config.joint.grid.is_none() && config.moe.is_none();
-    let start = |_| if padded && draw.one_in(3) { draw.below(config.context) as u32 } else { 0 };
+    let start = |_| if padded && draw.one_in(2) { draw.below(config.context) as u32 } else { 0 };
     let starts: Vec<u32> = (0..batch).map(start).flat_map(|s| vec![s; config.context]).collect();
     let targets = draw.indices(n, config.vocab);
     let mut allowed = vec![0u32; n * words];

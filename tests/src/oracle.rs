@@ -125,11 +125,11 @@ impl<B: Backend> Step<'_, B> {
         let y = self.at.y.as_ref().map(|y| Mat::download(b, &self.rollout.masked(y.clone())));
         let after: Vec<f64> = (0..next.rows).flat_map(|i| softmax(next.row(i))).collect();
         let after = Mat::new(next.rows, next.columns, after);
-        let energies = self.energies(&after);
+        let (energies, present) = (self.energies(&after), Mat::download(b, &self.rollout.present()));
         let row = |i: usize| {
             let down = fall(rule, alphas.data[i], p.row(i), g.row(i), after.row(i));
             let entropy = y.as_ref().map_or(0.0, |y| negative_entropy(next.row(i)) - negative_entropy(y.row(i)));
-            energies.data[i] - e.data[i] + tau * entropy + objective.lyapunov_c * down
+            energies.data[i] - e.data[i] + present.data[i] * (tau * entropy + objective.lyapunov_c * down)
         };
         let of = |(rows, weight): (Vec<usize>, f64)| weight * rows.into_iter().map(row).sum::<f64>().max(0.0).powi(2);
         self.groups(targets).into_iter().map(of).sum()

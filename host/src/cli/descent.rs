@@ -47,13 +47,22 @@ pub struct DescentArgs {
     /// Which candidate is kept: that of least energy, or of the largest drop of energy
     #[arg(long, value_parser = one_of(SELECTIONS), default_value = "energy", value_name = "BY")]
     pub choose: descent::Selection,
-    /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
-    /// (C over the largest curvature; stable below C = 2)
-    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse)]
-    pub step_size: StepSize,
     /// How a state moves [default: as in training]
     #[arg(long, value_parser = one_of(RULES), value_name = "RULE")]
     pub rule: Option<UpdateRule>,
+    /// How the energy is descended on.
+    #[command(flatten)]
+    pub dynamics: DynamicsArgs,
+}
+
+/// How an energy is descended on: of text and of boards.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Thinking")]
+pub struct DynamicsArgs {
+    /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
+    /// (C over the largest curvature; stable below C = 2) [default: model]
+    #[arg(long, value_name = "SIZE", value_parser = StepSize::parse)]
+    pub step_size: Option<StepSize>,
     /// none, langevin:S (standard deviation S), temperature:T (Langevin dynamics at temperature T), or mala:T[:N]
     /// (Metropolis-adjusted, its step size adapted during the first N transitions)
     #[allow(rustdoc::broken_intra_doc_links, reason = "the comment is the help that the program prints")]
@@ -158,27 +167,46 @@ impl DescentArgs {
     pub fn request(&self, seed: u64) -> Result<DescentOptions> {
         let think = DescentOptions {
             steps: self.think.map_or(0, NonZeroUsize::get),
-            step_size: self.step_size.core(self.curvature),
-            noise: self.noise,
-            tolerance: Tolerance { energy: self.tolerance, dissipation: self.dissipation, min_steps: self.min_steps },
             candidates: self.candidates.get(),
             choose: self.choose,
-            certify: self.certify,
-            curvature: self.curvature,
             seed,
             ..DescentOptions::default()
         };
+        let think = self.dynamics.laid_over(think);
         think.validate().map_err(by_flag)?;
         Ok(think)
     }
 
     /// The first flag that asks for more than a number of steps.
     pub fn beyond_steps(&self) -> Option<&'static str> {
+        if self.candidates.get() > 1 { Some("--candidates") } else { self.beyond_candidates() }
+    }
+
+    /// The first flag that asks for more than a number of steps and of candidates.
+    pub fn beyond_candidates(&self) -> Option<&'static str> {
+        let flags = [("--choose", self.choose != descent::Selection::Energy), ("--rule", self.rule.is_some())];
+        let given = flags.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag);
+        given.or_else(|| self.dynamics.first_given())
+    }
+}
+
+impl DynamicsArgs {
+    /// `think` with what the flags say; its own step size stays where none is named.
+    pub fn laid_over(&self, think: DescentOptions) -> DescentOptions {
+        DescentOptions {
+            step_size: self.step_size.map_or(think.step_size, |size| size.core(self.curvature)),
+            noise: self.noise,
+            tolerance: Tolerance { energy: self.tolerance, dissipation: self.dissipation, min_steps: self.min_steps },
+            certify: self.certify || think.certify,
+            curvature: self.curvature,
+            ..think
+        }
+    }
+
+    /// The first flag that is given.
+    fn first_given(&self) -> Option<&'static str> {
         let flags = [
-            ("--candidates", self.candidates.get() > 1),
-            ("--choose", self.choose != descent::Selection::Energy),
-            ("--step-size", self.step_size != StepSize::Is(descent::StepSize::Model)),
-            ("--rule", self.rule.is_some()),
+            ("--step-size", self.step_size.is_some()),
             ("--noise", self.noise != descent::Noise::None),
             ("--tolerance", self.tolerance != 0.0),
             ("--dissipation", self.dissipation != 0.0),

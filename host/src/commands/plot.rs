@@ -1,20 +1,24 @@
 //! `ebt plot`: draws descents.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use ebt::engine::SessionOptions;
 use ebt::packed::Isa;
 use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
 use ebt_data::text::clean::normal;
 use ebt_tokenizer::Tokenizer;
+use ebt_train::sudoku::{read, violations};
 
 use crate::certificate::CertificateFile;
 use crate::cli::{DescentArgs, RULES, by_flag, name_of, whole};
 use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
+use crate::plot::boards::{Boards, Start};
 use crate::plot::landscape::Landscape;
 use crate::plot::trajectory::{Recorder, Trajectory};
 use crate::plot::{Figure, Format};
+use crate::solver::{solve, with_solver};
 
 /// Draw how a model thinks: energies of descents, or the landscape that one descends on.
 ///
@@ -30,20 +34,25 @@ Examples:
   ebt plot --model runs/turkish --prompt \"Ankara\" --tokens 6 --think 12 --out ankara.png
   ebt plot --prompt \"Ankara\" --kind landscape --candidates 6 --out landscape.png
   ebt generate --prompt \"Ankara\" --tokens 9 --certificate ankara.json
-  ebt plot --certificate ankara.json --out ankara.svg")]
+  ebt plot --certificate ankara.json --out ankara.svg
+  ebt plot --board '..5.2. ...... 2..... .6.1.. 1...5. ...4.3' --candidates 6 --out board.svg")]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
+    /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along, for a
+    /// board one that solves them]
     #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
     model: Option<PathBuf>,
     /// Text whose next token is thought about; read in Unicode NFC, as training text is
     #[arg(
         long,
         value_name = "TEXT",
-        required_unless_present = "certificate",
+        required_unless_present_any = ["certificate", "board"],
         conflicts_with = "certificate",
         allow_hyphen_values = true
     )]
     prompt: Option<String>,
+    /// Board to draw as it fills in, as `ebt solve` reads it, with the free energy of all starts (--think, --candidates)
+    #[arg(long, value_name = "BOARD", conflicts_with_all = ["certificate", "prompt"])]
+    board: Option<String>,
     /// Draw what `ebt generate --certificate` wrote
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
@@ -89,8 +98,9 @@ const ROWS: usize = 32;
 pub fn run(args: Args) -> Result<()> {
     // a wrong name is reported before the work
     Format::of(&args.out)?;
-    let figure = match &args.certificate {
-        Some(path) => {
+    let figure = match (&args.certificate, &args.board) {
+        (_, Some(board)) => of_board(&args, board)?,
+        (Some(path), _) => {
             if args.kind == Kind::Landscape {
                 bail!("--kind landscape needs --prompt: certificates hold energies, not states");
             }
@@ -100,7 +110,7 @@ pub fn run(args: Args) -> Result<()> {
             }
             of_certificates(&CertificateFile::read(path)?)?
         }
-        None => think(&args)?,
+        (None, None) => think(&args)?,
     };
     figure.write(&args.out)
 }
@@ -111,6 +121,49 @@ fn of_certificates(file: &CertificateFile) -> Result<Figure> {
     }
     let tokens = file.tokens.iter().take(MOST_PANELS).map(Trajectory::of_certificate).collect();
     Ok(Figure::Trajectories { title: title(&file.prompt, name_of(RULES, &file.rule)), tokens })
+}
+
+/// Steps of a board where none are named.
+const BOARD_STEPS: usize = 16;
+
+fn of_board(args: &Args, text: &str) -> Result<Figure> {
+    if args.kind == Kind::Landscape {
+        bail!("--kind landscape needs --prompt: a board has no one landscape");
+    }
+    let refused = args.think.beyond_candidates();
+    if let Some(flag) = refused.or((args.tokens > 1).then_some("--tokens")) {
+        bail!("{flag}: not with --board, of which --think and --candidates say all");
+    }
+    let think = DescentOptions {
+        steps: args.think.think.map_or(BOARD_STEPS, usize::from),
+        candidates: args.think.candidates.get(),
+        seed: args.seed,
+        ..DescentOptions::joint()
+    };
+    with_solver(args.model.as_deref(), &think, Isa::detect(), |grid, solver| {
+        let board = read::board(grid, text).map_err(|fault| anyhow!("--board: {fault}"))?;
+        let mut starts = vec![Start::default(); think.candidates];
+        let solution = solve(solver, &board, &think, &mut |step| {
+            if let Some(start) = starts.get_mut(step.candidate) {
+                start.energies.push(f64::from(step.energy));
+                start.distributions.push(step.probabilities.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        let mut wrong = Vec::new();
+        for (candidate, start) in starts.iter_mut().enumerate() {
+            start.energies.extend(solution.assessment(candidate).map(|end| f64::from(end.free)));
+            let answer: Vec<u8> = solution.candidate_answer(candidate).map(|token| token as u8).collect();
+            let mut cells = vec![false; grid.cells()];
+            let broken = violations(&board, &answer);
+            broken.iter().flat_map(|violation| violation.places()).for_each(|place| cells[grid.cell(*place)] = true);
+            wrong.push(cells);
+        }
+        let givens = (0..grid.cells()).map(|cell| board.given(cell)).collect();
+        let boards = Boards { grid, givens, starts, chosen: solution.certificate.candidate, wrong };
+        let title = format!("{} of {} cells given", board.givens(), grid.cells());
+        Ok(Figure::Boards { title, boards })
+    })
 }
 
 fn title(prompt: &str, rule: &str) -> String {

@@ -6,18 +6,15 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use ebt::engine::SessionOptions;
 use ebt::engine::descent::{DescentOptions, Selection, StepSize};
-use ebt::{Problem, Solution, Solver};
+use ebt::{Solution, Solver};
 use ebt_data::program;
 use ebt_train::sudoku::board::Board;
-use ebt_train::sudoku::tokens::allowed_words;
 use ebt_train::sudoku::{Contradiction, Grid, check, read, symbol, violations};
-use ebt_train::task::sudoku::Sudoku;
 use serde_json::{Value, json};
 
-use crate::cli::{KERNELS, Output, by_flag, candidates, kernel, one_of, real, steps, whole};
-use crate::inference::InferenceModel;
+use crate::cli::{DynamicsArgs, KERNELS, Output, candidates, kernel, one_of, real, steps, whole};
+use crate::solver::{solve, with_solver};
 
 /// Answer boards with a joint model.
 ///
@@ -28,13 +25,15 @@ use crate::inference::InferenceModel;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  echo '3.....  ...1..  ..6..4  5..2..  ..3...  .....1' | ebt solve --model runs/sudoku
+  echo '..5.2. ...... 2..... .6.1.. 1...5. ...4.3' | ebt solve
   ebt solve --model runs/sudoku --starts 16 --choose free < boards.txt
+  ebt solve --step-size armijo --tolerance 0.001 --think 100 < boards.txt
   ebt solve --model solver.ebp --commits 4 --think 4 --json < boards.txt")]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder (`ebt train --preset sudoku` makes one)
+    /// Model file or packed model, or run or checkpoint folder, as `ebt train --preset sudoku` makes one [default: a solver of
+    /// boards of 6 x 6 that the program brings along]
     #[arg(long, value_name = "PATH")]
-    model: PathBuf,
+    model: Option<PathBuf>,
     /// Descent steps, of every round where there are several
     #[arg(long, value_name = "N", default_value = "16", value_parser = steps())]
     think: NonZeroUsize,
@@ -48,8 +47,16 @@ pub struct Args {
     #[arg(long, value_parser = one_of(CHOICES), default_value = "free", value_name = "BY")]
     choose: Selection,
     /// Share of the step size of training; 1 is replacement where the model was trained with it
-    #[arg(long, value_name = "ETA", default_value_t = 0.5, value_parser = real::<f32>(0.001..=1000.0))]
+    #[arg(
+        long,
+        value_name = "ETA",
+        default_value_t = 0.5,
+        value_parser = real::<f32>(0.001..=1000.0),
+        conflicts_with = "step_size"
+    )]
     eta: f32,
+    #[command(flatten)]
+    dynamics: DynamicsArgs,
     /// Seed of the starts
     #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     seed: u64,
@@ -80,10 +87,7 @@ const JUDGED: u64 = 1_000_000;
 /// A model that cannot be read or is no solver of boards, and lines that are no boards or contradict themselves; the others are
 /// answered.
 pub fn run(args: Args) -> Result<()> {
-    let inference = InferenceModel::load(Some(&args.model))?;
-    let model = inference.model()?;
-    let grid = Sudoku::grid(&model.config)?;
-    let think = DescentOptions {
+    let think = args.dynamics.laid_over(DescentOptions {
         steps: args.think.get(),
         commits: args.commits,
         candidates: args.starts.get(),
@@ -91,21 +95,21 @@ pub fn run(args: Args) -> Result<()> {
         step_size: StepSize::Scaled(args.eta),
         seed: args.seed,
         ..DescentOptions::joint()
-    };
-    think.validate().map_err(by_flag)?;
-    let rows = think.candidates;
-    let all = think.steps.saturating_mul(think.commits);
-    let options = SessionOptions { rows, steps: all, trials: false, ..SessionOptions::default() };
-    let mut memory = vec![0u32; Solver::bytes_needed(&model.config, &options)?.div_ceil(size_of::<u32>())];
-    let mut solver = Solver::new(model, &options, bytemuck::cast_slice_mut(&mut memory))?;
-    solver = solver.with_isa(kernel(args.kernel)?);
+    });
+    with_solver(args.model.as_deref(), &think, kernel(args.kernel)?, |grid, solver| {
+        answers(&args, &think, grid, solver)
+    })
+}
+
+/// Answers every board of standard input.
+fn answers(args: &Args, think: &DescentOptions, grid: Grid, solver: &mut Solver<'_, '_>) -> Result<()> {
     let mut input = Vec::new();
     io::stdin().lock().read_to_end(&mut input)?;
     let mut out = Output::of_results();
     let (mut boards, mut refused) = (0u64, 0u64);
     for (line, board) in numbered(grid, &input) {
         boards += 1;
-        let found = board.and_then(|board| answer(&mut solver, &board, &think).map(|found| (board, found)));
+        let found = board.and_then(|board| answer(solver, &board, think).map(|found| (board, found)));
         match found {
             Ok((board, found)) => {
                 if args.json {
@@ -172,12 +176,7 @@ impl Found {
 
 /// Answers one board.
 fn answer(solver: &mut Solver<'_, '_>, board: &Board, think: &DescentOptions) -> Result<Found> {
-    if let Err(wrong @ Contradiction::Repeat(_)) = check(board, 0) {
-        bail!("{wrong}");
-    }
-    let allowed = allowed_words(board);
-    let problem = Problem { cells: board.grid().cells(), allowed: &allowed };
-    let solution = solver.solve(problem, think, &mut |_| ControlFlow::Continue(()))?;
+    let solution = solve(solver, board, think, &mut |_| ControlFlow::Continue(()))?;
     let cells: Vec<u8> = solution.answer().map(|token| token as u8).collect();
     let mut wrong: Vec<String> = violations(board, &cells).iter().map(ToString::to_string).collect();
     if !wrong.is_empty()

@@ -1,9 +1,10 @@
-//! Pictures of descents: energies along trajectories, and slices of the landscape they descend on.
+//! Pictures of descents: energies along trajectories, slices of the landscape they descend on, and boards that fill in.
 //!
 //! SVG names the generic font `sans-serif`; PNG, which is a feature, draws text with DejaVu Sans (of the free DejaVu licence,
 //! in the crate `dejavu`), which the program brings along, so no font of the system is needed and pictures of a build are
 //! the same everywhere.
 
+pub mod boards;
 mod canvas;
 pub mod landscape;
 mod map;
@@ -17,6 +18,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use plotters::prelude::*;
 
+use boards::Boards;
 use canvas::{Area, fonts};
 use ebt_data::{file, program};
 use landscape::Landscape;
@@ -39,6 +41,13 @@ pub enum Figure {
         title: String,
         /// What is on it.
         landscape: Box<Landscape>,
+    },
+    /// One board's descents.
+    Boards {
+        /// Above everything.
+        title: String,
+        /// What is on it.
+        boards: Boards,
     },
 }
 
@@ -82,6 +91,7 @@ impl Figure {
                 (if columns == 1 { 760 } else { 460 * columns }, 40 + if columns == 1 { 440 } else { 330 * rows })
             }
             Figure::Landscape { .. } => (860, 680),
+            Figure::Boards { boards, .. } => boards.size(),
         }
     }
 
@@ -122,6 +132,7 @@ fn draw<DB: DrawingBackend>(figure: &Figure, area: &Area<DB>) -> Result<()> {
     let drawn = match figure {
         Figure::Trajectories { title, tokens } => panels::draw(area, title, tokens),
         Figure::Landscape { title, landscape } => map::draw(area, title, landscape),
+        Figure::Boards { title, boards } => boards::draw(area, title, boards),
     };
     drawn.and_then(|()| area.present()).map_err(|error| anyhow!("{error}"))
 }

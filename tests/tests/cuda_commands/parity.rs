@@ -5,8 +5,9 @@ use serde_json::Value;
 
 /// All golden cases in one precision.
 fn all_hold(dtype: &str) {
-    let mut files: Vec<_> =
-        std::fs::read_dir(root().join("fixtures/golden")).unwrap().map(|e| e.unwrap().path()).collect();
+    let folders =
+        ["fixtures/golden", "fixtures/golden_joint"].map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
+    let mut files: Vec<_> = folders.into_iter().flatten().map(|e| e.unwrap().path()).collect();
     files.sort();
     let mut command = on_stand_in(&["parity", "--backend", "cuda", "--dtype", dtype, "--json"]);
     let output = command.args(&files).output().unwrap();
@@ -16,7 +17,7 @@ fn all_hold(dtype: &str) {
         assert!(report["ok"] == true, "{dtype}: {}: {failed:?} {}", report["file"], report["problem"]);
         assert_eq!(report["backend"], format!("cuda {dtype} on cpusim (no GPU)"));
     }
-    assert_eq!((reports.as_array().unwrap().len(), files.len()), (26, 26));
+    assert_eq!((reports.as_array().unwrap().len(), files.len()), (46, 46));
     assert_eq!(output.status.code(), Some(0));
 }
 

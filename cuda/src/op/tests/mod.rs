@@ -1,6 +1,7 @@
 //! Operations on a device, or on a stand-in for one (`EBT_CUDA_LIBS=... cargo test -p ebt-cuda -- --ignored`), against
 //! the reference backend in double precision on the very numbers that the device holds.
 
+mod joint;
 mod primitives;
 mod streams;
 mod training;
@@ -35,7 +36,7 @@ fn in_all_precisions(body: impl Fn(&Bench<'_, '_>)) {
     for (precision, rounding) in
         [(Precision::F32, 4e-6), (Precision::Bf16, 1.0 / 200.0), (Precision::F16, 1.0 / 1500.0)]
     {
-        let arena = Arena::new(1 << 19, 1 << 15);
+        let arena = Arena::new(1 << 22, 1 << 17);
         let reference = Reference::new(&arena);
         let cuda = Cuda::new(&Options { precision, poison: true, ..Options::default() }).expect("a device");
         body(&Bench { cuda, reference: &reference, drawn: Cell::new(0), rounding });

@@ -2,6 +2,7 @@
 
 mod interrupt;
 pub mod report;
+mod rivals;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -19,7 +20,8 @@ use ebt_device::{Device, NO_MEMORY, Training};
 use ebt_train::checkpoint::{Header, State, Store};
 use ebt_train::run_config::presets;
 use ebt_train::run_config::{Layers, Precision, RunConfig, Sums, TrainConfig};
-use ebt_train::session::{Ending, RunFolder, resume};
+use ebt_train::session::{Ending, RunFolder, Summary, resume};
+use serde::Serialize;
 
 use crate::cli::{
     DeviceArgs, Output, PRECISIONS, RanksArgs, Team, one_of, real, refuse_unnamed, start_threads, thread_count, whole,
@@ -64,6 +66,9 @@ pub struct Args {
     /// Numbers to compute with [default: train.precision, which is auto unless the configuration sets it]
     #[arg(long, value_parser = one_of(PRECISIONS), value_name = "NUMBERS")]
     precision: Option<Precision>,
+    /// Train for as many seconds what a joint energy is held against: one pass, one that commits, the loop
+    #[arg(long, conflicts_with = "resume")]
+    rivals: bool,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -86,12 +91,13 @@ Examples:
   ebt train --preset small --data prepared/ --set data.isolate_documents=true
   ebt train --preset small --data prepared/ --backend cuda --precision bf16
   ebt train --set model.kind=transformer --set schedule.rate=1e-3 --steps 2000
+  ebt train --preset sudoku --rivals
   ebt train --resume runs/mine";
 
 /// Which configuration is meant; shared by `train` and `plan`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Choice {
-    /// Named configuration: sample, seed, 4xs, 3xs, xxs, xs, small, medium, large or xl, with or without +s1 or +s2
+    /// Named configuration: sample, sudoku, sudoku9, seed, 4xs, 3xs, xxs, xs, small, medium, large or xl, with or without +s1 or +s2
     #[arg(long, value_name = "NAME", value_parser = preset_name)]
     pub preset: Option<String>,
     /// Training recipe laid over the preset: s1 or s2
@@ -230,6 +236,9 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
         None => Ok(()),
     })?;
     config.validate()?;
+    if args.rivals {
+        rivals::check(&config, team)?;
+    }
     refuse_unnamed(
         config.data.train.iter().chain(&config.data.validation).chain(&config.data.tokenizer).map(PathBuf::as_path),
     )?;
@@ -262,17 +271,36 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
     let (out, why, progress) = (&*out, &*choice.why, progress.as_mut());
     let training = Training { ranks, config, task, out, state, stop, started, why, progress };
     let summary = choice.device.train(training).map_err(with_less_memory)?;
+    let rivals = match args.rivals && summary.ending != Ending::Stopped {
+        true => {
+            let ring = rivals::Ring { team, device: &choice.device, why, stop, quiet: args.quiet };
+            rivals::train(&ring, config, &summary)?
+        }
+        false => Vec::new(),
+    };
     drop(folder);
     if first {
         let mut to = Output::of_results();
         if args.json {
-            write_json_line(&mut to, &summary)?;
+            write_json_line(&mut to, &Results { summary: &summary, rivals: &rivals })?;
         } else {
             report::table(&summary, &mut to)?;
+            if !rivals.is_empty() {
+                rivals::table(&summary, &rivals, &mut to)?;
+            }
         }
         to.flush()?;
     }
     Ok(summary.ending)
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Results<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    rivals: &'a [rivals::Trained],
 }
 
 /// What a step takes less memory with.

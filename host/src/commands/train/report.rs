@@ -65,23 +65,35 @@ fn text(summary: &Summary, validation: &Validation, out: &mut dyn Write) -> io::
 }
 
 /// Boards that are solved: by steps, by commits, by choosing among starts.
-fn boards(solved: &Solved, out: &mut dyn Write) -> io::Result<()> {
-    let share = |n: u64| 100.0 * n as f64 / solved.boards.max(1) as f64;
-    writeln!(out, "\n{} harder boards, solved entirely", solved.boards)?;
-    let mut row = |name: String, n: u64| writeln!(out, "{name:<40}{:>6.1}%", share(n));
+pub fn boards(solved: &Solved, out: &mut dyn Write) -> io::Result<()> {
+    let share = |n: f64| format!("{:.1}%", 100.0 * n / solved.boards.max(1) as f64);
+    writeln!(out, "\nof {} harder boards, solved entirely", solved.boards)?;
+    let mut row = |name: &str, cells: &[String]| {
+        write!(out, "{name:<24}")?;
+        cells.iter().try_for_each(|cell| write!(out, "{cell:>8}"))?;
+        writeln!(out)
+    };
     let all = solved.per_step.len();
-    for steps in (0..).map(|i| 1 << i).take_while(|&steps| steps < all).chain([all]) {
-        if let Some(&n) = solved.per_step.get(steps - 1) {
-            row(format!("{steps} steps"), n)?;
+    let steps: Vec<usize> = (0..).map(|i| 1 << i).take_while(|&steps| steps < all).chain([all]).collect();
+    row("steps", &steps.iter().map(usize::to_string).collect::<Vec<_>>())?;
+    let by_steps = steps.iter().filter_map(|steps| solved.per_step.get(steps - 1));
+    row("", &by_steps.map(|&n| share(n as f64)).collect::<Vec<_>>())?;
+    if let Some((_, steps, _)) = solved.by_commits.first() {
+        let name = format!("commits of {}", plural(*steps, "step"));
+        row(&name, &solved.by_commits.iter().map(|(rounds, ..)| rounds.to_string()).collect::<Vec<_>>())?;
+        row("", &solved.by_commits.iter().map(|&(.., n)| share(n as f64)).collect::<Vec<_>>())?;
+    }
+    if let Some(first) = solved.by_starts.first() {
+        let name = format!("starts of {}", plural(first.steps, "step"));
+        row(&name, &solved.by_starts.iter().map(|by| by.starts.to_string()).collect::<Vec<_>>())?;
+        for choice in first.solved.keys() {
+            let cells = solved.by_starts.iter().filter_map(|by| by.solved.get(choice));
+            row(&format!("  {}", choice.name()), &cells.map(|&n| share(n)).collect::<Vec<_>>())?;
         }
     }
-    for &(rounds, steps, n) in &solved.by_commits {
-        row(format!("{rounds} commits of {steps} steps"), n)?;
-    }
-    for &(starts, steps, [energy, entropy, any]) in &solved.by_starts {
-        row(format!("{starts} starts of {steps} steps, least energy"), energy)?;
-        row(format!("{starts} starts of {steps} steps, least entropy"), entropy)?;
-        row(format!("{starts} starts of {steps} steps, any of them"), any)?;
-    }
     writeln!(out)
+}
+
+fn plural(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

@@ -104,14 +104,14 @@ fn sudoku() -> RunConfig {
     c.sudoku = Some(SudokuConfig::default());
     let o = &mut c.objective;
     (o.min_steps, o.max_steps, o.curriculum, o.curriculum_steps) = (2, 6, 800, 3);
-    (o.flow, o.loss) = (Flow::Detached, LossSteps::Linear);
+    (o.flow, o.loss) = (Flow::Unrolled, LossSteps::Linear);
     (o.initial, o.sigma0, o.learn_alpha) = (InitialState::Mixed, 1.0, false);
     (c.optimizer.beta2, c.optimizer.weight_decay) = (0.98, 0.01);
     (c.schedule.rate, c.schedule.warmup, c.schedule.min_scale) = (3e-3, 30, 30.0);
     let t = &mut c.train;
     (t.batch, t.accumulate, t.ema) = (32, 1, 0.99);
-    (t.steps, t.minutes) = (2500, Some(2.0));
-    (t.validate_every, t.validate_tokens, t.checkpoint_every) = (250, 3600, 250);
+    (t.steps, t.minutes) = (2800, Some(2.0));
+    (t.validate_every, t.validate_tokens, t.checkpoint_every) = (400, 3600, 400);
     c
 }
 

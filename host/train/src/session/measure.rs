@@ -40,7 +40,15 @@ pub fn validate<B: Backend>(
         (Task::Sudoku(sudoku), &Probe::Boards(boards)) => {
             let trial = match last {
                 false => Trial { steps: STEPS, ..Trial::default() },
-                true => Trial { steps: MOST_STEPS, commits: vec![(4, 4)], starts: vec![(8, STEPS), (16, STEPS)] },
+                true if config.objective.max_steps == 1 => {
+                    Trial { steps: 1, commits: vec![(4, 1), (8, 1), (16, 1), (32, 1)], ..Trial::default() }
+                }
+                true => Trial {
+                    steps: MOST_STEPS,
+                    commits: vec![(4, 4), (8, 4)],
+                    starts: vec![4, 8, 16],
+                    start_steps: STEPS,
+                },
             };
             let solved = boards::measure(ranks, b, model, &reached, (sudoku, boards), &trial)?;
             let tokens = solved.boards * config.model.context as u64;

@@ -69,6 +69,17 @@ pub enum Violation {
     Repeat(Repeat),
 }
 
+impl Violation {
+    /// The cells that it is about.
+    pub fn places(&self) -> &[Place] {
+        match self {
+            Self::Length { .. } => &[],
+            Self::NotAllowed { place, .. } => std::slice::from_ref(place),
+            Self::Repeat(repeat) => &repeat.places,
+        }
+    }
+}
+
 /// The one solution of a board, as the symbol of every cell, found within `steps` choices (1,000,000 take less than a second on 9 x 9).
 ///
 /// # Errors
