@@ -2,8 +2,8 @@
 
 const STORE = 'ebt-1';
 const FILES = [
-  './', 'index.html', 'style.css', 'main.js', 'words.js', 'energy.js', 'terrain.js', 'slice.js', 'worker.js', 'ebt.js',
-  'ebt.wasm', 'model.packed',
+  './', 'index.html', 'style.css', 'main.js', 'words.js', 'energy.js', 'terrain.js', 'slice.js', 'worker.js',
+  'ebt.js', 'instance.js', 'solver.js', 'sudoku.js', 'ebt.wasm', 'model.packed',
 ];
 
 self.addEventListener('install', (event) => {
