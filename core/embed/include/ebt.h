@@ -453,6 +453,28 @@ typedef struct ebt_token {
 } ebt_token;
 
 /*
+ The grid of a problem's cells.
+ */
+typedef struct ebt_grid {
+  /*
+   Rows of the grid.
+   */
+  uint32_t rows;
+  /*
+   Columns of the grid.
+   */
+  uint32_t columns;
+  /*
+   Rows of a box.
+   */
+  uint32_t box_rows;
+  /*
+   Columns of a box.
+   */
+  uint32_t box_columns;
+} ebt_grid;
+
+/*
  The answer to a problem, as it was found: energy, entropy and residual are those of its last state. `probabilities` has the
  vocabulary's numbers for every cell, borrowed as the arrays of the certificate are.
  */
@@ -682,10 +704,19 @@ int ebt_solver_open(const uint8_t *model,
 int ebt_solver_sizes(struct ebt_solver *solver, size_t *cells, size_t *vocabulary);
 
 /*
+ Writes the grid that the cells of a problem are those of, row by row; all of it 0 where there is none.
+
+ # Safety
+
+ `solver` is open.
+ */
+int ebt_solver_grid(struct ebt_solver *solver, struct ebt_grid *grid);
+
+/*
  Answers a problem of `cells` cells. `allowed` holds `(vocabulary + 31) / 32` words a cell: bit `v % 32` of word `v / 32` allows
  token `v`, and a cell with one allowed token is given. `answer` takes a token a cell. Null settings are the usual ones;
- `on_step` may be null, and its arrays are those of all cells. While it runs the solver is in use: `ebt_solver_sizes` answers,
- every other function refuses with `EBT_STATUS_BUSY`.
+ `on_step` may be null, and its arrays are those of all cells. While it runs the solver is in use: `ebt_solver_sizes` and
+ `ebt_solver_grid` answer, every other function refuses with `EBT_STATUS_BUSY`.
 
  # Safety
 

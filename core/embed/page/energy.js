@@ -16,13 +16,14 @@ export const ends = (token) => [token.energies[0], after(token, token.steps - 1)
 /** Energy after a step on its own surface. */
 const after = (token, i) => token.energiesAfter[i] ?? token.energies[i + 1] ?? token.energies[i];
 
-/** Draws the trajectory; steps after `now` are faint. */
-export function drawEnergy(svg, token, now) {
+/** Draws the trajectory; steps after `now` are faint. `others` are trajectories to compare it with. */
+export function drawEnergy(svg, token, now, others = []) {
   const { steps, energies, landscapes } = token;
   const { width, height } = svg.getBoundingClientRect();
   const [WIDTH, HEIGHT] = [Math.max(200, width), Math.max(120, height)];
   svg.setAttribute('viewBox', `0 0 ${WIDTH} ${HEIGHT}`);
-  const values = [...energies, ...Array.from({ length: steps }, (_, i) => after(token, i))];
+  const along = (path) => [path.energies[0], ...Array.from({ length: path.steps }, (_, i) => after(path, i))];
+  const values = [...energies, ...[token, ...others].flatMap(along)];
   let [low, high] = [Math.min(...values), Math.max(...values)];
   if (high - low < 1e-6) [low, high] = [low - 1, high + 1];
   const x = (step) => LEFT + ((WIDTH - LEFT - RIGHT) * step) / Math.max(1, steps);
@@ -36,6 +37,10 @@ export function drawEnergy(svg, token, now) {
   const every = Math.ceil(steps / 8);
   for (let i = 0; i <= steps; i += every) parts.push(make('text', { x: x(i), y: HEIGHT - 24, 'text-anchor': 'middle' }, String(i)));
   parts.push(make('text', { x: WIDTH - RIGHT, y: HEIGHT - 6, 'text-anchor': 'end' }, words().axisStep));
+  for (const other of others) {
+    const points = along(other).map((energy, i) => `${x(i)} ${y(energy)}`);
+    parts.push(make('path', { class: 'other', d: `M${points.join('L')}` }));
+  }
   let changed = false;
   for (let i = 0; i < steps; i++) {
     const later = i >= now ? ' later' : '';

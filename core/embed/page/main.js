@@ -2,7 +2,7 @@
 
 import { drawEnergy, ends } from './energy.js';
 import { drawTerrain } from './terrain.js';
-import { currentLanguage, decimal, percent, setLanguage, short, size, visible, words } from './words.js';
+import { currentLanguage, decimal, percent, rememberedLanguage, setLanguage, short, size, visible, words } from './words.js';
 
 const $ = (id) => document.getElementById(id);
 const still = matchMedia('(prefers-reduced-motion: reduce)');
@@ -308,21 +308,10 @@ function language(name) {
   about();
   show();
   if (info && !busy) status(words().ready);
-  try {
-    localStorage.setItem('language', name);
-  } catch {
-    // no storage: the choice lasts as long as the page
-  }
 }
 const name_ = (i, token) => name($('list').children[i], token);
 
-let remembered = null;
-try {
-  remembered = localStorage.getItem('language');
-} catch {
-  // no storage
-}
-if (remembered === 'en') language('en');
+if (rememberedLanguage() === 'en') language('en');
 status(words().loading);
 buttons();
 worker.postMessage({ type: 'open', module: new URL('ebt.wasm', location.href).href, model: new URL('model.packed', location.href).href });

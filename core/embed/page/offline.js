@@ -1,9 +1,10 @@
 // Keeps the page's own files, so that it opens without a network. A file that changed is fetched anew when there is one.
 
-const STORE = 'ebt-1';
+const STORE = 'ebt-2';
 const FILES = [
-  './', 'index.html', 'style.css', 'main.js', 'words.js', 'energy.js', 'terrain.js', 'slice.js', 'worker.js', 'ebt.js',
-  'ebt.wasm', 'model.packed',
+  './', 'index.html', 'solve.html', 'style.css', 'solve.css', 'main.js', 'words.js', 'energy.js', 'terrain.js', 'slice.js',
+  'worker.js', 'solve.js', 'solve-edit.js', 'solve-starts.js', 'solve-view.js', 'solve-words.js', 'solve-worker.js',
+  'ebt.js', 'instance.js', 'solver.js', 'sudoku.js', 'ebt.wasm', 'model.packed', 'solver.packed',
 ];
 
 self.addEventListener('install', (event) => {

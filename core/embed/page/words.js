@@ -2,7 +2,7 @@
 
 const WORDS = {
   tr: {
-    name: 'Türkçe', other: 'English', skip: 'Metne geç', title: 'Enerjiyle düşünmek',
+    name: 'Türkçe', other: 'English', pages: 'Sayfalar', pageText: 'Metin', pageBoard: 'Sudoku', skip: 'Metne geç', title: 'Enerjiyle düşünmek',
     lead: 'Yazın; model her sözcüğü, bir enerji yüzeyinde adım adım inerek bulur. Hepsi bu sayfada hesaplanır, hiçbir şey gönderilmez.',
     write: 'Metin', textLabel: 'Sürdürülecek metin',
     textHint: 'Siz yazarken bir sonraki parça düşünülür. Ctrl + Enter sürdürür.',
@@ -29,7 +29,7 @@ const WORDS = {
     about: (v, model, memory, version) => `${v} parçalık sözlük · model ${model} · çalışma belleği ${memory} · ebt ${version} · çerez yok, ağ yok`,
   },
   en: {
-    name: 'English', other: 'Türkçe', skip: 'Skip to the text', title: 'Thinking with energy',
+    name: 'English', other: 'Türkçe', pages: 'Pages', pageText: 'Text', pageBoard: 'Sudoku', skip: 'Skip to the text', title: 'Thinking with energy',
     lead: 'Type Turkish; the model finds every word by descending an energy surface step by step. All of it is computed on this page, nothing is sent.',
     write: 'Text', textLabel: 'Text to continue',
     textHint: 'The next piece is thought of while you type. Ctrl + Enter continues.',
@@ -62,7 +62,21 @@ let language = 'tr';
 /** The words of the language in use. */
 export const words = () => WORDS[language];
 
-/** Changes the language of the page and returns it. */
+/** Adds the words of a page, `{ tr, en }`. */
+export function addWords(more) {
+  for (const [name, own] of Object.entries(more)) Object.assign(WORDS[name], own);
+}
+
+/** The language that was chosen on an earlier visit, or null. */
+export function rememberedLanguage() {
+  try {
+    return localStorage.getItem('language');
+  } catch {
+    return null; // no storage
+  }
+}
+
+/** Changes the language of the page, for later visits too, and returns it. */
 export function setLanguage(name) {
   language = name in WORDS ? name : 'tr';
   document.documentElement.lang = language;
@@ -72,6 +86,11 @@ export function setLanguage(name) {
   const other = document.getElementById('language');
   other.textContent = words().other;
   other.lang = language === 'tr' ? 'en' : 'tr';
+  try {
+    localStorage.setItem('language', language);
+  } catch {
+    // no storage: the choice lasts as long as the page
+  }
   return language;
 }
 

@@ -1,4 +1,4 @@
-/** Extents; they fix the memory that a generator needs. What is left out has its usual value. */
+/** Extents; they fix the memory that a generator or solver needs. What is left out has its usual value. */
 export interface Options {
   /** Tokens of a prompt that are computed together. */
   block?: number;
@@ -52,7 +52,28 @@ export interface Settings {
   minP?: number;
 }
 
-/** One candidate after one step of the descent. The arrays are the module's own memory: copy what must last. */
+/** How a problem is solved. What is left out has its usual value. */
+export interface SolverSettings {
+  /** Seed of the starts, 64 bits. */
+  seed?: number | bigint;
+  /** Most descent steps of a round; 0: the model's own number. */
+  steps?: number;
+  /** Starts; the best is kept. */
+  candidates?: number;
+  /** What best means: the least `E`, the largest drop of `F`, the least `F`, entropy or residual, or the answer of most starts. */
+  choose?: 'energy' | 'drop' | 'free' | 'entropy' | 'residual' | 'vote';
+  /** Rounds of committing; 0 or 1: none. */
+  commits?: number;
+  /** Step size in step sizes of the model; 0: backtracking until the energy decreases sufficiently. */
+  eta?: number;
+  /** Standard deviation of the starts of further candidates; 0: the model's. */
+  spread?: number;
+}
+
+/**
+ * One candidate after one step of the descent; of a problem, with the free energy `F` for the energy and with arrays of all
+ * cells. The arrays are the module's own memory: copy what must last.
+ */
 export interface Step {
   position: number;
   candidate: number;
@@ -71,13 +92,8 @@ export interface Step {
   probabilities: Float32Array;
 }
 
-/** A generated token and how it was found. Arrays have a number a step, and are empty where nothing was evaluated. */
-export interface Token {
-  id: number;
-  /** Whole characters only; may be empty and may hold characters begun by earlier tokens. */
-  text: string;
-  probability: number;
-  position: number;
+/** How something was found. Arrays have a number a step, and are empty where nothing was evaluated. */
+export interface Certificate {
   candidate: number;
   steps: number;
   stop: 'steps' | 'energy' | 'dissipation' | 'stationary';
@@ -94,6 +110,53 @@ export interface Token {
   alphaLambda: Float32Array;
   candidateEnergies: Float32Array;
 }
+
+/** A generated token. */
+export interface Token extends Certificate {
+  id: number;
+  /** Whole characters only; may be empty and may hold characters begun by earlier tokens. */
+  text: string;
+  probability: number;
+  position: number;
+}
+
+/** The answer to a problem; its certificate is about the free energy `F = E - tau entropy`, which was descended on. */
+export interface Solution extends Certificate {
+  /** A token a cell. */
+  answer: Uint32Array;
+  energy: number;
+  freeEnergy: number;
+  /** Entropy of the unknown cells in nats. */
+  entropy: number;
+  /** How far the state is from rest. */
+  residual: number;
+  /** Candidates that give this answer, itself included. */
+  votes: number;
+  /** Probabilities of all tokens, cell by cell. */
+  probabilities: Float32Array;
+}
+
+/** A cell of a problem: the token that is given, the tokens that are allowed, or null where all are. */
+export type Cell = number | Iterable<number> | null;
+
+/** The grid whose cells a problem has, row by row. */
+export interface Grid {
+  rows: number;
+  columns: number;
+  boxRows: number;
+  boxColumns: number;
+}
+
+/** Two cells of a row, column or box, numbered from 0, that are given the same token. */
+export interface Repeat {
+  unit: 'row' | 'column' | 'box';
+  number: number;
+  token: number;
+  cells: [number, number];
+}
+
+/** Every pair of cells of a unit that are given the same token. */
+export function repeats(cells: readonly (number | null)[], grid: Grid): Repeat[];
 
 /** What ebt refused; `code` is the status of ebt.h. */
 export class EbtError extends Error {
@@ -128,4 +191,24 @@ export class Generator {
   tokenText(id: number): string;
   /** Back to the beginning of an empty text. */
   reset(): void;
+}
+
+/** Answers problems with a joint model: all cells together. */
+export class Solver {
+  private constructor();
+  /** Opens a joint model; of the options `block` and `prompt` do not count, and `rows` is the most candidates of a problem. */
+  static open(module: Source | Promise<Source>, model: ArrayBuffer | Uint8Array, options?: Options): Promise<Solver>;
+  readonly version: string;
+  /** Cells of a problem: at most these, and exactly these where there is a grid. */
+  readonly cells: number;
+  /** Tokens that a cell may hold. */
+  readonly vocabulary: number;
+  /** The grid whose cells they are, or null. */
+  readonly grid: Grid | null;
+  /** Bytes of the model, and of memory beside it. */
+  readonly bytes: { readonly model: number; readonly memory: number };
+  /** The cells of a Sudoku in writing; `.`, `0` and `_` are not given. An error names the cells that contradict each other. */
+  board(text: string): (number | null)[];
+  /** Answers a problem. Returning `false` from `onStep` cancels. */
+  solve(cells: ArrayLike<Cell>, settings?: SolverSettings, onStep?: ((step: Step) => boolean | void) | null): Solution;
 }

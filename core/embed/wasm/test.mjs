@@ -1,12 +1,12 @@
-// The module in node: test.mjs MODULE MODULE_WITHOUT_PANIC_HANDLER MODEL HOST_OUTPUT. Text and energies are those that the
-// scenario (tests/targets/scenario) printed on the host; wrong use is refused in words.
+// The module in node: test.mjs MODULE MODULE_WITHOUT_PANIC_HANDLER MODEL SOLVER HOST_OUTPUT. Text, answers and energies are
+// those that the scenario (tests/targets/scenario) printed on the host; wrong use is refused in words.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { EbtError, Generator } from './ebt.js';
+import { EbtError, Generator, repeats, Solver } from './ebt.js';
 
-const [modulePath, provenPath, modelPath, hostPath] = process.argv.slice(2);
-const [bytes, model] = [readFileSync(modulePath), readFileSync(modelPath)];
+const [modulePath, provenPath, modelPath, solverPath, hostPath] = process.argv.slice(2);
+const [bytes, model, joint] = [modulePath, modelPath, solverPath].map((path) => readFileSync(path));
 const module = new WebAssembly.Module(bytes);
 
 // nothing is imported but the callback: no allocator, no memory, no panic handler
@@ -31,6 +31,10 @@ const word = new Uint32Array(1);
 const float = new Float32Array(word.buffer);
 const bits = (x) => ((float[0] = x), word[0]);
 const hex = (x) => ` ${(x >>> 0).toString(16).padStart(8, '0')}`;
+const list = (floats) => [...floats].map((x) => hex(bits(x))).join('');
+/** All of a step's state takes part. */
+const folded = (states, { probabilities: p }) =>
+  new Uint32Array(p.buffer, p.byteOffset, p.length).reduce((sum, word) => ((sum << 5) | (sum >>> 27)) ^ word, states);
 
 const options = { block: 8, rows: 2, steps: 8, prompt: 64, trials: true, curvature: true };
 const generator = await Generator.open(module, model, options);
@@ -43,8 +47,7 @@ for (const [name, tokens, settings] of WAYS) {
     let states = 0, steps = 0;
     const token = generator.next({ ...common, ...settings }, (step) => {
       steps += 1;
-      const words = new Uint32Array(step.probabilities.buffer, step.probabilities.byteOffset, step.probabilities.length);
-      for (const p of words) states = ((states << 5) | (states >>> 27)) ^ p;
+      states = folded(states, step);
     });
     if (!token) {
       said += '  end\n';
@@ -52,17 +55,46 @@ for (const [name, tokens, settings] of WAYS) {
     }
     assert.ok(steps >= token.steps && token.energies.length === token.steps);
     said += `  ${token.text}|${hex(token.id)}${hex(bits(token.probability))}${hex(states)}`;
-    const lists = [token.energies, token.energiesAfter, token.stepSizes, token.alphaLambda];
-    said += `${lists.map((list) => [...list].map((x) => hex(bits(x))).join('')).join('')}\n`;
+    said += `${[token.energies, token.energiesAfter, token.stepSizes, token.alphaLambda].map(list).join('')}\n`;
   }
 }
 const even = new Float32Array(generator.vocabulary).fill(1 / generator.vocabulary);
 said += `even:${hex(bits(generator.energies(0, even)[0]))}\n`;
-const host = readFileSync(hostPath, 'utf8').split('\n').filter((line) => !line.startsWith('size ')).join('\n');
+
+// boards are filled in with the same bits
+const BOARD = '..3.1. 56.32. .542.3 2.645. .12.45 .4.1..';
+const BOARDS = [
+  ['board', {}],
+  ['board, armijo', { steps: 4, eta: 0 }],
+  ['board, four starts', { steps: 8, candidates: 4 }],
+  ['board, commits', { steps: 4, candidates: 2, choose: 'vote', commits: 2 }],
+];
+const solver = await Solver.open(module, joint, { rows: 4, steps: 16, trials: true });
+const { cells, vocabulary } = solver;
+assert.deepEqual([cells, vocabulary, solver.grid], [36, 6, { rows: 6, columns: 6, boxRows: 2, boxColumns: 3 }]);
+const board = solver.board(BOARD);
+for (const [name, settings] of BOARDS) {
+  let [states, told] = [0, 0];
+  const found = solver.solve(board, { seed: 7, ...settings }, (step) => {
+    assert.equal(step.logits.length, cells * vocabulary);
+    [states, told] = [folded(states, step), told + 1];
+  });
+  assert.ok(told >= found.steps && found.energies.length === found.steps && found.answer.length === cells);
+  assert.deepEqual(repeats([...found.answer], solver.grid), [], `${name}: no solution`);
+  board.forEach((token, cell) => token === null || assert.equal(found.probabilities[cell * vocabulary + token], 1));
+  said += `${name}:\n  ${[...found.answer].map((token) => token + 1).join('')}|${hex(states)}${hex(found.votes)}`;
+  said += list([found.energy, found.freeEnergy, found.entropy, found.residual]);
+  const { energies, energiesAfter, stepSizes, dissipations, alphaLambda, candidateEnergies } = found;
+  said += `${[energies, energiesAfter, stepSizes, dissipations, alphaLambda, candidateEnergies].map(list).join('')}\n`;
+}
+// curvatures are not asked for by this interface
+const printed = readFileSync(hostPath, 'utf8').split('board, curvature')[0];
+const host = printed.split('\n').filter((line) => !line.startsWith('size ')).join('\n');
 assert.equal(said, host);
 
 // wrong use is refused in words, and changes nothing
-const refused = (run, code) => assert.throws(run, (error) => error instanceof EbtError && error.code === code && error.message.length > 10);
+const refused = (run, code, says = /.{10}/) =>
+  assert.throws(run, (error) => error instanceof EbtError && error.code === code && says.test(error.message));
 refused(() => generator.prompt('a'.repeat(65)), -9);
 refused(() => generator.accept([1 << 30]), -11);
 refused(() => generator.next({ temperature: -1 }), -12);
@@ -87,5 +119,32 @@ const inside = generator.next({ seed: 1 }, () => {
 assert.equal(told, inside.steps);
 await assert.rejects(Generator.open(module, model.subarray(1)), (error) => error.code === -3);
 await assert.rejects(Generator.open(bytes, model, { steps: 0 }), (error) => error.code === -5);
+
+// so are problems that do not fit, in themselves or the model, with the cells named
+const solve = (cells, settings, onStep) => () => solver.solve(cells, settings, onStep);
+const having = (cell, what) => board.map((token, i) => (i === cell ? what : token));
+refused(() => solver.board(BOARD.replace('..3', '5.3')), -18, /^column 1 has 5 twice, in row 1, column 1 and in row 2, column 1$/);
+refused(() => solver.board(BOARD.replace('..3', '3.3')), -18, /^row 1 has 3 twice, in row 1, column 1 and in row 1, column 3$/);
+refused(() => solver.board(BOARD.replace('..3', '6.3')), -18, /^box 1 has 6 twice, in row 1, column 1 and in row 2, column 2$/);
+refused(() => solver.board(BOARD.slice(1)), -18, /has 35 cells, and the model takes 36$/);
+refused(() => solver.board(BOARD.replace('..3', '.73')), -18, /^row 1, column 2 holds '7': a symbol is one of 1 to 6$/);
+refused(solve(board.slice(1)), -18, /has 35 cells, and the model takes 36$/);
+refused(solve([]), -18, /has 0 cells/);
+refused(solve(having(4, [])), -18, /^cell 4 of the problem has no allowed token$/);
+refused(solve(having(5, [0, 6])), -11, /^cell 5 of the problem: token 6 is outside the vocabulary of 6$/);
+refused(solve(having(5, 0.5)), -11, /token 0.5/);
+refused(solve(board, { candidates: 5 }), -12);
+refused(solve(board, { choose: 'best' }), -12);
+refused(solve(board, { temperature: 1 }), -12, /there is no setting `temperature`/);
+refused(solve(board, {}, () => false), -13, /cancelled/);
+assert.throws(solve(board, {}, () => { throw new RangeError('mine'); }), RangeError);
+refused(solve(board, {}, () => { refused(solve(board), -17); return false; }), -13);
+// sets are kept to, and nothing of what was refused or cancelled is left
+const narrowed = solver.solve(having(0, new Set([1, 3])));
+assert.ok([1, 3].includes(narrowed.answer[0]) && narrowed.probabilities[0] === 0);
+assert.deepEqual(solver.solve(board).answer, solver.solve(board.map((token) => token ?? [0, 1, 2, 3, 4, 5])).answer);
+await assert.rejects(Solver.open(module, model), (error) => error.code === -5);
+await assert.rejects(Generator.open(module, joint), (error) => error instanceof EbtError);
 assert.match(generator.version, /^\d+\.\d+\.\d+$/);
-console.log(`wasm32: the text and the bits of every energy are those of the host (module ${bytes.length} B, memory ${generator.bytes.memory} B)`);
+const memory = `memory ${generator.bytes.memory} B and ${solver.bytes.memory} B`;
+console.log(`wasm32: texts, answers and the bits of every energy are those of the host (module ${bytes.length} B, ${memory})`);

@@ -1,4 +1,4 @@
-//! Chooses the memory layout of the target and finds the model that goes into the image.
+//! Chooses the memory layout of the target and finds the models that go into the image.
 
 use std::path::Path;
 
@@ -14,8 +14,10 @@ fn main() {
     println!("cargo:rustc-link-search={folder}/layout");
     println!("cargo:rustc-link-arg-bins=-T{layout}");
     println!("cargo:rerun-if-changed=layout");
-    println!("cargo:rerun-if-env-changed=EBT_MODEL");
-    let model = std::env::var("EBT_MODEL").expect("EBT_MODEL names the packed model for the image");
-    assert!(Path::new(&model).is_absolute(), "EBT_MODEL must be an absolute path, got {model}");
-    println!("cargo:rerun-if-changed={model}");
+    for name in ["EBT_MODEL", "EBT_SOLVER"] {
+        println!("cargo:rerun-if-env-changed={name}");
+        let model = std::env::var(name).unwrap_or_else(|_| panic!("{name} names a packed model for the image"));
+        assert!(Path::new(&model).is_absolute(), "{name} must be an absolute path, got {model}");
+        println!("cargo:rerun-if-changed={model}");
+    }
 }

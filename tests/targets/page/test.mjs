@@ -1,11 +1,12 @@
-// The page in a browser: test.mjs FOLDER [PICTURES]. Serves FOLDER, opens it in headless Chromium, types, generates, goes
-// offline, and checks what a reader is promised. With PICTURES it leaves screenshots there.
+// The page in a browser: test.mjs FOLDER [PICTURES]. Serves FOLDER, opens it in headless Chromium, types, generates, has
+// boards solved (boards.mjs), goes offline, and checks what a reader is promised. With PICTURES it leaves screenshots there.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { chromium } from 'playwright-core';
+import { boards } from './boards.mjs';
 
 const [folder, pictures] = process.argv.slice(2);
 const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.wasm': 'application/wasm' };
@@ -26,19 +27,22 @@ const home = `http://127.0.0.1:${server.address().port}/`;
 
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'],
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic', '--no-first-run', '--disable-sync',
+    '--disable-background-networking', '--disable-component-update',
+  ],
 });
 
-/** A page with what went wrong in it. */
-async function open(options = {}) {
+/** A page with what went wrong in it, once `ready` is to be seen there. */
+async function open(options = {}, path = '', ready = '#candidates li') {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'tr-TR', ...options });
   const page = await context.newPage();
   const problems = [];
   page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('request', (request) => request.url().startsWith(home) || request.url().startsWith('data:') || problems.push(`asked for ${request.url()}`));
-  await page.goto(home);
-  await page.waitForFunction(() => document.querySelectorAll('#candidates li').length > 0, null, { timeout: 60_000 });
+  await page.goto(home + path);
+  await page.waitForSelector(ready, { timeout: 60_000 });
   return { context, page, problems };
 }
 const picture = async (page, name, options = {}) => pictures && page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true, ...options });
@@ -47,6 +51,14 @@ const drawn = (page) => page.waitForFunction(() => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
   return new Set(data).size > 40;
 }, null, { timeout: 120_000 });
+/** Every control has a name, every id one element. */
+async function named(page) {
+  const nameless = await page.evaluate(() => [...document.querySelectorAll('button, input, textarea, canvas, svg[role], output, [role=gridcell]')]
+    .filter((node) => !(node.getAttribute('aria-label') || node.textContent.trim() || node.labels?.length || node.tagName === 'OUTPUT'))
+    .map((node) => node.outerHTML));
+  assert.deepEqual(nameless, []);
+  assert.equal(await page.evaluate(() => new Set([...document.querySelectorAll('[id]')].map((n) => n.id)).size === document.querySelectorAll('[id]').length), true);
+}
 const numbers = (page, selector) => page.$$eval(selector, (nodes) => nodes.map((node) => node.textContent));
 
 try {
@@ -128,16 +140,11 @@ try {
   if (await page.isEnabled('#stop')) await page.click('#stop');
   await page.waitForFunction(() => document.getElementById('stop').disabled, null, { timeout: 120_000 });
 
-  // every control has a name, every heading its level, every id one element
-  const nameless = await page.evaluate(() => [...document.querySelectorAll('button, input, textarea, canvas, svg[role], output')]
-    .filter((node) => !(node.getAttribute('aria-label') || node.textContent.trim() || node.labels?.length || node.tagName === 'OUTPUT'))
-    .map((node) => node.outerHTML));
-  assert.deepEqual(nameless, []);
-  assert.equal(await page.evaluate(() => new Set([...document.querySelectorAll('[id]')].map((n) => n.id)).size === document.querySelectorAll('[id]').length), true);
+  await named(page);
 
   // without a network
   await page.evaluate(() => navigator.serviceWorker.ready);
-  await page.waitForFunction(async () => (await (await caches.open('ebt-1')).keys()).length >= 12);
+  await page.waitForFunction(async () => (await (await caches.open('ebt-2')).keys()).length >= 24);
   await context.setOffline(true);
   await page.reload();
   await page.waitForFunction(() => document.querySelectorAll('#candidates li').length > 0, null, { timeout: 60_000 });
@@ -159,8 +166,9 @@ try {
   await drawn(wide.page);
   await picture(wide.page, 'wide-dark');
   await wide.context.close();
+  await boards({ open, picture, named });
   assert.ok(asked.every((path) => !path.includes('..')));
-  console.log(`the page: ${count} tokens, offline, 360 to 1280 pixels, ${asked.length} requests, all to itself`);
+  console.log(`the page: ${count} tokens, boards, offline, 360 to 1280 pixels, ${asked.length} requests, all to itself`);
 } finally {
   await browser.close();
   server.close();

@@ -1,4 +1,4 @@
-// The types of the JavaScript package: test.mjs MODULE MODEL, beside node_modules/ebt, the package as it is shipped. A
+// The types of the JavaScript package: test.mjs MODULE MODEL SOLVER, beside node_modules/ebt, the package as it is shipped. A
 // TypeScript program compiles against them, and they name exactly what is there.
 
 import assert from 'node:assert/strict';
@@ -6,9 +6,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { Generator } from 'ebt';
+import { Generator, repeats, Solver } from 'ebt';
 
-const [modulePath, modelPath] = process.argv.slice(2);
+const [modulePath, modelPath, solverPath] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 
 // strictly, as a program for browsers and as one for node
@@ -32,12 +32,14 @@ const isHidden = (member) => member.modifiers?.some((m) => m.kind === ts.SyntaxK
 const declared = {};
 for (const node of parse('ebt.d.ts')) {
   if (!ts.isInterfaceDeclaration(node) && !ts.isClassDeclaration(node)) continue;
-  declared[node.name.text] = node.members.filter((m) => m.name && !isHidden(m)).map((m) => m.name.text).sort();
+  const bases = node.heritageClauses?.flatMap((clause) => clause.types.map((type) => type.expression.text)) ?? [];
+  const own = node.members.filter((m) => m.name && !isHidden(m)).map((m) => m.name.text);
+  declared[node.name.text] = [...bases.flatMap((base) => declared[base] ?? []), ...own].sort();
 }
 
 // the structs that the wrapper fills in
 const written = {};
-for (const node of parse('ebt.js').filter(ts.isVariableStatement)) {
+for (const node of ['instance.js', 'ebt.js', 'solver.js'].flatMap((name) => [...parse(name)]).filter(ts.isVariableStatement)) {
   for (const { name, initializer } of node.declarationList.declarations) {
     if (ts.isObjectLiteralExpression(initializer)) written[name.text] = initializer.properties.map((p) => p.name.text);
   }
@@ -45,15 +47,22 @@ for (const node of parse('ebt.js').filter(ts.isVariableStatement)) {
 const fields = (struct) => written[struct].filter((name) => name !== 'bytes').sort();
 assert.deepEqual(declared.Options, fields('OPTIONS'));
 assert.deepEqual(declared.Settings, fields('SETTINGS'));
+assert.deepEqual(declared.SolverSettings, fields('SOLVER_SETTINGS'));
 
 // the objects that it makes
-const generator = await Generator.open(readFileSync(modulePath), readFileSync(modelPath));
+const module = new WebAssembly.Module(readFileSync(modulePath));
+const generator = await Generator.open(module, readFileSync(modelPath));
+const solver = await Solver.open(module, readFileSync(solverPath));
 generator.prompt('Ankara');
 let step;
 const token = generator.next({ seed: 1, certify: true }, (told) => void (step = told));
 assert.deepEqual(declared.Step, Object.keys(step).sort());
 assert.deepEqual(declared.Token, Object.keys(token).sort());
+assert.deepEqual(declared.Solution, Object.keys(solver.solve(Array(solver.cells).fill(null))).sort());
+assert.deepEqual(declared.Grid, Object.keys(solver.grid).sort());
+assert.deepEqual(declared.Repeat, Object.keys(repeats([0, 0], solver.grid)[0]).sort());
 const members = (object) => Object.getOwnPropertyNames(object).filter((name) => !['constructor', 'length', 'name', 'prototype'].includes(name));
-const own = [Generator, Generator.prototype, generator].flatMap(members).sort();
-assert.deepEqual(declared.Generator, own);
+for (const [Class, object] of [[Generator, generator], [Solver, solver]]) {
+  assert.deepEqual(declared[Class.name], [Class, Class.prototype, object].flatMap(members).sort());
+}
 console.log(`ebt.d.ts: a TypeScript program compiles, and all ${Object.values(declared).flat().length} names are there`);

@@ -1,6 +1,9 @@
 // What a TypeScript program may write, and what the compiler must refuse it.
 
-import { EbtError, Generator, type Options, type Settings, type Step, type Token } from 'ebt';
+import {
+  EbtError, Generator, repeats, Solver, type Cell, type Options, type Repeat, type Settings, type Solution, type SolverSettings,
+  type Step, type Token,
+} from 'ebt';
 
 const options: Options = { block: 16, rows: 2, steps: 8, prompt: 256, trials: true, curvature: true };
 const generator: Generator = await Generator.open(fetch('ebt.wasm'), new Uint8Array(8), options);
@@ -27,6 +30,14 @@ try {
   if (error instanceof EbtError) console.log(error.code + 1, error.message);
 }
 
+const solver: Solver = await Solver.open(fetch('ebt.wasm'), new Uint8Array(8), { rows: 4 });
+const asked: SolverSettings = { seed: 7n, candidates: 4, choose: 'free', eta: 0.5 };
+const found: Solution = solver.solve(solver.board('12..'), asked, (step: Step) => step.candidate < 2);
+const narrowed: Cell[] = [0, [1, 2], new Set([3]), null];
+const all: number[] = [...found.answer, ...solver.solve(narrowed).probabilities, found.freeEnergy, ...found.candidateEnergies];
+const wrong: Repeat[] = solver.grid ? repeats(solver.board('12..'), solver.grid) : [];
+console.log(all, wrong.map((repeat) => repeat.cells[1] + solver.cells * solver.vocabulary));
+
 // @ts-expect-error a generator is opened
 new Generator();
 // @ts-expect-error no such choice
@@ -41,3 +52,9 @@ generator.energies(0, new Float64Array(4));
 generator.next().text;
 // @ts-expect-error the number of tokens is the model's
 generator.vocabulary = 4;
+// @ts-expect-error no such choice
+solver.solve([], { choose: 'best' });
+// @ts-expect-error a token is a number
+solver.solve(['1']);
+// @ts-expect-error there may be no grid
+solver.grid.rows;

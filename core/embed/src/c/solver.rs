@@ -5,7 +5,7 @@ use core::ffi::{c_int, c_void};
 
 use super::handle::{code, given, given_mut, head, options_of, place, telling};
 use super::pointer::{read, slice, slice_mut, writable, write};
-use super::types::{CCertificate, COptions, CSolution, CSolverSettings, StepFunction};
+use super::types::{CCertificate, CGrid, COptions, CSolution, CSolverSettings, StepFunction};
 use super::{Status, status};
 use crate::engine::descent::DescentOptions;
 use crate::packed::Model;
@@ -18,6 +18,7 @@ pub struct SolverHandle {
     /// Most cells of a problem, and tokens that the model knows.
     cells: usize,
     vocabulary: usize,
+    grid: CGrid,
     solver: RefCell<Solver<'static, 'static>>,
 }
 
@@ -87,9 +88,9 @@ pub unsafe extern "C" fn ebt_solver_open(
         let (place, memory) = place(memory)?;
         let model = Model::read(model).map_err(opening)?;
         let (cells, vocabulary) = (model.config.context, model.config.vocab);
-        let opened = Solver::new(model, &options.session, memory).map_err(opening)?;
-        let handle =
-            place.write(SolverHandle { mark: Cell::new(OPEN), cells, vocabulary, solver: RefCell::new(opened) });
+        let grid = model.config.joint.grid.map(CGrid::from).unwrap_or_default();
+        let opened = RefCell::new(Solver::new(model, &options.session, memory).map_err(opening)?);
+        let handle = place.write(SolverHandle { mark: Cell::new(OPEN), cells, vocabulary, grid, solver: opened });
         // SAFETY: the caller's promise.
         unsafe { write(solver, core::ptr::from_mut(handle)) }.map(|()| Status::Ok)
     })
@@ -115,10 +116,25 @@ pub unsafe extern "C" fn ebt_solver_sizes(
     })
 }
 
+/// Writes the grid that the cells of a problem are those of, row by row; all of it 0 where there is none.
+///
+/// # Safety
+///
+/// `solver` is open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ebt_solver_grid(solver: *mut SolverHandle, grid: *mut CGrid) -> c_int {
+    code(|| {
+        // SAFETY: the caller's promise.
+        let handle = unsafe { open(solver)? };
+        // SAFETY: the caller's promise.
+        unsafe { write(grid, handle.grid) }.map(|()| Status::Ok)
+    })
+}
+
 /// Answers a problem of `cells` cells. `allowed` holds `(vocabulary + 31) / 32` words a cell: bit `v % 32` of word `v / 32` allows
 /// token `v`, and a cell with one allowed token is given. `answer` takes a token a cell. Null settings are the usual ones;
-/// `on_step` may be null, and its arrays are those of all cells. While it runs the solver is in use: `ebt_solver_sizes` answers,
-/// every other function refuses with `EBT_STATUS_BUSY`.
+/// `on_step` may be null, and its arrays are those of all cells. While it runs the solver is in use: `ebt_solver_sizes` and
+/// `ebt_solver_grid` answer, every other function refuses with `EBT_STATUS_BUSY`.
 ///
 /// # Safety
 ///

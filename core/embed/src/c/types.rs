@@ -2,6 +2,8 @@
 
 use core::ffi::{c_int, c_void};
 
+use ebt_core::config::Grid;
+
 use crate::engine;
 use crate::engine::descent::{Certificate, DescentOptions, Noise, Selection, StepReport, StepSize, Stop, Tolerance};
 use crate::{Options, Sampling, Settings};
@@ -187,6 +189,28 @@ pub struct CSolverSettings {
     pub eta: f32,
     /// Standard deviation of the starts of further candidates; 0: the model's.
     pub spread: f32,
+}
+
+/// The grid of a problem's cells.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CGrid {
+    /// Rows of the grid.
+    pub rows: u32,
+    /// Columns of the grid.
+    pub columns: u32,
+    /// Rows of a box.
+    pub box_rows: u32,
+    /// Columns of a box.
+    pub box_columns: u32,
+}
+
+impl From<Grid> for CGrid {
+    fn from(grid: Grid) -> Self {
+        let Grid { rows, columns, box_rows, box_columns } = grid;
+        let [rows, columns, box_rows, box_columns] = [rows, columns, box_rows, box_columns].map(|x| x as u32);
+        Self { rows, columns, box_rows, box_columns }
+    }
 }
 
 /// The answer to a problem, as it was found: energy, entropy and residual are those of its last state. `probabilities` has the

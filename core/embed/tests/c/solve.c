@@ -67,6 +67,10 @@ int main(int argc, char **argv)
     CHECK(ebt_solver_open(model, length, &options, memory, bytes, &watch.solver) == EBT_STATUS_OK);
     CHECK(ebt_solver_sizes(watch.solver, &cells, &vocabulary) == EBT_STATUS_OK);
     CHECK(cells <= 64 && vocabulary <= 32);
+    ebt_grid grid;
+    CHECK(ebt_solver_grid(watch.solver, &grid) == EBT_STATUS_OK);
+    CHECK(grid.rows == 0 && grid.columns == 0 && grid.box_rows == 0 && grid.box_columns == 0);
+    CHECK(ebt_solver_grid(watch.solver, NULL) == EBT_STATUS_NULL);
 
     uint32_t allowed[64], answer[64];
     for (size_t i = 0; i < cells; i++)

@@ -9,7 +9,9 @@
 use core::ffi::{c_char, c_int, c_void};
 use core::panic::PanicInfo;
 
-use ebt::c::{CSettings, CStep, CToken, GeneratorHandle, ebt_next};
+use ebt::c::{
+    CSettings, CSolution, CSolverSettings, CStep, CToken, GeneratorHandle, SolverHandle, ebt_next, ebt_solver_solve,
+};
 
 #[link(wasm_import_module = "ebt")]
 unsafe extern "C" {
@@ -38,6 +40,25 @@ pub unsafe extern "C" fn ebt_next_told(
 ) -> c_int {
     // SAFETY: the caller's promise.
     unsafe { ebt_next(generator, settings, Some(tell), user, piece, piece_length, token) }
+}
+
+/// [`ebt_solver_solve`] with JavaScript's callback.
+///
+/// # Safety
+///
+/// That of [`ebt_solver_solve`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ebt_solver_solve_told(
+    solver: *mut SolverHandle,
+    settings: *const CSolverSettings,
+    user: *mut c_void,
+    allowed: *const u32,
+    cells: usize,
+    answer: *mut u32,
+    solution: *mut CSolution,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { ebt_solver_solve(solver, settings, Some(tell), user, allowed, cells, answer, solution) }
 }
 
 #[cfg(all(target_arch = "wasm32", not(feature = "no-panic")))]

@@ -1,9 +1,9 @@
 //! The scenario on a bare machine: no operating system, no allocator (the program would not link if anything asked for
-//! memory), the model in the image, the arena in a region of its own.
+//! memory), the models in the image, the arena in a region of its own.
 //!
 //! With the feature `no-panic` the panic handler calls a function that does not exist. The program then links only if
 //! the optimiser found every call of the handler unreachable: the image holds no code that panics, whatever the model
-//! bytes and whatever the prompt. What is not covered: functions that the scenario does not call, and the text of
+//! bytes, the prompt and the board. What is not covered: functions that the scenario does not call, and the text of
 //! errors (`Display`), which a program that never prints them does not contain.
 
 #![no_std]
@@ -18,12 +18,13 @@ mod semihosting;
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 
-/// The model, in flash, where it is read.
+/// The models, in flash, where they are read.
 #[repr(C, align(64))]
 struct Aligned<B: ?Sized>(B);
 static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("EBT_MODEL")));
+static SOLVER: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("EBT_SOLVER")));
 
-/// Everything that is written while text is generated.
+/// Everything that is written while text is generated and a board is filled in.
 #[repr(C, align(64))]
 struct Arena(MaybeUninit<[u8; ARENA]>);
 const ARENA: usize = 12 << 20;
@@ -36,8 +37,9 @@ extern "C" fn main() -> ! {
     // that nobody else has.
     let arena: &'static mut [u8] = unsafe { core::slice::from_raw_parts_mut((&raw mut MEMORY).cast::<u8>(), ARENA) };
     // the optimiser must not know the bytes: what is proved for these would say nothing of others
-    let model = core::hint::black_box(&MODEL.0);
-    match scenario::run(model, arena, &mut semihosting::write) {
+    let [model, solver] = core::hint::black_box([&MODEL.0, &SOLVER.0]);
+    let write = &mut semihosting::write;
+    match scenario::run(model, arena, write).and_then(|()| scenario::solve(solver, arena, write)) {
         Ok(()) => semihosting::exit(0),
         Err(code) => {
             semihosting::write(b"error\n");

@@ -1,16 +1,22 @@
-//! What every target runs: a prompt is read, tokens are thought of in every way there is, and text and energies are
-//! printed with all their bits, so that two machines can be compared byte by byte.
+//! What every target runs: a prompt is read, tokens are thought of in every way there is, a board is filled in, and text,
+//! answers and energies are printed with all their bits, so that two machines can be compared byte by byte.
 //!
 //! Nothing here formats numbers by `core::fmt`, and no error is printed in words: the proof that no code panics is about
 //! the model's own code.
 
 #![no_std]
 
+mod boards;
+mod print;
+
+pub use boards::run as solve;
+
 use core::ops::ControlFlow;
 use ebt::{
     Selection, Error, Generator, Noise, Options, Sampling, SessionOptions, Settings, StepReport, StepSize,
     DescentOptions, Tolerance,
 };
+use print::{hexadecimal, size};
 
 /// What is generated from.
 pub const PROMPT: &str = "Türkiye'nin 81 ilinde, Ankara'da ve İstanbul'da";
@@ -82,11 +88,10 @@ fn sizes(model: &[u8], out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
     let least = Generator::bytes_needed(model, &small_options())?;
     let usual = Generator::bytes_needed(model, &Options::default())?;
     let most = Generator::bytes_needed(model, &options())?;
-    for (name, bytes) in [("model", model.len()), ("arena least", least), ("arena usual", usual), ("arena most", most)]
+    for (name, bytes) in
+        [(&b"model"[..], model.len()), (b"arena least", least), (b"arena usual", usual), (b"arena most", most)]
     {
-        out(b"size ");
-        out(name.as_bytes());
-        decimal(bytes, out);
+        size(name, bytes, out);
     }
     Ok(())
 }
@@ -136,30 +141,4 @@ fn landscape(generator: &mut Generator<'_, '_>, out: &mut dyn FnMut(&[u8])) -> R
     hexadecimal(f32::to_bits(energy.into_iter().sum()), out);
     out(b"\n");
     Ok(())
-}
-
-/// A space and eight digits.
-fn hexadecimal(word: u32, out: &mut dyn FnMut(&[u8])) {
-    let digit = |shift: u32| match (word >> shift & 15) as u8 {
-        d @ 0..=9 => b'0' + d,
-        d => b'a' + (d - 10),
-    };
-    out(&[b' ', digit(28), digit(24), digit(20), digit(16), digit(12), digit(8), digit(4), digit(0)]);
-}
-
-/// A space, a number and a line end.
-fn decimal(number: usize, out: &mut dyn FnMut(&[u8])) {
-    let mut digits = [b' '; 21];
-    let mut rest = number;
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out(b" ");
-    let blanks = digits.iter().take_while(|&&d| d == b' ').count();
-    out(digits.get(blanks..).unwrap_or_default());
-    out(b"\n");
 }

@@ -74,6 +74,12 @@ impl<'a> Cells<'a> {
         self.count.saturating_mul(self.vocab)
     }
 
+    /// The most probable token of every cell of a row `p (cells, V)`, the first among equals; nothing of an empty one.
+    pub fn answer<'p>(&self, p: &'p [f32]) -> impl Iterator<Item = u32> + use<'p> {
+        let (count, vocab) = (self.count, self.vocab);
+        (0..count).map(move |cell| row_of(p, cell, vocab)).take_while(|p| !p.is_empty()).map(|p| likeliest(p) as u32)
+    }
+
     /// Which cells of the first `rows` rows are given.
     pub fn given(&self, rows: usize) -> &[bool] {
         self.given.get(..rows.saturating_mul(self.count)).unwrap_or_default()

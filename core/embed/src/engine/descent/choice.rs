@@ -1,6 +1,5 @@
 //! Which candidate of a position is kept.
 
-use super::cells::likeliest;
 use super::descent_options::Selection;
 use super::dynamics::free;
 use super::potential::Potential;
@@ -12,9 +11,8 @@ use crate::engine::slices::{put, row_of};
 impl Descent<'_> {
     /// Whether two rows give the same answer.
     fn agree(&self, a: usize, b: usize) -> bool {
-        let vocab = self.cells.vocab.max(1);
-        let cells = |r| row_of(self.p, r, self.width()).chunks_exact(vocab);
-        cells(a).zip(cells(b)).all(|(p, q)| likeliest(p) == likeliest(q))
+        let answer = |r| self.cells.answer(row_of(self.p, r, self.width()));
+        answer(a).eq(answer(b))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The buffers of a descent, and what is read from them after a run.
 
-use super::cells::{Cells, likeliest};
+use super::cells::Cells;
 use super::certificate::{Assessment, Certificate, Stop};
 use super::descent_options::{DescentOptions, MOST_PRODUCTS, Noise, StepSize};
 use super::dynamics::free;
@@ -227,14 +227,13 @@ impl<'a> Descent<'a> {
     /// The answer to problem `index` of the last run, a token a cell: the most probable of the allowed ones, the first among
     /// equals. Nothing where there is no result.
     pub fn answer(&self, index: usize) -> impl Iterator<Item = u32> {
-        self.probabilities(index).chunks_exact(self.cells.vocab.max(1)).map(|p| likeliest(p) as u32)
+        self.cells.answer(self.probabilities(index))
     }
 
     /// As [`Self::answer`], of any candidate.
     pub fn candidate_answer(&self, index: usize, candidate: usize) -> impl Iterator<Item = u32> {
         let r = self.row_number(index, candidate);
-        let p = r.map_or(&[][..], |(r, _)| row_of(self.p, r, self.width()));
-        p.chunks_exact(self.cells.vocab.max(1)).map(|p| likeliest(p) as u32)
+        self.cells.answer(r.map_or(&[], |(r, _)| row_of(self.p, r, self.width())))
     }
 
     /// What a candidate of problem or position `index` ended as; none where that was not assessed.
