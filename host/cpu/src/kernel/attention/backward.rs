@@ -7,7 +7,8 @@ use super::super::shared::SharedMut;
 use super::blocks::{Block, each_block};
 use super::layout::BLOCK;
 use super::rows;
-use super::span::{Scores, Span, logit_scale};
+use super::scores::{Scores, logit_scale};
+use super::span::Span;
 
 /// Inputs and outputs of a backward pass.
 pub(super) struct Pass<'a, E> {

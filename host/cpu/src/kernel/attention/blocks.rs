@@ -3,7 +3,8 @@
 use super::super::element::Element;
 use super::super::shared::SharedMut;
 use super::relations::{Biases, Sums, biases_len};
-use super::span::{Scores, Span};
+use super::scores::Scores;
+use super::span::Span;
 
 /// What a backward pass does one block of scores with.
 pub(super) struct Block<'a, 's, E, const N: usize> {

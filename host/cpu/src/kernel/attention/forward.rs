@@ -7,7 +7,8 @@ use super::super::shared::SharedMut;
 use super::layout::BLOCK;
 use super::relations::{Biases, biases_len};
 use super::rows;
-use super::span::{Projection, Scores, Span, logit_scale};
+use super::scores::{Projection, Scores, logit_scale};
+use super::span::Span;
 
 /// Attention of all heads of `n` rows.
 pub(super) fn all<E: Element>(n: usize, scores: Scores<'_, E>, out: &mut [E], lse: &mut [E]) {

@@ -4,7 +4,7 @@ use super::super::element::Element;
 use super::super::shared::SharedMut;
 use super::layout::Layout;
 use super::relations::Relations;
-use super::span::{Keys, Projection, Scores};
+use super::scores::{Keys, Projection, Scores};
 use super::tangent::TangentPass;
 use super::{backward, forward, own_keys};
 

@@ -30,6 +30,7 @@ mod layout;
 mod predicted;
 mod relations;
 mod rows;
+mod scores;
 mod span;
 mod tangent;
 #[cfg(test)]
@@ -43,7 +44,7 @@ pub use predicted::{
     memory_backward, predicted_backward, predicted_backward_tangent, predicted_forward, predicted_forward_tangent,
 };
 pub use relations::Relations;
-use span::{Keys, Projection, Scores};
+use scores::{Keys, Projection, Scores};
 
 /// The keys and values of a layer's own projection, up to the query's.
 fn own_keys<E: Element>(layout: Layout, qkv: &[E]) -> Keys<'_, E> {

@@ -3,7 +3,7 @@
 use super::super::element::Element;
 use super::super::shared::SharedMut;
 use super::layout::Layout;
-use super::span::{Keys, Projection, Scores};
+use super::scores::{Keys, Projection, Scores};
 use super::tangent::TangentPass;
 use super::{backward, forward};
 

@@ -8,7 +8,8 @@ use super::blocks::{Block, each_block};
 use super::forward::own_logit;
 use super::layout::BLOCK;
 use super::rows;
-use super::span::{Projection, Scores, Span, logit_scale};
+use super::scores::{Projection, Scores, logit_scale};
+use super::span::Span;
 
 /// Inputs and outputs of the tangent of a backward pass.
 pub(super) struct TangentPass<'a, E> {
