@@ -103,7 +103,7 @@ check_mpi() {
             [ -z "$(ranks_of)" ]
             # MPICH's launcher may kill rank 0 before it has said who ended
             if [ $family = openmpi ]; then
-                grep -qE "error: rank $((rank - 1)) \(.*, pid [0-9]+\) ended during (step [0-9]+|.*); the last checkpoint is of step [0-9]+; go on with: ebt train --resume" killed.out
+                grep -qE "error: rank $((rank - 1)) \(.*, pid [0-9]+\) ended during [^;]+; the last checkpoint is of step [0-9]+; go on with: ebt train --resume" killed.out
             fi
             "$program" train --resume $family-killed --steps 100000 --minutes 0.01 --threads 1 --quiet > /dev/null
             rm -rf $family-killed

@@ -198,18 +198,18 @@ impl Progress for Telling<'_> {
         self.inner.note(text);
     }
     fn begin(&mut self, stretch: Stretch) {
-        self.team.joined.control.during(&format!("step {}", stretch.start + 1));
         self.inner.begin(stretch);
     }
     fn advance(&mut self, position: u64, message: &dyn Fn() -> String) {
-        self.team.joined.control.during(&format!("step {}", position + 1));
         self.inner.advance(position, message);
     }
     fn stage(&mut self, text: &str) {
         self.inner.stage(text);
     }
     fn end(&mut self) {
-        self.team.joined.control.during("the end of the run");
         self.inner.end();
+    }
+    fn during(&mut self, what: &str) {
+        self.team.joined.control.during(what);
     }
 }

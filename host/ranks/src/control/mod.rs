@@ -18,7 +18,7 @@ use std::thread;
 
 use anyhow::{Context as _, Result};
 
-pub use self::meet::{listen, machine, own_address};
+pub use self::meet::{check_address, listen, machine, own_address};
 pub use self::values::Values;
 pub use self::watch::OnLoss;
 use self::watch::Shared;

@@ -239,6 +239,9 @@ fn addresses_and_ports_that_cannot_be_had_are_refused() {
     );
     let own = refused(HERE, 0, true);
     assert!(own.contains("which other machines cannot reach: set MASTER_ADDR"), "{own}");
+    // those who would look for rank 0 there do not wait for it
+    assert_eq!(check_address(HERE).unwrap_err().to_string(), own);
+    assert!(["192.0.2.1", "no such machine"].into_iter().all(|address| check_address(address).is_ok()));
     let foreign = refused("192.0.2.1", 7, true);
     assert!(foreign.starts_with("192.0.2.1 (192.0.2.1) is not an address of "), "{foreign}");
     let unknown = refused("no such machine", 7, true);
