@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 
 use anyhow::Result;
 use ebt_data::progress::{Progress, Stretch, eprint_line};
@@ -150,6 +151,10 @@ impl Team {
         if let Err(error) = &done
             && self.is_many()
         {
+            // whoever is called for that says it, and ends the process
+            while self.joined.control.lost_by_now().is_some() {
+                thread::park();
+            }
             let why = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
             self.joined.control.last_words(&why);
             if !self.place().is_first() {
