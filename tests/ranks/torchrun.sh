@@ -61,14 +61,14 @@ nodes=(--nnodes 2 --nproc-per-node 1 --no-python)
 "$torchrun" "${nodes[@]}" --node-rank 0 --master-addr "$address" "${words[@]}" --backend cuda --out nodes > /dev/null
 wait $!
 same nodes
-# whoever is rank 0 writes; by its own name no node reaches another one
-found=(--rdzv-backend c10d --rdzv-id 7 --rdzv-endpoint "$address:29511")
-"$torchrun" "${nodes[@]}" "${found[@]}" --local-addr "$address" "${words[@]}" --backend cuda --gpu 1 --out either > other.txt 2>&1 &
-"$torchrun" "${nodes[@]}" "${found[@]}" --local-addr "$address" "${words[@]}" --backend cuda --out neither > /dev/null
+# whoever is rank 0 writes; by the name localhost no node reaches another one
+found=(--rdzv-backend c10d --rdzv-id 7 --rdzv-endpoint "$address:29511" --rdzv-conf)
+"$torchrun" "${nodes[@]}" "${found[@]}" is_host=0 --local-addr "$address" "${words[@]}" --backend cuda --gpu 1 --out either > other.txt 2>&1 &
+"$torchrun" "${nodes[@]}" "${found[@]}" is_host=1 --local-addr "$address" "${words[@]}" --backend cuda --out neither > /dev/null
 wait $!
 if [ -d neither ]; then same neither; else same either; fi
-"$torchrun" "${nodes[@]}" "${found[@]}" --local-addr localhost "${words[@]}" --backend cuda --gpu 1 --out refused > other.txt 2>&1 &
-"$torchrun" "${nodes[@]}" "${found[@]}" --local-addr localhost "${words[@]}" --backend cuda --out refused > out.txt 2>&1 && exit 1
+"$torchrun" "${nodes[@]}" "${found[@]}" is_host=0 --local-addr localhost "${words[@]}" --backend cuda --gpu 1 --out refused > other.txt 2>&1 &
+"$torchrun" "${nodes[@]}" "${found[@]}" is_host=1 --local-addr localhost "${words[@]}" --backend cuda --out refused > out.txt 2>&1 && exit 1
 wait $! && exit 1
 for said in out.txt other.txt; do grep 'error: localhost is .*: --local-addr there, or --master-addr' $said; done
 rm -rf "$work"
