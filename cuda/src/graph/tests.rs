@@ -199,12 +199,15 @@ fn narrow_copies_are_brought_up_to_date_before_a_replay_and_left_as_recorded() {
     let (memory, cuda) = backend(Precision::Bf16, true);
     let mut w = cuda.upload(3, 2, &[1.0; 6]);
     let moved = cuda.upload(2, 2, &[1.0; 4]);
+    let average = cuda.upload(2, 2, &[1.0; 4]);
     cuda.narrow_copy(&w);
     let address = cuda.narrow_copy(&w).address();
     let mut work = || {
         cuda.narrow_copy(&w);
         cuda.narrow_copy(&moved);
         cuda.invalidate(&moved);
+        // no product has asked for a copy of it yet
+        cuda.invalidate(&average);
         Ok(())
     };
     // at the second call the copy of `moved` is rounded again, which takes memory that the first did not
@@ -217,10 +220,11 @@ fn narrow_copies_are_brought_up_to_date_before_a_replay_and_left_as_recorded() {
     cuda.write_f32(&mut w, &[2.0; 6]);
     assert!(!fresh(&w));
     cuda.narrow_copy(&moved);
-    assert!(fresh(&moved));
+    cuda.narrow_copy(&average);
+    assert!(fresh(&moved) && fresh(&average));
     let before = memory.done.get();
     cuda.run_captured(&[1], &mut || Err(Error::Replay { at: 0 })).unwrap();
-    assert!(fresh(&w) && !fresh(&moved));
+    assert!(fresh(&w) && !fresh(&moved) && !fresh(&average));
     assert!(memory.done.get() > before, "the copy was rewritten in place");
     assert_eq!(cuda.narrow_copy(&w).address(), address);
 }

@@ -52,17 +52,12 @@ impl Cuda {
         Some(copy)
     }
 
-    /// Says that `m` was written, so its copy is out of date.
+    /// Says that `m` was written, so its copy is out of date. A recording notes that also where there is no copy yet: there
+    /// may be one when it is replayed.
     pub(crate) fn invalidate(&self, m: &Matrix) {
         let Some(slot) = &m.narrow_copy else { return };
-        let had_copy = {
-            let mut narrow_copy = slot.borrow_mut();
-            narrow_copy.fresh = false;
-            narrow_copy.copy.is_some()
-        };
-        if had_copy {
-            self.note_change(m, slot);
-        }
+        slot.borrow_mut().fresh = false;
+        self.note_change(m, slot);
     }
 
     fn note_change(&self, m: &Matrix, slot: &Rc<RefCell<NarrowCopy>>) {

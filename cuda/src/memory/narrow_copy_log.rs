@@ -53,8 +53,9 @@ impl NarrowCopyLog {
         }
     }
 
-    /// Ends the recording.
+    /// Ends the recording. What it made for itself alone is forgotten.
     pub(crate) fn close(&mut self) {
+        self.changed.retain(|noted| noted.narrow_copy.strong_count() > 0);
         let fresh = |noted: &Noted| noted.narrow_copy.upgrade().is_some_and(|slot| slot.borrow().fresh);
         self.states = self.changed.iter().map(fresh).collect();
     }

@@ -18,6 +18,8 @@ pub trait Progress {
     fn stage(&mut self, text: &str);
     /// The stretch has ended or was broken off.
     fn end(&mut self);
+    /// What is done from now on, as words of a sentence about an end in the middle of it: `step 7`. Nothing is shown.
+    fn during(&mut self, _what: &str) {}
 }
 
 /// A stretch of work whose progress is shown, and how.

@@ -43,7 +43,7 @@ fn run() -> Result<()> {
         Ok(()) => Ok(joined.finish()?),
         Err(error) => {
             // a loss is told by whoever was called for it
-            if joined.control.lost().is_none() {
+            if joined.control.lost_by_now().is_none() {
                 complain(&format!("rank {}: {error:#}", joined.world.place.rank));
                 joined.abandon(&format!("{error:#}"));
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::control::{Control, OnLoss, Values, listen};
+use crate::control::{Control, OnLoss, Values, check_address, listen};
 use crate::launch::{Environment, Family, How, World};
 use crate::{Alone, Collective, Lost};
 
@@ -64,6 +64,9 @@ pub fn join(world: World, version: &str, env: Environment, on_loss: OnLoss) -> R
             let (address, port) =
                 world.master.clone().context("the address of rank 0 is not known: set MASTER_ADDR")?;
             let elsewhere = world.local_world < world.place.world;
+            if elsewhere {
+                check_address(&address)?;
+            }
             let listener = world.place.is_first().then(|| listen(&address, port, elsewhere)).transpose()?;
             let control = Rc::new(Control::start(&world, (&address, port), listener, version, on_loss)?);
             let collective = Rc::new(Values::new(Rc::clone(&control)));

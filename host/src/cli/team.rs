@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use std::thread;
 
 use anyhow::Result;
 use ebt_data::progress::{Progress, Stretch, eprint_line};
@@ -150,6 +151,10 @@ impl Team {
         if let Err(error) = &done
             && self.is_many()
         {
+            // whoever is called for that says it, and ends the process
+            while self.joined.control.lost_by_now().is_some() {
+                thread::park();
+            }
             let why = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
             self.joined.control.last_words(&why);
             if !self.place().is_first() {
@@ -198,18 +203,18 @@ impl Progress for Telling<'_> {
         self.inner.note(text);
     }
     fn begin(&mut self, stretch: Stretch) {
-        self.team.joined.control.during(&format!("step {}", stretch.start + 1));
         self.inner.begin(stretch);
     }
     fn advance(&mut self, position: u64, message: &dyn Fn() -> String) {
-        self.team.joined.control.during(&format!("step {}", position + 1));
         self.inner.advance(position, message);
     }
     fn stage(&mut self, text: &str) {
         self.inner.stage(text);
     }
     fn end(&mut self) {
-        self.team.joined.control.during("the end of the run");
         self.inner.end();
+    }
+    fn during(&mut self, what: &str) {
+        self.team.joined.control.during(what);
     }
 }

@@ -1,13 +1,59 @@
 //! A run of many ranks is the run of one: the same files, whatever number of ranks wrote them and went on with them.
 
+use std::cell::Cell;
+
 use ebt_cpu::Ranks;
-use ebt_ranks::{Collective, ThreadRank, threads};
+use ebt_ranks::{Collective, Lost, Place as Rank, Scratch, ThreadRank, threads};
 
 use super::*;
 
+/// A rank that ends in place of one of its exchanges, and counts those before.
+#[derive(Debug)]
+struct Mortal {
+    rank: ThreadRank,
+    done: Rc<Cell<usize>>,
+    /// The exchange that it does not come to.
+    end: usize,
+}
+
+impl Mortal {
+    fn alive(&self) -> Result<(), Lost> {
+        if self.done.get() == self.end {
+            self.rank.abandon("was killed");
+            return Err(Lost(String::from("killed")));
+        }
+        self.done.set(self.done.get() + 1);
+        Ok(())
+    }
+}
+
+impl Collective for Mortal {
+    fn place(&self) -> Rank {
+        self.rank.place()
+    }
+    fn exchange(&self, send: &[u8], into: &mut [u8]) -> Result<(), Lost> {
+        self.alive().and_then(|()| self.rank.exchange(send, into))
+    }
+    fn gather(&self, mine: &[u8], all: &mut [u8]) -> Result<(), Lost> {
+        self.alive().and_then(|()| self.rank.gather(mine, all))
+    }
+    fn broadcast(&self, bytes: &mut [u8]) -> Result<(), Lost> {
+        self.alive().and_then(|()| self.rank.broadcast(bytes))
+    }
+    fn all_reduce(&self, values: &mut [f32]) -> Result<(), Lost> {
+        self.alive().and_then(|()| self.rank.all_reduce(values))
+    }
+    fn abandon(&self, why: &str) {
+        self.rank.abandon(why);
+    }
+    fn scratch(&self) -> &Scratch {
+        self.rank.scratch()
+    }
+}
+
 /// Runs a session as one rank, asked to stop from outside or not.
 fn run_one(
-    rank: ThreadRank,
+    rank: impl Collective + 'static,
     place: &Place,
     out: &Path,
     resume: Option<State>,
@@ -102,6 +148,40 @@ fn the_wish_of_one_rank_stops_all_after_the_same_step() {
     let summary = all(found);
     assert_eq!((summary.ending, summary.step), (Ending::Stopped, 1));
     assert_eq!(Store::new(&out, 2).latest().unwrap().header.step, 1);
+}
+
+/// In the middle of a sum, in a validation, while the ranks come together for a checkpoint: whoever ends in place of an exchange
+/// ends all, and what was saved goes on to the bits of a run that nobody disturbed.
+#[test]
+fn a_rank_that_ends_at_any_exchange_costs_what_was_not_saved() {
+    let place = four_lanes();
+    let run = |out: &Path, (victim, end): (usize, usize)| {
+        threads(4, |rank| {
+            let own = rank.place().rank == victim;
+            let done = Rc::default();
+            let rank = Mortal { rank, done: Rc::clone(&done), end: if own { end } else { usize::MAX } };
+            (run_one(rank, &place, out, None, (false, None)).map_err(|error| error.to_string()), done.get())
+        })
+    };
+    let whole = place.out("whole");
+    let exchanges = run(&whole, (0, usize::MAX))[0].1;
+    let mut saved = Vec::new();
+    for end in 0..exchanges {
+        let (out, victim) = (place.out(&format!("ended-{end}")), end % 4);
+        let found = run(&out, (victim, end));
+        for (rank, (summary, _)) in found.into_iter().enumerate() {
+            let why = summary.expect_err("nobody goes on alone");
+            let other = format!("rank {victim} gave up: was killed");
+            assert!(why.ends_with(if rank == victim { "killed" } else { &other }), "{end}: rank {rank}: {why}");
+        }
+        if let Ok(state) = Store::new(&out, 2).latest() {
+            saved.push(state.header.step);
+            all(run_as(&place, 1, &out, Some(&state), None));
+            assert!(files(&out) == files(&whole), "{end}");
+        }
+    }
+    saved.dedup();
+    assert_eq!(saved, [2, 4, 6]);
 }
 
 #[test]

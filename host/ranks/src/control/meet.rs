@@ -21,15 +21,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// An address that is not of this machine, or that others cannot reach though ranks run `elsewhere`; a port that is taken.
 pub fn listen(address: &str, port: u16, elsewhere: bool) -> Result<TcpListener> {
     let here = machine();
-    let found: Vec<SocketAddr> = resolve(address, port)?;
-    let reachable = |found: &&SocketAddr| !elsewhere || !found.ip().is_loopback();
-    let at = found.iter().find(reachable).with_context(|| {
-        format!(
-            "{address} is {} on {here}, which other machines cannot reach: set MASTER_ADDR to the address of {here} in the \
-             network",
-            found.first().map_or_else(|| "nothing".to_owned(), |found| found.ip().to_string())
-        )
-    })?;
+    let found = resolve(address, port)?;
+    let at = if elsewhere { reachable(address, &found)? } else { found.first() };
+    let at = at.with_context(|| format!("{address} is nothing on {here}: set MASTER_ADDR to an address"))?;
     TcpListener::bind(at).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => anyhow!(
             "port {port} of {address} is taken by another program: set MASTER_PORT (or EBT_MASTER_PORT) to a free one"
@@ -40,6 +34,33 @@ pub fn listen(address: &str, port: u16, elsewhere: bool) -> Result<TcpListener> 
         ),
         _ => anyhow!(error).context(format!("rank 0 cannot listen at {address}, port {port}")),
     })
+}
+
+/// The first of the addresses of rank 0 that another machine can reach.
+///
+/// # Errors
+///
+/// All of them are those by which every machine calls itself.
+fn reachable<'a>(address: &str, found: &'a [SocketAddr]) -> Result<Option<&'a SocketAddr>> {
+    let at = found.iter().find(|at| !at.ip().is_loopback());
+    if let (None, Some(own)) = (at, found.first()) {
+        bail!(
+            "{address} is {} on {}, which other machines cannot reach: set MASTER_ADDR to the address of rank 0's machine \
+             in the network (torchrun: --local-addr there, or --master-addr)",
+            own.ip(),
+            machine()
+        );
+    }
+    Ok(at)
+}
+
+/// Refuses an address by which ranks of several machines cannot find rank 0. One that is not known yet may be later.
+///
+/// # Errors
+///
+/// It is one by which every machine calls itself.
+pub fn check_address(address: &str) -> Result<()> {
+    reachable(address, &resolve(address, 0).unwrap_or_default()).map(|_| ())
 }
 
 fn resolve(address: &str, port: u16) -> Result<Vec<SocketAddr>> {

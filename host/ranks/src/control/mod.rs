@@ -15,16 +15,20 @@ mod wire;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-pub use self::meet::{listen, machine, own_address};
+pub use self::meet::{check_address, listen, machine, own_address};
 pub use self::values::Values;
 pub use self::watch::OnLoss;
 use self::watch::Shared;
 pub use self::wire::Peer;
 use self::wire::{Hello, Message, put, take};
 use crate::{Lost, Place, World};
+
+/// How much later than others a connection may be noticed to have ended.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// The connection of this rank to the others. A rank ends by [`finish`](Self::finish) or by
 /// [`last_words`](Self::last_words); if it ends otherwise, all others are told that they lost it.
@@ -119,6 +123,12 @@ impl Control {
     /// Who was lost, if somebody was. Costs next to nothing.
     pub fn lost(&self) -> Option<Lost> {
         self.shared.lost()
+    }
+
+    /// [`Control::lost`] after an error of what carries exchanges, which may be quicker to fail than the system is to say who
+    /// ended: waits a moment for that.
+    pub fn lost_by_now(&self) -> Option<Lost> {
+        self.shared.lost_within(MOMENT)
     }
 
     /// [`Control::lost`] for other threads, in words.

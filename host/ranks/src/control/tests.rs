@@ -66,6 +66,7 @@ fn values_are_told_by_name() {
     let alone = Control::alone();
     assert_eq!(alone.broadcast("x", vec![7]).unwrap(), [7]);
     assert_eq!(alone.gather("x", &[8]).unwrap(), [[8]]);
+    assert!(alone.lost_by_now().is_none());
 }
 
 #[test]
@@ -158,6 +159,7 @@ fn who_ends_without_a_word_is_noticed_at_once_and_who_is_silent_in_time() {
         let sentence = told.recv().unwrap();
         let took = start.elapsed();
         assert_eq!(sentence, format!("rank 2 (node2, pid 4711) {what} during step 1207"));
+        assert_eq!(first.lost_by_now(), Some(Lost(sentence.clone())));
         assert_eq!(told_second.recv().unwrap(), sentence);
         assert!(if silent { took > timeout / 2 } else { took < timeout / 2 }, "{took:?}");
         assert_eq!(first.gather("x", &[]).unwrap_err().to_string(), sentence);
@@ -239,6 +241,9 @@ fn addresses_and_ports_that_cannot_be_had_are_refused() {
     );
     let own = refused(HERE, 0, true);
     assert!(own.contains("which other machines cannot reach: set MASTER_ADDR"), "{own}");
+    // those who would look for rank 0 there do not wait for it
+    assert_eq!(check_address(HERE).unwrap_err().to_string(), own);
+    assert!(["192.0.2.1", "no such machine"].into_iter().all(|address| check_address(address).is_ok()));
     let foreign = refused("192.0.2.1", 7, true);
     assert!(foreign.starts_with("192.0.2.1 (192.0.2.1) is not an address of "), "{foreign}");
     let unknown = refused("no such machine", 7, true);

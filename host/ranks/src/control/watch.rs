@@ -229,6 +229,16 @@ impl Shared {
         if self.is_lost.load(Ordering::Acquire) { lock(&self.state).lost.clone() } else { None }
     }
 
+    /// [`lost`](Self::lost), or none in all this time.
+    pub fn lost_within(&self, patience: Duration) -> Option<Lost> {
+        if self.links.is_empty() {
+            return None;
+        }
+        let state = lock(&self.state);
+        let waited = self.changed.wait_timeout_while(state, patience, |state| state.lost.is_none());
+        waited.unwrap_or_else(PoisonError::into_inner).0.lost.clone()
+    }
+
     /// Says the last message to all; a second one is not said.
     pub fn close(&self, message: &Message) {
         let mut state = lock(&self.state);

@@ -173,7 +173,8 @@ impl World {
         let n = self.place.world;
         bail!(
             "{by} can join {n} processes on GPUs only; on the processor MPI joins them: put `mpirun -n {n}` before the \
-             command, or `srun --mpi=pmi2 -n {n}` (`--mpi=pmix` for Open MPI), or say --ranks off for one process alone"
+             command instead, or `srun --mpi=pmi2 -n {n}` (`--mpi=pmix` for Open MPI), or say --ranks off for one process \
+             alone"
         )
     }
 }

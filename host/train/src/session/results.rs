@@ -62,6 +62,7 @@ impl<B: Backend> Run<'_, B> {
             _ => self.session.task.whole(),
         };
         progress.note(&format!("measuring the model on {}", text.describe()));
+        progress.during("the validation at the end of the run");
         let validation = self.validate(&text, true)?;
         if ending == Ending::Finished {
             self.save(progress)?;
@@ -72,6 +73,7 @@ impl<B: Backend> Run<'_, B> {
     /// Writes a checkpoint, and its model to the folder of the run. A model there that another program uses and the system
     /// does not let go is told and stays; the run goes on.
     pub(super) fn save(&mut self, progress: &mut dyn Progress) -> Result<()> {
+        progress.during(&format!("the saving of step {}", self.header.step));
         let (ranks, b) = (self.session.ranks, self.session.backend);
         let replay = share::replay(ranks, &self.trainer.replay)?;
         if !ranks.place().is_first() {

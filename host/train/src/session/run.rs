@@ -178,9 +178,11 @@ impl<'a, B: Backend> Run<'a, B> {
                 positions,
                 stop: wish.is_some(),
             });
+            progress.during(&format!("step {}", self.header.step + 1));
             let leave = self.step(&batch, part, (start, waited), progress)?;
             let step = self.header.step;
             if every(t.validate_every, step) && step < self.header.total_steps {
+                progress.during(&format!("the validation after step {step}"));
                 let validation = self.check()?;
                 self.shown = Some(validation);
             }
