@@ -75,6 +75,31 @@ fn a_run_prints_the_boards_that_it_solves() {
 }
 
 #[test]
+fn rivals_are_trained_for_as_many_seconds_and_stand_in_one_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let begin = ["train", "--preset", "sudoku", "--out", out.to_str().unwrap(), "--steps", "20", "--quiet", "--rivals"];
+    let printed = succeeds(&[&begin[..], &SMALL].concat());
+    for words in [
+        "joint energy",
+        "one pass ",
+        "4 times the blocks",
+        "one pass that commits",
+        "loop, through all steps",
+        "commits",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+    let names = ["one-pass", "one-pass-4x", "committing", "committing-4x", "loop", "loop-detached"];
+    for name in names {
+        assert!(out.join("rivals").join(name).join("model.ebt").is_file(), "{name}");
+    }
+    let refused =
+        fails(&["train", "--rivals", "--out", folder.path().join("text").to_str().unwrap(), "--steps", "1"], 1);
+    assert!(refused.contains("--rivals"), "{refused}");
+}
+
+#[test]
 fn what_cannot_be_learned_is_refused_by_field() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use ebt_core::config::Head;
 use ebt_core::objective::{Flow, InitialState, LossSteps};
 use ebt_data::progress::{Progress, count, of_command};
@@ -28,6 +28,17 @@ struct Rival {
     says: &'static str,
     /// Turns the configuration of the joint energy into its own.
     change: fn(&mut RunConfig),
+}
+
+impl Rival {
+    /// Its configuration, beside that of the joint energy.
+    fn of(&self, config: &RunConfig) -> RunConfig {
+        let mut own = config.clone();
+        (self.change)(&mut own);
+        let t = &mut own.train;
+        (t.minutes, t.validate_every, t.checkpoint_every) = (None, 0, 0);
+        own
+    }
 }
 
 const RIVALS: [Rival; 6] = [
@@ -54,7 +65,7 @@ fn four_times(config: &mut RunConfig, change: fn(&mut RunConfig)) {
 fn one_pass(config: &mut RunConfig) {
     config.model.head = Head::Logits;
     let o = &mut config.objective;
-    (o.min_steps, o.max_steps, o.curriculum, o.curriculum_steps) = (1, 1, 0, 0);
+    (o.min_steps, o.max_steps, o.curriculum, o.curriculum_steps) = (1, 1, 0, 1);
     (o.flow, o.loss, o.initial) = (Flow::Unrolled, LossSteps::Mean, InitialState::Zeros);
 }
 
@@ -100,7 +111,7 @@ pub fn check(config: &RunConfig, team: &Team) -> Result<()> {
     if team.is_many() {
         bail!("--rivals: the seconds of a step are those of one process; start it without a launcher");
     }
-    Ok(())
+    RIVALS.iter().try_for_each(|rival| rival.of(config).validate().with_context(|| format!("--rivals: {}", rival.says)))
 }
 
 /// Trains every rival of `own`, whose configuration is `config`, for as many seconds of training steps, in folders under its own.
@@ -112,11 +123,9 @@ pub fn train(ring: &Ring<'_>, config: &RunConfig, own: &Summary) -> Result<Vec<T
     let seconds = own.tokens as f64 / own.tokens_per_second;
     let folder = own.out.join("rivals");
     let mut all = Vec::new();
-    for Rival { name, says, change } in RIVALS {
-        let mut rival = config.clone();
-        change(&mut rival);
-        rival.train.minutes = None;
-        (rival.train.validate_every, rival.train.checkpoint_every) = (0, 0);
+    for rival in RIVALS {
+        let Rival { name, says, .. } = rival;
+        let mut rival = rival.of(config);
         let mut progress = of_command(ring.quiet);
         progress.note(&format!("\nrival: {says}"));
         let out = folder.join(name);
