@@ -5,7 +5,9 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use ebt::packed::{Model, Storage};
 use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig, UpdateRule};
@@ -154,9 +156,11 @@ fn the_training_state_of_version_3_is_read_and_goes_on() {
 }
 
 #[test]
-fn packed_models_of_version_2_are_read_and_say_what_they_said() {
+fn packed_models_of_every_version_are_read_and_say_what_they_said() {
     let expected = expected();
-    for (name, storage) in [("f32-2.ebp", Storage::F32), ("int8-2.ebp", Storage::Int8)] {
+    let (f32, int8) = (["f32-2.ebp", "f32-3.ebp"], ["int8-2.ebp", "int8-3.ebp"]);
+    let all = f32.map(|name| (name, Storage::F32)).into_iter().chain(int8.map(|name| (name, Storage::Int8)));
+    for (name, storage) in all {
         let bytes = fs::read(pinned(name)).unwrap();
         let model = Model::read(&bytes).unwrap();
         assert_eq!((&model.config, model.storage, model.descent.steps), (&config(), storage, 2));
@@ -165,7 +169,7 @@ fn packed_models_of_version_2_are_read_and_say_what_they_said() {
         assert_eq!(inside.fingerprint(), tokenizer().fingerprint());
     }
     let said = expected["said"].as_object().unwrap();
-    assert_eq!(said.len(), 3);
+    assert_eq!(said.len(), 5);
     let say = |name: &str| {
         succeeds(&["generate", "--model", &path(name), "--prompt", "Ankara", "--tokens", "8", "--temperature", "0"])
     };
@@ -174,6 +178,30 @@ fn packed_models_of_version_2_are_read_and_say_what_they_said() {
     }
     // packed in memory as it was packed then
     assert_eq!(say("model-3.ebt"), said["f32-2.ebp"].as_str().unwrap());
+}
+
+#[test]
+fn joint_models_are_read_go_on_and_solve_as_they_did() {
+    let expected = expected();
+    let board = expected["board"].as_str().unwrap();
+    for (name, solved) in expected["solved"].as_object().unwrap() {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ebt"));
+        let arguments = ["solve", "--model", &path(name), "--think", "3", "--json"];
+        let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(board.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        for key in ["answer", "energy", "free"] {
+            assert_eq!(found[key], solved[key], "{name}: {key}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = folder.path().join("checkpoints/step-00000002");
+    fs::create_dir_all(&checkpoint).unwrap();
+    fs::copy(pinned("boards-state-3.ebs"), checkpoint.join("state.ebs")).unwrap();
+    let arguments = ["train", "--resume", folder.path().to_str().unwrap(), "--threads", "1", "--json", "--quiet"];
+    let summary: Value = serde_json::from_str(&succeeds(&arguments)).unwrap();
+    assert_eq!((&summary["ending"], &summary["step"]), (&Value::from("finished"), &Value::from(4)));
 }
 
 #[test]
