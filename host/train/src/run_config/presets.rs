@@ -106,7 +106,7 @@ fn sudoku() -> RunConfig {
     (o.min_steps, o.max_steps, o.curriculum, o.curriculum_steps) = (2, 6, 800, 3);
     (o.flow, o.loss) = (Flow::Unrolled, LossSteps::Linear);
     (o.initial, o.sigma0, o.learn_alpha) = (InitialState::Mixed, 1.0, false);
-    (c.optimizer.beta2, c.optimizer.weight_decay) = (0.98, 0.01);
+    (c.optimizer.beta2, c.optimizer.weight_decay, c.optimizer.alpha_rate) = (0.98, 0.01, 1.0);
     (c.schedule.rate, c.schedule.warmup, c.schedule.min_scale) = (3e-3, 30, 30.0);
     let t = &mut c.train;
     (t.batch, t.accumulate, t.ema) = (32, 1, 0.99);
