@@ -103,5 +103,6 @@ readers! {
     config: 3000, read;
     certificate: 2000, read;
     metrics: 3000, read;
+    boards: 3000, read;
     c_interface: 3000, read;
 }

@@ -12,6 +12,7 @@
 //! tests/fuzz/run.sh 600 model packed        # seconds, readers; all without names
 //! ```
 
+mod boards;
 mod c_interface;
 mod data;
 mod models;
@@ -57,6 +58,7 @@ pub const READERS: &[Reader] = &[
     Reader { name: "config", body: settings::config, seeds: settings::config_seeds, memory: 4 * MIB },
     Reader { name: "certificate", body: settings::certificate, seeds: settings::certificate_seeds, memory: 32 * MIB },
     Reader { name: "metrics", body: settings::metrics, seeds: settings::metrics_seeds, memory: 4 * MIB },
+    Reader { name: "boards", body: boards::boards, seeds: boards::boards_seeds, memory: 4 * MIB },
     Reader { name: "c_interface", body: c_interface::calls, seeds: c_interface::seeds, memory: 24 * MIB },
 ];
 

@@ -34,7 +34,7 @@ fn passes(b: &Bench<'_, '_>, shape: Attention, round: usize) {
     let starts: Vec<u32> = padding.iter().flat_map(|&start| vec![start; shape.context]).collect();
     let (table, exact_table) = (b.index(&table), r.index(&table));
     let (starts, exact_starts) = (b.index(&starts), r.index(&starts));
-    let padded = round % 3 != 0;
+    let padded = !round.is_multiple_of(3);
     let device = JointAttention {
         qkv: &qkv.device,
         relations: Some(Relations { bias: &bias.device, classes: Classes { table: &table, by_distance } }),
