@@ -198,9 +198,8 @@ template <class Sight> struct VisibleKeys {
     // The lane's two rows see keys low .. low + span; a row that sees none has low = NO_KEY.
     int low[2];
     u32 span[2];
-    // Last key that the warp's first row sees, last key that its last row would see in a longer sequence; first key that
-    // some row of it sees (NO_KEY: none), first key that all of them see.
-    int warp_last, warp_last_most, warp_low, warp_low_most;
+    // First row of the warp, first key that some row of it sees (NO_KEY: none), first key that all of them see.
+    int warp_first, warp_low, warp_low_most;
 
     __device__ __forceinline__ VisibleKeys(const Attention& p, int sequence_row, int t0) {
         const int lane = lane_id(), rows = block_rows(), warp = warp_row();
@@ -221,8 +220,7 @@ template <class Sight> struct VisibleKeys {
         }
         warp_low = warp_smallest(least);
         warp_low_most = warp_largest(most);
-        warp_last = last_visible<Sight>(p, t0 + warp);
-        warp_last_most = t0 + warp + 15 + ahead<Sight>(p);
+        warp_first = t0 + warp;
     }
     // Whether row c / 2 of the lane sees key `key`, c the number of an element of a fragment.
     __device__ __forceinline__ bool sees(int c, int key) const { return u32(key - low[c / 2]) <= span[c / 2]; }
@@ -235,10 +233,10 @@ template <class Sight> struct VisibleKeys {
                 if (!sees(c, u + score_column(j) + (c & 1))) s[j][c] = value;
     }
     // Whether the warp sees anything of keys u .. u + count, and whether all its rows see all of them.
-    __device__ __forceinline__ bool any(int u, int count) const {
-        return u <= warp_last_most && u + count > warp_low;
+    __device__ __forceinline__ bool any(const Attention& p, int u, int count) const {
+        return u <= warp_first + 15 + ahead<Sight>(p) && u + count > warp_low;
     }
-    __device__ __forceinline__ bool all(int u, int count) const {
-        return u >= warp_low_most && u + count - 1 <= warp_last;
+    __device__ __forceinline__ bool all(const Attention& p, int u, int count) const {
+        return u >= warp_low_most && u + count - 1 <= last_visible<Sight>(p, warp_first);
     }
 };

@@ -68,14 +68,14 @@ __device__ __forceinline__ void attention_backward_queries(
                 const float weight = fast_exp2(fmaf(s[j][c], p.scale2, -lse[c / 2]));
                 s[j][c] = weight * (dp[j][c] - delta[c / 2]);
             }
-        if (!visible.all(u, N)) visible.template mask<N>(s, u, 0.0f);
+        if (!visible.all(p, u, N)) visible.template mask<N>(s, u, 0.0f);
     };
     const Keys keys = keys_of(p, qkv, memory, group_head, at.sequence);
     if constexpr (Sight::AHEAD)
         if (by_class.count > 0) {
             float rest[2] = {0.0f, 0.0f};
             auto measure = [&](const S* k, const S* v, int u) {
-                if (!visible.any(u, N)) return;
+                if (!visible.any(p, u, N)) return;
                 float s[N / 8][4];
                 derivatives(s, k, v, u);
                 add_rows<N>(rest, s);
@@ -85,7 +85,7 @@ __device__ __forceinline__ void attention_backward_queries(
             __syncthreads();
         }
     auto each = [&](const S* k, const S* v, int u) {
-        if (!visible.any(u, N)) return;
+        if (!visible.any(p, u, N)) return;
         float s[N / 8][4];
         derivatives(s, k, v, u);
         relations.template collect<N>(by_class, s, visible, u);

@@ -28,11 +28,11 @@ __device__ __forceinline__ void attention_forward(
     typename Choose<(D <= 128), Held<D>, AFragment<D>>::Type left;
     auto ready = [&] { left.load(q_tile + warp_row() * PITCH<D>); };
     auto each = [&](const S* k, const S* v, int u) {
-        if (!visible.any(u, N)) return;
+        if (!visible.any(p, u, N)) return;
         float s[N / 8][4];
         scores<N, D>(s, left, k);
         relations.template add<N>(p, s, visible, u);
-        if (!visible.all(u, N)) visible.template mask<N>(s, u, -INFINITY_F);
+        if (!visible.all(p, u, N)) visible.template mask<N>(s, u, -INFINITY_F);
 #pragma unroll
         for (int i = 0; i < 2; i++) {
             float top = -INFINITY_F;

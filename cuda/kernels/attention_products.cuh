@@ -108,8 +108,9 @@ struct Queries {
 };
 
 // Walks a block's queries over tiles of N keys, each of M matrices of keys and values; `each(tiles of keys and values,
-// first key)` computes with one, tiles N rows apart: keys, values, keys, values. The row tiles are on their way when this
-// is called (one group of copies is then open) and have come when `ready` runs.
+// first key)` computes with one, tiles N rows apart: keys, values, keys, values; where M is 1, `each(tile of keys, tile of
+// values, first key)`. The row tiles are on their way when this is called (one group of copies is then open) and have come
+// when `ready` runs.
 template <int D, int N, int M, class Ready, class Each>
 __device__ __forceinline__ void over_all_keys(
     const Attention& p, const Keys (&keys)[M], int first, int last, S* staged, Ready ready, Each each) {
@@ -118,9 +119,9 @@ __device__ __forceinline__ void over_all_keys(
     auto load = [&](int stage, int u) {
 #pragma unroll
         for (int i = 0; i < M; i++) {
-            S* const tiles = staged + 2 * (M * stage + i) * TILE;
-            load_tile<D, N>(p, tiles, keys[i].k, keys[i].stride, u);
-            load_tile<D, N>(p, tiles + TILE, keys[i].k + keys[i].apart, keys[i].stride, u);
+            load_tile<D, N>(p, staged + 2 * (M * stage + i) * TILE, keys[i].k, keys[i].stride, u);
+            load_tile<D, N>(
+                p, staged + (2 * (M * stage + i) + 1) * TILE, keys[i].k + keys[i].apart, keys[i].stride, u);
         }
         copy_commit();
     };
@@ -134,7 +135,10 @@ __device__ __forceinline__ void over_all_keys(
     for (int u = first, stage = 0; u <= last; u += N) {
         const bool more = u + N <= last;
         if (more && p.stages == 2) load(stage ^ 1, u + N);
-        each(staged + 2 * M * stage * TILE, u);
+        if constexpr (M == 1)
+            each(staged + 2 * stage * TILE, staged + (2 * stage + 1) * TILE, u);
+        else
+            each(staged + 2 * M * stage * TILE, u);
         if (more) {
             if (p.stages == 2)
                 stage ^= 1;
@@ -147,11 +151,10 @@ __device__ __forceinline__ void over_all_keys(
     }
 }
 
-// The same for one matrix of keys and values; `each(tile of keys, tile of values, first key)`.
+// The same for one matrix of keys and values.
 template <int D, int N, class Ready, class Each>
 __device__ __forceinline__ void over_keys(
     const Attention& p, const Keys& keys, int first, int last, S* staged, Ready ready, Each each) {
     const Keys all[1] = {keys};
-    auto both = [&](const S* tiles, int u) { each(tiles, tiles + N * PITCH<D>, u); };
-    over_all_keys<D, N>(p, all, first, last, staged, ready, both);
+    over_all_keys<D, N>(p, all, first, last, staged, ready, each);
 }

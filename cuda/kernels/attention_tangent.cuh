@@ -46,7 +46,7 @@ __device__ __forceinline__ void attention_forward_tangent(
         qt_left.load(qt_tile + warp_row() * PITCH<D>);
     };
     auto each = [&](const S* k, const S* v, int u) {
-        if (!visible.any(u, N)) return;
+        if (!visible.any(p, u, N)) return;
         float s[N / 8][4], st[N / 8][4];
         scores<N, D>(s, q_left, k);
         scores<N, D>(st, qt_left, k);
@@ -55,7 +55,7 @@ __device__ __forceinline__ void attention_forward_tangent(
 #pragma unroll
             for (int c = 0; c < 4; c++)
                 s[j][c] = fast_exp2(fmaf(s[j][c], p.scale2, -log_sum[c / 2])) * (st[j][c] * p.scale);
-        if (!visible.all(u, N)) visible.mask<N>(s, u, 0.0f);
+        if (!visible.all(p, u, N)) visible.mask<N>(s, u, 0.0f);
 #pragma unroll
         for (int j = 0; j < N / 8; j++)
 #pragma unroll
@@ -137,7 +137,7 @@ __device__ __forceinline__ void attention_tangent_queries(
         for (int i = 0; i < 4; i++) left[i].load(tiles + i * tile + mine);
     };
     auto each = [&](const S* k, const S* v, int u) {
-        if (!visible.any(u, N)) return;
+        if (!visible.any(p, u, N)) return;
         float s[N / 8][4], st[N / 8][4], dp[N / 8][4], dpt[N / 8][4];
         // in these orders the assembler finds registers for all of them, whatever the architecture
         if (D != 64) scores<N, D>(s, left[0], k), scores<N, D>(st, left[1], k);
@@ -153,7 +153,7 @@ __device__ __forceinline__ void attention_tangent_queries(
                 const float change = fmaf(st[j][c], p.scale, -x.z);
                 s[j][c] = weight * fmaf(change, dp[j][c] - x.y, dpt[j][c] - x.w);
             }
-        if (!visible.all(u, N)) visible.mask<N>(s, u, 0.0f);
+        if (!visible.all(p, u, N)) visible.mask<N>(s, u, 0.0f);
         mix<D, N, D>(dqt, s, k, scratch);
     };
     over_keys<D, N>(

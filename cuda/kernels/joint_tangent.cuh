@@ -44,7 +44,7 @@ __device__ __forceinline__ void joint_forward_tangent(
         qt.load(tiles + tile + mine);
     };
     auto each = [&](const S* keys, int u) {
-        if (!visible.any(u, N)) return;
+        if (!visible.any(p, u, N)) return;
         const S *const k = keys, *const v = keys + TILE, *const kt = keys + 2 * TILE, *const vt = keys + 3 * TILE;
         float s[N / 8][4], st[N / 8][4];
         scores<N, D>(s, q, k);
@@ -55,7 +55,7 @@ __device__ __forceinline__ void joint_forward_tangent(
         for (int j = 0; j < N / 8; j++)
 #pragma unroll
             for (int c = 0; c < 4; c++) s[j][c] = fast_exp2(fmaf(s[j][c], p.scale2, -log_sum[c / 2]));
-        if (!visible.all(u, N)) visible.mask<N>(s, u, 0.0f);
+        if (!visible.all(p, u, N)) visible.mask<N>(s, u, 0.0f);
 #pragma unroll
         for (int j = 0; j < N / 8; j++)
 #pragma unroll
@@ -141,7 +141,7 @@ __device__ __forceinline__ void joint_tangent_queries(
         for (int j = 0; j < N / 8; j++)
 #pragma unroll
             for (int c = 0; c < 4; c++) s[j][c] = fast_exp2(fmaf(s[j][c], p.scale2, -numbers[c / 2].x));
-        if (!visible.all(u, N)) visible.mask<N>(s, u, 0.0f);
+        if (!visible.all(p, u, N)) visible.mask<N>(s, u, 0.0f);
         scores<N, D>(st, qt, k);
         add_scores<N, D>(st, q, kt);
         scores<N, D>(dp, y, v);
@@ -158,7 +158,7 @@ __device__ __forceinline__ void joint_tangent_queries(
         // sum_j Pt_ij is 0: what delta lacks is the sum of dS, what deltat lacks that of dSt
         float rest[2] = {0.0f, 0.0f}, rest_t[2] = {0.0f, 0.0f};
         auto measure = [&](const S* keys, int u) {
-            if (!visible.any(u, N)) return;
+            if (!visible.any(p, u, N)) return;
             float ds[N / 8][4], dst[N / 8][4];
             derivatives(ds, dst, keys, u);
             add_rows<N>(rest, ds);
@@ -172,7 +172,7 @@ __device__ __forceinline__ void joint_tangent_queries(
         __syncthreads();
     }
     auto each = [&](const S* keys, int u) {
-        if (!visible.any(u, N)) return;
+        if (!visible.any(p, u, N)) return;
         float ds[N / 8][4], dst[N / 8][4];
         derivatives(ds, dst, keys, u);
         relations.collect<N>(by_class, dst, visible, u);

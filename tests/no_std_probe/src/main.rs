@@ -27,7 +27,7 @@ fn train() -> Result<(f64, f64), Error> {
         Config { vocab: 11, dim: 8, layers: 1, heads: 2, ffn: 8, context: 6, alpha: 10.0, ..Config::default() };
     let tokens: alloc::vec::Vec<u32> = (0..12).map(|i| i * 3 % 11).collect();
     let targets = tokens.iter().map(|t| (t + 3) % 11).collect();
-    let sequences = Sequences { batch: 2, context: 6, tokens, targets, starts: alloc::vec![] };
+    let sequences = Sequences { batch: 2, context: 6, tokens, targets, ..Sequences::default() };
     let mut trainer = Trainer::new(&backend, config, Objective::default(), OptimizerConfig::default(), 1)?;
     let (mut first, mut last) = (f64::NAN, f64::NAN);
     for step in 0..8 {
