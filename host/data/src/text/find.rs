@@ -217,7 +217,9 @@ mod tests {
 
     #[test]
     fn folders_that_are_named_like_globs_mean_themselves() {
-        let folder = folder(&["[a]/x.txt", "a/y.txt", "[a]/[b]*/z.txt"]);
+        // Windows has no stars in names
+        let inner = if cfg!(windows) { "[b]" } else { "[b]*" };
+        let folder = folder(&["[a]/x.txt", "a/y.txt", &format!("[a]/{inner}/z.txt")]);
         let of = |name: &str| {
             let inputs = find(&[folder.path().join(name)], Formats::ByName).unwrap();
             inputs.iter().map(|input| input.source.clone()).collect::<Vec<_>>().concat()
@@ -225,6 +227,7 @@ mod tests {
         for (name, expected) in
             [("[a]", "zx"), ("[a]/*.txt", "x"), ("[a]/[b]*/?.txt", "z"), ("[ab]/*.txt", "y"), ("*/*.txt", "xy")]
         {
+            let name = &name.replace("[b]*", inner);
             assert_eq!(of(name), expected, "{name}");
         }
     }
