@@ -165,7 +165,15 @@ impl SessionMemory {
     ///
     /// Options out of their range, and more memory than can be had.
     pub fn of(config: &Config, options: &SessionOptions) -> Result<Self> {
-        let bytes = Session::bytes_needed(config, options)?;
+        Self::of_bytes(Session::bytes_needed(config, options)?)
+    }
+
+    /// So many bytes.
+    ///
+    /// # Errors
+    ///
+    /// More memory than can be had.
+    pub fn of_bytes(bytes: usize) -> Result<Self> {
         let remedy = "fewer candidates or steps, or a model with a shorter context or window, take less";
         memory::check("a session of this model", bytes as u64, remedy)?;
         let mut words = Vec::new();
@@ -181,12 +189,17 @@ impl SessionMemory {
         4 * self.0.len()
     }
 
+    /// The memory itself.
+    pub fn arena(&mut self) -> &mut [u8] {
+        bytemuck::cast_slice_mut(&mut self.0)
+    }
+
     /// A session that works in it.
     ///
     /// # Errors
     ///
     /// As [`Session::new`].
     pub fn session<'m>(&mut self, model: Model<'m>, options: &SessionOptions, kernel: Isa) -> Result<Session<'m, '_>> {
-        Ok(Session::new(model, options, bytemuck::cast_slice_mut(&mut self.0))?.with_isa(kernel))
+        Ok(Session::new(model, options, self.arena())?.with_isa(kernel))
     }
 }

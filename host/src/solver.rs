@@ -14,13 +14,13 @@ use ebt_train::sudoku::{Contradiction, Grid, check};
 use ebt_train::task::sudoku::Sudoku;
 
 use crate::cli::by_flag;
-use crate::inference::{InferenceModel, extents};
+use crate::inference::{InferenceModel, SessionMemory, extents};
 
 /// Gives a solver that thinks so to `body`, with the grid of its boards; without a path it is the built-in one.
 ///
 /// # Errors
 ///
-/// A model that cannot be read or solves no boards, options out of their range, and what `body` returns.
+/// A model that cannot be read or solves no boards, options out of their range, more memory than can be had, and what `body` returns.
 pub fn with_solver<R>(
     path: Option<&Path>,
     think: &DescentOptions,
@@ -33,8 +33,8 @@ pub fn with_solver<R>(
     let grid = Sudoku::grid(&model.config)?;
     let steps = think.steps.saturating_mul(think.commits.max(1));
     let options = SessionOptions { steps, ..extents(think, steps) };
-    let mut memory = vec![0u32; Solver::bytes_needed(&model.config, &options)?.div_ceil(size_of::<u32>())];
-    let solver = Solver::new(model, &options, bytemuck::cast_slice_mut(&mut memory))?;
+    let mut memory = SessionMemory::of_bytes(Solver::bytes_needed(&model.config, &options)?)?;
+    let solver = Solver::new(model, &options, memory.arena())?;
     body(grid, &mut solver.with_isa(kernel))
 }
 

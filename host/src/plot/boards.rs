@@ -1,10 +1,9 @@
 //! A board that fills in: its distributions after some steps, the free energy of all starts, and where each of them ended.
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::canvas::{Area, Drawn, FONT, label};
+use super::canvas::{Area, Drawn, FONT, axes};
 use ebt_train::sudoku::{Grid, symbol};
 
 /// Boards in a row.
@@ -104,7 +103,7 @@ fn centred(size: f64, colour: &RGBAColor) -> TextStyle<'static> {
 
 /// One board with distributions `p`; `wrong` cells are red.
 fn board<DB: DrawingBackend>(
-    area: &DrawingArea<DB, Shift>,
+    area: &Area<DB>,
     boards: &Boards,
     p: &[f32],
     (caption, colour): (&str, RGBColor),
@@ -156,31 +155,11 @@ fn board<DB: DrawingBackend>(
 }
 
 /// `F` of all starts by step, that of the kept one last and thick.
-fn energies<DB: DrawingBackend>(area: &DrawingArea<DB, Shift>, boards: &Boards) -> Drawn<DB> {
-    let all = || boards.starts.iter().flat_map(|start| start.energies.iter().copied()).filter(|f| f.is_finite());
-    let (low, high) = all().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), f| (low.min(f), high.max(f)));
-    let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
-    let margin = 0.06 * (high - low).max(1e-6 * (1.0 + high.abs()));
+fn energies<DB: DrawingBackend>(area: &Area<DB>, boards: &Boards) -> Drawn<DB> {
+    let all = boards.starts.iter().flat_map(|start| start.energies.iter().copied());
     let last = boards.starts.iter().map(|start| start.energies.len()).max().unwrap_or(1).saturating_sub(1).max(1);
-    let mut chart = ChartBuilder::on(area)
-        .margin(10)
-        .margin_right(18)
-        .x_label_area_size(36)
-        .y_label_area_size(70)
-        .build_cartesian_2d(-0.02 * last as f64..1.02 * last as f64, low - margin..high + margin)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.08))
-        .x_labels(if last <= 16 { last + 1 } else { 9 })
-        .y_labels(6)
-        .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
-        .y_label_formatter(&|y| label(*y, high - low))
-        .x_desc("descent step")
-        .y_desc("free energy F")
-        .label_style((FONT, 12))
-        .axis_desc_style((FONT, 13))
-        .draw()?;
+    let marks = if last <= 16 { last + 1 } else { 9 };
+    let mut chart = axes(&mut ChartBuilder::on(area), (last, marks), all, "free energy F")?;
     let order = (0..boards.starts.len()).filter(|&start| start != boards.chosen).chain([boards.chosen]);
     for number in order {
         let Some(start) = boards.starts.get(number) else { continue };

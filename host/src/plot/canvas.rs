@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 
@@ -25,6 +26,51 @@ pub fn fonts() -> Result<()> {
 pub type Area<DB> = DrawingArea<DB, Shift>;
 /// What drawing returns.
 pub type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+
+/// Axes for energies by descent step.
+pub type Energies<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Draws these axes: from before the first step to after the last of `steps`, with `marks` marks, and all `energies`, which are
+/// `named`.
+pub fn axes<'a, DB: DrawingBackend>(
+    chart: &mut ChartBuilder<'a, '_, DB>,
+    (steps, marks): (usize, usize),
+    energies: impl Iterator<Item = f64>,
+    named: &str,
+) -> Result<Energies<'a, DB>, DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>> {
+    let (low, high) = range(energies);
+    let mut chart = chart
+        .margin(10)
+        .margin_right(18)
+        .x_label_area_size(36)
+        .y_label_area_size(70)
+        .build_cartesian_2d(-0.02 * steps as f64..1.02 * steps as f64, low..high)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.08))
+        .x_labels(marks)
+        .y_labels(6)
+        .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
+        .y_label_formatter(&|y| label(*y, high - low))
+        .x_desc("descent step")
+        .y_desc(named)
+        .label_style((FONT, 12))
+        .axis_desc_style((FONT, 13))
+        .draw()?;
+    Ok(chart)
+}
+
+/// Least and largest energy with a margin.
+fn range(energies: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+    energies.filter(|e| e.is_finite()).for_each(|e| (low, high) = (low.min(e), high.max(e)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let margin = 0.06 * (high - low).max(1e-6 * (1.0 + high.abs()));
+    (low - margin, high + margin)
+}
 
 /// `x` in as few digits as distinguish parts of `span`.
 pub fn label(x: f64, span: f64) -> String {

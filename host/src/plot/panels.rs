@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::canvas::{Area, Drawn, FONT, label};
+use super::canvas::{Area, Drawn, FONT, axes};
 use super::trajectory::{Step, Trajectory};
 
 /// Columns of panels.
@@ -19,43 +19,14 @@ pub(super) fn draw<DB: DrawingBackend>(area: &Area<DB>, title: &str, tokens: &[T
     panels.iter().zip(tokens).enumerate().try_for_each(|(number, (area, token))| panel(area, number, token))
 }
 
-/// Least and largest energy with a margin.
-fn range(token: &Trajectory) -> (f64, f64) {
-    let energies = token.candidates.iter().flatten().flat_map(|s| [Some(s.before), s.after]).flatten();
-    let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    energies.filter(|e| e.is_finite()).for_each(|e| (low, high) = (low.min(e), high.max(e)));
-    if low > high {
-        return (0.0, 1.0);
-    }
-    let margin = 0.06 * (high - low).max(1e-6 * (1.0 + high.abs()));
-    (low - margin, high + margin)
-}
-
 fn panel<DB: DrawingBackend>(area: &Area<DB>, number: usize, token: &Trajectory) -> Drawn<DB> {
     let steps = token.candidates.iter().map(Vec::len).max().unwrap_or(0).max(1);
-    let (low, high) = range(token);
+    let energies = token.candidates.iter().flatten().flat_map(|s| [Some(s.before), s.after]).flatten();
     let caption = format!("token {}: {:?}", number + 1, token.piece);
-    let mut chart = ChartBuilder::on(area)
-        .caption(caption, (FONT, 15))
-        .margin(10)
-        .margin_right(18)
-        .x_label_area_size(36)
-        .y_label_area_size(70)
-        .build_cartesian_2d(-0.02 * steps as f64..1.02 * steps as f64, low..high)?;
     // an odd number of marks at most, so that they fall on whole steps
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(BLACK.mix(0.08))
-        .x_labels(if steps <= 12 { steps + 1 } else { 7 })
-        .y_labels(6)
-        .x_label_formatter(&|x| if (x - x.round()).abs() < 1e-6 { format!("{x:.0}") } else { String::new() })
-        .y_label_formatter(&|y| label(*y, high - low))
-        .x_desc("descent step")
-        .y_desc("energy")
-        .label_style((FONT, 12))
-        .axis_desc_style((FONT, 13))
-        .draw()?;
+    let marks = if steps <= 12 { steps + 1 } else { 7 };
+    let chart = axes(ChartBuilder::on(area).caption(caption, (FONT, 15)), (steps, marks), energies, "energy")?;
+    let std::ops::Range { start: low, end: high } = chart.y_range();
     changes(token).try_for_each(|at| {
         let line = PathElement::new(vec![(at as f64, low), (at as f64, high)], JUMP.mix(0.35).stroke_width(1));
         chart.plotting_area().draw(&line)

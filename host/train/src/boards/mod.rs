@@ -91,13 +91,13 @@ pub fn measure<B: Backend>(
     let mut kept = vec![[0.0; Choice::COUNT]; trial.starts.len()];
     for first in (0..tests).step_by(TOGETHER).skip(rank).step_by(world) {
         let problems = sudoku.test_problems(first..(first + TOGETHER).min(tests));
-        let last = solver.descend(&problems, None, trial.steps, |step, logits| {
+        let last = solver.descend(&problems, None, trial.steps, |step, _, logits| {
             all.per_step[step] += count(solver.solved(&problems, logits));
         })?;
         let v = solver.vocab();
         for (i, &target) in problems.targets.iter().enumerate().filter(|(_, target)| **target != NO_TARGET) {
-            let cell = solver.cell(&last.logits, i);
-            let below = last.logits[i * v + cell.token as usize] - last.logits[i * v + target as usize];
+            let cell = solver.cell(&last, i);
+            let below = last[i * v + cell.token as usize] - last[i * v + target as usize];
             nats += f64::from(below) - cell.sure.ln();
             cells += 1;
         }

@@ -12,16 +12,6 @@ use crate::rollout::Predictor;
 /// Standard deviation of the starts that are chosen among.
 const START_SIGMA: f64 = 2.0;
 
-/// What descents of some problems ended in.
-pub(super) struct Ends {
-    /// Masked logits `(n,V)`.
-    pub(super) logits: Vec<f32>,
-    /// Those that one further step leads to.
-    next: Vec<f32>,
-    /// Energy of every problem, where there is one.
-    energies: Option<Vec<f64>>,
-}
-
 /// A model that solves boards.
 pub(super) struct Solver<'a, B: Backend> {
     pub(super) b: &'a B,
@@ -43,36 +33,25 @@ impl<B: Backend> Solver<'_, B> {
         self.model.config.vocab
     }
 
-    /// Descends `steps` steps from zeros, or from noise with a seed; `visit` sees the logits after every step.
+    /// Descends `steps` steps from zeros, or from noise with a seed, and gives the masked logits `(n,V)` that it ends in; `visit`
+    /// sees the energies `(n,1)` before every step, where there are any, and the logits after it.
     pub(super) fn descend(
         &self,
         problems: &Sequences,
         noise: Option<u64>,
         steps: usize,
-        mut visit: impl FnMut(usize, &[f32]),
-    ) -> Result<Ends> {
+        mut visit: impl FnMut(usize, Option<&B::Array>, &[f32]),
+    ) -> Result<Vec<f32>> {
         let initial = if noise.is_some() { InitialState::Noise } else { InitialState::Zeros };
         let objective = Objective { initial, sigma0: START_SIGMA, ..self.objective.clone() };
         let predictor = Predictor::new(self.b, self.model, &objective, noise.unwrap_or(0));
-        let n = problems.targets.len();
-        let zeros = vec![0.0; n * self.vocab()];
-        let mut ends = Ends { logits: zeros.clone(), next: zeros, energies: None };
-        // the step that leaves a state tells its energy and how far it is from rest
-        predictor.run(problems, 0, steps + 1, |step| {
-            if step.index < steps {
-                self.b.download(step.logits, &mut ends.logits);
-                visit(step.index, &ends.logits);
-                return Ok(());
-            }
-            self.b.download(step.logits, &mut ends.next);
-            ends.energies = step.energy.map(|energy| {
-                let mut rows = vec![0.0; n];
-                self.b.download_f64(energy, &mut rows);
-                rows.chunks_exact(problems.context).map(|rows| rows.iter().sum()).collect()
-            });
+        let mut logits = vec![0.0; problems.targets.len() * self.vocab()];
+        predictor.run(problems, 0, steps, |step| {
+            self.b.download(step.logits, &mut logits);
+            visit(step.index, step.energy, &logits);
             Ok(())
         })?;
-        Ok(ends)
+        Ok(logits)
     }
 
     fn row<'r>(&self, values: &'r [f32], i: usize) -> &'r [f32] {
@@ -90,8 +69,8 @@ impl<B: Backend> Solver<'_, B> {
     }
 
     /// `Var_P(Y - Y')` of row `i`: up to `alpha^2`, its part of the dissipation.
-    fn unrest(&self, ends: &Ends, i: usize) -> f64 {
-        let (from, to) = (self.row(&ends.logits, i), self.row(&ends.next, i));
+    fn unrest(&self, logits: &[f32], next: &[f32], i: usize) -> f64 {
+        let (from, to) = (self.row(logits, i), self.row(next, i));
         let top = from.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let pairs = from.iter().zip(to).map(|(y, next)| (f64::from(y - top).exp(), f64::from(y - next)));
         let [sum, first, second] = pairs.fold([0.0; 3], |[s, a, b], (w, x)| [s + w, a + w * x, b + w * x * x]);
@@ -115,7 +94,7 @@ impl<B: Backend> Solver<'_, B> {
         let (mut left, words) = (problems.clone(), self.model.config.set_words());
         let mut right = vec![true; problems.batch];
         for round in 0..rounds {
-            let logits = self.descend(&left, None, steps, |_, _| ())?.logits;
+            let logits = self.descend(&left, None, steps, |_, _, _| ())?;
             for (p, right) in right.iter_mut().enumerate() {
                 let mut unknown: Vec<(usize, Cell)> =
                     Self::unknown(&left, p).map(|i| (i, self.cell(&logits, i))).collect();
@@ -132,6 +111,13 @@ impl<B: Backend> Solver<'_, B> {
         Ok(right)
     }
 
+    /// Sums `(B)` of energies `(n,1)`.
+    fn by_problem(&self, problems: &Sequences, energies: &B::Array) -> Vec<f64> {
+        let mut rows = vec![0.0; problems.targets.len()];
+        self.b.download_f64(energies, &mut rows);
+        rows.chunks_exact(problems.context).map(|rows| rows.iter().sum()).collect()
+    }
+
     /// For each of `counts`, which problems are solved by every [`Choice`] among as many starts; the first start is zeros.
     pub(super) fn starts(
         &self,
@@ -141,16 +127,24 @@ impl<B: Backend> Solver<'_, B> {
     ) -> Result<Vec<Vec<[f64; Choice::COUNT]>>> {
         let mut ends: Vec<Vec<End>> = vec![Vec::new(); problems.batch];
         for start in 0..counts.iter().copied().max().unwrap_or(0) as u64 {
-            let all = self.descend(problems, (start > 0).then_some(start), steps, |_, _| ())?;
+            let (mut logits, mut energies) = (Vec::new(), None);
+            // the step that leaves the last state tells its energy and how far it is from rest
+            let next = self.descend(problems, (start > 0).then_some(start), steps + 1, |step, energy, after| {
+                if step + 1 == steps {
+                    logits = after.to_vec();
+                } else if step == steps {
+                    energies = energy.map(|energy| self.by_problem(problems, energy));
+                }
+            })?;
             for (p, ends) in ends.iter_mut().enumerate() {
                 let cells: Vec<(usize, Cell)> =
-                    Self::unknown(problems, p).map(|i| (i, self.cell(&all.logits, i))).collect();
+                    Self::unknown(problems, p).map(|i| (i, self.cell(&logits, i))).collect();
                 let entropy: f64 = cells.iter().map(|(_, cell)| cell.entropy).sum();
-                let energy = all.energies.as_ref().map(|energies| energies[p]);
+                let energy = energies.as_ref().map(|energies: &Vec<f64>| energies[p]);
                 ends.push(End {
                     solved: cells.iter().all(|(i, cell)| cell.token == problems.targets[*i]),
                     free: energy.map(|energy| energy - self.model.config.tau * entropy),
-                    residual: cells.iter().map(|(i, _)| self.unrest(&all, *i)).sum(),
+                    residual: cells.iter().map(|(i, _)| self.unrest(&logits, &next, *i)).sum(),
                     answer: cells.into_iter().map(|(_, cell)| cell.token).collect(),
                     energy,
                     entropy,
