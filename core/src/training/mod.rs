@@ -13,6 +13,7 @@ mod replay_start;
 mod report;
 mod sequences;
 mod step;
+mod step_size;
 mod trainer;
 
 pub use device_sequences::DeviceSequences;

@@ -8,6 +8,7 @@ use super::lanes::{self, Part};
 use super::replay_start::{Initial, MicroBatchOutcome};
 use super::report::StepReport;
 use super::sequences::Sequences;
+use super::step_size;
 use super::trainer::{StepSettings, Trainer};
 use crate::compute::{Backend, Parameters, Scope};
 use crate::config::{Config, Head, ModelKind};
@@ -16,7 +17,6 @@ use crate::descent::recurrence;
 use crate::descent::rollout::Rollout;
 use crate::error::{Error, Result};
 use crate::layer::Model;
-use crate::objective::Objective;
 use crate::objective::target::Target;
 use crate::optimizer::{self, Optimizer};
 use crate::parameters::{FeedForwardIds, ParameterLayout};
@@ -217,7 +217,7 @@ impl<B: Backend> Trainer<B> {
         b.update(parameters, self.optimizer_config.constants(), &device_scalars);
         let share = inputs.report_layout.decreased(b, &inputs.report);
         let share = unscale.map_or_else(|| share.clone(), |unscale| b.mul(&share, unscale));
-        control_step_size(b, &self.config, &self.objective, &self.layout, &mut self.weights, &share, &factor);
+        step_size::control(b, &self.config, &self.objective, &self.layout, &mut self.weights, &share, &factor);
         let alpha = self.layout.energy.map(|ids| &self.weights[ids.alpha]);
         inputs.report_layout.add_update(b, &mut inputs.report, &norm, alpha);
         b.enter(left);
@@ -244,31 +244,6 @@ impl<B: Backend> Trainer<B> {
             .find(|(_, g)| !scalar(b, &b.sum_squares(core::slice::from_ref(*g))).is_finite());
         bad.map_or_else(|| String::from("the gradient"), |(e, _)| format!("the gradient of {}", e.name))
     }
-}
-
-/// Largest controlled step size, as a multiple of the one that the model began with.
-const MOST_STEP: f64 = 100.0;
-
-/// Multiplies the step size by `e^(gain (share - target))`, where `share (1,1)` of the steps decreased the energy sufficiently,
-/// unless the step is skipped (`factor` is NaN). It stays at most [`MOST_STEP`] times the one that the model began with.
-fn control_step_size<B: Backend>(
-    b: &B,
-    config: &Config,
-    objective: &Objective,
-    layout: &ParameterLayout,
-    weights: &mut [B::Array],
-    share: &B::Array,
-    factor: &B::Array,
-) {
-    let Some(ids) = layout.energy.filter(|_| objective.step_control > 0.0) else { return };
-    let applied = b.heaviside(&b.offset(&b.scale(factor, 0.0), 1.0));
-    let by = b.scale(&b.offset(share, -objective.step_control), objective.step_gain);
-    let grown = b.mul(&weights[ids.alpha], &b.offset(&b.exp(&by), -1.0));
-    // no growth above the limit
-    let room = b.heaviside(&b.offset(&b.scale(&weights[ids.alpha], -1.0), MOST_STEP * config.alpha));
-    let shrinks = b.heaviside(&b.scale(&grown, -1.0));
-    let allowed = b.mul(&applied, &b.heaviside(&b.add(&room, &shrinks)));
-    b.accumulate(&mut weights[ids.alpha], &b.mul(&grown, &allowed));
 }
 
 /// Auxiliary-loss-free balancing (arXiv 2408.15664): every routing bias moves by `bias_rate` against the sign of its

@@ -11,6 +11,7 @@ pub mod operations;
 pub mod properties;
 pub mod replay;
 pub mod routing;
+pub mod step_size;
 pub mod storage;
 pub mod training;
 pub mod vocabulary;
@@ -32,6 +33,7 @@ macro_rules! instantiate_suites {
                 joint::a_whole_step_replaces_the_state,
                 accumulation::micro_batches_add_up_to_the_batch, training::loss_and_gradients_equal_the_reference,
                 training::routing_biases_follow_the_load_and_averages_warm_up,
+                step_size::a_controlled_step_size_follows_the_share,
                 training::rollouts_continue_from_the_replay_buffer,
             }
         }

@@ -130,16 +130,19 @@ fn sudoku9() -> RunConfig {
     c
 }
 
-/// The shape of the project this one grew from.
+/// The shape of the project this one grew from, with its controlled step size and Lyapunov loss, on a free energy.
 fn seed() -> RunConfig {
     let mut c = published(6, 256, 6);
     let m = &mut c.model;
     (m.head_dim, m.landscapes) = (Some(42), 3);
+    // replacement, the largest step that the entropy allows
+    (m.update, m.alpha, m.tau) = (UpdateRule::Mirror, 5.0, 0.2);
     m.moe = Some(MoeConfig { n_routed: 32, n_shared: 0, top_k: 1, hidden: 256, ..MoeConfig::default() });
     let o = &mut c.objective;
     (o.min_steps, o.max_steps) = (3, 3);
+    (o.step_control, o.lyapunov) = (0.99, 1.0);
     (o.replay, o.replay_share) = (64, 0.5);
-    c.schedule.rate = 1e-3;
+    (c.schedule.rate, c.optimizer.alpha_rate) = (1e-3, 1.0);
     (c.train.batch, c.train.accumulate, c.train.ema) = (2, 4, 0.999);
     c
 }
@@ -160,9 +163,11 @@ fn published(layers: usize, dim: usize, heads: usize) -> RunConfig {
 
 /// System 1: two steps on two landscapes, gradient stopped at every state.
 fn system_1(c: &mut RunConfig) {
-    (c.model.alpha, c.model.landscapes) = (500.0, 2);
+    let m = &mut c.model;
+    (m.update, m.alpha, m.tau, m.landscapes) = (UpdateRule::Probability, 500.0, 0.0, 2);
     c.optimizer.alpha_rate = 1500.0;
     let o = &mut c.objective;
+    (o.step_control, o.lyapunov) = (0.0, 0.0);
     (o.min_steps, o.max_steps) = (2, 2);
     (o.flow, o.loss) = (Flow::Detached, LossSteps::Mean);
     (o.initial, o.sigma0) = (InitialState::Noise, 1.0);
@@ -172,8 +177,10 @@ fn system_1(c: &mut RunConfig) {
 
 /// System 2: two or three steps on one landscape, unrolled, with noise and a replay buffer.
 fn system_2(c: &mut RunConfig) {
-    (c.model.alpha, c.model.landscapes) = (5.0, 1);
+    let m = &mut c.model;
+    (m.update, m.alpha, m.tau, m.landscapes) = (UpdateRule::Probability, 5.0, 0.0, 1);
     let o = &mut c.objective;
+    (o.step_control, o.lyapunov) = (0.0, 0.0);
     (o.min_steps, o.max_steps) = (2, 3);
     (o.flow, o.loss) = (Flow::Unrolled, LossSteps::Last);
     (o.initial, o.sigma0) = (InitialState::Noise, 1.0);
