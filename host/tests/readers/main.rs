@@ -105,4 +105,5 @@ readers! {
     metrics: 3000, read;
     boards: 3000, read;
     c_interface: 3000, read;
+    c_solver: 3000, read;
 }

@@ -13,7 +13,7 @@ use ebt::c::{
 use super::pinned;
 
 /// Most memory that a body lends.
-const LENT: usize = 16 << 20;
+pub const LENT: usize = 16 << 20;
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let words = |list: &[u32]| list.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
@@ -30,18 +30,18 @@ pub fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Reads an input from its start.
-struct Input<'a>(&'a [u8]);
+pub struct Input<'a>(pub &'a [u8]);
 
 impl Input<'_> {
-    fn byte(&mut self) -> u8 {
+    pub fn byte(&mut self) -> u8 {
         self.0.split_off_first().copied().unwrap_or_default()
     }
 
-    fn word(&mut self) -> u32 {
+    pub fn word(&mut self) -> u32 {
         u32::from_le_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
     }
 
-    fn number(&mut self) -> f32 {
+    pub fn number(&mut self) -> f32 {
         f32::from_bits(self.word())
     }
 
@@ -50,7 +50,7 @@ impl Input<'_> {
         self.0.split_off(..length).unwrap_or_default()
     }
 
-    fn options(&mut self) -> COptions {
+    pub fn options(&mut self) -> COptions {
         COptions {
             block: self.word(),
             rows: self.word(),

@@ -14,6 +14,7 @@
 
 mod boards;
 mod c_interface;
+mod c_solver;
 mod data;
 mod models;
 mod seal;
@@ -60,6 +61,7 @@ pub const READERS: &[Reader] = &[
     Reader { name: "metrics", body: settings::metrics, seeds: settings::metrics_seeds, memory: 4 * MIB },
     Reader { name: "boards", body: boards::boards, seeds: boards::boards_seeds, memory: 4 * MIB },
     Reader { name: "c_interface", body: c_interface::calls, seeds: c_interface::seeds, memory: 24 * MIB },
+    Reader { name: "c_solver", body: c_solver::calls, seeds: c_solver::seeds, memory: 24 * MIB },
 ];
 
 /// Runs the body of the reader called `name`.
