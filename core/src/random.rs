@@ -29,6 +29,8 @@ pub enum Purpose {
     Curvature = 11,
     /// Puzzles drawn by number, and symmetric copies of them.
     Puzzle = 12,
+    /// Damage done to a text (`detail`: which of several decisions).
+    Damage = 13,
 }
 
 /// One stream: elements are indexed by a 64-bit counter.

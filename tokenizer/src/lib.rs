@@ -1,7 +1,7 @@
 //! Lossless tokenization of Turkish text.
 //!
 //! [`Tokenizer`] learns, loads, encodes and decodes; [`compact`] does the last two in place, without std and without a
-//! heap, and is all there is without the feature `std`. [`Kind`] says how tokens are chosen.
+//! heap, and is all there is without the feature `std`, beside [`letters`]. [`Kind`] says how tokens are chosen.
 //!
 //! Every Unicode string encodes to token ids and decodes back to itself, byte for byte: there is
 //! no normaliser, no added prefix space and no unknown token. Special tokens (`<s>`, `<pad>`, …)
@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compact;
+pub mod letters;
 mod special;
 
 #[cfg(feature = "std")]

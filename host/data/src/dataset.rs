@@ -100,7 +100,12 @@ impl DataConfig {
         tokenizer(self)
     }
 
-    fn locate_text(&mut self) -> Result<()> {
+    /// Makes the paths of text absolute.
+    ///
+    /// # Errors
+    ///
+    /// Paths that cannot be read.
+    pub fn locate_text(&mut self) -> Result<()> {
         for (flag, key, paths) in
             [("--data", "train", &mut self.train), ("--validation", "validation", &mut self.validation)]
         {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use ebt_tokenizer::Tokenizer;
 
+use super::encoder::Encoder;
 use super::shard::manifest::{MANIFEST_FILE, Manifest, Prepared, Split, TOKENIZER_FILE};
 use super::{Tokens, program, text};
 
@@ -66,14 +66,17 @@ impl Input {
     /// # Errors
     ///
     /// Prepared data of another tokenizer, no documents, and as [`Tokens::read`] and [`Tokens::mapped`].
-    pub fn tokens(&self, purpose: &str, split: Split, tokenizer: &Tokenizer) -> Result<Tokens> {
+    pub fn tokens(&self, purpose: &str, split: Split, encoder: &impl Encoder) -> Result<Tokens> {
         let folders = match self {
-            Self::Sample => return Tokens::of(&sample(split)?, tokenizer),
-            Self::Text(paths) => return Tokens::read(purpose, paths, tokenizer),
+            Self::Sample => return Tokens::of(&sample(split)?, encoder),
+            Self::Text(paths) => return Tokens::read(purpose, paths, encoder),
             Self::Prepared(folders) => folders,
         };
         for folder in folders {
-            folder.check_tokenizer(tokenizer)?;
+            match encoder.tokenizer() {
+                Some(tokenizer) => folder.check_tokenizer(tokenizer)?,
+                None => bail!("{} holds tokens, but letters are wanted: name the text itself", folder.folder.display()),
+            }
         }
         let tokens = Tokens::mapped(folders, split)?;
         if tokens.bytes() == 0 {

@@ -14,6 +14,7 @@ pub mod blocks;
 pub mod dataset;
 pub mod date;
 pub mod digest;
+pub mod encoder;
 pub mod file;
 pub mod in_use;
 pub mod input;

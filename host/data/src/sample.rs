@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use anyhow::Result;
-use ebt_tokenizer::Tokenizer;
 
 use super::Tokens;
+use super::encoder::Encoder;
 use super::part::Encoded;
 
 impl Tokens {
@@ -15,12 +15,11 @@ impl Tokens {
     /// # Errors
     ///
     /// As [`Tokens::gather`].
-    pub fn sample(&self, tokens: usize, length: usize, tokenizer: &Tokenizer) -> Result<Self> {
+    pub fn sample(&self, tokens: usize, length: usize, encoder: &impl Encoder) -> Result<Self> {
         if tokens == 0 || self.len() <= tokens as u64 {
             return Ok(self.clone());
         }
         let (every, length) = (self.len().div_ceil(tokens as u64), length.max(1) as u64);
-        let width = |&id: &u32| tokenizer.token_bytes(id).map_or(0, |bytes| bytes.len() as u64);
         let (mut some, mut run, mut passed) = (Encoded::default(), Vec::new(), 0u64);
         for i in 0..self.documents() {
             let Range { start, end } = self.document(i);
@@ -30,7 +29,7 @@ impl Tokens {
                 let from = start + 1 + (r - passed) * length;
                 run.clear();
                 self.gather(from..end.min(from + length), &mut run)?;
-                some.push(self.begin(), &run, run.iter().map(width).sum(), self.source(i) as u32);
+                some.push(self.begin(), &run, run.iter().map(|&id| encoder.bytes(id)).sum(), self.source(i) as u32);
             }
             passed += runs;
         }

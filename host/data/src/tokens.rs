@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use ebt_tokenizer::{Special, Tokenizer};
 
+use super::encoder::Encoder;
 use super::part::{Encoded, Part};
 use super::program;
 use super::progress::eprint_line;
@@ -44,13 +45,13 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// Files that cannot be read, are no UTF-8 or hold no text; a tokenizer without begin token.
-    pub fn read(purpose: &str, paths: &[PathBuf], tokenizer: &Tokenizer) -> Result<Self> {
-        let (begin, mut all) = (begin_of(tokenizer)?, Encoded::default());
+    /// Files that cannot be read, are no UTF-8 or hold no text; an encoder without begin token.
+    pub fn read(purpose: &str, paths: &[PathBuf], encoder: &impl Encoder) -> Result<Self> {
+        let (begin, mut all) = (encoder.begin()?, Encoded::default());
         let inputs = text::find(paths, Formats::ByNameOrText)?;
         let name = |file: usize| inputs.get(file).map_or_else(String::new, |input| input.path.display().to_string());
         let mut encode = |documents: &mut Vec<String>, file: usize| {
-            let encoded = encode(documents, tokenizer, begin, file as u32, &mut all);
+            let encoded = encode(documents, encoder, begin, file as u32, &mut all);
             documents.clear();
             encoded.with_context(|| format!("cannot encode {}", name(file)))
         };
@@ -69,7 +70,7 @@ impl Tokens {
         }
         encode(&mut together, of)?;
         let names = (0..inputs.len()).map(name).collect();
-        let all = Self::new(all, names, begin, tokenizer.vocabulary_size());
+        let all = Self::new(all, names, begin, encoder.vocabulary());
         if all.bytes() == 0 {
             bail!("the {purpose} text is empty: {}", text::names(paths));
         }
@@ -81,13 +82,13 @@ impl Tokens {
     /// # Errors
     ///
     /// A tokenizer without begin token, and a failure inside the tokenizer; the message names the source.
-    pub fn of<T: AsRef<str> + Sync>(sources: &[(String, Vec<T>)], tokenizer: &Tokenizer) -> Result<Self> {
-        let (begin, mut all) = (begin_of(tokenizer)?, Encoded::default());
+    pub fn of<T: AsRef<str> + Sync>(sources: &[(String, Vec<T>)], encoder: &impl Encoder) -> Result<Self> {
+        let (begin, mut all) = (encoder.begin()?, Encoded::default());
         for (i, (name, documents)) in sources.iter().enumerate() {
-            encode(documents, tokenizer, begin, i as u32, &mut all).with_context(|| name.clone())?;
+            encode(documents, encoder, begin, i as u32, &mut all).with_context(|| name.clone())?;
         }
         let names = sources.iter().map(|(name, _)| name.clone()).collect();
-        Ok(Self::new(all, names, begin, tokenizer.vocabulary_size()))
+        Ok(Self::new(all, names, begin, encoder.vocabulary()))
     }
 
     /// Maps the shards of prepared folders, one after the other. The folders must be of one tokenizer.
@@ -275,12 +276,12 @@ fn mix(hash: u64, x: u64) -> u64 {
 
 fn encode<T: AsRef<str> + Sync>(
     documents: &[T],
-    tokenizer: &Tokenizer,
+    encoder: &impl Encoder,
     begin: u32,
     source: u32,
     all: &mut Encoded,
 ) -> Result<()> {
-    for (ids, document) in tokenizer.encode_batch(documents)?.iter().zip(documents) {
+    for (ids, document) in encoder.encode(documents)?.iter().zip(documents) {
         all.push(begin, ids, document.as_ref().len() as u64, source);
     }
     Ok(())

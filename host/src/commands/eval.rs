@@ -185,7 +185,7 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(
     let loaded = InferenceModel::load(Some(&args.model))?;
     let model = loaded.model()?;
     let tokenizer = loaded.tokenizer(&model)?;
-    let text = input.tokens("validation", Split::Validation, &tokenizer)?;
+    let text = input.tokens("validation", Split::Validation, &*tokenizer)?;
     let name = format!("cpu {} ({})", model.storage.name(), kernel.name());
     if options.progress {
         eprint_line(format_args!("device: {name}, {threads} threads, with a cache"));

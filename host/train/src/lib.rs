@@ -1,6 +1,6 @@
 //! Training: what a run is ([`run_config`]), its course from step to step ([`session`]), the state it is taken up from
 //! ([`checkpoint`]), what it learns ([`task`], [`sudoku`]) and the numbers it writes down ([`metrics`]); and measuring the model that it leaves, a file of
-//! [`ebt_model`], on text ([`evaluate`]) or on boards ([`boards`], both by the descent of [`rollout`]).
+//! [`ebt_model`], on text ([`evaluate`]) on boards ([`boards`]) or on letters ([`restored`], all by the descent of [`rollout`]).
 //!
 //! All of it is generic over the [`Backend`](ebt_core::compute::Backend): which device computes is chosen by the caller.
 
@@ -8,6 +8,7 @@ pub mod boards;
 pub mod checkpoint;
 pub mod evaluate;
 pub mod metrics;
+pub mod restored;
 pub mod rollout;
 pub mod run_config;
 pub mod session;

@@ -6,14 +6,16 @@ use ebt_data::program;
 use ebt_data::progress::{clock, count};
 use ebt_train::boards::Solved;
 use ebt_train::checkpoint::{CHECKPOINTS, Validation};
+use ebt_train::restored::{Restored, Right};
 use ebt_train::session::{Ending, Summary, quoted, resume_command};
 
 /// The table at the end.
 pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
     if let Some(validation) = &summary.validation {
-        match &validation.solved {
-            Some(solved) => boards(solved, out)?,
-            None => text(summary, validation, out)?,
+        match (&validation.solved, &validation.restored) {
+            (Some(solved), _) => boards(solved, out)?,
+            (None, Some(restored)) => letters(restored, out)?,
+            (None, None) => text(summary, validation, out)?,
         }
     }
     writeln!(
@@ -34,6 +36,9 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "resume:   {} --minutes M", resume_command(&summary.out))?;
         }
         Ending::Stopped => writeln!(out, "resume:   {}", resume_command(&summary.out))?,
+    }
+    if summary.validation.as_ref().is_some_and(|validation| validation.restored.is_some()) {
+        return Ok(());
     }
     if summary.validation.as_ref().is_some_and(|validation| validation.solved.is_some()) {
         let (name, out_of) = (program::name(), quoted(&summary.out));
@@ -62,6 +67,23 @@ fn text(summary: &Summary, validation: &Validation, out: &mut dyn Write) -> io::
         row(&name, *bits)?;
     }
     writeln!(out)
+}
+
+/// Words and letters that are right, beside what needs no model.
+fn letters(restored: &Restored, out: &mut dyn Write) -> io::Result<()> {
+    let share = |n: u64, of: u64| format!("{:.2}%", 100.0 * n as f64 / of.max(1) as f64);
+    writeln!(out, "\n{:<32}{:>12}{:>20}", "", "words right", "letters in doubt")?;
+    let mut row = |name: &str, right: &Right| {
+        let (words, letters) = (share(right.words, restored.of.words), share(right.letters, restored.of.letters));
+        writeln!(out, "{name:<32}{words:>12}{letters:>20}")
+    };
+    let steps = |i: usize| format!("this model, {}", plural(i + 1, "step"));
+    row("as typed", &restored.typed)?;
+    row("most frequent form of a word", &restored.frequent)?;
+    for (i, right) in restored.per_step.iter().enumerate().filter(|(i, _)| (i + 1).is_power_of_two()) {
+        row(&steps(i), right)?;
+    }
+    writeln!(out, "of {} words, {} letters in doubt\n", restored.of.words, restored.of.letters)
 }
 
 /// Boards that are solved: by steps, by commits, by choosing among starts.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{fingerprint, number, numbers};
 use crate::boards::Solved;
+use crate::restored::Restored;
 use crate::run_config::RunConfig;
 use crate::run_config::layers::{self, TextError};
 
@@ -27,11 +28,18 @@ pub struct Validation {
     /// The boards that were solved, where a run learns boards; the numbers of text are then not there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub solved: Option<Solved>,
+    /// What is right of a damaged text, where a run learns to restore one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
 }
 
 impl Validation {
     /// In a line that tells of a run.
     pub(crate) fn told(&self) -> String {
+        if let Some(restored) = &self.restored {
+            let right = restored.per_step.last().map_or(0, |right| right.words);
+            return format!("  {:.2}% of words", 100.0 * right as f64 / restored.of.words.max(1) as f64);
+        }
         match &self.solved {
             Some(solved) => {
                 let share = solved.per_step.last().map_or(0.0, |&n| 100.0 * n as f64 / solved.boards.max(1) as f64);
@@ -41,8 +49,11 @@ impl Validation {
         }
     }
 
-    /// Whether it is better than another: fewer bits, or more boards solved.
+    /// Whether it is better than another: fewer bits, more boards solved, or more words right.
     pub fn is_better_than(&self, other: &Self) -> bool {
+        if let (Some(mine), Some(other)) = (&self.restored, &other.restored) {
+            return mine.per_step.last().map(|right| right.words) > other.per_step.last().map(|right| right.words);
+        }
         match (&self.solved, &other.solved) {
             (Some(mine), Some(other)) => mine.per_step.last() > other.per_step.last(),
             _ => self.bits_per_byte < other.bits_per_byte,
@@ -98,7 +109,11 @@ impl Header {
 
     /// Dotted names of the fields.
     pub(super) fn names() -> Vec<String> {
-        let measured = Some(Validation { solved: Some(Solved::default()), ..Validation::default() });
+        let measured = Some(Validation {
+            solved: Some(Solved::default()),
+            restored: Some(Restored::default()),
+            ..Validation::default()
+        });
         fields::names(&Self { last: measured.clone(), best: measured, ..Self::default() }, "progress")
     }
 }

@@ -3,7 +3,7 @@
 use ebt_model::fields;
 use toml::Value;
 
-use super::{RunConfig, SudokuConfig};
+use super::{RestoreConfig, RunConfig, SudokuConfig};
 
 pub use ebt_model::fields::join;
 
@@ -14,6 +14,7 @@ fn complete() -> RunConfig {
     c.train.threads = Some(1);
     c.data.tokenizer = Some("tokenizer.json".into());
     c.sudoku = Some(SudokuConfig::default());
+    c.restore = Some(RestoreConfig::default());
     c
 }
 
@@ -29,13 +30,14 @@ pub fn is_whole(name: &str) -> bool {
 }
 
 /// Keys that may be left out or unset with `none`.
-pub const OPTIONAL: [&str; 9] = [
+pub const OPTIONAL: [&str; 10] = [
     "model.kv_heads",
     "model.head_dim",
     "model.window",
     "model.moe",
     "model.joint.grid",
     "sudoku",
+    "restore",
     "train.minutes",
     "train.threads",
     "data.tokenizer",

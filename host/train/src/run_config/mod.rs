@@ -5,6 +5,7 @@
 pub mod keys;
 pub mod layers;
 pub mod presets;
+mod restore;
 mod sudoku;
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +19,7 @@ use ebt_tokenizer::Special;
 use serde::{Deserialize, Serialize};
 
 pub use layers::Layers;
+pub use restore::RestoreConfig;
 pub use sudoku::SudokuConfig;
 
 /// Everything a run depends on.
@@ -38,6 +40,8 @@ pub struct RunConfig {
     pub data: DataConfig,
     /// Boards, where a joint model learns those.
     pub sudoku: Option<SudokuConfig>,
+    /// Damage, where a joint model learns to restore text.
+    pub restore: Option<RestoreConfig>,
 }
 
 /// Batches, length, checkpoints.

@@ -5,13 +5,14 @@ use ebt_core::config::{
     Conditioning, Grid, Initialization, JointConfig, ModelKind, MoeConfig, Positions, RelationKind, UpdateRule,
 };
 use ebt_core::objective::{Flow, InitialState, LossSteps};
+use ebt_tokenizer::letters::SYMBOLS;
 
 use super::keys::edits;
-use super::{RunConfig, SudokuConfig};
+use super::{RestoreConfig, RunConfig, SudokuConfig};
 
 /// Names of all presets, smallest first.
-pub const NAMES: [&str; 12] =
-    ["sample", "sudoku", "sudoku9", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large", "xl"];
+pub const NAMES: [&str; 13] =
+    ["sample", "restore", "sudoku", "sudoku9", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large", "xl"];
 
 /// Names of the recipes.
 pub const RECIPES: [&str; 2] = ["s1", "s2"];
@@ -43,6 +44,7 @@ pub fn preset(name: &str, recipe: Option<&str>) -> Result<RunConfig> {
     let mut config = match (size, published) {
         ("sample", _) => sample(),
         ("seed", _) => seed(),
+        ("restore", _) => restore(),
         ("sudoku", _) => sudoku(),
         ("sudoku9", _) => sudoku9(),
         (_, Some(&(_, layers, dim, heads))) => self::published(layers, dim, heads),
@@ -84,6 +86,25 @@ fn sample() -> RunConfig {
     (t.batch, t.accumulate, t.ema) = (16, 1, 0.99);
     (t.steps, t.minutes) = (400, Some(2.0));
     (t.validate_every, t.validate_tokens, t.checkpoint_every) = (100, 4096, 100);
+    c
+}
+
+/// A joint energy of letters that restores text typed without Turkish letters, below a megabyte as int8.
+fn restore() -> RunConfig {
+    let mut c = neutral();
+    let m = &mut c.model;
+    (m.kind, m.condition, m.landscapes) = (ModelKind::Joint, Conditioning::None, 1);
+    (m.vocab, m.dim, m.layers, m.heads, m.ffn, m.context) = (SYMBOLS, 128, 4, 4, 320, 128);
+    (m.update, m.alpha, m.tau) = (UpdateRule::Mirror, 1.0, 1.0);
+    m.joint = JointConfig { relations: RelationKind::Bias, distance: 16, ..JointConfig::default() };
+    c.restore = Some(RestoreConfig::default());
+    let o = &mut c.objective;
+    (o.min_steps, o.max_steps, o.initial, o.learn_alpha) = (1, 1, InitialState::Zeros, false);
+    (c.optimizer.beta2, c.optimizer.weight_decay, c.optimizer.alpha_rate) = (0.98, 0.01, 1.0);
+    (c.schedule.rate, c.schedule.warmup, c.schedule.min_scale) = (3e-3, 100, 30.0);
+    let t = &mut c.train;
+    (t.batch, t.accumulate, t.ema) = (32, 1, 0.999);
+    (t.steps, t.validate_every, t.validate_tokens, t.checkpoint_every) = (20_000, 1000, 32_768, 1000);
     c
 }
 

@@ -14,6 +14,7 @@ use ebt_tokenizer::Tokenizer;
 use crate::boards::{self, Trial};
 use crate::checkpoint::{Header, Validation};
 use crate::evaluate::{EvaluateOptions, evaluate_shared};
+use crate::restored::{self, Forms};
 use crate::run_config::RunConfig;
 use crate::task::{Probe, Task};
 
@@ -54,6 +55,14 @@ pub fn validate<B: Backend>(
             let tokens = solved.boards * config.model.context as u64;
             return Ok(Validation { bits_per_byte: f64::NAN, tokens, solved: Some(solved), ..Validation::default() });
         }
+        (Task::Letters(text), Probe::Letters(tokens)) => {
+            let damage = text.config.damage;
+            let forms = if last { Forms::of(&text.train, damage)? } else { Forms::default() };
+            let steps = if last && config.objective.max_steps > 1 { STEPS } else { config.objective.max_steps };
+            let restored = restored::measure(ranks, b, model, &reached, (tokens, damage, &forms), steps)?;
+            let restored = Some(restored);
+            return Ok(Validation { bits_per_byte: f64::NAN, tokens: tokens.len(), restored, ..Validation::default() });
+        }
         _ => anyhow::bail!("a model is measured on what it learns"),
     };
     let sources = tokens.as_one_source("validation");
@@ -64,7 +73,7 @@ pub fn validate<B: Backend>(
         bits_per_byte: per_step.last().copied().unwrap_or(f64::NAN),
         per_step,
         tokens: found.total.tokens as u64,
-        solved: None,
+        ..Validation::default()
     })
 }
 
@@ -84,12 +93,16 @@ pub fn save_model(
         (String::from("seed"), header.seed.to_string()),
     ];
     if let Some(v) = &header.last {
-        let value = match &v.solved {
-            Some(solved) => {
+        let value = match (&v.solved, &v.restored) {
+            (_, Some(restored)) => {
+                let right = restored.per_step.last().map_or(0, |right| right.words);
+                format!("{right} of {} words right at step {}", restored.of.words, v.step)
+            }
+            (Some(solved), None) => {
                 let last = solved.per_step.last().copied().unwrap_or(0);
                 format!("{last} of {} harder boards solved at step {}", solved.boards, v.step)
             }
-            None => format!("{:.4} bits per byte on {} tokens at step {}", v.bits_per_byte, v.tokens, v.step),
+            (None, None) => format!("{:.4} bits per byte on {} tokens at step {}", v.bits_per_byte, v.tokens, v.step),
         };
         provenance.push((String::from("validation"), value));
     }

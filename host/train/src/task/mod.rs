@@ -1,24 +1,32 @@
-//! What a run learns: text with its tokenizer, or puzzles that are drawn as they are needed.
+//! What a run learns: text with its tokenizer, damaged text, or puzzles that are drawn as they are needed.
 
 mod fingerprints;
+pub mod letters;
 pub mod sudoku;
 
 use anyhow::{Result, bail};
 use ebt_core::config::ModelKind;
 use ebt_core::training::Sequences;
+use ebt_data::encoder::Letters;
 use ebt_data::progress::{Progress, count};
 use ebt_data::{BatchSource, Batches, Dataset, Tokens, Worker};
 use ebt_tokenizer::Tokenizer;
 
 use crate::run_config::RunConfig;
 pub use fingerprints::Fingerprints;
+use letters::{LetterBatches, LetterText};
 use sudoku::{Boards, Sudoku};
+
+/// Characters of a run of validation text that stays together where it is sampled.
+const LETTERS_TOGETHER: usize = 1024;
 
 /// What a run learns.
 #[derive(Debug)]
 pub enum Task {
     /// The next token of a text.
     Text(Box<Dataset>),
+    /// The letters of a damaged text.
+    Letters(Box<LetterText>),
     /// The unknown cells of boards.
     Sudoku(Sudoku),
 }
@@ -28,15 +36,19 @@ pub enum Task {
 pub enum Probe {
     /// Validation text.
     Text(Tokens),
+    /// Symbols of validation text.
+    Letters(Tokens),
     /// So many of the test boards, from the first.
     Boards(usize),
 }
 
-/// Batches of either task.
+/// Batches of a task.
 #[derive(Clone, Debug)]
 pub enum TaskBatches {
     /// Of text.
     Text(Batches),
+    /// Of damaged text.
+    Letters(LetterBatches),
     /// Of boards.
     Sudoku(Boards),
 }
@@ -45,19 +57,21 @@ impl BatchSource for TaskBatches {
     fn get(&self, k: u64) -> Result<Sequences> {
         match self {
             Self::Text(batches) => batches.get(k),
+            Self::Letters(batches) => batches.get(k),
             Self::Sudoku(boards) => boards.get(k),
         }
     }
     fn positions(&self, k: u64) -> Result<usize> {
         match self {
             Self::Text(batches) => Ok(batches.positions(k)),
+            Self::Letters(batches) => batches.positions(k),
             Self::Sudoku(boards) => boards.positions(k),
         }
     }
 }
 
 impl RunConfig {
-    /// What is learned: boards, or text, of which it opens tokenizer and text, fills in what is left open (the paths of the sample text, the vocabulary), and checks that
+    /// What is learned: boards, letters, or text, of which it opens tokenizer and text, fills in what is left open (the paths of the sample text, the vocabulary), and checks that
     /// the text is long enough.
     ///
     /// # Errors
@@ -76,9 +90,14 @@ impl RunConfig {
         if let Some(sudoku) = self.sudoku {
             return Ok(Task::Sudoku(Sudoku::new(&self.model, sudoku, self.train.seed)?));
         }
+        if let Some(restore) = self.restore {
+            self.data.locate_text()?;
+            return Ok(Task::Letters(Box::new(LetterText::load(self, restore)?)));
+        }
         if self.model.kind == ModelKind::Joint {
             bail!(
-                "configuration field `model.kind`: a joint model learns boards; use --preset sudoku, or a section `sudoku`"
+                "configuration field `model.kind`: a joint model learns boards or letters; use --preset sudoku or restore, or a \
+                 section `sudoku` or `restore`"
             );
         }
         let tokenizer = self.data.locate()?;
@@ -97,6 +116,7 @@ impl Task {
                 train: data.train.fingerprint(),
                 validation: data.validation.fingerprint(),
             },
+            Self::Letters(text) => text.fingerprints(),
             Self::Sudoku(sudoku) => sudoku.fingerprints(),
         }
     }
@@ -105,7 +125,7 @@ impl Task {
     pub fn tokenizer(&self) -> Option<&Tokenizer> {
         match self {
             Self::Text(data) => Some(&data.tokenizer),
-            Self::Sudoku(_) => None,
+            Self::Letters(_) | Self::Sudoku(_) => None,
         }
     }
 
@@ -113,6 +133,7 @@ impl Task {
     pub fn batches(&self, config: &RunConfig, worker: Worker) -> TaskBatches {
         match self {
             Self::Text(data) => TaskBatches::Text(config.batches(data, worker)),
+            Self::Letters(text) => TaskBatches::Letters(text.batches(config, worker)),
             Self::Sudoku(sudoku) => TaskBatches::Sudoku(sudoku.batches(config, worker)),
         }
     }
@@ -121,6 +142,7 @@ impl Task {
     pub fn whole(&self) -> Probe {
         match self {
             Self::Text(data) => Probe::Text(data.validation.clone()),
+            Self::Letters(text) => Probe::Letters(text.validation.clone()),
             Self::Sudoku(sudoku) => Probe::Boards(sudoku.tests()),
         }
     }
@@ -135,6 +157,7 @@ impl Task {
             Self::Text(data) => {
                 Ok(Probe::Text(data.validation.sample(tokens, config.model.context, &data.tokenizer)?))
             }
+            Self::Letters(text) => Ok(Probe::Letters(text.validation.sample(tokens, LETTERS_TOGETHER, &Letters)?)),
             Self::Sudoku(sudoku) => {
                 let boards = tokens.div_ceil(config.model.context);
                 let all = sudoku.tests();
@@ -154,6 +177,7 @@ impl Task {
                 count(data.validation.text_tokens() as f64),
                 config.tokens_per_step()
             )),
+            Self::Letters(text) => progress.note(&text.describe(config)),
             Self::Sudoku(sudoku) => progress.note(&sudoku.describe(config)),
         }
     }
@@ -163,7 +187,7 @@ impl Probe {
     /// Tokens of it, for what measuring costs; a board has one for every cell.
     pub fn tokens(&self, config: &RunConfig) -> u64 {
         match self {
-            Self::Text(tokens) => tokens.len(),
+            Self::Text(tokens) | Self::Letters(tokens) => tokens.len(),
             Self::Boards(boards) => (boards * config.model.context) as u64,
         }
     }
@@ -172,6 +196,7 @@ impl Probe {
     pub fn describe(&self) -> String {
         match self {
             Self::Text(tokens) => format!("{} tokens of validation text", count(tokens.text_tokens() as f64)),
+            Self::Letters(tokens) => format!("{} characters of validation text", count(tokens.text_tokens() as f64)),
             Self::Boards(boards) => format!("{boards} harder boards"),
         }
     }

@@ -1,0 +1,170 @@
+//! Measuring a joint model on damaged text: letters and words that are right, as typed, by the most frequent form of every word, and
+//! after every descent step.
+
+mod forms;
+
+use anyhow::Result;
+use ebt_core::compute::Backend;
+use ebt_core::layer::Model;
+use ebt_core::objective::Objective;
+use ebt_core::random::{Purpose, Stream};
+use ebt_core::training::{NO_TARGET, Sequences};
+use ebt_data::Tokens;
+use ebt_ranks::{Collective, Place};
+use ebt_tokenizer::letters::{Damage, Symbol};
+use serde::{Deserialize, Serialize};
+
+use crate::rollout::Predictor;
+use crate::task::letters::{Fate, problems, truth};
+pub use forms::Forms;
+
+/// Rows that are computed together.
+const TOGETHER: usize = 32;
+
+/// Letters and words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Right {
+    /// Letters in doubt that are right.
+    pub letters: u64,
+    /// Words that are right as a whole.
+    pub words: u64,
+}
+
+/// What is right of a damaged text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Restored {
+    /// All letters in doubt, and all words.
+    pub of: Right,
+    /// As it was typed, where letters are not lost.
+    pub typed: Right,
+    /// Every word in its most frequent form of the training text, where letters are not lost.
+    pub frequent: Right,
+    /// After every step, from the first.
+    pub per_step: Vec<Right>,
+}
+
+/// A word of a row: where it stands.
+type Word = std::ops::Range<usize>;
+
+/// The words of a row that begin in its part `counted`.
+fn words(ids: &[u32], counted: Word) -> Vec<Word> {
+    let letter = |i: usize| ids.get(i).is_some_and(|&id| Symbol::of_index(id as usize).and_then(Symbol::letter).is_some());
+    let mut all = Vec::new();
+    for start in counted.filter(|&i| letter(i) && (i == 0 || !letter(i - 1))) {
+        let length = (start..ids.len()).take_while(|&i| letter(i)).count();
+        all.push(start..start + length);
+    }
+    all
+}
+
+/// Text in rows that overlap by half, so that every word stands in the middle of one.
+struct Rows<'a> {
+    text: &'a Tokens,
+    context: usize,
+}
+
+impl Rows<'_> {
+    fn count(&self) -> u64 {
+        self.text.len().div_ceil(self.half())
+    }
+
+    fn half(&self) -> u64 {
+        (self.context / 2).max(1) as u64
+    }
+
+    /// The symbols of row `i`, and where the words begin that it counts: those that no row before it counted.
+    fn get(&self, i: u64) -> Result<(Vec<u32>, Word)> {
+        let (length, half) = (self.text.len(), self.half());
+        let start = i * half;
+        let quarter = half / 2;
+        let end = (start + self.context as u64).min(length);
+        let mut ids = Vec::new();
+        self.text.gather(start..end, &mut ids)?;
+        let first = if i == 0 { 0 } else { quarter };
+        let last = if i + 1 == self.count() { end - start } else { (half + quarter).min(end - start) };
+        Ok((ids, first.min(end - start) as usize..last as usize))
+    }
+}
+
+/// Adds what is right where `token(i)` says the symbol of position `i`.
+fn judge(to: &mut Right, targets: &[u32], words: &[Word], token: impl Fn(usize) -> u32) {
+    for word in words {
+        let doubt = |i: &usize| targets[*i] != NO_TARGET;
+        let right = word.clone().filter(doubt).filter(|&i| token(i) == targets[i]).count();
+        to.letters += right as u64;
+        to.words += u64::from(right == word.clone().filter(doubt).count());
+    }
+}
+
+/// Measures `model` on `text`; ranks share it.
+///
+/// # Errors
+///
+/// Text that cannot be read, a device failure, a rank that is lost.
+pub fn measure<B: Backend>(
+    ranks: &dyn Collective,
+    b: &B,
+    model: Model<'_, B::Array>,
+    objective: &Objective,
+    (text, damage, forms): (&Tokens, Damage, &Forms),
+    steps: usize,
+) -> Result<Restored> {
+    let (context, vocab) = (model.config.context, model.config.vocab);
+    let predictor = Predictor::new(b, model, objective, 0);
+    let rows = Rows { text, context };
+    let Place { rank, world } = ranks.place();
+    let mut all = Restored { per_step: vec![Right::default(); steps], ..Restored::default() };
+    let stream = Stream::new(0, 0, Purpose::Damage);
+    for first in (0..rows.count()).step_by(TOGETHER).skip(rank).step_by(world) {
+        let (mut ids, mut starts, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for i in first..(first + TOGETHER as u64).min(rows.count()) {
+            let (row, counted) = rows.get(i)?;
+            let padding = context - row.len();
+            places.push(words(&row, counted).into_iter().map(|w| w.start + padding..w.end + padding).collect::<Vec<_>>());
+            starts.extend(std::iter::repeat_n(padding as u32, context));
+            ids.extend(std::iter::repeat_n(Symbol::EDGE.index() as u32, padding).chain(row));
+        }
+        let fate = |_| Fate::measured(damage);
+        let batch: Sequences = problems((&ids, context), starts, (stream, first * context as u64), fate);
+        let part = |row: usize| row * context..(row + 1) * context;
+        for (row, words) in places.iter().enumerate() {
+            let (targets, ids) = (&batch.targets[part(row)], &ids[part(row)]);
+            for word in words {
+                all.of.words += 1;
+                all.of.letters += word.clone().filter(|&i| targets[i] != NO_TARGET).count() as u64;
+                if damage == Damage::Missing {
+                    continue;
+                }
+                let form = forms.form(&ids[word.clone()]);
+                judge(&mut all.frequent, targets, std::slice::from_ref(word), |i| form[i - word.start]);
+            }
+            if damage == Damage::Missing {
+                continue;
+            }
+            let typed = |i: usize| Damage::ascii_symbol(truth(ids[i], damage)).index() as u32;
+            judge(&mut all.typed, targets, words, typed);
+        }
+        let mut logits = vec![0.0f32; batch.targets.len() * vocab];
+        predictor.run(&batch, 0, steps, |step| {
+            b.download(step.logits, &mut logits);
+            for (row, words) in places.iter().enumerate() {
+                let (targets, logits) = (&batch.targets[part(row)], &logits[row * context * vocab..]);
+                judge(&mut all.per_step[step.index], targets, words, |i| {
+                    let values = &logits[i * vocab..(i + 1) * vocab];
+                    (0..vocab).max_by(|&x, &y| values[x].total_cmp(&values[y])).unwrap_or(0) as u32
+                });
+            }
+            Ok(())
+        })?;
+    }
+    if world > 1 {
+        for right in [&mut all.of, &mut all.typed, &mut all.frequent].into_iter().chain(&mut all.per_step) {
+            for sum in [&mut right.letters, &mut right.words] {
+                *sum = ranks.numbers(*sum)?.into_iter().sum();
+            }
+        }
+    }
+    Ok(all)
+}

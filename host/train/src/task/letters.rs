@@ -1,0 +1,199 @@
+//! Damaged text: its letters are the unknowns of a joint model, restricted to what they may have been.
+
+use anyhow::{Result, bail};
+use ebt_core::config::{Config, ModelKind};
+use ebt_core::random::{Purpose, Stream};
+use ebt_core::training::{NO_TARGET, Sequences};
+use ebt_data::encoder::Letters;
+use ebt_data::progress::count;
+use ebt_data::shard::manifest::Split;
+use ebt_data::{BatchOptions, Batches, Input, Tokens, Worker};
+use ebt_tokenizer::letters::{Damage, SYMBOLS, Set, Symbol, symbol};
+
+use super::fingerprints::Fingerprints;
+use crate::run_config::{RunConfig, RestoreConfig};
+
+/// Text to restore.
+#[derive(Clone, Debug)]
+pub struct LetterText {
+    /// Symbols of the text to train on.
+    pub train: Tokens,
+    /// Symbols of the text to measure on.
+    pub validation: Tokens,
+    /// What happens to it.
+    pub config: RestoreConfig,
+}
+
+impl LetterText {
+    /// The text of a run.
+    ///
+    /// # Errors
+    ///
+    /// A model that knows no letters, shares that are none, text that cannot be read, less of it than one sequence.
+    pub fn load(config: &RunConfig, restore: RestoreConfig) -> Result<Self> {
+        check(&config.model, restore)?;
+        let data = &config.data;
+        let train = Input::open(&data.train)?;
+        let validation = if data.validation.is_empty() { Input::Sample } else { Input::open(&data.validation)? };
+        let validation = validation.tokens("validation", Split::Validation, &Letters)?;
+        let train = train.tokens("training", Split::Train, &Letters)?;
+        let need = config.context() as u64 + 1;
+        if train.len() < need {
+            bail!("the training text is too short: {} characters, but one sequence needs {need}", train.len());
+        }
+        Ok(Self { train, validation, config: restore })
+    }
+
+    pub(super) fn fingerprints(&self) -> Fingerprints {
+        Fingerprints { tokenizer: 0, train: self.train.fingerprint(), validation: self.validation.fingerprint() }
+    }
+
+    pub(super) fn batches(&self, config: &RunConfig, worker: Worker) -> LetterBatches {
+        let options = BatchOptions {
+            batch: config.sequences() / worker.world.max(1) as usize,
+            context: config.context(),
+            stride: config.data.stride,
+            seed: config.train.seed,
+            worker,
+            ..BatchOptions::default()
+        };
+        let alone = BatchOptions { batch: config.sequences(), worker: Worker::ALONE, ..options };
+        LetterBatches {
+            own: Batches::new(&self.train, options),
+            all: Batches::new(&self.train, alone),
+            config: self.config,
+            seed: config.train.seed,
+            worker,
+        }
+    }
+
+    pub(super) fn describe(&self, config: &RunConfig) -> String {
+        format!(
+            "data: {:.2} MB of text, {} characters; validation {:.2} MB, {}; {} a step",
+            self.train.bytes() as f64 / 1e6,
+            count(self.train.text_tokens() as f64),
+            self.validation.bytes() as f64 / 1e6,
+            count(self.validation.text_tokens() as f64),
+            config.tokens_per_step()
+        )
+    }
+}
+
+/// Refuses models that know no letters, and shares that are none.
+fn check(model: &Config, restore: RestoreConfig) -> Result<()> {
+    if model.kind != ModelKind::Joint || model.joint.grid.is_some() {
+        bail!("configuration section `restore`: needs `model.kind = \"joint\"` and no `model.joint.grid`");
+    }
+    if model.vocab != SYMBOLS {
+        bail!("configuration field `model.vocab`: text has {SYMBOLS} symbols, got {}", model.vocab);
+    }
+    let RestoreConfig { kept, missing: [least, most], .. } = restore;
+    if !(0.0..=1.0).contains(&kept) {
+        bail!("configuration field `restore.kept`: must be in [0, 1], got {kept}");
+    }
+    if !(0.0 <= least && least <= most && most <= 1.0 && most > 0.0) {
+        bail!("configuration field `restore.missing`: must be two ascending shares of (0, 1], got [{least}, {most}]");
+    }
+    Ok(())
+}
+
+/// The letter of a symbol as it is to be restored: without its circumflex where those are not asked for.
+pub fn truth(id: u32, damage: Damage) -> Symbol {
+    let of = Symbol::of_index(id as usize).unwrap_or(Symbol::EDGE);
+    match of.letter() {
+        Some('â') if damage == Damage::Ascii => symbol('a'),
+        Some('î') if damage == Damage::Ascii => symbol('i'),
+        Some('û') if damage == Damage::Ascii => symbol('u'),
+        _ => of,
+    }
+}
+
+/// How the letters of a sequence suffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Fate {
+    /// What happens.
+    pub damage: Damage,
+    /// Probability that a Turkish letter was typed right.
+    pub kept: f64,
+    /// Probability that a letter is lost, where letters are.
+    pub missing: f64,
+}
+
+impl Fate {
+    /// What the text of a user suffers, for measurements: all of it, and a quarter of the letters where those are lost.
+    pub fn measured(damage: Damage) -> Self {
+        Self { damage, kept: 0.0, missing: 0.25 }
+    }
+
+    /// The fate of a sequence, drawn.
+    fn drawn(config: RestoreConfig, stream: Stream, sequence: u64) -> Self {
+        let mixed = stream.detail(0).uniform(sequence) < config.kept;
+        let [least, most] = config.missing;
+        let missing = least + (most - least) * stream.detail(1).uniform(sequence);
+        Self { damage: config.damage, kept: if mixed { 0.5 } else { 0.0 }, missing }
+    }
+
+    /// The symbols that may belong where `truth` stood, `chance` in `[0, 1)` decides what became of it.
+    fn set(self, truth: Symbol, chance: f64) -> Set {
+        let Some(letter) = truth.letter() else { return Set::of(truth) };
+        match self.damage {
+            Damage::Ascii | Damage::Circumflex if chance < self.kept => self.damage.set(letter),
+            Damage::Ascii | Damage::Circumflex => self.damage.set(Damage::ascii(letter)),
+            Damage::Missing if chance < self.missing => self.damage.set(Damage::GAP),
+            Damage::Missing => Set::of(truth),
+        }
+    }
+}
+
+/// Symbols as problems of a joint model: every row suffers its fate, drawn from `stream` from position `first` on; `starts` says
+/// where the rows of padded problems begin.
+pub fn problems(
+    (ids, context): (&[u32], usize),
+    starts: Vec<u32>,
+    (stream, first): (Stream, u64),
+    fate: impl Fn(u64) -> Fate,
+) -> Sequences {
+    let (mut allowed, mut targets) = (Vec::with_capacity(2 * ids.len()), Vec::with_capacity(ids.len()));
+    for (row, ids) in ids.chunks(context).enumerate() {
+        let fate = fate(row as u64);
+        for (i, &id) in ids.iter().enumerate() {
+            let truth = truth(id, fate.damage);
+            let set = fate.set(truth, stream.detail(2).uniform(first + (row * context + i) as u64));
+            let padding = starts.get(row * context).is_some_and(|&start| i < start as usize);
+            targets.push(if set.len() > 1 && !padding { truth.index() as u32 } else { NO_TARGET });
+            allowed.extend(set.words());
+        }
+    }
+    Sequences { starts, ..Sequences::problems(ids.len() / context.max(1), context, allowed, targets) }
+}
+
+/// Batches of damaged text.
+#[derive(Clone, Debug)]
+pub struct LetterBatches {
+    own: Batches,
+    all: Batches,
+    config: RestoreConfig,
+    seed: u64,
+    worker: Worker,
+}
+
+impl LetterBatches {
+    fn problems(&self, batches: &Batches, k: u64, rank: u64) -> Result<Sequences> {
+        let sequences = batches.get(k)?;
+        let first = rank * sequences.batch as u64;
+        let stream = Stream::new(self.seed, k as u32, Purpose::Damage);
+        let fate = |row| Fate::drawn(self.config, stream, first + row);
+        let from = first * sequences.context as u64;
+        Ok(problems((&sequences.tokens, sequences.context), Vec::new(), (stream, from), fate))
+    }
+
+    /// Batch `k` of this worker.
+    pub(super) fn get(&self, k: u64) -> Result<Sequences> {
+        self.problems(&self.own, k, self.worker.rank)
+    }
+
+    /// Letters in doubt in batch `k` of all workers together.
+    pub(super) fn positions(&self, k: u64) -> Result<usize> {
+        Ok(self.problems(&self.all, k, 0)?.positions())
+    }
+}
