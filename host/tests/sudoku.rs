@@ -1,4 +1,4 @@
-//! Training on boards as a program: what it prints, resumption, ranks, refusals.
+//! Training on boards as a program: what it prints, resumption and ranks (of letters too), refusals.
 #![allow(clippy::unwrap_used)]
 
 mod support {
@@ -139,6 +139,15 @@ fn config(steps: u64) -> RunConfig {
     config
 }
 
+/// A run that learns letters, as small.
+fn letters(steps: u64, text: &Path) -> RunConfig {
+    fs::write(text, "Işıklar söndü; ağaçların üstünde kuşlar ötüyor, çocuklar şarkı söylüyor.\n".repeat(40)).unwrap();
+    let mut config = presets::preset("restore", None).unwrap();
+    (config.model.dim, config.model.layers, config.model.ffn, config.model.context) = (16, 1, 16, 32);
+    (config.data.train, config.data.validation) = (vec![text.into()], vec![text.into()]);
+    RunConfig { train: self::config(steps).train, ..config }
+}
+
 fn run(config: &RunConfig, out: &Path, world: usize, from: Option<&State>, stop_after: Option<u64>) -> Summary {
     let found = threads(world, |rank| {
         let mut config = config.clone();
@@ -160,27 +169,32 @@ fn files(out: &Path) -> [Vec<u8>; 2] {
     ["model.ebt", "checkpoints/step-00000006/state.ebs"].map(|name| fs::read(out.join(name)).unwrap())
 }
 
-/// Interrupted or not, on one rank or two: the same files, and the same boards solved.
+/// Interrupted or not, on one rank or two: the same files, and the same boards solved or words right.
 #[test]
 fn a_run_is_the_same_in_pieces_and_on_ranks() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let config = config(6);
-    let whole = run(&config, &at("whole"), 1, None, None);
-    let shared = run(&config, &at("shared"), 2, None, None);
-    assert_eq!(whole.validation.unwrap().solved, shared.validation.unwrap().solved);
-    run(&config, &at("broken"), 2, None, Some(3));
-    let state = Store::new(&at("broken"), 2).latest().unwrap();
-    let mut again = config.clone();
-    let task = again.load_data().unwrap();
-    resume::check(&state.header, &again, &task, &at("broken")).unwrap();
-    run(&config, &at("broken"), 1, Some(&state), None);
-    assert!(files(&at("whole")) == files(&at("shared")));
-    assert!(files(&at("whole")) == files(&at("broken")));
+    for (task, config) in [("letters", letters(6, &at("text.txt"))), ("boards", config(6))] {
+        let at = |name: &str| at(&format!("{task}-{name}"));
+        let whole = run(&config, &at("whole"), 1, None, None);
+        let shared = run(&config, &at("shared"), 2, None, None);
+        let (whole, shared) = (whole.validation.unwrap(), shared.validation.unwrap());
+        assert_eq!((whole.solved, whole.restored), (shared.solved, shared.restored));
+        run(&config, &at("broken"), 2, None, Some(3));
+        let state = Store::new(&at("broken"), 2).latest().unwrap();
+        let mut again = config.clone();
+        let learned = again.load_data().unwrap();
+        resume::check(&state.header, &again, &learned, &at("broken")).unwrap();
+        run(&config, &at("broken"), 1, Some(&state), None);
+        assert!(files(&at("whole")) == files(&at("shared")), "{task}");
+        assert!(files(&at("whole")) == files(&at("broken")), "{task}");
+    }
+    let (broken, config) = (at("boards-broken"), config(6));
+    let state = Store::new(&broken, 2).latest().unwrap();
     // other boards are another run
     let mut other = config.clone();
     other.sudoku.as_mut().unwrap().tests = 4;
     let task = other.load_data().unwrap();
-    let message = resume::check(&state.header, &other, &task, &at("broken")).unwrap_err().to_string();
+    let message = resume::check(&state.header, &other, &task, &broken).unwrap_err().to_string();
     assert!(message.contains("`sudoku.tests`"), "{message}");
 }

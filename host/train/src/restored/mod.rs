@@ -168,3 +168,43 @@ pub fn measure<B: Backend>(
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use ebt_data::encoder::{Encoder, Letters};
+
+    use super::*;
+
+    #[test]
+    fn every_word_is_counted_once() {
+        let sentence = "Ah, ışık söndü. Gece 12'de gün oldu; âşık şaşırdı. ";
+        for length in 1..200 {
+            let document: String = sentence.chars().cycle().take(length).collect();
+            let text = Tokens::of(&[(String::new(), vec![document.clone()])], &Letters).unwrap();
+            let rows = Rows { text: &text, context: 32 };
+            let mut found = Vec::new();
+            for i in 0..rows.count() {
+                let (ids, counted) = rows.get(i).unwrap();
+                found.extend(words(&ids, counted).into_iter().map(|word| ids[word].to_vec()));
+            }
+            let letter = |c: char| c.is_alphabetic();
+            let expected: Vec<Vec<u32>> = document
+                .split(|c| !letter(c))
+                .filter(|word| !word.is_empty())
+                .map(|word| Letters.encode(&[word]).unwrap().remove(0))
+                .collect();
+            assert_eq!(found, expected, "{document}");
+        }
+    }
+
+    #[test]
+    fn the_most_frequent_form_is_kept_and_the_first_of_equals() {
+        let document = String::from("için için icin aşı ası kış açık acık açık");
+        let text = Tokens::of(&[(String::new(), vec![document])], &Letters).unwrap();
+        let forms = Forms::of(&text, Damage::Ascii).unwrap();
+        let of = |word: &str| Letters.encode(&[word]).unwrap().remove(0);
+        for (truth, form) in [("icin", "için"), ("acik", "açık"), ("asi", "ası"), ("kis", "kış"), ("yok", "yok")] {
+            assert_eq!(forms.form(&of(truth)), of(form), "{truth}");
+        }
+    }
+}

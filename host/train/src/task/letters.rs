@@ -197,3 +197,74 @@ impl LetterBatches {
         Ok(self.problems(&self.all, k, 0)?.positions())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ebt_data::encoder::Encoder;
+
+    use super::*;
+
+    fn holds(words: &[u32], token: u32) -> bool {
+        words[token as usize / 32] >> (token % 32) & 1 == 1
+    }
+
+    fn ids(text: &str) -> Vec<u32> {
+        Letters.encode(&[text]).unwrap().remove(0)
+    }
+
+    /// The preset on these words, with as many sequences of eight.
+    fn text(batch: usize) -> (LetterText, RunConfig) {
+        let words = "Çok güzel, ışıl ışıl bir gün! Öğle yemeğinde şiş ve âşık; 3 kişi.".repeat(9);
+        let train = Tokens::of(&[(String::new(), vec![words])], &Letters).unwrap();
+        let mut config = crate::run_config::presets::preset("restore", None).unwrap();
+        (config.model.context, config.train.batch) = (8, batch);
+        let restore = RestoreConfig { kept: 0.5, ..RestoreConfig::default() };
+        (LetterText { validation: train.clone(), train, config: restore }, config)
+    }
+
+    #[test]
+    fn what_belongs_somewhere_may_stand_there() {
+        let ids = ids("Ağrı'nın ÇİÇEKLERİ, kâğıt ve Şırnak'ta hâlâ 12 °C — îmâ.xyz");
+        let truths = |damage| ids.iter().map(move |&id| truth(id, damage).index() as u32);
+        for &(name, damage) in Damage::ALL {
+            for (kept, missing) in [(0.0, 0.5), (0.5, 0.25), (1.0, 1.0)] {
+                let fate = Fate { damage, kept, missing };
+                let problem =
+                    problems((&ids, ids.len()), Vec::new(), (Stream::new(3, 1, Purpose::Damage), 0), |_| fate);
+                assert_eq!((problem.batch, problem.targets.len()), (1, ids.len()), "{name}");
+                for ((set, &target), truth) in problem.allowed.chunks(2).zip(&problem.targets).zip(truths(damage)) {
+                    let many = set.iter().map(|word| word.count_ones()).sum::<u32>() > 1;
+                    assert!(holds(set, truth), "{name}");
+                    assert_eq!(target, if many { truth } else { NO_TARGET }, "{name}");
+                }
+            }
+        }
+        assert!(truths(Damage::Ascii).all(|id| !"âîû".contains(Symbol::of_index(id as usize).unwrap().letter().unwrap_or(' '))));
+    }
+
+    #[test]
+    fn workers_share_the_damage_of_a_single_one() {
+        let (text, config) = text(6);
+        let alone = text.batches(&config, Worker::ALONE);
+        for k in 0..5 {
+            let whole = alone.get(k).unwrap();
+            let parts: Vec<Sequences> = (0..3)
+                .map(|rank| text.batches(&config, Worker { rank, world: 3 }).get(k).unwrap())
+                .collect();
+            assert!(parts.iter().all(|part| part.batch == 2));
+            assert_eq!(parts.iter().flat_map(|part| part.allowed.clone()).collect::<Vec<_>>(), whole.allowed);
+            assert_eq!(parts.iter().flat_map(|part| part.targets.clone()).collect::<Vec<_>>(), whole.targets);
+            assert_eq!(text.batches(&config, Worker { rank: 1, world: 3 }).positions(k).unwrap(), whole.positions());
+        }
+        assert_ne!(alone.get(0).unwrap().allowed, alone.get(1).unwrap().allowed);
+    }
+
+    #[test]
+    fn padding_is_nothing_to_learn() {
+        let ids = [vec![0; 3], ids("şişli")].concat();
+        let fate = |_| Fate::measured(Damage::Ascii);
+        let problem = problems((&ids, 8), vec![3; 8], (Stream::new(0, 0, Purpose::Damage), 0), fate);
+        assert_eq!(problem.targets[..3], [NO_TARGET; 3]);
+        assert_eq!(problem.positions(), 4);
+    }
+}
