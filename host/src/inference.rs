@@ -96,12 +96,16 @@ impl InferenceModel {
     ///
     /// A damaged file; the message names it.
     pub fn model(&self) -> Result<Model<'_>> {
-        let bytes: &[u8] = match &self.bytes {
+        Model::read(self.bytes()).with_context(|| self.name.clone())
+    }
+
+    /// The bytes of the packed model.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.bytes {
             Bytes::Mapped(mapped) => mapped,
             Bytes::Owned(bytes) => bytes,
             Bytes::BuiltIn(bytes) => bytes,
-        };
-        Model::read(bytes).with_context(|| self.name.clone())
+        }
     }
 
     /// The tokenizer that goes with `model`, which [`Self::model`] gave.

@@ -29,6 +29,8 @@ fn help_and_version_are_there() {
         "tokenizer",
         "eval",
         "generate",
+        "solve",
+        "restore",
         "parity",
         "import",
         "export",

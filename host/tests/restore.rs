@@ -1,4 +1,4 @@
-//! Training on damaged text as a program: what it prints, what it refuses.
+//! Training on damaged text and restoring it as a program: what is printed, and what is refused.
 #![allow(clippy::unwrap_used)]
 
 mod support {
@@ -6,6 +6,8 @@ mod support {
 }
 
 use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 use ebt_train::restored::Restored;
 use serde_json::Value;
@@ -53,6 +55,77 @@ fn a_run_prints_the_words_that_are_right() {
     // every sentence holds 14 words, and the text is known by heart
     assert_eq!(restored.of.words, 280);
     assert!(right.words > restored.typed.words && right.letters * 10 > restored.of.letters * 9, "{restored:?}");
+}
+
+/// `ebt restore` with this input.
+fn restore(arguments: &[&str], input: &[u8]) -> Output {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_ebt"));
+    program.arg("restore").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    // a refusal may come before all is read
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+fn plain(text: &str) -> String {
+    text.chars().map(ebt::Damage::ascii).collect()
+}
+
+#[test]
+fn a_model_restores_what_it_learned_and_leaves_the_rest_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("text.txt"), TEXT.repeat(20)).unwrap();
+    let (run, packed) = (at("run"), at("restore.ebp"));
+    let more = ["--data", &at("text.txt"), "--out", &run, "--steps", "250"];
+    assert!(succeeds(&train(&more, &at("text.txt"))).contains("restore --model"));
+    succeeds(&["export", "--packed", "f32", "--out", &packed, &run]);
+    let good = |arguments: &[&str], input: &[u8]| {
+        let output = restore(&[&["--model", &run], arguments].concat(), input);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    };
+    let line = TEXT.trim_end();
+    // lines of every end, empty ones, none at the end; what is right already, and capitals
+    let input = format!("{0}\r\n\n{1}\n{0}", plain(line), line);
+    let restored = good(&[], input.as_bytes());
+    assert_eq!(String::from_utf8_lossy(&restored), format!("{line}\r\n\n{line}\n{line}"));
+    assert_eq!(good(&[], &restored), restored);
+    assert_eq!(restore(&["--model", &packed], input.as_bytes()).stdout, restored);
+    assert!(good(&[], b"").is_empty());
+    // a line far longer than the model's window, and the same in pieces
+    let long = plain(line).repeat(400);
+    assert_eq!(String::from_utf8_lossy(&good(&[], long.as_bytes())), line.repeat(400));
+    // what is no prose, and bytes that are no text
+    let kept = b"gunes@ornek.com https://x.y/gun \x00 \xF0\x9F\x98\x80 s\xCC\xA7 main.rs\n";
+    assert_eq!(good(&[], kept), kept);
+    let broken = [plain(line).as_bytes(), b" \xff\xfe ", plain(line).as_bytes(), b"\n"].concat();
+    assert_eq!(good(&["--lossy"], &broken), [line.as_bytes(), b" \xff\xfe ", line.as_bytes(), b"\n"].concat());
+    let output = restore(&["--model", &run], &[input.as_bytes(), b"\n", &broken].concat());
+    let message = String::from_utf8_lossy(&output.stderr);
+    let place = plain(line).len() + 2;
+    assert!(output.status.code() == Some(1) && message.contains("line 5") && message.contains("--lossy"), "{message}");
+    assert!(message.contains(&format!("byte {place} ")), "{message}");
+    assert_eq!(output.stdout, [&restored[..], b"\n"].concat());
+    // places and probabilities
+    let told = good(&["--json"], plain(line).as_bytes());
+    let value: Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(value["text"], line);
+    for letter in value["letters"].as_array().unwrap() {
+        let (at, to) = (letter["at"].as_u64().unwrap() as usize, letter["to"].as_u64().unwrap() as usize);
+        assert!(plain(line)[at..].starts_with(letter["was"].as_str().unwrap()), "{letter}");
+        assert!(line[to..].starts_with(letter["is"].as_str().unwrap()), "{letter}");
+        assert!((0.5..=1.0).contains(&letter["probability"].as_f64().unwrap()), "{letter}");
+    }
+    let marked = good(&["--mark", "1"], plain(line).as_bytes());
+    assert_eq!(String::from_utf8_lossy(&marked).replace(['[', ']'], ""), line);
+    assert!(marked.contains(&b'['));
+    for (model, words) in [("fixtures/sudoku-model.ebp", "knows no letters"), ("fixtures/sample-model.ebp", "knows no letters")] {
+        let model = format!("{}/../{model}", env!("CARGO_MANIFEST_DIR"));
+        let output = restore(&["--model", &model], b"gun\n");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && message.contains(words) && message.contains(".ebp"), "{message}");
+    }
 }
 
 #[test]

@@ -32,7 +32,8 @@
 //! JavaScript.
 //!
 //! Reading order: [`packed`] (the file that is used in place), [`engine`] (sessions: the network and the descent on lent
-//! memory), [`Generator`] (text in, text out), [`Solver`] (joint models: problems in, answers out), [`c`].
+//! memory), [`Generator`] (text in, text out), [`Solver`] (joint models: problems in, answers out),
+//! [`Restorer`] (damaged text in, restored text out), [`c`].
 //!
 //! **Features.** `std` (default) finds out at run time what the CPU can do; `pack` writes packed models. Without both the
 //! crate is `no_std` and links neither `std` nor `alloc`.
@@ -57,13 +58,16 @@ pub mod engine;
 mod error;
 mod generator;
 pub mod packed;
+mod restorer;
 mod token_generator;
 
 pub use error::Error;
 pub use generator::{Generator, Options, Token};
+pub use restorer::{Letter, Restorer};
 pub use token_generator::{Delimiters, Settings, TokenGenerator};
 
 pub use ebt_tokenizer::compact::Utf8Chunk;
+pub use ebt_tokenizer::letters::Damage;
 pub use engine::descent::{
     Assessment, Certificate, DescentOptions, Noise, Sampling, Selection, StepReport, StepSize, Stop, Tolerance,
 };

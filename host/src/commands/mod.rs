@@ -13,6 +13,7 @@ pub mod man;
 pub mod parity;
 pub mod plan;
 pub mod plot;
+pub mod restore;
 pub mod solve;
 pub mod tokenizer;
 pub mod train;
@@ -27,6 +28,7 @@ pub enum Command {
     Eval(eval::Args),
     Generate(generate::Args),
     Solve(solve::Args),
+    Restore(restore::Args),
     Parity(parity::Args),
     Import(import::Args),
     Export(export::Args),
@@ -52,6 +54,7 @@ impl Command {
             Command::Eval(args) => eval::run(args),
             Command::Generate(args) => generate::run(args),
             Command::Solve(args) => solve::run(args),
+            Command::Restore(args) => restore::run(args),
             Command::Parity(args) => parity::run(args),
             Command::Import(args) => import::run(args),
             Command::Export(args) => export::run(args),

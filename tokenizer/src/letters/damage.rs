@@ -19,11 +19,11 @@ pub enum Damage {
 }
 
 impl Damage {
-    /// Every kind with its name.
-    pub const ALL: &[(&str, Self)] = &[
-        ("ascii", Self::Ascii),
-        ("circumflex", Self::Circumflex),
-        ("missing", Self::Missing),
+    /// Every kind with its name, which is that in configuration files and on command lines, and what it is.
+    pub const ALL: &[(&str, &str, Self)] = &[
+        ("ascii", "typed without Turkish letters", Self::Ascii),
+        ("circumflex", "the same, and without circumflexes", Self::Circumflex),
+        ("missing", "letters are lost, and _ stands for each", Self::Missing),
     ];
 
     /// Stands for a letter that is missing.
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_character_may_always_be_itself_and_only_letters_may_be_others() {
-        for &(name, damage) in Damage::ALL {
+        for &(name, _, damage) in Damage::ALL {
             for c in (0..=0xffff).filter_map(char::from_u32) {
                 let (set, own) = (damage.set(c), symbol(c));
                 if damage == Damage::Missing && c == Damage::GAP {

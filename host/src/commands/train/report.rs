@@ -38,7 +38,7 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         Ending::Stopped => writeln!(out, "resume:   {}", resume_command(&summary.out))?,
     }
     if summary.validation.as_ref().is_some_and(|validation| validation.restored.is_some()) {
-        return Ok(());
+        return writeln!(out, "restore:  {} restore --model {} < text.txt", program::name(), quoted(&summary.out));
     }
     if summary.validation.as_ref().is_some_and(|validation| validation.solved.is_some()) {
         let (name, out_of) = (program::name(), quoted(&summary.out));

@@ -226,7 +226,7 @@ mod tests {
     fn what_belongs_somewhere_may_stand_there() {
         let ids = ids("Ağrı'nın ÇİÇEKLERİ, kâğıt ve Şırnak'ta hâlâ 12 °C — îmâ.xyz");
         let truths = |damage| ids.iter().map(move |&id| truth(id, damage).index() as u32);
-        for &(name, damage) in Damage::ALL {
+        for &(name, _, damage) in Damage::ALL {
             for (kept, missing) in [(0.0, 0.5), (0.5, 0.25), (1.0, 1.0)] {
                 let fate = Fate { damage, kept, missing };
                 let problem =
