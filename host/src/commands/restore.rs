@@ -132,12 +132,7 @@ fn restored(args: &Args, think: &DescentOptions, restorer: &mut Restorer<'_, '_>
 }
 
 /// Restores a text until nothing more changes: what was put right is known the next time, and never in doubt again.
-fn settled(
-    restorer: &mut Restorer<'_, '_>,
-    text: &str,
-    damage: Damage,
-    think: &DescentOptions,
-) -> Result<Vec<Letter>> {
+fn settled(restorer: &mut Restorer<'_, '_>, text: &str, damage: Damage, think: &DescentOptions) -> Result<Vec<Letter>> {
     let mut letters: Vec<Letter> = Vec::new();
     restorer.restore(text, damage, think, &mut |letter| letters.push(letter))?;
     let mut changed = letters.iter().any(|letter| letter.is != letter.was);

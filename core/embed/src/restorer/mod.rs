@@ -149,7 +149,8 @@ impl<'m, 'a> Restorer<'m, 'a> {
                 if cells == half {
                     next = start + offset;
                 }
-                let marked = rest.get(offset + c.len_utf8()..).and_then(|rest| rest.chars().next()).is_some_and(is_mark);
+                let marked =
+                    rest.get(offset + c.len_utf8()..).and_then(|rest| rest.chars().next()).is_some_and(is_mark);
                 let alone = marked || verbatim.covers(start + offset, c);
                 let of = if alone { Set::of(symbol(c)) } else { damage.set(c) };
                 set.copy_from_slice(&of.words());

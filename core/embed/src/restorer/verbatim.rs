@@ -7,8 +7,8 @@ const REACH: usize = 256;
 
 /// Ends of names in the net and of files.
 const ENDS: [&str; 26] = [
-    "com", "net", "org", "edu", "gov", "info", "io", "co", "tr", "de", "uk", "eu", "html", "htm", "php", "pdf", "txt", "doc", "docx",
-    "xml", "json", "csv", "py", "rs", "js", "exe",
+    "com", "net", "org", "edu", "gov", "info", "io", "co", "tr", "de", "uk", "eu", "html", "htm", "php", "pdf", "txt",
+    "doc", "docx", "xml", "json", "csv", "py", "rs", "js", "exe",
 ];
 
 /// Whether the run without white space that is being passed is verbatim.
@@ -53,8 +53,10 @@ impl<'t> Verbatim<'t> {
 }
 
 fn is_verbatim(run: &str, gap: bool) -> bool {
-    let signs = |c: char| matches!(c, '@' | '\\' | '=' | '<' | '>' | '{' | '}' | '|' | '~' | '^' | '#') || (c == '_' && !gap);
-    let beside = |[a, b]: [char; 2]| (a.is_ascii_digit() && b.is_alphabetic()) || (a.is_alphabetic() && b.is_ascii_digit());
+    let signs =
+        |c: char| matches!(c, '@' | '\\' | '=' | '<' | '>' | '{' | '}' | '|' | '~' | '^' | '#') || (c == '_' && !gap);
+    let beside =
+        |[a, b]: [char; 2]| (a.is_ascii_digit() && b.is_alphabetic()) || (a.is_alphabetic() && b.is_ascii_digit());
     let mixed = run.chars().zip(run.chars().skip(1)).any(|(a, b)| beside([a, b]));
     run.contains(signs) || run.contains("://") || mixed || run.starts_with("www.") || ends_like_a_name(run)
 }
@@ -75,12 +77,25 @@ mod tests {
     #[test]
     fn what_is_no_prose_is_known() {
         for run in [
-            "https://a.b/c", "www.ornek", "ali@ornek", "ornek.com.tr'den", "(hurriyet.com).", "main.rs", "C:\\dosya", "x_y", "#etiket",
-            "i5", "h264", "a=b", "<i>",
+            "https://a.b/c",
+            "www.ornek",
+            "ali@ornek",
+            "ornek.com.tr'den",
+            "(hurriyet.com).",
+            "main.rs",
+            "C:\\dosya",
+            "x_y",
+            "#etiket",
+            "i5",
+            "h264",
+            "a=b",
+            "<i>",
         ] {
             assert!(is_verbatim(run, false), "{run}");
         }
-        for run in ["Turkiye'nin", "geldi.Sonra", "12'nci", "ve/veya", "(gun)", "3.", "%20'si", "A.S.", "", "...", "gitti.ama"] {
+        for run in
+            ["Turkiye'nin", "geldi.Sonra", "12'nci", "ve/veya", "(gun)", "3.", "%20'si", "A.S.", "", "...", "gitti.ama"]
+        {
             assert!(!is_verbatim(run, false), "{run}");
         }
         assert!(!is_verbatim("T_rk_ye", true));

@@ -50,7 +50,8 @@ type Word = std::ops::Range<usize>;
 
 /// The words of a row that begin in its part `counted`.
 fn words(ids: &[u32], counted: Word) -> Vec<Word> {
-    let letter = |i: usize| ids.get(i).is_some_and(|&id| Symbol::of_index(id as usize).and_then(Symbol::letter).is_some());
+    let letter =
+        |i: usize| ids.get(i).is_some_and(|&id| Symbol::of_index(id as usize).and_then(Symbol::letter).is_some());
     let mut all = Vec::new();
     for start in counted.filter(|&i| letter(i) && (i == 0 || !letter(i - 1))) {
         let length = (start..ids.len()).take_while(|&i| letter(i)).count();
@@ -122,7 +123,8 @@ pub fn measure<B: Backend>(
         for i in first..(first + TOGETHER as u64).min(rows.count()) {
             let (row, counted) = rows.get(i)?;
             let padding = context - row.len();
-            places.push(words(&row, counted).into_iter().map(|w| w.start + padding..w.end + padding).collect::<Vec<_>>());
+            places
+                .push(words(&row, counted).into_iter().map(|w| w.start + padding..w.end + padding).collect::<Vec<_>>());
             starts.extend(std::iter::repeat_n(padding as u32, context));
             ids.extend(std::iter::repeat_n(Symbol::EDGE.index() as u32, padding).chain(row));
         }
@@ -203,7 +205,8 @@ mod tests {
         let text = Tokens::of(&[(String::new(), vec![document])], &Letters).unwrap();
         let forms = Forms::of(&text, Damage::Ascii).unwrap();
         let of = |word: &str| Letters.encode(&[word]).unwrap().remove(0);
-        for (truth, form) in [("icin", "için"), ("acik", "açık"), ("asi", "ası"), ("kis", "kış"), ("yok", "yok")] {
+        for (truth, form) in [("icin", "için"), ("acik", "açık"), ("asi", "ası"), ("kis", "kış"), ("yok", "yok")]
+        {
             assert_eq!(forms.form(&of(truth)), of(form), "{truth}");
         }
     }

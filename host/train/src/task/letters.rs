@@ -11,7 +11,7 @@ use ebt_data::{BatchOptions, Batches, Input, Tokens, Worker};
 use ebt_tokenizer::letters::{Damage, SYMBOLS, Set, Symbol, symbol};
 
 use super::fingerprints::Fingerprints;
-use crate::run_config::{RunConfig, RestoreConfig};
+use crate::run_config::{RestoreConfig, RunConfig};
 
 /// Text to restore.
 #[derive(Clone, Debug)]
@@ -239,7 +239,10 @@ mod tests {
                 }
             }
         }
-        assert!(truths(Damage::Ascii).all(|id| !"âîû".contains(Symbol::of_index(id as usize).unwrap().letter().unwrap_or(' '))));
+        assert!(
+            truths(Damage::Ascii)
+                .all(|id| !"âîû".contains(Symbol::of_index(id as usize).unwrap().letter().unwrap_or(' ')))
+        );
     }
 
     #[test]
@@ -248,9 +251,8 @@ mod tests {
         let alone = text.batches(&config, Worker::ALONE);
         for k in 0..5 {
             let whole = alone.get(k).unwrap();
-            let parts: Vec<Sequences> = (0..3)
-                .map(|rank| text.batches(&config, Worker { rank, world: 3 }).get(k).unwrap())
-                .collect();
+            let parts: Vec<Sequences> =
+                (0..3).map(|rank| text.batches(&config, Worker { rank, world: 3 }).get(k).unwrap()).collect();
             assert!(parts.iter().all(|part| part.batch == 2));
             assert_eq!(parts.iter().flat_map(|part| part.allowed.clone()).collect::<Vec<_>>(), whole.allowed);
             assert_eq!(parts.iter().flat_map(|part| part.targets.clone()).collect::<Vec<_>>(), whole.targets);
