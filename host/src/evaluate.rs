@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use ebt::engine::descent::{DescentOptions, Selection, StepSize};
+use ebt::engine::descent::{DescentOptions, Selection, StepSize, Tolerance};
 use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{Isa, Model};
 use ebt_core::config::ModelKind;
@@ -29,6 +29,8 @@ pub struct CachedEvaluation {
     pub choose: Selection,
     /// How far a step goes.
     pub step_size: StepSize,
+    /// When a token stops early.
+    pub tolerance: Tolerance,
     /// Instructions; the result does not depend on them.
     pub kernel: Isa,
     /// Sessions at work, on the threads of the current rayon pool; the result does not depend on their number.
@@ -59,8 +61,8 @@ pub fn evaluate_cached(
     let steps = if descends { usual.max(options.steps) } else { 1 };
     let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
     let block = options.batch.max(1);
-    let CachedEvaluation { candidates, choose, step_size, .. } = *with;
-    let think = DescentOptions { steps, candidates, choose, step_size, ..DescentOptions::default() };
+    let CachedEvaluation { candidates, choose, step_size, tolerance, .. } = *with;
+    let think = DescentOptions { steps, candidates, choose, step_size, tolerance, ..DescentOptions::default() };
     let extents = SessionOptions { block, rows: block.max(candidates), ..extents(&think, usual) };
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     let work = WindowedEvaluation { model, text, windows: &windows, seed: options.seed, think, extents, with };

@@ -378,6 +378,16 @@ fn evaluation_takes_step_sizes() {
             let found = bits(&["--step-size", size]);
             assert!(found.len() == 5 && found.iter().all(|b| b.is_finite() && *b > 0.0), "{size}: {found:?}");
         }
+        // a token that stopped keeps its state: with any change allowed, from the first step on the last landscape
+        for flag in ["--tolerance", "--dissipation"] {
+            let (never, soon) = (bits(&[flag, "1e-30"]), bits(&[flag, "1e30"]));
+            let near = |a: f64, b: f64| (a - b).abs() < 2e-4 * b;
+            assert!(never.iter().zip(&trained).all(|(a, b)| near(*a, *b)), "{flag}: {never:?} {trained:?}");
+            let first = config.landscapes - 1;
+            assert!(soon.iter().zip(&trained).take(config.landscapes).all(|(a, b)| near(*a, *b)), "{flag}: {soon:?}");
+            assert!(soon[first..].iter().all(|b| *b == soon[first]), "{flag}: {soon:?}");
+            assert!(fails(&["eval", "--model", model, flag, "-1", text], 2).contains(flag));
+        }
         assert!(fails(&["eval", "--model", model, "--step-size", "-1", text], 2).contains("--step-size"));
         assert!(fails(&["eval", "--model", model, "--step-size", "much", text], 2).contains("armijo"));
     }

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{
     Choice, DeviceArgs, DeviceKind, KERNELS, Output, PRECISIONS, SELECTIONS, StepSize, by_flag, candidates, kernel,
-    one_of, start_threads, steps, whole, write_json,
+    one_of, real, start_threads, steps, whole, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
 use crate::inference::{InferenceModel, is_packed};
@@ -34,7 +34,8 @@ use crate::inference::{InferenceModel, is_packed};
 /// model from training are their moving average.
 ///
 /// Packed models (`ebt export --packed`) are evaluated on the processor as they are used, with a cache; so are others
-/// where --candidates asks for several starts of every token, or --step-size for another step size than the trained one.
+/// where --candidates asks for several starts of every token, --step-size for another step size than the trained one, or
+/// --tolerance or --dissipation for descents that stop early.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +43,8 @@ Examples:
   ebt eval --model runs/turkish --think 8 --json text.txt
   ebt eval --model runs/turkish prepared/
   ebt eval --model model.ebp --candidates 4 --choose drop text.txt
-  ebt eval --model model.ebp --think 10 --step-size armijo text.txt")]
+  ebt eval --model model.ebp --think 10 --step-size armijo text.txt
+  ebt eval --model runs/turkish --think 100 --tolerance 0.001 text.txt")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder
     #[arg(long, value_name = "PATH")]
@@ -63,6 +65,12 @@ pub struct Args {
     /// (C over the largest curvature)
     #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse)]
     step_size: StepSize,
+    /// Stop a token's descent once a step changes its energy by no more than E; 0 = off
+    #[arg(long, value_name = "E", default_value_t = 0.0, value_parser = real::<f32>(0.0..))]
+    tolerance: f32,
+    /// Stop a token's descent once its dissipation is no more than D; 0 = off
+    #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = real::<f32>(0.0..))]
+    dissipation: f32,
     /// Sequences computed together (with a cache: tokens, in multiples of 8); but for rounding the
     /// result does not depend on it
     #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<NonZeroUsize>(1..=MOST_BATCH))]
@@ -133,12 +141,16 @@ fn check_finite(e: &Evaluation) -> Result<()> {
 fn with_cache(args: &Args) -> Result<bool> {
     let several = args.candidates.get() > 1;
     let other_size = args.step_size != StepSize::Is(descent::StepSize::Model);
+    let stops = args.tolerance > 0.0 || args.dissipation > 0.0;
     let gpu = args.device.backend == DeviceKind::Cuda || args.device.gpu.is_some();
     if gpu && several {
         bail!("--candidates {} needs --backend cpu", args.candidates);
     }
     if gpu && other_size {
         bail!("--step-size needs --backend cpu");
+    }
+    if gpu && stops {
+        bail!("--tolerance and --dissipation need --backend cpu");
     }
     // a GPU that cannot be used is reported before the model is read
     if gpu || !args.model.exists() {
@@ -151,7 +163,7 @@ fn with_cache(args: &Args) -> Result<bool> {
             args.model.display()
         );
     }
-    let cached = packed || several || other_size;
+    let cached = packed || several || other_size || stops;
     if cached && !matches!(args.precision, Precision::F32 | Precision::Auto) {
         bail!("--precision {}: with a cache the processor computes f32", args.precision.name());
     }
@@ -192,7 +204,8 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(
     }
     let (candidates, choose) = (args.candidates.get(), args.choose);
     let step_size = args.step_size.core(0);
-    let with = CachedEvaluation { candidates, choose, step_size, kernel, threads };
+    let tolerance = descent::Tolerance { energy: args.tolerance, dissipation: args.dissipation, min_steps: 0 };
+    let with = CachedEvaluation { candidates, choose, step_size, tolerance, kernel, threads };
     // eight tokens take about the memory of a sequence's share
     let options = EvaluateOptions { batch: TOKENS * options.batch, ..options.clone() };
     let result = evaluate_cached(&model, &tokenizer, &text, &options, &with);
