@@ -39,7 +39,7 @@ pub struct Restored {
     pub of: Right,
     /// As it was typed, where letters are not lost.
     pub typed: Right,
-    /// Every word in its most frequent form of the training text, where letters are not lost.
+    /// Every word in its most frequent form of the training text, where that was asked for and letters are not lost.
     pub frequent: Right,
     /// After every step, from the first.
     pub per_step: Vec<Right>,
@@ -109,7 +109,7 @@ pub fn measure<B: Backend>(
     b: &B,
     model: Model<'_, B::Array>,
     objective: &Objective,
-    (text, damage, forms): (&Tokens, Damage, &Forms),
+    (text, damage, forms): (&Tokens, Damage, Option<&Forms>),
     steps: usize,
 ) -> Result<Restored> {
     let (context, vocab) = (model.config.context, model.config.vocab);
@@ -136,11 +136,10 @@ pub fn measure<B: Backend>(
             for word in words {
                 all.of.words += 1;
                 all.of.letters += word.clone().filter(|&i| targets[i] != NO_TARGET).count() as u64;
-                if damage == Damage::Missing {
-                    continue;
+                if let Some(forms) = forms.filter(|_| damage != Damage::Missing) {
+                    let form = forms.form(&ids[word.clone()]);
+                    judge(&mut all.frequent, targets, std::slice::from_ref(word), |i| form[i - word.start]);
                 }
-                let form = forms.form(&ids[word.clone()]);
-                judge(&mut all.frequent, targets, std::slice::from_ref(word), |i| form[i - word.start]);
             }
             if damage == Damage::Missing {
                 continue;

@@ -57,9 +57,9 @@ pub fn validate<B: Backend>(
         }
         (Task::Letters(text), Probe::Letters(tokens)) => {
             let damage = text.config.damage;
-            let forms = if last { Forms::of(&text.train, damage)? } else { Forms::default() };
+            let forms = last.then(|| Forms::of(&text.train, damage)).transpose()?;
             let steps = if last && config.objective.max_steps > 1 { STEPS } else { config.objective.max_steps };
-            let restored = restored::measure(ranks, b, model, &reached, (tokens, damage, &forms), steps)?;
+            let restored = restored::measure(ranks, b, model, &reached, (tokens, damage, forms.as_ref()), steps)?;
             let restored = Some(restored);
             return Ok(Validation { bits_per_byte: f64::NAN, tokens: tokens.len(), restored, ..Validation::default() });
         }
