@@ -146,7 +146,7 @@ fn sudoku9() -> RunConfig {
     (c.objective.min_steps, c.objective.max_steps) = (2, 8);
     let t = &mut c.train;
     (t.batch, t.accumulate, t.ema) = (32, 1, 0.999);
-    (t.steps, t.minutes) = (20_000, Some(60.0));
+    (t.steps, t.minutes) = (8500, Some(60.0));
     (t.validate_every, t.validate_tokens, t.checkpoint_every) = (1000, 8100, 1000);
     c
 }
