@@ -38,7 +38,8 @@ fn state(step: u64) -> State {
             ReplayEntry { tokens: vec![1, 2], targets: vec![2, u32::MAX], starts, state: vec![0.5; 8] },
         );
     }
-    let validation = Validation { step, bits_per_byte: 0.1 + 0.2, per_step: vec![2.6, 2.5], tokens: 100, solved: None };
+    let validation =
+        Validation { step, bits_per_byte: 0.1 + 0.2, per_step: vec![2.6, 2.5], tokens: 100, ..Validation::default() };
     let mut header = Header { step, total_steps: 9, seed: u64::MAX >> 1, last: Some(validation), ..Header::default() };
     header.config = run.to_toml().unwrap();
     (header.tokenizer, header.train_data, header.loss_scale.inner.factor) = (7, u64::MAX, 2.0f64.powi(-24));

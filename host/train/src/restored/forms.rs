@@ -8,11 +8,14 @@ use ebt_tokenizer::letters::{Damage, Symbol};
 
 use crate::task::letters::truth;
 
+/// A word: the numbers of its symbols.
+type Word = Box<[u8]>;
+
 /// Words as they are typed, with the form that most of them have in a text.
 #[derive(Clone, Debug, Default)]
 pub struct Forms {
     damage: Damage,
-    best: HashMap<Box<[u8]>, Box<[u8]>>,
+    best: HashMap<Word, Word>,
 }
 
 impl Forms {
@@ -22,7 +25,7 @@ impl Forms {
     ///
     /// Text that cannot be read.
     pub fn of(text: &Tokens, damage: Damage) -> Result<Self> {
-        let mut counts: HashMap<Box<[u8]>, u32> = HashMap::new();
+        let mut counts: HashMap<Word, u32> = HashMap::new();
         let mut ids = Vec::new();
         for document in 0..text.documents() {
             ids.clear();
@@ -32,7 +35,7 @@ impl Forms {
                 *counts.entry(word.iter().copied().flatten().collect()).or_default() += 1;
             }
         }
-        let mut best: HashMap<Box<[u8]>, (u32, Box<[u8]>)> = HashMap::new();
+        let mut best: HashMap<Word, (u32, Word)> = HashMap::new();
         for (form, count) in counts {
             let entry = best.entry(typed(&form)).or_default();
             // of equally frequent forms that which is first
@@ -56,7 +59,7 @@ fn letter(id: u32, damage: Damage) -> Option<u8> {
     symbol.letter().map(|_| symbol.index() as u8)
 }
 
-fn typed(form: &[u8]) -> Box<[u8]> {
+fn typed(form: &[u8]) -> Word {
     let plain = |&symbol: &u8| {
         let symbol = Symbol::of_index(usize::from(symbol)).unwrap_or(Symbol::EDGE);
         Damage::ascii_symbol(symbol).index() as u8

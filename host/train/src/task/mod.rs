@@ -48,7 +48,7 @@ pub enum TaskBatches {
     /// Of text.
     Text(Batches),
     /// Of damaged text.
-    Letters(LetterBatches),
+    Letters(Box<LetterBatches>),
     /// Of boards.
     Sudoku(Boards),
 }
@@ -133,7 +133,7 @@ impl Task {
     pub fn batches(&self, config: &RunConfig, worker: Worker) -> TaskBatches {
         match self {
             Self::Text(data) => TaskBatches::Text(config.batches(data, worker)),
-            Self::Letters(text) => TaskBatches::Letters(text.batches(config, worker)),
+            Self::Letters(text) => TaskBatches::Letters(Box::new(text.batches(config, worker))),
             Self::Sudoku(sudoku) => TaskBatches::Sudoku(sudoku.batches(config, worker)),
         }
     }
