@@ -138,7 +138,9 @@ fn impossible_values_name_their_field() {
 
 #[test]
 fn the_transformer_baseline_works_with_any_preset_of_text() {
-    for name in presets::NAMES.into_iter().filter(|name| !name.starts_with("sudoku")) {
+    // those of boards and letters have a vocabulary of their own
+    let tokens = |name: &&str| presets::preset(name, None).unwrap().model.vocab == 0;
+    for name in presets::NAMES.into_iter().filter(tokens) {
         let set = [String::from("model.kind=transformer")];
         let mut c = Layers { preset: Some(name), set: &set, ..Layers::default() }.compose().unwrap();
         c.fit_vocabulary(512).unwrap();

@@ -27,6 +27,30 @@ pub fn check(what: &str, wanted: u64, remedy: &str) -> Result<()> {
     }
 }
 
+/// Address space of a thread: its stack, as long as the standard library makes it, and that of its signals, with their guards.
+const THREAD: u64 = (2 << 20) + (64 << 10);
+
+/// Refuses threads whose stacks do not fit in what a limit of the process (`ulimit -v`) leaves of the address space: those that
+/// had started would abort, without a word, where their own little memory is refused.
+///
+/// # Errors
+///
+/// Too many; the message says how many, and that `--threads N` asks for fewer.
+pub fn check_threads(threads: usize) -> Result<()> {
+    let read = |path: &str| fs::read_to_string(path).ok();
+    let left =
+        read("/proc/self/limits").zip(read("/proc/self/status")).and_then(|(limits, status)| process(&limits, &status));
+    let wanted = (threads as u64).saturating_mul(THREAD);
+    match left {
+        Some(left) if wanted > left => bail!(
+            "cannot start {threads} threads: their stacks take {} of address space, and a limit leaves {}; --threads N asks for fewer",
+            size(wanted as f64),
+            size(left as f64)
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Bytes that this process can still take: free memory and swap space of the machine, or less where a control group or a
 /// limit of the process (`ulimit -v`) leaves less. `None` where the system does not tell.
 pub fn available() -> Option<u64> {

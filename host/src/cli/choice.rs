@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::cell::RefCell;
 
 use anyhow::{Result, anyhow, bail};
+use ebt_data::memory::check_threads;
 use ebt_train::run_config::{MOST_THREADS, Precision};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -112,6 +113,7 @@ thread_local! {
 pub fn start_threads(asked: Option<NonZeroUsize>) -> Result<usize> {
     let threads = thread_count(asked);
     if rayon::current_thread_index().is_none() {
+        check_threads(threads)?;
         let pool = ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build();
         let pool = pool.map_err(|error| not_given(threads, &error))?;
         HOME.with(|home| home.replace(Some(pool)));
@@ -126,6 +128,7 @@ pub fn start_threads(asked: Option<NonZeroUsize>) -> Result<usize> {
 /// Threads that the system does not give.
 pub fn thread_pool(asked: Option<NonZeroUsize>) -> Result<ThreadPool> {
     let threads = thread_count(asked);
+    check_threads(threads)?;
     ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| not_given(threads, &error))
 }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use ebt_data::memory::check_threads;
 use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::{
     FORMAT, LeftOut, Manifest, PartRecord, PrepareOptions, SourceRecord, Split, TOKENIZER_FILE, TokenizerRecord,
@@ -76,6 +77,7 @@ impl Task<'_> {
             inputs: self.inputs.iter().map(InputFile::absolute).collect::<Result<_>>()?,
             part: self.part.clone(),
         };
+        check_threads(self.threads)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
         let pool =
             pool.with_context(|| format!("cannot start {} threads; --threads N asks for fewer", self.threads))?;
