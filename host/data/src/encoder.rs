@@ -1,10 +1,8 @@
 //! What turns documents into ids: a tokenizer, or the symbols of letters.
 
-use anyhow::Result;
-use ebt_tokenizer::Tokenizer;
+use anyhow::{Result, bail};
 use ebt_tokenizer::letters::{SYMBOLS, Symbol, symbol};
-
-use super::tokens::begin_of;
+use ebt_tokenizer::{Special, Tokenizer};
 
 /// Turns documents into ids of a vocabulary.
 pub trait Encoder {
@@ -66,5 +64,17 @@ impl Encoder for Letters {
     }
     fn tokenizer(&self) -> Option<&Tokenizer> {
         None
+    }
+}
+
+/// The token that starts every document.
+///
+/// # Errors
+///
+/// A tokenizer without one.
+pub fn begin_of(tokenizer: &Tokenizer) -> Result<u32> {
+    match tokenizer.special(Special::Begin) {
+        Some(id) => Ok(id),
+        None => bail!("the tokenizer has no {} token, which has to start every document", Special::Begin),
     }
 }

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use ebt_tokenizer::{Special, Tokenizer};
 
-use super::encoder::Encoder;
+use super::encoder::{Encoder, begin_of};
 use super::part::{Encoded, Part};
 use super::program;
 use super::progress::eprint_line;
@@ -285,18 +284,6 @@ fn encode<T: AsRef<str> + Sync>(
         all.push(begin, ids, document.as_ref().len() as u64, source);
     }
     Ok(())
-}
-
-/// The token that starts every document.
-///
-/// # Errors
-///
-/// A tokenizer without one.
-pub fn begin_of(tokenizer: &Tokenizer) -> Result<u32> {
-    match tokenizer.special(Special::Begin) {
-        Some(id) => Ok(id),
-        None => bail!("the tokenizer has no {} token, which has to start every document", Special::Begin),
-    }
 }
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use ebt_data::encoder::begin_of;
 use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::Split;
 use ebt_data::shard::{ShardWriter, TokenWidth};
 use ebt_data::text::InputFile;
-use ebt_data::tokens::begin_of;
 use ebt_tokenizer::Tokenizer;
 use rayon::prelude::*;
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use ebt_data::encoder::begin_of;
 use ebt_data::memory::check_threads;
 use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::{
@@ -12,7 +13,6 @@ use ebt_data::shard::manifest::{
 use ebt_data::shard::verify::verify;
 use ebt_data::text::input::absolute;
 use ebt_data::text::{InputFile, Position};
-use ebt_data::tokens::begin_of;
 use ebt_data::{CREATED_BY, digest};
 use ebt_tokenizer::Tokenizer;
 
