@@ -35,7 +35,8 @@ impl<'t> Verbatim<'t> {
     /// Looks at the run from `start` on.
     fn enter(&mut self, start: usize) {
         let rest = self.text.get(start..).unwrap_or_default();
-        let seen = rest.get(..rest.floor_char_boundary(REACH)).unwrap_or_default();
+        let most = REACH.min(rest.len());
+        let seen = (0..=most).rev().find_map(|end| rest.get(..end)).unwrap_or_default();
         let run = seen.split(char::is_whitespace).next().unwrap_or_default();
         (self.verbatim, self.end) = (is_verbatim(run, self.gap), start + run.len());
     }
