@@ -18,7 +18,10 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for (choose, commits, eta) in [(0, 0, one), (1, 2, 0), (2, 0, one), (3, 3, 0), (4, 0, 0), (5, 2, one)] {
         let settings = [7, 0, 4, 3, choose, commits, eta, one];
-        all.push([words(&[1, 3, 4, 1, 1, 0]), words(&settings), vec![16, 0x0f, 1, 2, 4, 8, 0x0f, 3]].concat());
+        // a board of 4 x 4, all of it given but for a few cells, and one of which nothing is known
+        let board = [[16].as_slice(), &[1, 2, 4, 8, 15, 15, 1, 2, 2, 1, 8, 15, 8, 4, 3, 1]].concat();
+        let empty = [[16].as_slice(), &[15; 16]].concat();
+        all.push([words(&[1, 3, 16, 1, 1, 0]), words(&settings), board, empty].concat());
     }
     all
 }
