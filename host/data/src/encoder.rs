@@ -28,7 +28,10 @@ pub trait Encoder {
 
 impl Encoder for Tokenizer {
     fn begin(&self) -> Result<u32> {
-        begin_of(self)
+        match self.special(Special::Begin) {
+            Some(id) => Ok(id),
+            None => bail!("the tokenizer has no {} token, which has to start every document", Special::Begin),
+        }
     }
     fn vocabulary(&self) -> usize {
         self.vocabulary_size()
@@ -64,17 +67,5 @@ impl Encoder for Letters {
     }
     fn tokenizer(&self) -> Option<&Tokenizer> {
         None
-    }
-}
-
-/// The token that starts every document.
-///
-/// # Errors
-///
-/// A tokenizer without one.
-pub fn begin_of(tokenizer: &Tokenizer) -> Result<u32> {
-    match tokenizer.special(Special::Begin) {
-        Some(id) => Ok(id),
-        None => bail!("the tokenizer has no {} token, which has to start every document", Special::Begin),
     }
 }

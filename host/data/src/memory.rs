@@ -37,11 +37,8 @@ const THREAD: u64 = (2 << 20) + (64 << 10);
 ///
 /// Too many; the message says how many, and that `--threads N` asks for fewer.
 pub fn check_threads(threads: usize) -> Result<()> {
-    let read = |path: &str| fs::read_to_string(path).ok();
-    let left =
-        read("/proc/self/limits").zip(read("/proc/self/status")).and_then(|(limits, status)| process(&limits, &status));
     let wanted = (threads as u64).saturating_mul(THREAD);
-    match left {
+    match process_below(Path::new("/")) {
         Some(left) if wanted > left => bail!(
             "cannot start {threads} threads: their stacks take {} of address space, and a limit leaves {}; --threads N asks for fewer",
             size(wanted as f64),
@@ -61,11 +58,15 @@ pub fn available() -> Option<u64> {
 fn available_below(root: &Path) -> Option<u64> {
     let read = |path: &str| fs::read_to_string(root.join(path)).ok();
     let machine = read("proc/meminfo").and_then(|text| machine(&text));
-    let limits = read("proc/self/limits").zip(read("proc/self/status"));
-    let process = limits.and_then(|(limits, status)| process(&limits, &status));
     let groups = read("proc/self/cgroup").map_or_else(Vec::new, |text| groups(&text));
     let groups = groups.iter().filter_map(|group| group.left(root));
-    machine.into_iter().chain(process).chain(groups).min()
+    machine.into_iter().chain(process_below(root)).chain(groups).min()
+}
+
+/// What the limits of this process leave, by the files below `root`.
+fn process_below(root: &Path) -> Option<u64> {
+    let read = |path: &str| fs::read_to_string(root.join(path)).ok();
+    process(&read("proc/self/limits")?, &read("proc/self/status")?)
 }
 
 /// What the machine can give without taking from another process.

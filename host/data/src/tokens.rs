@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
-use super::encoder::{Encoder, begin_of};
+use super::encoder::Encoder;
 use super::part::{Encoded, Part};
 use super::program;
 use super::progress::eprint_line;
@@ -97,7 +97,7 @@ impl Tokens {
     /// A shard that is not usable; the message names it.
     pub fn mapped(folders: &[Prepared], split: Split) -> Result<Self> {
         let Some(first) = folders.first() else { bail!("no folder of prepared data was named") };
-        let mut all = Self::empty(begin_of(&first.tokenizer)?, first.tokenizer.vocabulary_size());
+        let mut all = Self::empty(first.tokenizer.begin()?, first.tokenizer.vocabulary_size());
         let (mut names, mut identity) = (Vec::new(), FNV);
         for folder in folders {
             let records = folder.manifest.shards(split);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LETTERS, Set, Symbol, lower, symbol, upper};
+use super::{LETTERS, Set, Symbol, lower_letter, symbol, upper};
 
 /// What happened to a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ impl Damage {
     /// The character that remains of `c` where a keyboard has no Turkish letters: `ş` becomes `s`, `I` and `İ` become `I`; others are
     /// their own. What it was is in the set of what it became.
     pub fn ascii(c: char) -> char {
-        let small = match lower(c) {
+        let small = match lower_letter(c) {
             'ç' => 'c',
             'ğ' => 'g',
             'ı' | 'î' => 'i',

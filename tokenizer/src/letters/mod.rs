@@ -60,8 +60,8 @@ impl Symbol {
     }
 }
 
-/// The Turkish lower case of a letter that has one of a single character; other characters are their own.
-fn lower(c: char) -> char {
+/// The Turkish lower case of a letter where that is one letter, else the letter itself.
+pub fn lower_letter(c: char) -> char {
     match c {
         'I' => 'ı',
         'İ' => 'i',
@@ -87,7 +87,7 @@ fn single(mut changed: impl Iterator<Item = char>, otherwise: char) -> char {
 
 /// The symbol of a character.
 pub fn symbol(c: char) -> Symbol {
-    let small = lower(c);
+    let small = lower_letter(c);
     if let Some(at) = LETTERS.iter().position(|&letter| letter == small) {
         return Symbol(1 + at as u8);
     }

@@ -84,6 +84,12 @@ fn read(file: &[u8]) -> Result<Model<'_>, Error> {
     Ok(model)
 }
 
+fn bytes_of(model: &Model<'_>, options: &SessionOptions) -> Result<usize, Error> {
+    let solver = Solver::bytes_needed(&model.config, options)?;
+    let sets = model.config.context.checked_mul(4 * WORDS).and_then(|sets| sets.checked_add(solver));
+    Ok(sets.ok_or(EngineError::Size { what: "a restorer" })?)
+}
+
 impl<'m, 'a> Restorer<'m, 'a> {
     /// Bytes of memory that a restorer with this packed model needs. Of the options `block` does not count, and `rows` is the most
     /// candidates of a window.
@@ -92,10 +98,7 @@ impl<'m, 'a> Restorer<'m, 'a> {
     ///
     /// Bytes that are no packed model, a model that knows no letters, options out of their range.
     pub fn bytes_needed(file: &[u8], options: &SessionOptions) -> Result<usize, Error> {
-        let model = read(file)?;
-        let solver = Solver::bytes_needed(&model.config, options)?;
-        let sets = model.config.context.checked_mul(4 * WORDS).and_then(|sets| sets.checked_add(solver));
-        Ok(sets.ok_or(EngineError::Size { what: "a restorer" })?)
+        bytes_of(&read(file)?, options)
     }
 
     /// A restorer in `memory`, which must start at a multiple of 4 and hold [`Restorer::bytes_needed`] bytes.
@@ -105,7 +108,7 @@ impl<'m, 'a> Restorer<'m, 'a> {
     /// As [`Restorer::bytes_needed`], and memory that is too small or not aligned.
     pub fn new(file: &'m [u8], options: &SessionOptions, memory: &'a mut [u8]) -> Result<Self, Error> {
         let model = read(file)?;
-        let (needed, given) = (Self::bytes_needed(file, options)?, memory.len());
+        let (needed, given) = (bytes_of(&model, options)?, memory.len());
         let window = model.config.context;
         let Some((sets, rest)) = memory.split_at_mut_checked(4 * WORDS * window).filter(|_| given >= needed) else {
             return Err(Error::Engine(EngineError::Arena { needed, given }));
@@ -180,10 +183,9 @@ impl<'m, 'a> Restorer<'m, 'a> {
         let many = |set: &[u32]| set.iter().map(|word| word.count_ones()).sum::<u32>() > 1;
         let characters = || rest.char_indices().zip(sets.chunks_exact(WORDS)).enumerate();
         let of = |(i, _): &(usize, _)| counted.contains(i);
+        let certain = |at, c| Letter { at, was: c, is: c, probability: 1.0, in_doubt: false };
         if !characters().filter(of).any(|(_, (_, set))| many(set)) {
-            for (_, ((offset, c), _)) in characters().filter(of) {
-                put(Letter { at: start + offset, was: c, is: c, probability: 1.0, in_doubt: false });
-            }
+            characters().filter(of).for_each(|(_, ((offset, c), _))| put(certain(start + offset, c)));
             return Ok(());
         }
         let problem = Problem { cells, allowed: sets };
@@ -191,7 +193,7 @@ impl<'m, 'a> Restorer<'m, 'a> {
         for ((i, ((offset, c), set)), token) in characters().zip(solution.answer()).filter(|(at, _)| of(at)) {
             let at = start + offset;
             if !many(set) {
-                put(Letter { at, was: c, is: c, probability: 1.0, in_doubt: false });
+                put(certain(at, c));
                 continue;
             }
             let is = Symbol::of_index(token as usize).map_or(c, |symbol| written(symbol, c));

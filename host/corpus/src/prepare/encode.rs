@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ebt_data::encoder::begin_of;
+use ebt_data::encoder::Encoder as _;
 use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::Split;
 use ebt_data::shard::{ShardWriter, TokenWidth};
@@ -100,7 +100,7 @@ struct Encoded<'a> {
 
 impl<'a> Encoder<'a> {
     fn new(tokenizer: &'a Tokenizer, content: &Content) -> Result<Self> {
-        Ok(Self { tokenizer, begin: begin_of(tokenizer)?, validation: content.validation })
+        Ok(Self { tokenizer, begin: tokenizer.begin()?, validation: content.validation })
     }
 
     /// `None` for a document of a finished shard: one before `next` of its split.

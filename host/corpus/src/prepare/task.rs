@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use ebt_data::encoder::begin_of;
+use ebt_data::encoder::Encoder;
 use ebt_data::memory::check_threads;
 use ebt_data::progress::Progress;
 use ebt_data::shard::manifest::{
@@ -67,7 +67,7 @@ impl Task<'_> {
     /// A folder that cannot be used, bad input, a full disk; the message names the file and the place in it. What is
     /// finished stays, and the same task goes on from there.
     pub fn run(&self, progress: &mut dyn Progress) -> Result<Summary> {
-        begin_of(self.tokenizer)?;
+        self.tokenizer.begin()?;
         self.inputs.iter().try_for_each(InputFile::check_unchanged)?;
         absolute(self.out)?;
         let plan = Plan {

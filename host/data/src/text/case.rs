@@ -1,5 +1,5 @@
-//! Lower case with the two i of Turkish: `ı` is the small `I`, `İ` the capital `i`. Wherever case is folded, it is done
-//! here.
+//! Lower case with the two i of Turkish: `ı` is the small `I`, `İ` the capital `i`. Wherever the case of a text
+//! is folded, it is done here; that of a single letter is [`ebt_tokenizer::letters::lower_letter`].
 
 use core::iter;
 
@@ -22,21 +22,6 @@ pub fn lower(text: &str) -> impl Iterator<Item = char> {
 
 /// The dot that makes an `I` dotted where text is decomposed.
 const COMBINING_DOT: char = '\u{307}';
-
-/// The lower case of one letter where that is one letter, else the letter itself.
-pub fn lower_letter(letter: char) -> char {
-    match letter {
-        'I' => 'ı',
-        'İ' => 'i',
-        letter => {
-            let mut small = letter.to_lowercase();
-            match (small.next(), small.next()) {
-                (Some(one), None) => one,
-                _ => letter,
-            }
-        }
-    }
-}
 
 /// Lower case in which `ı` is `i`: what capitals of Turkish and of other languages have in common with their small
 /// letters. Two texts that differ in case alone, by the rules of either, are the same.

@@ -4,7 +4,7 @@
 //! slots from which the rest of a word is a valid chain are computed once for every place, from the end backwards:
 //! `open(end) = last`, `open(i) = union of from(s) over the suffixes s that fit from i to some j with to(s) in open(j)`.
 
-use ebt_data::text::case::lower_letter;
+use ebt_tokenizer::letters::lower_letter;
 
 use super::index::beginning_with;
 use super::letter::{Vowel, can_be, is_high_vowel, is_letter, is_voiceless, is_vowel, vowel};
