@@ -22,6 +22,9 @@ pub const SAMPLE_NAME: &str = "the built-in sample model";
 /// The same of the model that solves boards.
 pub const SOLVER_NAME: &str = "the built-in solver";
 
+/// The same of the model that restores letters.
+pub const RESTORER_NAME: &str = "the built-in restorer";
+
 /// A packed model and where its bytes lie.
 #[derive(Debug)]
 pub struct InferenceModel {
@@ -66,6 +69,15 @@ impl InferenceModel {
     /// As [`Self::load`].
     pub fn load_solver(path: Option<&Path>) -> Result<Self> {
         Self::load_or(path, (SOLVER_NAME, ebt_fixtures::SUDOKU_MODEL))
+    }
+
+    /// The same, where the built-in one restores letters.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn load_restorer(path: Option<&Path>) -> Result<Self> {
+        Self::load_or(path, (RESTORER_NAME, ebt_fixtures::RESTORE_MODEL))
     }
 
     fn load_or(path: Option<&Path>, (built_in, bytes): (&str, &'static [u8])) -> Result<Self> {

@@ -5,7 +5,7 @@ use ebt::packed::{self, Storage};
 use ebt_model::LoadedModel;
 use ebt_model::format::fingerprint_text;
 
-/// The bytes of a packed model with the tokenizer in its compact form.
+/// The bytes of a packed model with the tokenizer in its compact form, or the table of words.
 ///
 /// # Errors
 ///
@@ -16,7 +16,7 @@ pub fn pack(model: &LoadedModel, storage: Storage) -> Result<Vec<u8>> {
 }
 
 /// The same with the compact tokenizer given, or without one: then the provenance names the fingerprint of the one that the
-/// weights go with.
+/// weights go with. A table of words is in either.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub fn pack_with(model: &LoadedModel, storage: Storage, tokenizer: Option<&[u8]>
         provenance: &provenance,
         weights: &model.weights,
         storage,
-        tokenizer,
+        language: model.words.as_deref().or(tokenizer),
     })?)
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use ebt::engine::SessionOptions;
 use ebt::engine::descent::{DescentOptions, StepReport};
 use ebt::packed::Isa;
-use ebt::{Problem, Solution, Solver};
+use ebt::{Prior, Problem, Solution, Solver};
 use ebt_train::sudoku::board::Board;
 use ebt_train::sudoku::tokens::allowed_words;
 use ebt_train::sudoku::{Contradiction, Grid, check};
@@ -53,5 +53,9 @@ pub fn solve<'s, 'a>(
         bail!("{wrong}");
     }
     let allowed = allowed_words(board);
-    Ok(solver.solve(Problem { cells: board.grid().cells(), allowed: &allowed }, think, on_step)?)
+    Ok(solver.solve(
+        Problem { cells: board.grid().cells(), allowed: &allowed, prior: Prior::default() },
+        think,
+        on_step,
+    )?)
 }

@@ -5,9 +5,7 @@
 mod support;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use ebt::packed::{Model, Storage};
 use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig, UpdateRule};
@@ -23,6 +21,7 @@ use ebt_tokenizer::Tokenizer;
 use ebt_train::checkpoint::State;
 use ebt_train::metrics::Metrics;
 use serde_json::Value;
+use support::fed::fed;
 use support::header::with_strings;
 use support::program::{fails, succeeds, text};
 
@@ -185,11 +184,8 @@ fn joint_models_are_read_go_on_and_solve_as_they_did() {
     let expected = expected();
     let board = expected["board"].as_str().unwrap();
     for (name, solved) in expected["solved"].as_object().unwrap() {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ebt"));
         let arguments = ["solve", "--model", &path(name), "--think", "3", "--json"];
-        let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(board.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = fed(&arguments, board.as_bytes());
         let found: Value = serde_json::from_slice(&output.stdout).unwrap();
         for key in ["answer", "energy", "free"] {
             assert_eq!(found[key], solved[key], "{name}: {key}");

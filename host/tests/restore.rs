@@ -2,15 +2,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod support {
+    pub mod fed;
     pub mod program;
 }
 
 use std::fs;
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use ebt_train::restored::Restored;
 use serde_json::Value;
+use support::fed::fed;
 use support::program::{fails, succeeds};
 
 /// The preset, made small.
@@ -60,12 +61,7 @@ fn a_run_prints_the_words_that_are_right() {
 
 /// `ebt restore` with this input.
 fn restore(arguments: &[&str], input: &[u8]) -> Output {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_ebt"));
-    program.arg("restore").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = program.spawn().unwrap();
-    // a refusal may come before all is read
-    let _ = child.stdin.take().unwrap().write_all(input);
-    child.wait_with_output().unwrap()
+    fed(&[&["restore"], arguments].concat(), input)
 }
 
 fn plain(text: &str) -> String {
@@ -102,6 +98,12 @@ fn a_model_restores_what_it_learned_and_leaves_the_rest_alone() {
     let wrong = whole.chars().zip(long.chars()).filter(|(is, was)| is != was).count();
     assert!(whole.chars().count() == long.chars().count() && wrong * 200 < long.len(), "{wrong} letters are wrong");
     assert!(good(&[], whole.as_bytes()) == whole.as_bytes());
+    // a megabyte
+    let megabyte = format!("{line} ").repeat(1_000_000 / line.len() + 1);
+    let whole = good(&[], plain(&megabyte).as_bytes());
+    let wrong =
+        std::str::from_utf8(&whole).unwrap().chars().zip(megabyte.chars()).filter(|(is, was)| is != was).count();
+    assert!(whole.len() > 1_000_000 && wrong * 200 < megabyte.len(), "{wrong} letters are wrong");
     // what is no prose, and bytes that are no text
     let kept = b"gunes@ornek.com https://x.y/gun \x00 \xF0\x9F\x98\x80 s\xCC\xA7 main.rs\n";
     assert_eq!(good(&[], kept), kept);
@@ -137,6 +139,42 @@ fn a_model_restores_what_it_learned_and_leaves_the_rest_alone() {
 }
 
 #[test]
+fn the_restorer_that_the_program_brings_along_restores_turkish() {
+    let typed =
+        "Turkiye'nin baskenti Ankara'dir. yarin aksam görüşuruz, cok ozledim sizi! ISTANBUL'da https://x.com/sicak\n";
+    let right =
+        "Türkiye'nin başkenti Ankara'dır. yarın akşam görüşürüz, çok özledim sizi! İSTANBUL'da https://x.com/sicak\n";
+    for arguments in [&[][..], &["--ascii"], &["--damage", "ascii"], &["--kernel", "portable"]] {
+        let output = restore(arguments, typed.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), right, "{arguments:?}");
+    }
+    assert_eq!(restore(&[], right.as_bytes()).stdout, right.as_bytes());
+    let refused = restore(&["--damage", "missing"], typed.as_bytes());
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && message.contains("name another with --model"), "{message}");
+    assert_eq!(restore(&["--ascii", "--damage", "ocr"], b"").status.code(), Some(2));
+}
+
+/// Mistyped and misread letters: what stands there is likelier than what may have been meant.
+#[test]
+fn mistaken_letters_are_learned_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(at("text.txt"), TEXT.repeat(20)).unwrap();
+    for damage in ["keyboard", "ocr", "missing"] {
+        let (run, set) = (at(damage), format!("restore.damage={damage}"));
+        let more =
+            ["--data", &at("text.txt"), "--out", &run, "--steps", "250", "--set", &set, "--set", "restore.words=0"];
+        let printed = succeeds(&train(&more, &at("text.txt")));
+        let row = |name: &str| {
+            let row = printed.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+            row.split('%').nth(1).unwrap_or_default().trim().parse::<f64>().unwrap_or(0.0)
+        };
+        assert!(row("this model") > row("as typed"), "{printed}");
+    }
+}
+
+#[test]
 fn what_cannot_be_learned_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
@@ -147,7 +185,7 @@ fn what_cannot_be_learned_is_refused_by_name() {
         ("model.vocab=6", "`model.vocab`: text has 46 symbols, got 6"),
         ("model.kind=ebt", "section `restore`: needs `model.kind = \"joint\"`"),
         ("restore.kept=2", "`restore.kept`"),
-        ("restore.missing=[0.5,0.1]", "`restore.missing`"),
+        ("restore.share=[0.5,0.1]", "`restore.share`"),
         ("restore.damage=burnt", "burnt"),
         ("restore.kep=1", "restore.kept"),
     ] {

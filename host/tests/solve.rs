@@ -2,14 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod support {
+    pub mod fed;
     pub mod program;
 }
 
-use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use support::fed::fed;
 use support::program::{fails, succeeds, text};
 
 /// A run on boards of 4 x 4.
@@ -39,16 +39,7 @@ fn solve(model: &str, more: &[&str], input: &str) -> (String, String, i32) {
 }
 
 fn asked(arguments: &[&str], input: &str) -> (String, String, i32) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_ebt"))
-        .arg("solve")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = fed(&[&["solve"], arguments].concat(), input.as_bytes());
     let errors = text(&output.stderr);
     assert!(!errors.contains("panicked"), "{errors}");
     (text(&output.stdout), errors, output.status.code().unwrap())

@@ -6,9 +6,10 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
+use support::fed::fed;
 use support::fixtures;
 use support::program::{fails, succeeds, text};
 
@@ -82,11 +83,8 @@ fn every_spelling_of_a_text_is_measured_alike() {
     }
     #[cfg(unix)]
     {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_host"));
-        child.args(["eval", "--json", "--model", &model(), "/dev/stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = child.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(decomposed(TEXT).as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
+        let arguments = ["eval", "--json", "--model", &model(), "/dev/stdin"];
+        let output = fed(&arguments, decomposed(TEXT).as_bytes());
         let read: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(read["total"]["by_steps"], expected["by_steps"]);
     }
@@ -165,13 +163,7 @@ fn prompts_are_cleaned_as_text_is() {
 fn a_tokenizer_by_itself_leaves_text_as_it_is() {
     let p = Place::new();
     let spelled = format!("\u{feff}{}", decomposed(TEXT).replace('\n', "\r\n"));
-    let through = |command: &str, input: &[u8]| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_host"));
-        child.args(["tokenizer", command]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = child.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        child.wait_with_output().unwrap().stdout
-    };
+    let through = |command: &str, input: &[u8]| fed(&["tokenizer", command], input).stdout;
     assert_eq!(text(&through("decode", &through("encode", spelled.as_bytes()))), spelled);
     // what is measured is what is there: all but the mark and the line ends around documents
     let measure = |path: &str| -> Value {

@@ -8,7 +8,7 @@ use ebt_core::descent::rollout::Rollout;
 use ebt_core::objective::Objective;
 use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::parameters::{ParameterLayout, Role};
-use ebt_core::training::{DeviceSequences, NO_TARGET, Sequences, StepSettings, Trainer};
+use ebt_core::training::{DeviceSequences, NO_TARGET, Prior, Sequences, StepSettings, Trainer};
 use proptest::prelude::*;
 
 use crate::{Draw, Mat};
@@ -99,8 +99,15 @@ pub fn problems(draw: &Draw, config: &Config, batch: usize) -> Sequences {
         let given = allowed[i * words..(i + 1) * words].iter().map(|word| word.count_ones()).sum::<u32>() == 1;
         if padding || given || (i != last && draw.one_in(4)) { NO_TARGET } else { target }
     };
+    let likely = |&(i, _): &(usize, u32)| i % config.context >= starts[i] as usize && draw.one_in(3);
+    let prior: Vec<Prior> = if draw.one_in(2) {
+        let of = |(at, token)| Prior { at: at as u32, token, logit: 2.0 * draw.normal() as f32 };
+        targets.iter().copied().enumerate().filter(likely).map(of).collect()
+    } else {
+        Vec::new()
+    };
     let targets = targets.into_iter().enumerate().map(learned).collect();
-    Sequences { starts, ..Sequences::problems(batch, config.context, allowed, targets) }
+    Sequences { starts, prior, ..Sequences::problems(batch, config.context, allowed, targets) }
 }
 
 /// What a random model is beside its feed-forward and rule.

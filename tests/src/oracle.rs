@@ -59,9 +59,9 @@ fn softmax(y: &[f64]) -> Vec<f64> {
     e.iter().map(|x| x / sum).collect()
 }
 
-/// `sum P log P` of a state whose hidden tokens are far below the others.
-fn negative_entropy(y: &[f64]) -> f64 {
-    softmax(y).iter().map(|&p| if p > 0.0 { p * p.ln() } else { 0.0 }).sum()
+/// `sum P (log P - l)` of a state whose hidden tokens are far below the others, with the logits `l` of a prior.
+fn negative_entropy(y: &[f64], prior: &[f64]) -> f64 {
+    softmax(y).iter().zip(prior).map(|(&p, l)| if p > 0.0 { p * (p.ln() - l) } else { 0.0 }).sum()
 }
 
 /// The rows whose energies add up to one: a position, or a problem of a joint model; with the weight of each in a mean.
@@ -122,13 +122,15 @@ impl<B: Backend> Step<'_, B> {
         let tau = self.rollout.model.config.tau;
         let g = Mat::download(b, &rollout::direction_at(&self.rollout, self.at));
         let g = if rule == UpdateRule::Logit { Mat::download(b, &self.rollout.unmix(&self.at.dp)) } else { g };
-        let y = self.at.y.as_ref().map(|y| Mat::download(b, &self.rollout.masked(y.clone())));
+        let y = self.at.y.as_ref().map(|y| Mat::download(b, &self.rollout.masked(self.rollout.with_prior(y.clone()))));
+        let prior = Mat::download(b, &self.rollout.with_prior(b.fill(next.rows, next.columns, 0.0)));
         let after: Vec<f64> = (0..next.rows).flat_map(|i| softmax(next.row(i))).collect();
         let after = Mat::new(next.rows, next.columns, after);
         let (energies, present) = (self.energies(&after), Mat::download(b, &self.rollout.present()));
         let row = |i: usize| {
             let down = fall(rule, alphas.data[i], p.row(i), g.row(i), after.row(i));
-            let entropy = y.as_ref().map_or(0.0, |y| negative_entropy(next.row(i)) - negative_entropy(y.row(i)));
+            let entropy = |y: &Mat| negative_entropy(y.row(i), prior.row(i));
+            let entropy = y.as_ref().map_or(0.0, |y| entropy(next) - entropy(y));
             energies.data[i] - e.data[i] + present.data[i] * (tau * entropy + objective.lyapunov_c * down)
         };
         let of = |(rows, weight): (Vec<usize>, f64)| weight * rows.into_iter().map(row).sum::<f64>().max(0.0).powi(2);
@@ -159,8 +161,9 @@ pub fn loss<B: Backend>(rollout: Rollout<'_, B>, targets: &[u32], initial: &Mat,
             Some(f) if !counted => {
                 let rule = update_rule::of::<B>(rollout.model.config.update);
                 // the gradient is a constant, the entropy's part of the direction is not
-                let moved = b.axpy(noised.clone(), &b.fill(1, 1, -1.0), &rollout.noised(i, &f.states[i].upload(b)));
-                let entropy = b.scale(&rollout.within(&moved), rollout.model.config.tau);
+                let before = rollout.within(&rollout.noised(i, &f.states[i].upload(b)));
+                let moved = b.axpy(rollout.within(&noised), &b.fill(1, 1, -1.0), &before);
+                let entropy = b.scale(&moved, rollout.model.config.tau);
                 let direction = b.add(&f.directions[i].upload(b), &entropy);
                 rollout.masked(rule.advance(b, (&noised, &at.p.dense(b)), &alphas, &direction))
             }

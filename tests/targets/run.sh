@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Builds and runs ebt where there is no operating system: run.sh [all]
 #
-# The same scenario (scenario/) generates Turkish and fills in a board on this machine, on a Cortex-M4F and on a 64-bit Arm
+# The same scenario (scenario/) generates Turkish, fills in a board and restores letters on this machine, on a Cortex-M4F and on a 64-bit Arm
 # under QEMU, and as WebAssembly in node; texts, answers and the bits of all energies must be the same everywhere. There is
 # no allocator in any of these programs, so nothing asked for memory. Every program is then linked again with a panic handler that does not exist
 # (also for machines without a floating-point unit or compare-and-swap): no code that panics is left. `all` adds the page
 # in headless Chromium, and the types of the JavaScript package.
 #
 # Needs, on Debian: rustc-web cargo-web rust-web-src qemu-system-arm nodejs, for `all` chromium npm (setup.sh installs
-# them). EBT_MODEL names another packed model than the sample, EBT_SOLVER another one of boards of 6 x 6; both have to fit
-# 4 MiB of flash with the program.
+# them). EBT_MODEL names another packed model than the sample, EBT_SOLVER another one of boards of 6 x 6, EBT_RESTORER one of
+# letters; all have to fit 4 MiB of flash with the program.
 set -euo pipefail
 cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
@@ -20,11 +20,12 @@ mkdir -p "$work"
 
 EBT_MODEL=$(realpath "${EBT_MODEL:-$root/fixtures/sample-model.ebp}")
 EBT_SOLVER=$(realpath "${EBT_SOLVER:-$root/fixtures/sudoku-model.ebp}")
-export EBT_MODEL EBT_SOLVER
+EBT_RESTORER=$(realpath "${EBT_RESTORER:-$root/fixtures/restore-model.ebp}")
+export EBT_MODEL EBT_SOLVER EBT_RESTORER
 
 # what this machine says, with its own compiler and the kernel it detects
 cargo build --quiet --release --locked -p scenario-host
-"$CARGO_TARGET_DIR/release/scenario-host" "$EBT_MODEL" "$EBT_SOLVER" > "$work/host.txt"
+"$CARGO_TARGET_DIR/release/scenario-host" "$EBT_MODEL" "$EBT_SOLVER" "$EBT_RESTORER" > "$work/host.txt"
 
 # the compiler of the rest of the project, whatever is set below
 own=(env -u RUSTC -u RUSTDOC -u RUSTC_BOOTSTRAP -u CARGO_PROFILE_RELEASE_STRIP "PATH=$PATH" "CARGO_TARGET_DIR=$target")
@@ -61,14 +62,14 @@ export CARGO_PROFILE_RELEASE_STRIP=symbols
 cp "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$work/no-panic.wasm"
 "${build[@]}" -p ebt-wasm --target $wasm
 node "$root/core/embed/wasm/test.mjs" "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$work/no-panic.wasm" "$EBT_MODEL" "$EBT_SOLVER" \
-    "$work/host.txt"
+    "$EBT_RESTORER" "$work/host.txt"
 EBT_WASM=$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm "${own[@]}" \
     cargo test --quiet --release --locked --manifest-path "$root/Cargo.toml" --workspace --test one_text
 
 printf '\n%-30s %10s %10s\n' program 'text, B' 'with models'
 for target in thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf aarch64-unknown-none; do
     all=$(size "$work/$target" | awk 'NR == 2 { print $1 }')
-    printf '%-30s %10d %10d\n' "$target" $((all - $(stat -c %s "$EBT_MODEL") - $(stat -c %s "$EBT_SOLVER"))) "$all"
+    printf '%-30s %10d %10d\n' "$target" $((all - $(cat "$EBT_MODEL" "$EBT_SOLVER" "$EBT_RESTORER" | wc -c))) "$all"
 done
 printf '%-30s %10d\n' $wasm "$(stat -c %s "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm")"
 printf '\n%-30s %10s\n' 'memory (scenario: options)' B
@@ -76,10 +77,11 @@ awk '$1 == "size" { label["model"] = "the model, in flash"; label["arena least"]
     label["arena usual"] = "the usual options, 32 steps"; label["arena most"] = "2 candidates, 8, curvature"
     label["solver"] = "the solver, in flash"; label["board least"] = "a board, 1 start, 16 steps"
     label["board most"] = "4 starts, 16, curvature"
+    label["restorer"] = "the restorer, in flash"; label["letters"] = "letters"
     name = $2; for (i = 3; i < NF; i++) name = name " " $i; printf "%-30s %10d\n", label[name], $NF }' "$work/host.txt"
 
 if [ "${1:-}" = all ]; then
-    ../../core/embed/page/build.sh "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$EBT_MODEL" "$EBT_SOLVER" "$work/page"
+    ../../core/embed/page/build.sh "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$EBT_MODEL" "$EBT_SOLVER" "$EBT_RESTORER" "$work/page"
     cp -r page "$work/browser"
     (cd "$work/browser" && npm install --silent --no-audit --no-fund)
     mkdir -p "$work/pictures"
@@ -89,5 +91,5 @@ if [ "${1:-}" = all ]; then
     cp -r types "$work/typescript"
     (cd "$work/typescript" && npm install --silent --no-audit --no-fund)
     cp -r "$root/core/embed/wasm" "$work/typescript/node_modules/ebt"
-    node "$work/typescript/test.mjs" "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$EBT_MODEL" "$EBT_SOLVER"
+    node "$work/typescript/test.mjs" "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$EBT_MODEL" "$EBT_SOLVER" "$EBT_RESTORER"
 fi

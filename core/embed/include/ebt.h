@@ -107,7 +107,7 @@ enum ebt_status
    */
   EBT_STATUS_PROMPT = -9,
   /*
-   The buffer for the piece of text is too small; `ebt_piece_bytes` says how much is needed.
+   The buffer for the text is too small; `ebt_piece_bytes` says how much a piece needs, and restoring takes four bytes a byte.
    */
   EBT_STATUS_BUFFER = -10,
   /*
@@ -131,7 +131,7 @@ enum ebt_status
    */
   EBT_STATUS_NO_TOKEN = -15,
   /*
-   The handle is not one of an open generator or solver.
+   The handle is not one of an open generator, solver or restorer.
    */
   EBT_STATUS_CLOSED = -16,
   /*
@@ -155,6 +155,11 @@ typedef int32_t ebt_status;
  A generator; lives in the memory that `ebt_open` was given.
  */
 typedef struct ebt_generator ebt_generator;
+
+/*
+ A restorer; lives in the memory that `ebt_restorer_open` was given.
+ */
+typedef struct ebt_restorer ebt_restorer;
 
 /*
  A solver; lives in the memory that `ebt_solver_open` was given.
@@ -453,6 +458,41 @@ typedef struct ebt_token {
 } ebt_token;
 
 /*
+ What became of a character.
+ */
+typedef struct ebt_letter {
+  /*
+   Where it starts in the text of its pass, in bytes.
+   */
+  size_t at;
+  /*
+   Number of the pass, from 0: text is restored until nothing changes any more.
+   */
+  uint32_t pass;
+  /*
+   The code point that stood there.
+   */
+  uint32_t was;
+  /*
+   The code point that belongs there, as the model says.
+   */
+  uint32_t is;
+  /*
+   How probable the model holds it; 1 where nothing else may stand there.
+   */
+  float probability;
+  /*
+   1 where anything else might have stood there, else 0.
+   */
+  uint32_t in_doubt;
+} ebt_letter;
+
+/*
+ Sees a letter; may be null.
+ */
+typedef void (*ebt_letter_function)(void *user, const struct ebt_letter *letter);
+
+/*
  The grid of a problem's cells.
  */
 typedef struct ebt_grid {
@@ -668,6 +708,68 @@ int ebt_reset(struct ebt_generator *generator);
  `generator` came from `ebt_open` and its memory is still there.
  */
 int ebt_close(struct ebt_generator *generator);
+
+/*
+ Writes to `bytes` how much memory a restorer with this model of letters and these options needs, whatever its alignment. Null
+ options are the usual ones; `rows` is the most candidates of a window, `block` and `prompt` do not count.
+
+ # Safety
+
+ `model` points to `length` bytes.
+ */
+int ebt_restorer_bytes_needed(const uint8_t *model,
+                              size_t length,
+                              const struct ebt_options *options,
+                              size_t *bytes);
+
+/*
+ Opens a restorer in `memory`, and writes its handle to `restorer`. Nothing has to be freed. Null options are the usual ones.
+
+ # Safety
+
+ `model` points to `length` bytes and `memory` to `memory_length`; both stay there, the model unchanged and the memory
+ used by nobody else, until the restorer is no longer used.
+ */
+int ebt_restorer_open(const uint8_t *model,
+                      size_t length,
+                      const struct ebt_options *options,
+                      void *memory,
+                      size_t memory_length,
+                      struct ebt_restorer **restorer);
+
+/*
+ Restores `text`, a line or more of `length` bytes, until nothing changes any more. `damage` is 0 for text typed without Turkish
+ letters, 1 where circumflexes were left out too, 2 where letters are lost and `_` stands for each, 3
+ where neighbouring keys were hit, 4 where letters were taken for others that look alike; `steps` 0 for the model's own
+ number. The result lies in `scratch`, which must hold four bytes for every byte of the text: `*restored` points to it, and
+ `*restored_length` is its length (no 0 ends it). `on_letter` may be null; it sees every character of every pass in order. While it
+ runs the restorer is in use, and every function refuses it with `EBT_STATUS_BUSY`.
+
+ # Safety
+
+ `restorer` is open; `text` points to `length` bytes and `scratch` to `scratch_length`; `on_letter` may be called with `user` and
+ returns.
+ */
+int ebt_restorer_restore(struct ebt_restorer *restorer,
+                         uint32_t damage,
+                         uint32_t steps,
+                         const char *text,
+                         size_t length,
+                         char *scratch,
+                         size_t scratch_length,
+                         ebt_letter_function on_letter,
+                         void *user,
+                         const char **restored,
+                         size_t *restored_length);
+
+/*
+ Ends the use of a restorer: from now on its handle is refused, and its memory may be used for anything else.
+
+ # Safety
+
+ `restorer` came from `ebt_restorer_open` and its memory is still there.
+ */
+int ebt_restorer_close(struct ebt_restorer *restorer);
 
 /*
  Writes to `bytes` how much memory a solver of this joint model with these options needs, whatever its alignment. Null

@@ -2,7 +2,7 @@
 
 const WORDS = {
   tr: {
-    name: 'Türkçe', other: 'English', pages: 'Sayfalar', pageText: 'Metin', pageBoard: 'Sudoku', skip: 'Metne geç', title: 'Enerjiyle düşünmek',
+    name: 'Türkçe', other: 'English', pages: 'Sayfalar', pageText: 'Metin', pageBoard: 'Sudoku', pageLetters: 'Harfler', skip: 'Metne geç', title: 'Enerjiyle düşünmek',
     lead: 'Yazın; model her sözcüğü, bir enerji yüzeyinde adım adım inerek bulur. Hepsi bu sayfada hesaplanır, hiçbir şey gönderilmez.',
     write: 'Metin', textLabel: 'Sürdürülecek metin',
     textHint: 'Siz yazarken bir sonraki parça düşünülür. Ctrl + Enter sürdürür.',
@@ -29,7 +29,7 @@ const WORDS = {
     about: (v, model, memory, version) => `${v} parçalık sözlük · model ${model} · çalışma belleği ${memory} · ebt ${version} · çerez yok, ağ yok`,
   },
   en: {
-    name: 'English', other: 'Türkçe', pages: 'Pages', pageText: 'Text', pageBoard: 'Sudoku', skip: 'Skip to the text', title: 'Thinking with energy',
+    name: 'English', other: 'Türkçe', pages: 'Pages', pageText: 'Text', pageBoard: 'Sudoku', pageLetters: 'Letters', skip: 'Skip to the text', title: 'Thinking with energy',
     lead: 'Type Turkish; the model finds every word by descending an energy surface step by step. All of it is computed on this page, nothing is sent.',
     write: 'Text', textLabel: 'Text to continue',
     textHint: 'The next piece is thought of while you type. Ctrl + Enter continues.',

@@ -69,7 +69,7 @@ pub use token_generator::{Delimiters, Settings, TokenGenerator};
 pub use ebt_tokenizer::compact::Utf8Chunk;
 pub use ebt_tokenizer::letters::Damage;
 pub use engine::descent::{
-    Assessment, Certificate, DescentOptions, Noise, Sampling, Selection, StepReport, StepSize, Stop, Tolerance,
+    Assessment, Certificate, DescentOptions, Noise, Prior, Sampling, Selection, StepReport, StepSize, Stop, Tolerance,
 };
 pub use engine::{Error as EngineError, Problem, SessionOptions, Solution, Solver};
 pub use packed::ReadError;

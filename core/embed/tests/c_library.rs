@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use ebt::packed::Model;
-use ebt::{DescentOptions, Generator, Options, Problem, SessionOptions, Settings, Solver};
+use ebt::{DescentOptions, Generator, Options, Prior, Problem, SessionOptions, Settings, Solver};
 
 const PROMPT: &str = "Türkiye'nin";
 const TOKENS: usize = 12;
@@ -72,7 +72,7 @@ fn answered(model: &[u8]) -> String {
     let mut solver = Solver::new(model, &options, &mut memory).unwrap();
     let allowed: Vec<u32> = [2, 5].into_iter().chain(std::iter::repeat(all)).take(cells).collect();
     let think = DescentOptions { steps: 5, commits: 2, candidates: 3, ..DescentOptions::joint() };
-    let problem = Problem { cells, allowed: &allowed };
+    let problem = Problem { cells, allowed: &allowed, prior: Prior::default() };
     let solution = solver.solve(problem, &think, &mut |_| ControlFlow::Continue(())).unwrap();
     solution.answer().map(|token| format!("{token} ")).collect::<String>() + "\n"
 }
@@ -100,6 +100,8 @@ fn c_programs_generate_what_rust_generates() {
     std::fs::write(&joint, support::joint()).unwrap();
     build(&folder().join("tests/c/solve.c"), &solves);
     assert_eq!(run(Command::new(&solves).arg(&joint)), answered(&support::joint()));
+    let restores = work.path().join("restore");
+    build(&folder().join("tests/c/restore.c"), &restores);
 
     let shared = library("cdylib", if cfg!(target_os = "macos") { "libebt.dylib" } else { "libebt.so" });
     let (dynamic, place) = (work.path().join("dynamic"), shared.parent().unwrap());

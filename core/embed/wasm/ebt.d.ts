@@ -193,6 +193,38 @@ export class Generator {
   reset(): void;
 }
 
+/** What became of a character. */
+export interface Letter {
+  /** What stood there. */
+  was: string;
+  /** What belongs there, as the model says. */
+  is: string;
+  /** How probable the model holds it; 1 where nothing else may stand there. */
+  probability: number;
+  /** Whether anything else might have stood there. */
+  inDoubt: boolean;
+}
+
+/** How a text is restored. */
+export interface RestoreSettings {
+  /** Typed without Turkish letters; without circumflexes too; letters lost, with `_` for each; neighbouring keys; letters alike. */
+  damage?: 'ascii' | 'circumflex' | 'missing' | 'keyboard' | 'ocr';
+  /** Steps; 0: the model's own number. */
+  steps?: number;
+}
+
+/** Puts letters back into damaged text. */
+export class Restorer {
+  private constructor();
+  /** Opens a model of letters; of the options `block` and `prompt` do not count. */
+  static open(module: Source | Promise<Source>, model: ArrayBuffer | Uint8Array, options?: Options): Promise<Restorer>;
+  readonly version: string;
+  /** Bytes of the model, and of memory beside it. */
+  readonly bytes: { readonly model: number; readonly memory: number };
+  /** Restores a text, a line or more of it, until restoring it again changes nothing. */
+  restore(text: string, settings?: RestoreSettings): { text: string; letters: Letter[] };
+}
+
 /** Answers problems with a joint model: all cells together. */
 export class Solver {
   private constructor();

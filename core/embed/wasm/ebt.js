@@ -10,6 +10,7 @@ import { align, EbtError, Instance } from './instance.js';
 
 export { repeats } from './sudoku.js';
 export { EbtError } from './instance.js';
+export { Restorer } from './restorer.js';
 export { Solver } from './solver.js';
 
 const END = 1;

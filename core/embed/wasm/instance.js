@@ -47,6 +47,7 @@ async function instantiate(source, imports) {
 
 export class Instance {
   #onStep = null;
+  #onLetter = null;
   #failure = null;
   /** Behind everything that was reserved, and how much memory there is. */
   #end;
@@ -59,7 +60,7 @@ export class Instance {
    */
   static async open(prefix, module, model, options) {
     const self = new Instance();
-    const imports = { ebt: { on_step: (_, step) => self.#told(step) } };
+    const imports = { ebt: { on_step: (_, step) => self.#told(step), on_letter: (_, letter) => self.#onLetter(letter) } };
     const { exports: wasm } = await instantiate(module, imports);
     const bytes = new Uint8Array(model);
     // behind the module's own data: the model, structs, the handle with its memory
@@ -148,6 +149,12 @@ export class Instance {
       else if (floats.has(name)) view.setFloat32(place, value, true);
       else view.setUint32(place, name in choices ? choices[name].indexOf(value) >>> 0 : Number(value), true);
     }
+  }
+
+  /** The status of `run`, which calls the module; meanwhile `onLetter` is given the addresses of letters. */
+  lettering(onLetter, run) {
+    this.#onLetter = onLetter;
+    return this.check(run());
   }
 
   /** The status of `run`, which calls the module; meanwhile `onStep` is told of steps. What it throws is thrown here. */

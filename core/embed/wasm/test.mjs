@@ -1,18 +1,19 @@
-// The module in node: test.mjs MODULE MODULE_WITHOUT_PANIC_HANDLER MODEL SOLVER HOST_OUTPUT. Text, answers and energies are
+// The module in node: test.mjs MODULE MODULE_WITHOUT_PANIC_HANDLER MODEL SOLVER RESTORER HOST_OUTPUT. Text, answers and energies are
 // those that the scenario (tests/targets/scenario) printed on the host; wrong use is refused in words.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { EbtError, Generator, repeats, Solver } from './ebt.js';
+import { EbtError, Generator, repeats, Restorer, Solver } from './ebt.js';
 
-const [modulePath, provenPath, modelPath, solverPath, hostPath] = process.argv.slice(2);
-const [bytes, model, joint] = [modulePath, modelPath, solverPath].map((path) => readFileSync(path));
+const [modulePath, provenPath, modelPath, solverPath, restorerPath, hostPath] = process.argv.slice(2);
+const [bytes, model, joint, letters] = [modulePath, modelPath, solverPath, restorerPath].map((path) => readFileSync(path));
 const module = new WebAssembly.Module(bytes);
 
-// nothing is imported but the callback: no allocator, no memory, no panic handler
-const imports = (m) => WebAssembly.Module.imports(m).map((i) => `${i.module}.${i.name}`);
-assert.deepEqual(imports(module), ['ebt.on_step']);
-assert.deepEqual(imports(new WebAssembly.Module(readFileSync(provenPath))), ['ebt.on_step'], 'code that panics is left');
+// nothing is imported but the callbacks: no allocator, no memory, no panic handler
+const imports = (m) => WebAssembly.Module.imports(m).map((i) => `${i.module}.${i.name}`).sort();
+const CALLBACKS = ['ebt.on_letter', 'ebt.on_step'];
+assert.deepEqual(imports(module), CALLBACKS);
+assert.deepEqual(imports(new WebAssembly.Module(readFileSync(provenPath))), CALLBACKS, 'code that panics is left');
 
 const PROMPT = "Türkiye'nin 81 ilinde, Ankara'da ve İstanbul'da";
 const common = { seed: 7, certify: true, temperature: 0.7, topK: 40, topP: 0.95, minP: 0.01 };
@@ -87,9 +88,26 @@ for (const [name, settings] of BOARDS) {
   const { energies, energiesAfter, stepSizes, dissipations, alphaLambda, candidateEnergies } = found;
   said += `${[energies, energiesAfter, stepSizes, dissipations, alphaLambda, candidateEnergies].map(list).join('')}\n`;
 }
+// letters are restored to the same bytes, as the program on the host restores them
+const restorer = await Restorer.open(module, letters);
+const TEXTS = [
+  "Turkiye'nin baskenti Ankara'dir. ISTANBUL'un nufusu 15 milyonu asti; Izmir'in yagisli gunleri azaldi.",
+  'yarin aksam görüşuruz, cok ozledim sizi! https://ornek.com.tr/sicak adresine bak, ali@ornek.com yaz :)',
+  'Madde 3 - Bu Kanunun uygulanmasinda soz konusu isyerleri ile isciler hakkinda asagidaki hukumler gecerlidir.',
+];
+const texts = TEXTS.map((text) => {
+  const restored = restorer.restore(text);
+  assert.equal(restored.letters.map((letter) => letter.is).join(''), restored.text);
+  assert.equal(restored.letters.map((letter) => letter.was).join(''), text);
+  for (const { was, is, probability, inDoubt } of restored.letters) assert.ok(inDoubt ? probability > 0 : was === is && probability === 1);
+  // what was restored is at rest
+  assert.equal(restorer.restore(restored.text).text, restored.text);
+  return restored.text;
+});
+const lines = readFileSync(hostPath, 'utf8').split('\n').filter((line) => !line.startsWith('size '));
+assert.deepEqual(lines.slice(-4, -1).map((line) => line.split('|')[0]), texts);
 // curvatures are not asked for by this interface
-const printed = readFileSync(hostPath, 'utf8').split('board, curvature')[0];
-const host = printed.split('\n').filter((line) => !line.startsWith('size ')).join('\n');
+const host = `${lines.join('\n').split('board, curvature')[0]}`;
 assert.equal(said, host);
 
 // wrong use is refused in words, and changes nothing
@@ -145,6 +163,12 @@ assert.ok([1, 3].includes(narrowed.answer[0]) && narrowed.probabilities[0] === 0
 assert.deepEqual(solver.solve(board).answer, solver.solve(board.map((token) => token ?? [0, 1, 2, 3, 4, 5])).answer);
 await assert.rejects(Solver.open(module, model), (error) => error.code === -5);
 await assert.rejects(Generator.open(module, joint), (error) => error instanceof EbtError);
+refused(() => restorer.restore('a', { damage: 'flood' }), -12, /there is no damage `flood`/);
+refused(() => restorer.restore('as', { steps: 99 }), -12);
+await assert.rejects(Restorer.open(module, joint), (error) => error.code === -5);
+assert.deepEqual(restorer.restore(''), { text: '', letters: [] });
+const strange = "\0 a\u0308 \u{1f600}\n İI ıi I\u0307 şЖ _ \ufeff";
+assert.equal(restorer.restore(strange, { damage: 'missing' }).letters.length, [...strange].length);
 assert.match(generator.version, /^\d+\.\d+\.\d+$/);
-const memory = `memory ${generator.bytes.memory} B and ${solver.bytes.memory} B`;
+const memory = `memory ${generator.bytes.memory} B, ${solver.bytes.memory} B and ${restorer.bytes.memory} B`;
 console.log(`wasm32: texts, answers and the bits of every energy are those of the host (module ${bytes.length} B, ${memory})`);

@@ -1,4 +1,5 @@
-//! The entropy in what is descended: `F = E + tau sum P log P`.
+//! The entropy in what is descended: `F = E + tau sum P log P`, or `P (log P - l)` where there is a prior `l`, which is taken from `Y`
+//! in what follows.
 //!
 //! In the coordinates of mirror descent its gradient is `tau Y` up to a constant of every row, since `log P = Y - lse`; a step is
 //! `Y' = Y - alpha (G + tau Y)`. With `alpha tau = 1` that is replacement, `Y' = -alpha G`. All matrices are `(n,V)`.
@@ -21,10 +22,10 @@ impl<B: Backend> Rollout<'_, B> {
         }
     }
 
-    /// `tau sum P log P` of every row `(n,1)`, at `p = softmax(y)`.
+    /// `tau sum P (log P - l)` of every row `(n,1)`, at `p = softmax(y)`.
     pub fn negative_entropy(&self, p: &B::Array, y: &B::Array, tau: f64) -> B::Array {
         let b = self.b;
-        let mean = b.sum_columns(&b.mul(p, y));
+        let mean = b.sum_columns(&b.mul(p, &self.within(y)));
         b.scale(&b.add(&mean, &b.scale(&b.log_sum_exp(y), -1.0)), tau)
     }
 

@@ -2,6 +2,9 @@
 //!
 //! A position is *given* where its set holds one token: `softmax` over the set is then the vertex, whose Jacobian is zero, so
 //! neither state nor gradient of a given position matters. Tokens outside a set have the logit [`HIDDEN`].
+//!
+//! A *prior* says what is likely before anything is computed: logits `l`, of which `softmax(l)` is where descent starts, and which the
+//! entropy is relative to, `F = E + tau KL(P || softmax(l))` up to a constant.
 
 use crate::compute::Backend;
 
@@ -17,6 +20,9 @@ pub struct Problems<'a, A, I> {
     pub hidden: &'a A,
     /// 1 at positions of the problem, 0 at padding, `(n,1)`.
     pub present: &'a A,
+    /// Logits `l` of what is held likely beforehand `(n,V)`, 0 where nothing is said; where descent starts, and what an entropy is
+    /// relative to.
+    pub prior: Option<&'a A>,
     /// Rows of the table of positions that every row adds up, each `(n)`.
     pub places: &'a [I],
 }

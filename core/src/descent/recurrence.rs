@@ -1,4 +1,5 @@
-//! The rival of a joint energy: the same blocks with a head of logits, `Y' = rms(h) W_out^T + b`, whose softmax is fed back.
+//! The rival of a joint energy: the same blocks with a head of logits, `Y' = rms(h) W_out^T + l` with the prior `l`, whose softmax is fed
+//! back.
 //! One step is a single pass; more are a loop.
 
 use alloc::vec::Vec;
@@ -34,7 +35,7 @@ fn pass<B: Backend>(rollout: &Rollout<'_, B>, base: &B::Array, y: &B::Array) -> 
     let p = b.softmax(y);
     let h = b.add(&rollout.mix(&p), base);
     let (logits, saved) = transformer::logits_of(b, rollout.model, rollout.geometry, Stream::Joint, h);
-    Passed { p, next: rollout.masked(logits), saved }
+    Passed { p, next: rollout.masked(rollout.with_prior(logits)), saved }
 }
 
 /// The next state `(n,V)` of the state `y (n,V)`.

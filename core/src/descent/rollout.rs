@@ -155,11 +155,20 @@ impl<B: Backend> Rollout<'_, B> {
         }
     }
 
-    /// `y (n,V)` with 0 at tokens that are not allowed.
+    /// `y - l (n,V)` with 0 at tokens that are not allowed: the state relative to the prior.
     pub fn within(&self, y: &B::Array) -> B::Array {
-        match self.problems {
-            Some(problems) => self.b.mul(y, problems.allowed),
-            None => y.clone(),
+        let Some(problems) = self.problems else { return y.clone() };
+        let within = self.b.mul(y, problems.allowed);
+        problems
+            .prior
+            .map_or_else(|| within.clone(), |prior| self.b.axpy(within.clone(), &self.b.fill(1, 1, -1.0), prior))
+    }
+
+    /// `y + l (n,V)`.
+    pub fn with_prior(&self, y: B::Array) -> B::Array {
+        match self.problems.and_then(|problems| problems.prior) {
+            Some(prior) => self.b.add(&y, prior),
+            None => y,
         }
     }
 
@@ -176,10 +185,10 @@ impl<B: Backend> Rollout<'_, B> {
         }
     }
 
-    /// An initial state `(n,V)`.
+    /// An initial state `(n,V)`: the prior with the noise of the start.
     pub fn initial(&self) -> B::Array {
         let (n, v) = (self.geometry.shape.rows(), self.model.config.vocab);
-        match self.objective.initial {
+        self.with_prior(match self.objective.initial {
             crate::objective::InitialState::Zeros => self.b.fill(n, v, 0.0),
             crate::objective::InitialState::Noise => {
                 let stream = self.stream(Purpose::InitialState, 0);
@@ -196,7 +205,7 @@ impl<B: Backend> Rollout<'_, B> {
                 let stream = self.stream(Purpose::InitialState, 0);
                 b.mul(&b.normal(n, v, stream, self.first_row * v as u64, 1.0), &sigma)
             }
-        }
+        })
     }
 
     /// The state of step `i` with its Langevin noise.
@@ -296,7 +305,7 @@ pub struct EnergyAt<T, I> {
     pub p: Distribution<T>,
     /// `P W_v (n,D)`.
     pub mixed: T,
-    /// The state `y (n,V)` itself, 0 at tokens that are not allowed, where an entropy asks for it.
+    /// The state relative to the prior `(n,V)` ([`Rollout::within`]), where an entropy asks for it.
     pub y: Option<T>,
     /// Energies `(n,1)` at `P`; those of a joint model add up to the energy of the problem, and are 0 at padding.
     pub energy: T,

@@ -42,7 +42,7 @@ impl<B: Backend> StepTerm<B> for Lyapunov {
         let mut rise = b.add(&b.add(&after, &before), &b.scale(&promised.fall, c));
         if let Some((tau, y)) = entropy {
             let after = rollout.negative_entropy(&p_next, step.next, tau);
-            let before = rollout.negative_entropy(p, &rollout.masked(y.clone()), -tau);
+            let before = rollout.negative_entropy(p, &rollout.masked(rollout.with_prior(y.clone())), -tau);
             rise = b.add(&rise, &b.add(&after, &before));
         }
         let rise = rollout.by_energy(b.mul(&rise, &rollout.present()));
@@ -61,7 +61,7 @@ impl<B: Backend> StepTerm<B> for Lyapunov {
         let qc = b.scale(&q, c);
         let by_g = b.mul(&promised.by_g, &qc);
         let state = entropy.map(|(tau, y)| {
-            // log P = Y up to a constant of the row
+            // log P - l = Y - l up to a constant of the row
             on_next = b.axpy(on_next.clone(), &b.scale(&q, tau), &rollout.within(step.next));
             on_p = b.axpy(on_p.clone(), &b.scale(&minus_q, tau), y);
             b.scale(&by_g, tau)

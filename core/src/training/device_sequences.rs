@@ -57,7 +57,9 @@ impl<B: Backend> DeviceSequences<B> {
 
     /// Whether sequences of this shape are here, so that [`DeviceSequences::write`] can take others.
     pub(super) fn fits(&self, s: &Sequences) -> bool {
-        (self.batch, self.context, self.starts.is_some()) == (s.batch, s.context, !s.starts.is_empty())
+        // a prior is written over one that was there, be it of nothing, and not where there was none
+        let room = s.prior.is_empty() || self.problems.as_ref().is_some_and(DeviceProblems::has_prior);
+        room && (self.batch, self.context, self.starts.is_some()) == (s.batch, s.context, !s.starts.is_empty())
     }
 
     /// Replaces the sequences by checked ones of the same shape, in place.

@@ -19,5 +19,5 @@ mod trainer;
 pub use device_sequences::DeviceSequences;
 pub use lanes::Part;
 pub use report::StepReport;
-pub use sequences::{NO_TARGET, Sequences};
+pub use sequences::{NO_TARGET, Prior, Sequences};
 pub use trainer::{StepSettings, Trainer};

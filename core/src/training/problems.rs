@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::sequences::{NO_TARGET, Sequences};
+use super::sequences::{NO_TARGET, Prior, Sequences};
 use crate::compute::{Backend, Classes};
 use crate::config::Config;
 use crate::descent::problem::{HIDDEN, Problems};
@@ -19,7 +19,7 @@ fn holds(set: &[u32], token: usize) -> bool {
 impl Sequences {
     /// Problems of equal length from their sets of allowed tokens and what belongs there.
     pub fn problems(batch: usize, context: usize, allowed: Vec<u32>, targets: Vec<u32>) -> Self {
-        Self { batch, context, tokens: Vec::new(), targets, starts: Vec::new(), allowed }
+        Self { batch, context, tokens: Vec::new(), targets, allowed, ..Self::default() }
     }
 
     /// Checks problems against a joint model.
@@ -76,6 +76,16 @@ impl Sequences {
                 _ => {}
             }
         }
+        for &Prior { at, token, logit } in &self.prior {
+            let known = (at as usize) < n && (token as usize) < config.vocab;
+            if !known || self.is_padding(at as usize) || !holds(self.sets(at as usize..at as usize + 1), token as usize)
+            {
+                return shape(format!("a prior at position {at} is of token {token}, which is not allowed there"));
+            }
+            if !logit.is_finite() {
+                return shape(format!("the prior at position {at} is not finite"));
+            }
+        }
         Ok(())
     }
 
@@ -99,6 +109,15 @@ impl Sequences {
         (0..self.targets.len()).flat_map(row).collect()
     }
 
+    /// Logits of what is held likely `(n,V)`.
+    fn prior_values(&self, vocab: usize) -> Vec<f64> {
+        let mut all = vec![0.0; self.targets.len() * vocab];
+        for &Prior { at, token, logit } in &self.prior {
+            all[at as usize * vocab + token as usize] = f64::from(logit);
+        }
+        all
+    }
+
     /// The rows of the table of positions that every position adds up, one list for each that is added.
     fn places(&self, config: &Config) -> Vec<Vec<u32>> {
         let of = |i: usize| {
@@ -118,6 +137,7 @@ pub(super) struct DeviceProblems<B: Backend> {
     allowed: B::Array,
     hidden: B::Array,
     present: B::Array,
+    prior: Option<B::Array>,
     places: Vec<B::Index>,
     classes: Option<B::Index>,
 }
@@ -139,6 +159,7 @@ impl<B: Backend> DeviceProblems<B> {
             allowed: b.fill(n, v, 0.0),
             hidden: b.fill(n, v, 0.0),
             present: b.fill(n, 1, 0.0),
+            prior: (!s.prior.is_empty()).then(|| b.fill(n, v, 0.0)),
             places: s.places(config).iter().map(|list| b.index(list)).collect(),
             classes,
         };
@@ -153,6 +174,9 @@ impl<B: Backend> DeviceProblems<B> {
         b.write(&mut self.allowed, &allowed);
         b.write(&mut self.hidden, &hidden);
         b.write(&mut self.present, &s.present());
+        if let Some(prior) = &mut self.prior {
+            b.write(prior, &s.prior_values(config.vocab));
+        }
         for (list, to) in s.places(config).iter().zip(&mut self.places) {
             b.write_index(to, list);
         }
@@ -160,8 +184,8 @@ impl<B: Backend> DeviceProblems<B> {
 
     /// What a rollout reads.
     pub(super) fn view(&self) -> Problems<'_, B::Array, B::Index> {
-        let Self { allowed, hidden, present, places, .. } = self;
-        Problems { allowed, hidden, present, places }
+        let Self { allowed, hidden, present, prior, places, .. } = self;
+        Problems { allowed, hidden, present, prior: prior.as_ref(), places }
     }
 
     /// Classes of the relations, where they count.
@@ -170,9 +194,15 @@ impl<B: Backend> DeviceProblems<B> {
         self.classes.as_ref().map(|table| Classes { table, by_distance })
     }
 
+    /// Whether these are problems with a prior.
+    pub(super) fn has_prior(&self) -> bool {
+        self.prior.is_some()
+    }
+
     /// Where the arrays live, see [`Backend::address`].
     pub(super) fn addresses(&self, b: &B) -> impl Iterator<Item = u64> {
-        let arrays = [&self.allowed, &self.hidden, &self.present].map(|a| b.address(a));
+        let arrays = [&self.allowed, &self.hidden, &self.present].into_iter().chain(&self.prior);
+        let arrays: Vec<u64> = arrays.map(|a| b.address(a)).collect();
         let indices: Vec<u64> = self.places.iter().chain(&self.classes).map(|i| b.address_of_index(i)).collect();
         arrays.into_iter().chain(indices)
     }

@@ -11,6 +11,17 @@ use crate::error::{Error, Result};
 /// Marks a position without a target.
 pub const NO_TARGET: u32 = u32::MAX;
 
+/// What is held likely of a position before anything is computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Prior {
+    /// Row of the position in all sequences together.
+    pub at: u32,
+    /// The token.
+    pub token: u32,
+    /// Its logit `l`, finite; other tokens have 0.
+    pub logit: f32,
+}
+
 /// Sequences of equal length on the caller's side.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sequences {
@@ -28,6 +39,8 @@ pub struct Sequences {
     /// Sets of allowed tokens of a joint model, `V.div_ceil(32)` words a position: bit `v % 32` of word `v / 32` allows token
     /// `v`. A position with one allowed token is given. Empty for other models.
     pub allowed: Vec<u32>,
+    /// What is held likely of positions of a joint model, of allowed tokens; the last counts where a token is named twice.
+    pub prior: Vec<Prior>,
 }
 
 impl Sequences {
@@ -62,6 +75,9 @@ impl Sequences {
         if !self.starts.is_empty() && self.starts.len() != n {
             return shape(format!("{n} starts expected, found {}", self.starts.len()));
         }
+        if !self.prior.is_empty() {
+            return shape(String::from("only a joint model takes a prior"));
+        }
         let bad = |id: u32| id as usize >= config.vocab;
         let refuse = |position: usize, id: u32| Err(Error::Token { id, position, vocabulary: config.vocab });
         if let Some(i) = self.tokens.iter().position(|&id| bad(id)) {
@@ -92,6 +108,13 @@ impl Sequences {
         &self.allowed[rows.start * words..rows.end * words]
     }
 
+    /// What is held likely of some positions, which are counted from the first of them.
+    fn prior_of(&self, rows: core::ops::Range<usize>) -> impl Iterator<Item = Prior> {
+        let first = rows.start as u32;
+        let of = move |prior: &&Prior| rows.contains(&(prior.at as usize));
+        self.prior.iter().filter(of).map(move |&prior| Prior { at: prior.at - first, ..prior })
+    }
+
     /// Rows `first .. first + count` of the sequences.
     pub fn slice(&self, first: usize, count: usize) -> Self {
         let rows = first * self.context..(first + count) * self.context;
@@ -102,7 +125,8 @@ impl Sequences {
             tokens: self.tokens.get(rows.clone()).unwrap_or_default().to_vec(),
             targets: self.targets[rows.clone()].to_vec(),
             starts,
-            allowed: self.sets(rows).to_vec(),
+            allowed: self.sets(rows.clone()).to_vec(),
+            prior: self.prior_of(rows).collect(),
         }
     }
 }

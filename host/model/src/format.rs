@@ -11,6 +11,8 @@
 //! | [`PROVENANCE_KEY`] | where the model comes from (JSON: an array of pairs) |
 //! | [`digest::KEY`] | SHA-256 of the file |
 //!
+//! A model of letters holds its table of words ([`ebt_tokenizer::letters::words`]) as a tensor of bytes, [`WORDS_TENSOR`].
+//!
 //! Keys that begin with `ebt_` are those of this project: one that is not known is refused, because what it says may
 //! change what the file means. Other keys are other programs' and are passed over.
 
@@ -35,6 +37,9 @@ pub const PROVENANCE_KEY: &str = "ebt_provenance";
 pub const TOKENIZER_KEY: &str = "ebt_tokenizer";
 /// Metadata key of the tokenizer's fingerprint.
 pub const FINGERPRINT_KEY: &str = "ebt_tokenizer_fingerprint";
+
+/// Name of the tensor that is a table of words.
+pub const WORDS_TENSOR: &str = "words";
 
 /// How keys of this project begin.
 const OURS: &str = "ebt_";

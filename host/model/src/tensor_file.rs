@@ -210,6 +210,18 @@ impl TensorFile {
         }
     }
 
+    /// The bytes of a tensor of bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`TensorFile::numbers`].
+    pub fn octets(&self, name: &str) -> Result<&[u8]> {
+        match self.data(name)? {
+            (Dtype::U8, bytes) => Ok(bytes),
+            (other, _) => bail!("tensor {name} of {} is stored as {other:?}; U8 is needed", self.path.display()),
+        }
+    }
+
     fn info(&self, name: &str) -> Option<&TensorInfo> {
         self.metadata.info(self.names.get(name)?)
     }

@@ -39,6 +39,8 @@ pub enum Values<'a> {
     },
     /// Token ids and the like.
     Words(&'a [u32]),
+    /// Anything else.
+    Bytes(&'a [u8]),
 }
 
 /// Bytes that are written at once.
@@ -49,6 +51,7 @@ impl Values<'_> {
         match self {
             Values::Floats { values, .. } => values.len(),
             Values::Words(words) => words.len(),
+            Values::Bytes(bytes) => bytes.len(),
         }
     }
 
@@ -56,6 +59,7 @@ impl Values<'_> {
         match self {
             Values::Floats { dtype, .. } => (*dtype).into(),
             Values::Words(_) => safetensors::Dtype::U32,
+            Values::Bytes(_) => safetensors::Dtype::U8,
         }
     }
 
@@ -73,6 +77,7 @@ impl Values<'_> {
                 Values::Words(words) => {
                     words[range].iter().for_each(|word| block.extend_from_slice(&word.to_le_bytes()))
                 }
+                Values::Bytes(bytes) => block.extend_from_slice(&bytes[range]),
                 Values::Floats { values, transposed: None, dtype } => {
                     values[range].iter().for_each(|&x| dtype.encode(x, &mut block));
                 }

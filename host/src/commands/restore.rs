@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ebt::engine::descent::{DescentOptions, StepSize};
 use ebt::{Damage, Letter, Restorer};
 use serde_json::json;
@@ -16,20 +16,25 @@ use crate::inference::{InferenceModel, SessionMemory, extents};
 ///
 /// Text is read from standard input and printed restored, line by line: `Turkiye'nin baskenti` becomes `Türkiye'nin başkenti`. Only
 /// letters that may have been damaged are changed, each into one of those that it may have been, in its own case; addresses, paths,
-/// code and all else come out as they were, to the byte. Restoring what was restored changes nothing.
+/// code and all else come out as they were, to the byte. Restoring what was restored changes nothing, but where letters were mistaken
+/// for others (`keyboard`, `ocr`), which stay in doubt.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  echo \"Turkiye'nin baskenti\" | ebt restore --model runs/restore
-  ebt restore --model restore.ebp --mark 0.9 < mektup.txt
+  echo \"Turkiye'nin baskenti\" | ebt restore
+  ebt restore --mark 0.9 < mektup.txt
   ebt restore --model runs/missing --damage missing --json < lines.txt")]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder, as `ebt train --preset restore` makes one
+    /// Model file or packed model, or run or checkpoint folder, as `ebt train --preset restore` makes one [default: the built-in one, for
+    /// text typed without Turkish letters]
     #[arg(long, value_name = "PATH")]
-    model: PathBuf,
+    model: Option<PathBuf>,
     /// What happened to the text; the model must have learned that
     #[arg(long, value_parser = one_of(Damage::ALL), default_value = "ascii", value_name = "KIND")]
     damage: Damage,
+    /// The text was typed without Turkish letters: --damage ascii
+    #[arg(long, conflicts_with = "damage")]
+    ascii: bool,
     /// Descent steps [default: as in training]
     #[arg(long, value_name = "N", value_parser = steps())]
     think: Option<NonZeroUsize>,
@@ -59,7 +64,12 @@ pub fn run(args: Args) -> Result<()> {
         ..DescentOptions::default()
     };
     think.validate().map_err(by_flag)?;
-    let inference = InferenceModel::load(Some(&args.model))?;
+    if args.model.is_none() && args.damage != Damage::Ascii {
+        let message =
+            "--damage: the built-in model restores text typed without Turkish letters; name another with --model";
+        return Err(by_flag(anyhow!(message)));
+    }
+    let inference = InferenceModel::load_restorer(args.model.as_deref())?;
     let usual = inference.model()?.descent.steps;
     let options = extents(&think, usual);
     let name = || inference.name.clone();
@@ -131,22 +141,19 @@ fn restored(args: &Args, think: &DescentOptions, restorer: &mut Restorer<'_, '_>
     Ok(all)
 }
 
-/// Restores a text until nothing more changes: what was put right is known the next time, and never in doubt again.
+/// Restores a text until nothing more changes; a letter that was put right keeps the probability that it had then.
 fn settled(restorer: &mut Restorer<'_, '_>, text: &str, damage: Damage, think: &DescentOptions) -> Result<Vec<Letter>> {
-    let mut letters: Vec<Letter> = Vec::new();
-    restorer.restore(text, damage, think, &mut |letter| letters.push(letter))?;
-    let mut changed = letters.iter().any(|letter| letter.is != letter.was);
-    while changed {
-        let now: String = letters.iter().map(|letter| letter.is).collect();
-        let mut i = 0;
-        changed = false;
-        restorer.restore(&now, damage, think, &mut |again| {
-            if let Some(letter) = letters.get_mut(i).filter(|_| again.in_doubt) {
-                changed |= again.is != again.was;
-                (letter.is, letter.probability) = (again.is, again.probability);
-            }
-            i += 1;
-        })?;
-    }
+    let (mut letters, mut scratch) = (Vec::<Letter>::new(), vec![0; Restorer::bytes_to_settle(text.len())]);
+    let mut at = (0, 0);
+    restorer.settle(text, damage, think, &mut scratch, &mut |pass, again| {
+        if pass == 0 {
+            return letters.push(again);
+        }
+        let i = if at.0 == pass { at.1 } else { 0 };
+        at = (pass, i + 1);
+        if let Some(letter) = letters.get_mut(i).filter(|_| again.in_doubt) {
+            (letter.is, letter.probability) = (again.is, again.probability);
+        }
+    })?;
     Ok(letters)
 }

@@ -1,6 +1,7 @@
 //! Small models for tests.
 #![allow(dead_code)]
 
+pub mod fed;
 pub mod header;
 pub mod program;
 
@@ -58,6 +59,7 @@ pub fn model(config: &Config, short: bool) -> LoadedModel {
         weights,
         fingerprint: Some(tokenizer().fingerprint()),
         tokenizer: Some(tokenizer()),
+        words: None,
         provenance: vec![("origin".into(), "test".into()), ("not".into(), "ışık".into())],
     }
 }

@@ -4,7 +4,7 @@ use ebt_core::compute::{Backend, Compute};
 use ebt_core::config::{Config, JointConfig, Positions, RelationKind, UpdateRule};
 use ebt_core::descent::rollout::{self, Rollout};
 use ebt_core::objective::{InitialState, LossSteps, Objective};
-use ebt_core::training::{NO_TARGET, Sequences};
+use ebt_core::training::{NO_TARGET, Prior, Sequences};
 use proptest::prelude::*;
 
 use crate::compare::ensure;
@@ -59,7 +59,12 @@ pub fn the_order_of_positions_does_not_matter<F: Factory>() {
             let words = config.set_words();
             let allowed = rows.iter().flat_map(|&i| problems.allowed[i * words..(i + 1) * words].to_vec()).collect();
             let targets = rows.iter().map(|&i| problems.targets[i]).collect();
-            let other = Sequences::problems(sizes.batch, t, allowed, targets);
+            let moved = |&prior: &Prior| {
+                let to = rows.iter().position(|&i| i == prior.at as usize);
+                Prior { at: to.unwrap_or(0) as u32, ..prior }
+            };
+            let prior = problems.prior.iter().map(moved).collect();
+            let other = Sequences { prior, ..Sequences::problems(sizes.batch, t, allowed, targets) };
             let (one, two) = (run(b, &config, &weights, &problems, 3), run(b, &config, &weights, &other, 3));
             for ([p, e], [other_p, other_e]) in one.iter().zip(&two) {
                 close("energies", other_e, &picked(e, &rows), F::TOLERANCE.model)?;
@@ -85,6 +90,7 @@ pub fn padding_changes_nothing<F: Factory>() {
             let words = config.set_words();
             let padded = Sequences {
                 starts: vec![more as u32; longest.context],
+                prior: alone.prior.iter().map(|&prior| Prior { at: prior.at + more as u32, ..prior }).collect(),
                 ..Sequences::problems(
                     1,
                     longest.context,
@@ -128,7 +134,7 @@ pub fn sets_are_kept<F: Factory>() {
     });
 }
 
-/// Where `alpha tau = 1` a step replaces the state by `-alpha G`, whatever it was.
+/// Where `alpha tau = 1` a step replaces the state by `-alpha G`, relative to the prior, whatever it was.
 pub fn a_whole_step_replaces_the_state<F: Factory>() {
     F::with(|b| {
         for_all(16, (model::sizes(), model::kinds(), any::<u64>()), |(sizes, kind, seed)| {
@@ -144,7 +150,9 @@ pub fn a_whole_step_replaces_the_state<F: Factory>() {
                 let at = rollout::evaluate(&rollout, &condition, &observed, &y, false);
                 let alphas = rollout.step_sizes(&rollout.alpha().0);
                 let next = rollout.within(&rollout::advance(&rollout, y, &at, &alphas));
-                let want = b.scale(&rollout.within(&rollout.unmix(&at.dp)), -2.0);
+                let gradient = rollout.unmix(&at.dp);
+                let within = rollout.problems.map(|problems| b.mul(&gradient, problems.allowed));
+                let want = b.scale(&within.unwrap_or(gradient), -2.0);
                 close("the state", &Mat::download(b, &next), &Mat::download(b, &want), F::TOLERANCE.model)
             })
         });

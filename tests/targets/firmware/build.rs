@@ -14,7 +14,7 @@ fn main() {
     println!("cargo:rustc-link-search={folder}/layout");
     println!("cargo:rustc-link-arg-bins=-T{layout}");
     println!("cargo:rerun-if-changed=layout");
-    for name in ["EBT_MODEL", "EBT_SOLVER"] {
+    for name in ["EBT_MODEL", "EBT_SOLVER", "EBT_RESTORER"] {
         println!("cargo:rerun-if-env-changed={name}");
         let model = std::env::var(name).unwrap_or_else(|_| panic!("{name} names a packed model for the image"));
         assert!(Path::new(&model).is_absolute(), "{name} must be an absolute path, got {model}");

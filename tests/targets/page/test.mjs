@@ -1,5 +1,6 @@
 // The page in a browser: test.mjs FOLDER [PICTURES]. Serves FOLDER, opens it in headless Chromium, types, generates, has
-// boards solved (boards.mjs), goes offline, and checks what a reader is promised. With PICTURES it leaves screenshots there.
+// boards solved (boards.mjs) and letters put back (letters.mjs), goes offline, and checks what a reader is promised. With PICTURES it
+// leaves screenshots there.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -7,6 +8,7 @@ import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { chromium } from 'playwright-core';
 import { boards } from './boards.mjs';
+import { letters } from './letters.mjs';
 
 const [folder, pictures] = process.argv.slice(2);
 const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.wasm': 'application/wasm' };
@@ -144,7 +146,7 @@ try {
 
   // without a network
   await page.evaluate(() => navigator.serviceWorker.ready);
-  await page.waitForFunction(async () => (await (await caches.open('ebt-2')).keys()).length >= 24);
+  await page.waitForFunction(async () => (await (await caches.open('ebt-3')).keys()).length >= 34);
   await context.setOffline(true);
   await page.reload();
   await page.waitForFunction(() => document.querySelectorAll('#candidates li').length > 0, null, { timeout: 60_000 });
@@ -167,8 +169,9 @@ try {
   await picture(wide.page, 'wide-dark');
   await wide.context.close();
   await boards({ open, picture, named });
+  await letters({ open, picture, named });
   assert.ok(asked.every((path) => !path.includes('..')));
-  console.log(`the page: ${count} tokens, boards, offline, 360 to 1280 pixels, ${asked.length} requests, all to itself`);
+  console.log(`the page: ${count} tokens, boards, letters, offline, 360 to 1280 pixels, ${asked.length} requests, all to itself`);
 } finally {
   await browser.close();
   server.close();

@@ -1,4 +1,4 @@
-// The types of the JavaScript package: test.mjs MODULE MODEL SOLVER, beside node_modules/ebt, the package as it is shipped. A
+// The types of the JavaScript package: test.mjs MODULE MODEL SOLVER RESTORER, beside node_modules/ebt, the package as it is shipped. A
 // TypeScript program compiles against them, and they name exactly what is there.
 
 import assert from 'node:assert/strict';
@@ -6,9 +6,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
-import { Generator, repeats, Solver } from 'ebt';
+import { Generator, repeats, Restorer, Solver } from 'ebt';
 
-const [modulePath, modelPath, solverPath] = process.argv.slice(2);
+const [modulePath, modelPath, solverPath, restorerPath] = process.argv.slice(2);
 const here = dirname(fileURLToPath(import.meta.url));
 
 // strictly, as a program for browsers and as one for node
@@ -53,16 +53,18 @@ assert.deepEqual(declared.SolverSettings, fields('SOLVER_SETTINGS'));
 const module = new WebAssembly.Module(readFileSync(modulePath));
 const generator = await Generator.open(module, readFileSync(modelPath));
 const solver = await Solver.open(module, readFileSync(solverPath));
+const restorer = await Restorer.open(module, readFileSync(restorerPath));
 generator.prompt('Ankara');
 let step;
 const token = generator.next({ seed: 1, certify: true }, (told) => void (step = told));
 assert.deepEqual(declared.Step, Object.keys(step).sort());
 assert.deepEqual(declared.Token, Object.keys(token).sort());
 assert.deepEqual(declared.Solution, Object.keys(solver.solve(Array(solver.cells).fill(null))).sort());
+assert.deepEqual(declared.Letter, Object.keys(restorer.restore('s').letters[0]).sort());
 assert.deepEqual(declared.Grid, Object.keys(solver.grid).sort());
 assert.deepEqual(declared.Repeat, Object.keys(repeats([0, 0], solver.grid)[0]).sort());
 const members = (object) => Object.getOwnPropertyNames(object).filter((name) => !['constructor', 'length', 'name', 'prototype'].includes(name));
-for (const [Class, object] of [[Generator, generator], [Solver, solver]]) {
+for (const [Class, object] of [[Generator, generator], [Solver, solver], [Restorer, restorer]]) {
   assert.deepEqual(declared[Class.name], [Class, Class.prototype, object].flatMap(members).sort());
 }
 console.log(`ebt.d.ts: a TypeScript program compiles, and all ${Object.values(declared).flat().length} names are there`);

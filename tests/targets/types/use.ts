@@ -38,6 +38,10 @@ const all: number[] = [...found.answer, ...solver.solve(narrowed).probabilities,
 const wrong: Repeat[] = solver.grid ? repeats(solver.board('12..'), solver.grid) : [];
 console.log(all, wrong.map((repeat) => repeat.cells[1] + solver.cells * solver.vocabulary));
 
+const restorer: Restorer = await Restorer.open(fetch('ebt.wasm'), new Uint8Array(8));
+const restored: { text: string; letters: Letter[] } = restorer.restore('baskent', { damage: 'ascii' });
+console.log(restored.text, restored.letters.filter((letter) => letter.inDoubt && letter.probability < 0.9).length);
+
 // @ts-expect-error a generator is opened
 new Generator();
 // @ts-expect-error no such choice
@@ -58,3 +62,5 @@ solver.solve([], { choose: 'best' });
 solver.solve(['1']);
 // @ts-expect-error there may be no grid
 solver.grid.rows;
+// @ts-expect-error no such damage
+restorer.restore('baskent', { damage: 'flood' });

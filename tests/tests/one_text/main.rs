@@ -1,15 +1,18 @@
 //! One model, one seed, one text: the program `ebt`, Rust, C and JavaScript say the same, with the same certificates to the
-//! bit, whatever the prompt, the seed, the sampling, the step sizes, the noise and the number of candidates.
+//! bit, whatever the prompt, the seed, the sampling, the step sizes, the noise and the number of candidates; and restore
+//! damaged text to the same bytes.
 //!
 //! C is tried where the compiler takes the options of Unix. JavaScript is tried where `EBT_WASM` names the WebAssembly module, which a compiler builds that not
 //! every machine has (`tests/targets/run.sh` does it and sets `EBT_WASM`).
 #![allow(clippy::unwrap_used)]
 
 mod cases;
+mod restoring;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use cases::{Case, Hex as _, cases};
 use ebt::{Generator, Options, SessionOptions, Settings};
@@ -79,17 +82,20 @@ fn in_the_program(case: &Case) -> String {
     whole(lines, file["text"].as_str().unwrap())
 }
 
-/// Builds the C program against the library of this source tree.
-fn program_in_c() -> PathBuf {
+/// Builds the C program `source` against the library of this source tree.
+fn c_program(source: &str, name: &str) -> PathBuf {
+    // tests run side by side, and the library is one
+    static ONE: Mutex<()> = Mutex::new(());
+    let _turn = ONE.lock().unwrap();
     // the folder in which ebt's own tests build the library, too
     let work = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libebt");
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let words = ["rustc", "--quiet", "--release", "--offline", "-p", "ebt", "--lib", "--crate-type", "staticlib"];
     run(Command::new(cargo).args(words).arg("--target-dir").arg(&work).current_dir(root()));
-    let program = work.join("one_text");
+    let program = work.join(name);
     let mut cc = Command::new(std::env::var("CC").unwrap_or_else(|_| "cc".into()));
     cc.args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1"]);
-    cc.arg("-I").arg(root().join("core/embed/include")).arg(root().join("tests/tests/one_text/program.c"));
+    cc.arg("-I").arg(root().join("core/embed/include")).arg(root().join(source));
     run(cc.arg("-o").arg(&program).arg(work.join("release/libebt.a")).args(["-lm", "-lpthread", "-ldl"]));
     program
 }
@@ -97,7 +103,7 @@ fn program_in_c() -> PathBuf {
 #[test]
 fn every_door_says_the_same() {
     let bytes = std::fs::read(model()).unwrap();
-    let program = cfg!(unix).then(program_in_c);
+    let program = cfg!(unix).then(|| c_program("tests/tests/one_text/program.c", "one_text"));
     let cases = cases();
     let expected: Vec<String> = cases.iter().map(|case| in_rust(&bytes, case)).collect();
     let tokens: usize = expected.iter().map(|text| text.lines().filter(|line| line.contains(" |")).count()).sum();

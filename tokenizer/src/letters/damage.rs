@@ -16,7 +16,34 @@ pub enum Damage {
     Circumflex,
     /// Letters were lost, and [`Damage::GAP`] stands for each.
     Missing,
+    /// A neighbouring key of the Turkish Q keyboard was hit now and then: any letter may be one beside it.
+    Keyboard,
+    /// Read from paper by a machine: any letter may be one that looks like it.
+    Ocr,
 }
+
+/// The letters of the Turkish Q keyboard, row by row, each row half a key to the right of the one above it.
+const KEYS: [&[char]; 3] = [
+    &['q', 'w', 'e', 'r', 't', 'y', 'u', 'ı', 'o', 'p', 'ğ', 'ü'],
+    &['a', 's', 'd', 'f', 'g', 'h', 'j', 'k', 'l', 'ş', 'i'],
+    &['z', 'x', 'c', 'v', 'b', 'n', 'm', 'ö', 'ç'],
+];
+
+/// Letters that machines take for each other.
+const ALIKE: [&[char]; 9] = [
+    &['ı', 'i', 'l', 'j', 'î'],
+    &['o', 'ö'],
+    &['u', 'ü', 'v', 'û'],
+    &['c', 'ç', 'e'],
+    &['s', 'ş'],
+    &['g', 'ğ', 'q'],
+    &['h', 'n', 'b'],
+    &['f', 't'],
+    &['a', 'â'],
+];
+
+/// The logit of what was typed or read against every other letter that it may have been: it is right twenty times as likely.
+const AS_IT_STANDS: f32 = 3.0;
 
 impl Damage {
     /// Every kind with its name, which is that in configuration files and on command lines, and what it is.
@@ -24,6 +51,8 @@ impl Damage {
         ("ascii", "typed without Turkish letters", Self::Ascii),
         ("circumflex", "the same, and without circumflexes", Self::Circumflex),
         ("missing", "letters are lost, and _ stands for each", Self::Missing),
+        ("keyboard", "neighbouring keys were hit", Self::Keyboard),
+        ("ocr", "letters were taken for others that look alike", Self::Ocr),
     ];
 
     /// Stands for a letter that is missing.
@@ -50,6 +79,30 @@ impl Damage {
                 roof.iter().fold(Self::Ascii.set(c), |set, &other| set.with(symbol(other)))
             }
             Self::Missing => Set::of(own),
+            Self::Keyboard => neighbours(letter).fold(Set::of(own), |set, other| set.with(symbol(other))),
+            Self::Ocr => {
+                let alike = ALIKE.iter().find(|alike| alike.contains(&letter)).copied().unwrap_or_default();
+                alike.iter().fold(Set::of(own), |set, &other| set.with(symbol(other)))
+            }
+        }
+    }
+
+    /// The logit of a letter as it stands, where it is likelier than every other that it may have been; none where all are as likely.
+    pub fn prior(self) -> Option<f32> {
+        matches!(self, Self::Keyboard | Self::Ocr).then_some(AS_IT_STANDS)
+    }
+
+    /// What became of a letter that was damaged, `chance` in `[0, 1)` decides which: a gap, or another letter that it may be taken for.
+    pub fn strikes(self, letter: char, chance: f64) -> char {
+        match self {
+            Self::Missing => Self::GAP,
+            Self::Ascii | Self::Circumflex => Self::ascii(letter),
+            Self::Keyboard | Self::Ocr => {
+                let (set, own) = (self.set(letter), symbol(letter));
+                let at = (chance * set.len().saturating_sub(1) as f64) as usize;
+                let others = set.symbols().filter(|&other| other != own);
+                others.filter_map(Symbol::letter).nth(at).unwrap_or(letter)
+            }
         }
     }
 
@@ -74,6 +127,21 @@ impl Damage {
     pub fn ascii_symbol(of: Symbol) -> Symbol {
         of.letter().map_or(of, |letter| symbol(Self::ascii(letter)))
     }
+}
+
+/// The letters of the keys beside that of a letter.
+fn neighbours(letter: char) -> impl Iterator<Item = char> {
+    let place = |row: &[char]| row.iter().position(|&key| key == letter);
+    let found = KEYS.iter().enumerate().find_map(|(r, row)| Some((r, place(row)?)));
+    // one of a row stands between the same and the next of the row above, and between the one before and the same of that below
+    let beside = move |(r, c): (usize, usize)| {
+        let right = c.saturating_add(1);
+        let above = r.checked_sub(1).map(|above| [Some((above, c)), Some((above, right))]).unwrap_or_default();
+        let (left, below) = (c.checked_sub(1), r.saturating_add(1));
+        [left.map(|c| (r, c)), Some((r, right)), above[0], above[1], left.map(|c| (below, c)), Some((below, c))]
+    };
+    let keys = found.map(beside).unwrap_or_default().into_iter().flatten();
+    keys.filter_map(|(r, c)| KEYS.get(r)?.get(c).copied())
 }
 
 /// The letters that a plain one may stand for.
@@ -123,6 +191,27 @@ mod tests {
                 assert!(own.letter().is_some() || set == Set::of(own), "{name} {c:?}");
                 assert!(set.len() == 1 || set.symbols().all(|s: Symbol| s.letter().is_some()), "{name} {c:?}");
             }
+        }
+    }
+
+    #[test]
+    fn letters_are_taken_for_each_other() {
+        let text =
+            |damage: Damage, c| damage.set(c).symbols().filter_map(Symbol::letter).collect::<std::string::String>();
+        assert_eq!(text(Damage::Keyboard, 'g'), "bfghtvy");
+        assert_eq!((text(Damage::Keyboard, 'Ü'), text(Damage::Keyboard, 'q')), ("ğü".into(), "aqw".into()));
+        assert_eq!(text(Damage::Ocr, 'I'), "ıijlî");
+        for damage in [Damage::Keyboard, Damage::Ocr] {
+            for a in LETTERS {
+                for b in damage.set(a).symbols().filter_map(Symbol::letter) {
+                    assert!(damage.set(b).holds(symbol(a)), "{a} {b}");
+                }
+                for chance in [0.0, 0.3, 0.999_999] {
+                    let struck = damage.strikes(a, chance);
+                    assert!(damage.set(a).holds(symbol(struck)) && (struck != a || damage.set(a).len() == 1), "{a}");
+                }
+            }
+            assert_eq!(damage.set('3'), Set::of(symbol('3')));
         }
     }
 

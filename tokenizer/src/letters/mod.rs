@@ -14,6 +14,7 @@
 //! ```
 
 mod damage;
+pub mod words;
 
 pub use damage::Damage;
 
@@ -161,6 +162,11 @@ impl Set {
         (0..SYMBOLS).filter_map(Symbol::of_index).filter(move |&symbol| self.holds(symbol))
     }
 
+    /// The set of a joint model's words.
+    pub fn of_words([low, high]: [u32; SYMBOLS.div_ceil(32)]) -> Self {
+        Self(u64::from(low) | u64::from(high) << 32)
+    }
+
     /// The set as a joint model takes it: bit `v % 32` of word `v / 32` allows token `v`.
     pub fn words(self) -> [u32; SYMBOLS.div_ceil(32)] {
         [self.0 as u32, (self.0 >> 32) as u32]
@@ -198,6 +204,7 @@ mod tests {
         let symbols: std::vec::Vec<Symbol> = set.symbols().collect();
         assert_eq!(symbols, [symbol('s'), symbol('ş'), symbol('û'), Symbol::STOP]);
         let words = set.words();
+        assert_eq!(Set::of_words(words), set);
         for s in (0..SYMBOLS).filter_map(Symbol::of_index) {
             assert_eq!(words[s.index() / 32] >> (s.index() % 32) & 1 == 1, symbols.contains(&s));
         }

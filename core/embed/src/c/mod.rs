@@ -14,6 +14,7 @@
 
 mod handle;
 mod pointer;
+mod restorer;
 mod solver;
 mod status;
 mod types;
@@ -22,14 +23,18 @@ pub use handle::{
     GeneratorHandle, ebt_accept, ebt_bytes_needed, ebt_close, ebt_energies, ebt_next, ebt_open, ebt_piece_bytes,
     ebt_prompt, ebt_reset, ebt_token_bytes, ebt_vocabulary,
 };
+pub use restorer::{
+    RestorerHandle, ebt_restorer_bytes_needed, ebt_restorer_close, ebt_restorer_open, ebt_restorer_restore,
+};
 pub use solver::{
     SolverHandle, ebt_solver_bytes_needed, ebt_solver_close, ebt_solver_grid, ebt_solver_open, ebt_solver_sizes,
     ebt_solver_solve,
 };
 pub use status::{Status, ebt_strerror};
 pub use types::{
-    CCertificate, CGrid, COptions, CSettings, CSolution, CSolverSettings, CStep, CToken, NOISE_LANGEVIN,
-    NOISE_METROPOLIS, NOISE_NONE, NOISE_TEMPERATURE, STEP_ARMIJO, STEP_CURVATURE, STEP_FIXED, STEP_MODEL, StepFunction,
+    CCertificate, CGrid, CLetter, COptions, CSettings, CSolution, CSolverSettings, CStep, CToken, LetterFunction,
+    NOISE_LANGEVIN, NOISE_METROPOLIS, NOISE_NONE, NOISE_TEMPERATURE, STEP_ARMIJO, STEP_CURVATURE, STEP_FIXED,
+    STEP_MODEL, StepFunction,
 };
 
 use core::ffi::{CStr, c_char, c_int};

@@ -7,9 +7,10 @@ use super::handle::{code, given, given_mut, head, options_of, place, telling};
 use super::pointer::{read, slice, slice_mut, writable, write};
 use super::types::{CCertificate, CGrid, COptions, CSolution, CSolverSettings, StepFunction};
 use super::{Status, status};
+
 use crate::engine::descent::DescentOptions;
 use crate::packed::Model;
-use crate::{Error, Problem, Solver};
+use crate::{Error, Prior, Problem, Solver};
 
 /// A solver; lives in the memory that `ebt_solver_open` was given.
 pub struct SolverHandle {
@@ -167,7 +168,7 @@ pub unsafe extern "C" fn ebt_solver_solve(
         };
         // SAFETY: the caller's promise.
         let mut tell = unsafe { telling(on_step, user) };
-        let solved = solver.solve(Problem { cells, allowed }, &think, &mut tell);
+        let solved = solver.solve(Problem { cells, allowed, prior: Prior::default() }, &think, &mut tell);
         let solved = solved.map_err(|error| status::of_use(error.into()))?;
         for (place, token) in answer.iter_mut().zip(solved.answer()) {
             *place = token;

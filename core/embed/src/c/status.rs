@@ -33,7 +33,7 @@ pub enum Status {
     Utf8 = -8,
     /// The prompt is longer than option `prompt` allows.
     Prompt = -9,
-    /// The buffer for the piece of text is too small; `ebt_piece_bytes` says how much is needed.
+    /// The buffer for the text is too small; `ebt_piece_bytes` says how much a piece needs, and restoring takes four bytes a byte.
     Buffer = -10,
     /// A token id is outside the vocabulary.
     Token = -11,
@@ -45,7 +45,7 @@ pub enum Status {
     NotFinite = -14,
     /// No token may be drawn.
     NoToken = -15,
-    /// The handle is not one of an open generator or solver.
+    /// The handle is not one of an open generator, solver or restorer.
     Closed = -16,
     /// The generator or solver is in use: a callback may not use the one that calls it.
     Busy = -17,
@@ -73,7 +73,7 @@ impl Status {
             Self::Size => c"the sizes do not fit in the address space of this machine",
             Self::Utf8 => c"the text is not UTF-8",
             Self::Prompt => c"the prompt is longer than option `prompt` allows: give it in parts",
-            Self::Buffer => c"the buffer for the piece of text is too small: ebt_piece_bytes says how much is needed",
+            Self::Buffer => c"the buffer for the text is too small: ebt_piece_bytes says how much a piece needs, restoring takes 4 bytes a byte",
             Self::Token => c"a token id is outside the vocabulary",
             Self::Setting => {
                 c"a setting is out of its range, or needs an option that the generator was not opened with"
@@ -81,7 +81,7 @@ impl Status {
             Self::Cancelled => c"the callback cancelled the descent",
             Self::NotFinite => c"an energy, a gradient or a logit is not finite",
             Self::NoToken => c"no token may be drawn",
-            Self::Closed => c"the handle is not one of an open generator or solver",
+            Self::Closed => c"the handle is not one of an open generator, solver or restorer",
             Self::Busy => c"the generator or solver is in use: a callback may not use the one that calls it",
             Self::Problem => {
                 c"the problem does not fit the model, or a cell has no allowed token: ebt_solver_sizes says what fits"

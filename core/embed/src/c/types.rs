@@ -6,7 +6,7 @@ use ebt_core::config::Grid;
 
 use crate::engine;
 use crate::engine::descent::{Certificate, DescentOptions, Noise, Selection, StepReport, StepSize, Stop, Tolerance};
-use crate::{Options, Sampling, Settings};
+use crate::{Letter, Options, Sampling, Settings};
 
 /// Extents; they fix the memory that a generator needs. `ebt_options_default` fills in the usual ones.
 #[repr(C)]
@@ -212,6 +212,35 @@ impl From<Grid> for CGrid {
         Self { rows, columns, box_rows, box_columns }
     }
 }
+
+/// What became of a character.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CLetter {
+    /// Where it starts in the text of its pass, in bytes.
+    pub at: usize,
+    /// Number of the pass, from 0: text is restored until nothing changes any more.
+    pub pass: u32,
+    /// The code point that stood there.
+    pub was: u32,
+    /// The code point that belongs there, as the model says.
+    pub is: u32,
+    /// How probable the model holds it; 1 where nothing else may stand there.
+    pub probability: f32,
+    /// 1 where anything else might have stood there, else 0.
+    pub in_doubt: u32,
+}
+
+impl CLetter {
+    /// A letter of a pass.
+    pub(super) fn of(pass: usize, letter: Letter) -> Self {
+        let Letter { at, was, is, probability, in_doubt } = letter;
+        Self { at, pass: pass as u32, was: was.into(), is: is.into(), probability, in_doubt: in_doubt.into() }
+    }
+}
+
+/// Sees a letter; may be null.
+pub type LetterFunction = Option<unsafe extern "C" fn(user: *mut c_void, letter: *const CLetter)>;
 
 /// The answer to a problem, as it was found: energy, entropy and residual are those of its last state. `probabilities` has the
 /// vocabulary's numbers for every cell, borrowed as the arrays of the certificate are.

@@ -13,7 +13,7 @@ use super::number::Number;
 use super::scratch::{Activations, LayerActivations, Scratch};
 use super::sizes::Sizes;
 use super::slices::{copy, front};
-use crate::packed::{Block, BlockCondition, Floats, HeadCondition, Isa, Model};
+use crate::packed::{Block, BlockCondition, Floats, HeadCondition, Isa, Model, Output};
 
 /// What rows pass through.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +174,46 @@ impl<'p, 'm> Pass<'p, 'm> {
         norm::backward::<N>(spec, saved.h, condition.w1, saved.r1, x, dh);
     }
 
+    /// Rows `work.h (n,D)` through all blocks and the final norm, into `work.x`; keeps what [`Self::gradient`] needs. False where the
+    /// model has not such a landscape.
+    fn normed<N: Number>(
+        &self,
+        landscape: usize,
+        attention: &mut impl Attend,
+        saved: &mut Activations<'_>,
+        work: &mut Scratch<'_>,
+    ) -> bool {
+        let of = self.model.condition_of(landscape);
+        self.prepare(attention, work);
+        for layer in 0..self.sizes.layers {
+            let Some(condition) = self.model.block_condition(of, layer) else { return false };
+            self.block::<N>(layer, &condition, attention, &mut saved.layer(layer), work);
+        }
+        let Some(HeadCondition { w, b }) = self.model.head_condition(of) else { return false };
+        let d = self.flat::<N>(self.sizes.dim);
+        let (h, x) = (front(work.h, d), front(work.x, d));
+        copy(saved.last, h);
+        norm::forward::<N>(self.norm(), h, (w, b), x, saved.last_r);
+        true
+    }
+
+    /// Logits `(n,V)` of the rows `work.h (n,D)` in a model whose head makes logits.
+    pub fn logits(
+        &self,
+        attention: &mut impl Attend,
+        saved: &mut Activations<'_>,
+        work: &mut Scratch<'_>,
+        logits: &mut [f32],
+    ) {
+        let Some(Output { weight, bias }) = self.model.output() else { return };
+        if self.normed::<f32>(0, attention, saved, work) {
+            weight.product(self.kernel, front(work.x, self.flat::<f32>(self.sizes.dim)), logits);
+            for row in logits.chunks_exact_mut(self.sizes.vocab.max(1)) {
+                row.iter_mut().zip(bias.iter()).for_each(|(x, bias)| *x += bias);
+            }
+        }
+    }
+
     /// Energies `(n,1)` of the candidates `work.h (n,D)` on landscape `s`; keeps what [`Self::gradient`] needs.
     pub fn energies<N: Number>(
         &self,
@@ -183,19 +223,11 @@ impl<'p, 'm> Pass<'p, 'm> {
         work: &mut Scratch<'_>,
         mut each: impl FnMut(usize, f32),
     ) {
-        let of = self.model.condition_of(landscape);
-        self.prepare(attention, work);
-        for layer in 0..self.sizes.layers {
-            let Some(condition) = self.model.block_condition(of, layer) else { return };
-            self.block::<N>(layer, &condition, attention, &mut saved.layer(layer), work);
-        }
-        let (Some(HeadCondition { w, b }), Some(head)) = (self.model.head_condition(of), self.model.head()) else {
+        let Some(head) = self.model.head() else { return };
+        if !self.normed::<N>(landscape, attention, saved, work) {
             return;
-        };
-        let d = self.flat::<N>(self.sizes.dim);
-        let (h, x) = (front(work.h, d), front(work.x, d));
-        copy(saved.last, h);
-        norm::forward::<N>(self.norm(), h, (w, b), x, saved.last_r);
+        }
+        let x = front(work.x, self.flat::<N>(self.sizes.dim));
         // the head as numbers: one row is enough for all
         let weights = front(work.y, self.sizes.dim);
         weights.iter_mut().zip(head.iter()).for_each(|(to, x)| *to = x);

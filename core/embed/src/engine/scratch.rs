@@ -96,9 +96,10 @@ impl<'a> Activations<'a> {
         })
     }
 
-    /// The arrays of block `layer`.
+    /// The arrays of block `layer`; where there is room for one block, all use it.
     pub fn layer(&mut self, layer: usize) -> LayerActivations<'_> {
         let count = self.layers;
+        let layer = if count == 1 { 0 } else { layer };
         LayerActivations {
             h: piece(self.h, layer, count),
             r1: piece(self.r1, layer, count),

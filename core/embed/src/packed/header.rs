@@ -1,7 +1,6 @@
 //! The fixed part of a packed model, and how the model descends.
 
-use ebt_core::config::{Config, Head};
-use ebt_core::config_error::{ConfigError, not_negative, positive, require, require_choice};
+use ebt_core::config_error::{ConfigError, not_negative, positive, require};
 use ebt_core::objective::InitialState;
 use serde::{Deserialize, Serialize};
 
@@ -31,13 +30,6 @@ pub struct DescentDefaults {
     pub sigma0: f32,
     /// Step size `alpha` of every step, finite and above 0.
     pub alpha: f32,
-}
-
-/// Refuses configurations that describe no model, and those of models that are not packed.
-pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
-    config.check()?;
-    let energy = config.head == Head::Energy;
-    require_choice("head", energy, "\"logits\" cannot be packed: inference descends on energies")
 }
 
 impl DescentDefaults {

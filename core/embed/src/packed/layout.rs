@@ -2,7 +2,7 @@
 
 use super::header::ALIGNMENT;
 use super::matrix::{Floats, Matrix};
-use super::parts::{BlockConditionOf, BlockOf, FeedForwardOf, HeadConditionOf, MarksOf, SwigluOf};
+use super::parts::{BlockConditionOf, BlockOf, FeedForwardOf, HeadConditionOf, MarksOf, OutputOf, SwigluOf};
 use super::storage::Storage;
 use ebt_core::config::{Conditioning, Config, ModelKind, MoeConfig};
 
@@ -153,6 +153,11 @@ pub(super) fn head_condition<S: Sections>(s: &mut S, dim: usize, modulated: bool
     HeadConditionOf { w: s.floats(dim), b: modulated.then(|| s.floats(dim)) }
 }
 
+/// The sections of a head of logits.
+pub(super) fn output<S: Sections>(s: &mut S, c: &Config) -> OutputOf<S::Matrix, S::Floats> {
+    OutputOf { weight: s.matrix(c.vocab, c.dim), bias: s.floats(c.vocab) }
+}
+
 /// Bytes of the groups of sections, each a multiple of the alignment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Places {
@@ -207,7 +212,11 @@ impl Places {
             block_condition: if_any(modulated, |s, dim| drop_parts(block_condition(s, dim, true))),
             head_condition: if_any(modulated, |s, dim| drop_parts(head_condition(s, dim, true))),
             landscapes: if modulated { c.landscapes as u64 } else { 0 },
-            head: if_any(c.has_energy(), |s, dim| s.floats(dim)),
+            head: match (c.has_energy(), joint) {
+                (true, _) => bytes(storage, |s| s.floats(c.dim)),
+                (false, true) => bytes(storage, |s| drop_parts(output(s, c))),
+                (false, false) => 0,
+            },
         }
     }
 
@@ -253,7 +262,7 @@ impl Places {
         self.blocks_end().saturating_add(plain).saturating_add(one.saturating_mul(landscape))
     }
 
-    /// First byte of the energy head.
+    /// First byte of the energy head, or of the head of logits.
     pub fn head(&self) -> Option<u64> {
         (self.head > 0).then(|| self.landscape(self.landscapes))
     }

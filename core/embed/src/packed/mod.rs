@@ -12,8 +12,8 @@
 //!        of every block: qkv, wo, relations (classes, H) if there are any, then w13 and w2, or gate, routing bias, experts' w13 and w2, shared w13 and w2
 //!        plain gains, if something is unmodulated: w1, w2 of every block, then w of the final norm
 //!        of every landscape: w1, b1, a1, w2, b2, a2 of every block, then w, b of the final norm
-//!        energy head (D)
-//!        tokenizer (compact form)
+//!        energy head (D), or of a joint model with a head of logits its matrix (V, D) and bias (V)
+//!        tokenizer (compact form); of a joint model of letters its table of words
 //! end  checksum      u32: CRC-32 of everything before
 //! ```
 //!
@@ -49,6 +49,6 @@ pub use model::{Model, Provenance};
 pub use pack::{Contents, pack};
 pub use parts::{
     Block, BlockCondition, BlockConditionOf, BlockOf, ConditionOf, FeedForward, FeedForwardOf, HeadCondition,
-    HeadConditionOf, Marks, MarksOf, Swiglu, SwigluOf,
+    HeadConditionOf, Marks, MarksOf, Output, OutputOf, Swiglu, SwigluOf,
 };
 pub use storage::{GROUP, Storage};

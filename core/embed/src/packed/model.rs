@@ -1,13 +1,13 @@
 //! A packed model, checked and used in place.
 
-use ebt_core::config::Config;
+use ebt_core::config::{Config, ModelKind};
 use serde::Deserialize;
 
 use super::error::ReadError;
-use super::header::{self, CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, OLDEST, VERSION};
+use super::header::{CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, OLDEST, VERSION};
 use super::layout::{self, Places, Sections, View, aligned};
 use super::matrix::{Floats, Matrix};
-use super::parts::{Block, BlockCondition, ConditionOf, HeadCondition, Marks};
+use super::parts::{Block, BlockCondition, ConditionOf, HeadCondition, Marks, Output};
 use super::storage::Storage;
 use super::version2::Config2;
 
@@ -22,7 +22,8 @@ pub struct Model<'m> {
     pub storage: Storage,
     sections: &'m [u8],
     places: Places,
-    tokenizer: Option<&'m [u8]>,
+    /// Tokenizer or table of words.
+    language: Option<&'m [u8]>,
     provenance: Provenance<'m>,
 }
 
@@ -115,7 +116,7 @@ impl<'m> Model<'m> {
         const FIELD: &str = "the configuration";
         let config: Config =
             if version == OLDEST { header.take::<Config2>(FIELD)?.into() } else { header.take(FIELD)? };
-        header::check(&config)?;
+        config.check()?;
         let descent: DescentDefaults = header.take("the descent")?;
         descent.check()?;
         let storage: Storage = header.take("the storage")?;
@@ -125,18 +126,18 @@ impl<'m> Model<'m> {
             // every pair takes bytes, so this ends with the header
             header.take::<(&str, &str)>("the provenance")?;
         }
-        let tokenizer: Option<u64> = header.take("the length of the tokenizer")?;
+        let language: Option<u64> = header.take("the length of the tokenizer")?;
         if !header.0.is_empty() {
             return Err(ReadError::Header { field: "what follows the last field" });
         }
         let sections = View::from(storage, body, aligned(start).saturating_sub(start)).rest;
         let places = Places::new(&config, storage);
-        let length = places.end().checked_add(tokenizer.unwrap_or(0));
+        let length = places.end().checked_add(language.unwrap_or(0));
         if length != Some(sections.len() as u64) {
             return Err(ReadError::Sections);
         }
-        let tokenizer = tokenizer.map(|_| View::from(storage, sections, places.end()).rest);
-        Ok(Model { config, descent, storage, sections, places, tokenizer, provenance })
+        let language = language.map(|_| View::from(storage, sections, places.end()).rest);
+        Ok(Model { config, descent, storage, sections, places, language, provenance })
     }
 
     fn at(&self, place: u64) -> View<'m> {
@@ -189,14 +190,26 @@ impl<'m> Model<'m> {
         }
     }
 
-    /// Energy head `(D)`; none in the baseline.
+    /// Energy head `(D)`; none in the baseline, and where the head makes logits.
     pub fn head(&self) -> Option<Floats<'m>> {
-        Some(self.at(self.places.head()?).floats(self.config.dim))
+        let place = self.places.head().filter(|_| self.config.has_energy())?;
+        Some(self.at(place).floats(self.config.dim))
+    }
+
+    /// Head of logits; none but in a joint model that has one instead of an energy.
+    pub fn output(&self) -> Option<Output<'m>> {
+        let place = self.places.head().filter(|_| !self.config.has_energy())?;
+        Some(layout::output(&mut self.at(place), &self.config))
     }
 
     /// The tokenizer in its compact form, if the file holds one.
     pub fn tokenizer(&self) -> Option<&'m [u8]> {
-        self.tokenizer
+        self.language.filter(|_| self.config.kind != ModelKind::Joint)
+    }
+
+    /// The table of words of a joint model of letters ([`ebt_tokenizer::letters::words`]), if the file holds one.
+    pub fn words(&self) -> Option<&'m [u8]> {
+        self.language.filter(|_| self.config.kind == ModelKind::Joint)
     }
 
     /// Where the model comes from, as (key, value) pairs.
@@ -206,6 +219,6 @@ impl<'m> Model<'m> {
 
     /// Bytes of all matrices and vectors, with the padding between them.
     pub fn weight_bytes(&self) -> usize {
-        self.sections.len().saturating_sub(self.tokenizer.map_or(0, <[u8]>::len))
+        self.sections.len().saturating_sub(self.language.map_or(0, <[u8]>::len))
     }
 }

@@ -15,6 +15,8 @@ pub type HeadCondition<'m> = HeadConditionOf<Floats<'m>>;
 
 /// What tells the positions of a packed joint model apart.
 pub type Marks<'m> = MarksOf<Floats<'m>>;
+/// The head of logits of a packed joint model.
+pub type Output<'m> = OutputOf<Matrix<'m>, Floats<'m>>;
 
 /// A block, stacked as in training.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,15 @@ pub struct HeadConditionOf<V> {
     pub w: V,
     /// Shift that is added after the norm; none means 0.
     pub b: Option<V>,
+}
+
+/// A head of logits.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputOf<M, V> {
+    /// Output matrix `(V, D)`.
+    pub weight: M,
+    /// Added to the logits `(V)`.
+    pub bias: V,
 }
 
 /// What tells the positions of a joint model apart.

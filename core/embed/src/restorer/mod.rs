@@ -1,14 +1,16 @@
 //! Damaged text in, restored text out, with a joint model of letters.
 
+mod settle;
 mod verbatim;
 
 use core::fmt;
 use core::ops::ControlFlow;
 
+use ebt_tokenizer::letters::words::Words;
 use ebt_tokenizer::letters::{Damage, SYMBOLS, Set, Symbol, symbol, written};
 
 use crate::engine::arena::Arena;
-use crate::engine::descent::DescentOptions;
+use crate::engine::descent::{DescentOptions, Prior};
 use crate::engine::{Problem, SessionOptions, Solver};
 use crate::packed::{Isa, Model};
 use crate::{EngineError, Error};
@@ -50,8 +52,8 @@ pub struct Letter {
 /// let options = SessionOptions { rows: 1, steps: 4, ..SessionOptions::default() };
 /// let mut memory = vec![0; Restorer::bytes_needed(&file, &options)?];
 /// let mut restorer = Restorer::new(&file, &options, &mut memory)?;
-/// let mut text = String::new();
-/// restorer.restore("Turkiye'nin baskenti", Damage::Ascii, &DescentOptions::default(), &mut |letter| text.push(letter.is))?;
+/// let (typed, mut scratch) = ("Turkiye'nin baskenti", [0; 128]);
+/// let text = restorer.settle(typed, Damage::Ascii, &DescentOptions::default(), &mut scratch, &mut |_, _| ())?;
 /// assert_eq!(text, "Türkiye'nin başkenti");
 /// # Ok(())
 /// # }
@@ -60,8 +62,12 @@ pub struct Restorer<'m, 'a> {
     solver: Solver<'m, 'a>,
     /// Characters of a window.
     window: usize,
+    words: Option<Words<'m>>,
     /// Sets of the characters of a window `(window, WORDS)`.
     sets: &'a mut [u32],
+    /// What is held likely of it: a symbol of every character, and its logit.
+    tokens: &'a mut [u32],
+    logits: &'a mut [f32],
 }
 
 impl fmt::Debug for Restorer<'_, '_> {
@@ -70,8 +76,8 @@ impl fmt::Debug for Restorer<'_, '_> {
     }
 }
 
-/// The model in `file`, which must know letters.
-fn read(file: &[u8]) -> Result<Model<'_>, Error> {
+/// The model in `file`, which must know letters, and its table of words.
+fn read(file: &[u8]) -> Result<(Model<'_>, Option<Words<'_>>), Error> {
     let model = Model::read(file)?;
     let config = &model.config;
     let refuse = |requirement| Err(Error::Engine(EngineError::Option { field: "model", requirement }));
@@ -81,13 +87,18 @@ fn read(file: &[u8]) -> Result<Model<'_>, Error> {
     if config.context < LEAST {
         return refuse("a model of letters sees at least four of them");
     }
-    Ok(model)
+    let words = model.words().map(Words::read).transpose();
+    let requirement = "the table of words inside is damaged";
+    Ok((model, words.or(Err(EngineError::Option { field: "model", requirement }))?))
 }
+
+/// Numbers of a window: sets, tokens and logits.
+const NUMBERS: usize = WORDS + 2;
 
 fn bytes_of(model: &Model<'_>, options: &SessionOptions) -> Result<usize, Error> {
     let solver = Solver::bytes_needed(&model.config, options)?;
-    let sets = model.config.context.checked_mul(4 * WORDS).and_then(|sets| sets.checked_add(solver));
-    Ok(sets.ok_or(EngineError::Size { what: "a restorer" })?)
+    let numbers = model.config.context.checked_mul(4 * NUMBERS).and_then(|numbers| numbers.checked_add(solver));
+    Ok(numbers.ok_or(EngineError::Size { what: "a restorer" })?)
 }
 
 impl<'m, 'a> Restorer<'m, 'a> {
@@ -98,7 +109,7 @@ impl<'m, 'a> Restorer<'m, 'a> {
     ///
     /// Bytes that are no packed model, a model that knows no letters, options out of their range.
     pub fn bytes_needed(file: &[u8], options: &SessionOptions) -> Result<usize, Error> {
-        bytes_of(&read(file)?, options)
+        bytes_of(&read(file)?.0, options)
     }
 
     /// A restorer in `memory`, which must start at a multiple of 4 and hold [`Restorer::bytes_needed`] bytes.
@@ -107,14 +118,15 @@ impl<'m, 'a> Restorer<'m, 'a> {
     ///
     /// As [`Restorer::bytes_needed`], and memory that is too small or not aligned.
     pub fn new(file: &'m [u8], options: &SessionOptions, memory: &'a mut [u8]) -> Result<Self, Error> {
-        let model = read(file)?;
+        let (model, words) = read(file)?;
         let (needed, given) = (bytes_of(&model, options)?, memory.len());
         let window = model.config.context;
-        let Some((sets, rest)) = memory.split_at_mut_checked(4 * WORDS * window).filter(|_| given >= needed) else {
+        let Some((own, rest)) = memory.split_at_mut_checked(4 * NUMBERS * window).filter(|_| given >= needed) else {
             return Err(Error::Engine(EngineError::Arena { needed, given }));
         };
-        let sets = Arena::over(sets)?.words(WORDS * window)?;
-        Ok(Self { solver: Solver::new(model, options, rest)?, window, sets })
+        let mut own = Arena::over(own)?;
+        let (sets, tokens, logits) = (own.words(WORDS * window)?, own.words(window)?, own.floats(window)?);
+        Ok(Self { solver: Solver::new(model, options, rest)?, window, words, sets, tokens, logits })
     }
 
     /// The same restorer with its products computed by `kernel`; results have the same bits.
@@ -123,15 +135,14 @@ impl<'m, 'a> Restorer<'m, 'a> {
         Self { solver: self.solver.with_isa(kernel), ..self }
     }
 
-    /// Restores `text`, a line or more of it, and gives every character in its order to `put`: those of windows that overlap by half, of
-    /// which each gives its middle, so that every letter is judged with a quarter of a window on either side.
+    /// Restores `text`, a line or more of it, and gives every character in its order to `put`: those of windows that overlap by a
+    /// third, of which each gives its middle, so that every letter is judged with a sixth of a window on either side.
     ///
     /// Addresses, paths, names of files, code and mixtures of letters and digits are left as they are: runs without white space that
     /// hold one of `@ \ _ = < > { } | ~ ^ #` (of a gap, which stands for a lost letter, not the `_`), `://` or a digit beside a letter, that
     /// begin with `www.` or end like a name in the net.
     ///
-    /// What is restored once may change when it is restored again, because more letters are then known; it changes in few places, never
-    /// back, and not for ever: [`Damage`] restricts what was put right to what it is.
+    /// What is restored once may change when it is restored again, because more letters are then known ([`Restorer::settle`]).
     ///
     /// # Errors
     ///
@@ -143,13 +154,14 @@ impl<'m, 'a> Restorer<'m, 'a> {
         think: &DescentOptions,
         put: &mut dyn FnMut(Letter),
     ) -> Result<(), Error> {
-        let (half, quarter) = (self.window / 2, self.window / 4);
+        let margin = (self.window / 6).max(1);
+        let stride = self.window.saturating_sub(margin.saturating_mul(2));
         let (mut start, mut first) = (0, true);
         while let Some(rest) = text.get(start..).filter(|rest| !rest.is_empty()) {
             let mut verbatim = Verbatim::at(text, start, damage);
             let (mut cells, mut next) = (0, text.len());
             for ((offset, c), set) in rest.char_indices().zip(self.sets.chunks_exact_mut(WORDS)) {
-                if cells == half {
+                if cells == stride {
                     next = start + offset;
                 }
                 let marked =
@@ -160,7 +172,8 @@ impl<'m, 'a> Restorer<'m, 'a> {
                 cells += 1;
             }
             let last = rest.chars().nth(self.window).is_none();
-            let counted = if first { 0 } else { quarter }..if last { cells } else { half + quarter };
+            self.expect(rest, cells, (start == 0, last), damage);
+            let counted = if first { 0 } else { margin }..if last { cells } else { stride.saturating_add(margin) };
             self.window(rest, start, (cells, counted), think, put)?;
             if last {
                 break;
@@ -168,6 +181,33 @@ impl<'m, 'a> Restorer<'m, 'a> {
             (start, first) = (next, false);
         }
         Ok(())
+    }
+
+    /// Says what is held likely: what stands there, or the words that stand whole in a window of `cells` characters, whose sets are
+    /// there, as they are mostly written; `ends` says whether the text begins and ends with it.
+    fn expect(&mut self, rest: &str, cells: usize, (begins, ends): (bool, bool), damage: Damage) {
+        let standing = damage.prior().unwrap_or(0.0);
+        self.logits.iter_mut().for_each(|logit| *logit = standing);
+        let symbols = rest.chars().take(cells).map(symbol);
+        self.tokens.iter_mut().zip(symbols).for_each(|(token, symbol)| *token = symbol.index() as u32);
+        let Some(words) = self.words.filter(|_| matches!(damage, Damage::Ascii | Damage::Circumflex)) else { return };
+        let Self { sets, tokens, logits, .. } = self;
+        let letters = || rest.chars().take(cells).map(symbol);
+        let mut first = 0usize;
+        while first < cells {
+            let length = letters().skip(first).take_while(|symbol| symbol.letter().is_some()).count();
+            let end = first.saturating_add(length);
+            if length > 0 && (first > 0 || begins) && (end < cells || ends) {
+                let sets = sets.as_chunks::<WORDS>().0.iter().map(|words| Set::of_words(*words));
+                let word = letters().zip(sets).skip(first).take(length);
+                words.prior(word, |i, symbol, logit| {
+                    let at = first.saturating_add(i);
+                    tokens.get_mut(at).into_iter().for_each(|token| *token = symbol.index() as u32);
+                    logits.get_mut(at).into_iter().for_each(|to| *to = logit);
+                });
+            }
+            first = end.saturating_add(1);
+        }
     }
 
     /// Gives the counted characters of a window, whose sets are there, to `put`.
@@ -188,7 +228,11 @@ impl<'m, 'a> Restorer<'m, 'a> {
             characters().filter(of).for_each(|(_, ((offset, c), _))| put(certain(start + offset, c)));
             return Ok(());
         }
-        let problem = Problem { cells, allowed: sets };
+        let prior = Prior {
+            tokens: self.tokens.get(..cells).unwrap_or_default(),
+            logits: self.logits.get(..cells).unwrap_or_default(),
+        };
+        let problem = Problem { cells, allowed: sets, prior };
         let solution = self.solver.solve(problem, think, &mut |_| ControlFlow::Continue(()))?;
         for ((i, ((offset, c), set)), token) in characters().zip(solution.answer()).filter(|(at, _)| of(at)) {
             let at = start + offset;

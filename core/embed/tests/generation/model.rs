@@ -16,6 +16,8 @@ pub struct Case {
     pub tokens: Vec<u32>,
     /// Sets of allowed tokens of a problem; empty where there is none.
     pub allowed: Vec<u32>,
+    /// Tokens that are held likely in its cells, and their logits; empty where nothing is.
+    pub prior: (Vec<u32>, Vec<f32>),
     pub steps: usize,
 }
 
@@ -51,6 +53,7 @@ impl Case {
             weights: weights(&config, seed),
             tokens: (0..length as u64).map(|i| stream.below(i, vocab) as u32).collect(),
             allowed: Vec::new(),
+            prior: (Vec::new(), Vec::new()),
             objective: Objective { initial, ..Objective::default() },
             steps: 1 + stream.below(10_000, 4) as usize,
             config,
@@ -81,7 +84,7 @@ impl Case {
 
     pub fn pack_as(&self, storage: Storage) -> Vec<u8> {
         let (config, objective, weights) = (&self.config, &self.objective, &self.weights[..]);
-        pack(&Contents { config, objective, provenance: &[], weights, storage, tokenizer: None }).unwrap()
+        pack(&Contents { config, objective, provenance: &[], weights, storage, language: None }).unwrap()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ebt_core::compute::Compute;
 use ebt_core::config::{Conditioning, Config, Grid, JointConfig, ModelKind, Positions, RelationKind, UpdateRule};
-use ebt_core::descent::rollout;
+use ebt_core::descent::{recurrence, rollout};
 use ebt_core::random::{Purpose, Stream};
 use proptest::prelude::*;
 
@@ -39,7 +39,18 @@ impl Case {
                 }
             }
         }
+        if stream.below(100_000, 2) == 0 {
+            let logit = |cell: usize| (stream.normal(20_000 + cell as u64) * 2.0) as f32;
+            self.prior =
+                (self.tokens.clone(), (0..cells).map(|cell| if cell % 3 == 1 { 0.0 } else { logit(cell) }).collect());
+        }
         self
+    }
+
+    /// The logit of the token that is held likely in a cell, and its place in a state.
+    pub fn likely(&self, cell: usize) -> Option<(usize, f64)> {
+        let (&token, &logit) = self.prior.0.get(cell).zip(self.prior.1.get(cell))?;
+        Some((cell * self.config.vocab + token as usize, f64::from(logit)))
     }
 
     /// A model of nine cells.
@@ -127,12 +138,24 @@ pub fn centred(case: &Case, y: &[f64]) -> Vec<f64> {
     all
 }
 
+/// The state of a loop of logits after the last step, as [`centred`].
+pub fn looped(case: &Case, seed: u64) -> Vec<f64> {
+    with_rollout(case, seed, |rollout| {
+        let base = recurrence::base(rollout);
+        let start = rollout.masked(rollout.initial());
+        let end = (0..case.steps).fold(start, |y, _| recurrence::advance(rollout, &base, &y));
+        centred(case, &download(rollout.b, &end))
+    })
+}
+
 pub fn solve(case: &Case, seed: u64) -> Solved {
     with_rollout(case, seed, |rollout| {
         let (b, v, tau) = (rollout.b, case.config.vocab, case.config.tau);
         let entropy = |p: &[f64]| {
             let cells = case.unknown().into_iter().flat_map(|cell| p[cell * v..(cell + 1) * v].to_vec());
-            cells.filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum::<f64>()
+            let own = cells.filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum::<f64>();
+            let likely = case.unknown().into_iter().filter_map(|cell| case.likely(cell));
+            own + likely.map(|(at, logit)| p[at] * logit).sum::<f64>()
         };
         let alphas = rollout.step_sizes(&rollout.alpha().0);
         let (mut y, mut free) = (rollout.masked(rollout.initial()), Vec::new());
@@ -149,7 +172,8 @@ pub fn solve(case: &Case, seed: u64) -> Solved {
                 y = rollout.masked(rollout::advance(rollout, y, &at, &alphas));
                 continue;
             }
-            let (g, y) = (download(b, &rollout.unmix(&at.dp)), download(b, &y));
+            let (mut g, y) = (download(b, &rollout.unmix(&at.dp)), download(b, &y));
+            (0..case.tokens.len()).filter_map(|cell| case.likely(cell)).for_each(|(at, logit)| g[at] -= tau * logit);
             let mut dissipation = 0.0;
             for cell in case.unknown() {
                 let row = (cell * v..(cell + 1) * v).filter(|i| case.allows(cell, i % v));

@@ -3,13 +3,13 @@
 use ebt::engine::descent::{DescentOptions, Potential, Selection, StepSize};
 use ebt::engine::{Error, Session, SessionOptions};
 use ebt::packed::{Isa, Model, Storage};
-use ebt::{Problem, Solver};
-use ebt_core::config::{Conditioning, Config, ModelKind, UpdateRule};
+use ebt::{Prior, Problem, Solver};
+use ebt_core::config::{Conditioning, Config, Head, ModelKind, UpdateRule};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
 
 use crate::model::Case;
-use crate::problems::{centred, joint_cases, probed, solve};
+use crate::problems::{centred, joint_cases, looped, probed, solve};
 use crate::{Expected, GO};
 
 fn memory(case: &Case, options: &SessionOptions) -> Vec<u32> {
@@ -22,7 +22,8 @@ fn open<'m, 'a>(packed: &'m [u8], options: &SessionOptions, memory: &'a mut [u32
 
 impl Case {
     fn problem(&self) -> Problem<'_> {
-        Problem { cells: self.tokens.len(), allowed: &self.allowed }
+        let prior = Prior { tokens: &self.prior.0, logits: &self.prior.1 };
+        Problem { cells: self.tokens.len(), allowed: &self.allowed, prior }
     }
 }
 
@@ -49,6 +50,22 @@ fn bits(solver: &mut Solver<'_, '_>, case: &Case, think: &DescentOptions, candid
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// A head of logits: the last state, on values of every width.
+    #[test]
+    fn looping_equals_training(case in joint_cases(), seed in any::<u64>()) {
+        let config = Config { head: Head::Logits, condition: Conditioning::All, tau: 0.0, ..case.config };
+        let case = Case::new(config, seed, case.tokens.len()).with_problem(seed);
+        let expected = Expected::of(&case, |case| looped(case, seed));
+        let (packed, options) = (case.pack(), SessionOptions { steps: case.steps, rows: 1, ..SessionOptions::default() });
+        let mut arena = memory(&case, &options);
+        let mut solver = open(&packed, &options, &mut arena);
+        let think = DescentOptions { steps: case.steps, seed, ..DescentOptions::default() };
+        let solution = solver.solve(case.problem(), &think, &mut { GO }).unwrap();
+        let logits: Vec<f64> = solution.logits().iter().map(|&y| f64::from(y)).collect();
+        let ours: Vec<f32> = centred(&case, &logits).iter().map(|&y| y as f32).collect();
+        expected.check(&ours, 5e-4, |e| e.clone())?;
+    }
 
     /// Energies before every step, the last state, and what it is assessed as.
     #[test]
@@ -238,7 +255,10 @@ fn what_no_solver_can_answer_is_refused_with_a_sentence() {
     let mut solver = open(&packed, &options, &mut arena);
     let joint = DescentOptions::joint();
     let mut refuse = |cells: usize, allowed: &[u32], think: &DescentOptions, sentence: &str| {
-        let refused = solver.solve(Problem { cells, allowed }, think, &mut { GO }).unwrap_err().to_string();
+        let refused = solver
+            .solve(Problem { cells, allowed, prior: Prior::default() }, think, &mut { GO })
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains(sentence), "{refused}");
     };
     refuse(0, &[], &joint, "at least one cell");
@@ -261,7 +281,8 @@ fn what_no_solver_can_answer_is_refused_with_a_sentence() {
     let learned = Case::new(longer, 5, 3).with_problem(5);
     let (packed, mut arena) = (learned.pack(), memory(&learned, &options));
     let mut solver = open(&packed, &options, &mut arena);
-    let too_long = solver.solve(Problem { cells: 9, allowed: &[3; 9] }, &joint, &mut { GO }).unwrap_err();
+    let too_long =
+        solver.solve(Problem { cells: 9, allowed: &[3; 9], prior: Prior::default() }, &joint, &mut { GO }).unwrap_err();
     assert_eq!(too_long, Error::Cells { given: 9, most: 8 });
     assert!(solver.solve(learned.problem(), &joint, &mut { GO }).is_ok());
 }
@@ -279,9 +300,48 @@ fn each_kind_of_model_is_opened_by_what_runs_it() {
     assert!(refused.contains("`Session`") && refused.contains("`Generator`"), "{refused}");
     let baseline = Config { kind: ModelKind::Transformer, ..causal.config };
     assert!(Solver::bytes_needed(&baseline, &options).is_err());
-    let loops = Config { head: ebt_core::config::Head::Logits, condition: Conditioning::All, tau: 0.0, ..joint.config };
-    let refused = Solver::bytes_needed(&loops, &options).unwrap_err().to_string();
-    assert!(refused.contains("head of logits"), "{refused}");
+}
+
+#[test]
+fn what_needs_an_energy_is_refused_where_there_is_none() {
+    let energy = Case::grid();
+    let config = Config { head: Head::Logits, condition: Conditioning::All, tau: 0.0, ..energy.config.clone() };
+    let case = Case::new(config, 5, 8).with_problem(5);
+    let (packed, options) = (case.pack(), SessionOptions { steps: 4, rows: 2, ..SessionOptions::default() });
+    // the activations of one block are enough
+    assert!(memory(&case, &options).len() < memory(&energy, &options).len());
+    let mut arena = memory(&case, &options);
+    let mut solver = open(&packed, &options, &mut arena);
+    for think in [
+        DescentOptions::joint(),
+        DescentOptions { candidates: 2, ..DescentOptions::default() },
+        DescentOptions { certify: true, ..DescentOptions::default() },
+    ] {
+        let refused = solver.solve(case.problem(), &think, &mut { GO }).unwrap_err().to_string();
+        assert!(refused.contains("head of logits"), "{refused}");
+    }
+    assert!(solver.potential(8, 1).is_err());
+    let plain = DescentOptions { commits: 2, steps: 2, ..DescentOptions::default() };
+    assert!(solver.solve(case.problem(), &plain, &mut { GO }).is_ok());
+}
+
+#[test]
+fn a_prior_fits_its_problem() {
+    let case = Case::grid();
+    let (packed, options) = (case.pack(), SessionOptions { steps: 16, ..SessionOptions::default() });
+    let mut arena = memory(&case, &options);
+    let mut solver = open(&packed, &options, &mut arena);
+    let mut solved = |tokens: &[u32], logits: &[f32]| {
+        let problem = Problem { prior: Prior { tokens, logits }, ..case.problem() };
+        solver.solve(problem, &DescentOptions::joint(), &mut { GO }).map(|_| ())
+    };
+    assert!(solved(&[], &[]).is_ok() && solved(&[1; 8], &[0.5; 8]).is_ok());
+    assert!(matches!(solved(&[1; 7], &[0.5; 8]), Err(Error::Shape { what: "cells of the prior", .. })));
+    assert!(matches!(solved(&[1; 8], &[]), Err(Error::Shape { what: "cells of the prior", .. })));
+    assert!(matches!(solved(&[1, 1, 1, 1, 1, 1, 1, 5], &[0.0; 8]), Err(Error::Token { id: 5, vocabulary: 5 })));
+    for bad in [f32::NAN, f32::INFINITY] {
+        assert!(matches!(solved(&[1; 8], &[bad; 8]), Err(Error::Option { field: "prior", .. })));
+    }
 }
 
 #[test]

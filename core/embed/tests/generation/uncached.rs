@@ -9,7 +9,7 @@ use ebt_core::layer::{Geometry, Model};
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::reference::{Arena, Reference};
-use ebt_core::training::{DeviceSequences, NO_TARGET, Sequences};
+use ebt_core::training::{DeviceSequences, NO_TARGET, Prior, Sequences};
 use ebt_core::transformer;
 
 use crate::model::Case;
@@ -17,7 +17,10 @@ use crate::model::Case;
 fn sequences(case: &Case) -> Sequences {
     let context = case.tokens.len();
     if case.config.kind == ModelKind::Joint {
-        return Sequences::problems(1, context, case.allowed.clone(), vec![NO_TARGET; context]);
+        let likely = case.prior.0.iter().zip(&case.prior.1).enumerate();
+        let prior = likely.map(|(at, (&token, &logit))| Prior { at: at as u32, token, logit }).collect();
+        let problems = Sequences::problems(1, context, case.allowed.clone(), vec![NO_TARGET; context]);
+        return Sequences { prior, ..problems };
     }
     Sequences {
         batch: 1,

@@ -2,7 +2,7 @@
 
 use crate::toys::{inner, product};
 use ebt::engine::arena::Arena;
-use ebt::engine::descent::{Descent, DescentOptions, Dynamics, Outcome, Potential, StepReport};
+use ebt::engine::descent::{Descent, DescentOptions, Dynamics, Known, Outcome, Potential, Prior, StepReport};
 use ebt::engine::{Error, SessionOptions};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
@@ -215,7 +215,14 @@ pub fn solve<T>(
     let mut descent = Descent::alloc_joint(&mut arena, n, cells, vocab, &options)?;
     let allowed: Vec<u32> = problems.iter().flat_map(|(_, p)| p.words()).collect();
     let numbers = problems.iter().map(|(number, _)| *number);
-    let outcome = descent.solve(&mut rows, think, model, numbers, &allowed, on_step)?;
+    let outcome = descent.solve(
+        &mut rows,
+        think,
+        model,
+        numbers,
+        Known { allowed: &allowed, prior: Prior::default() },
+        on_step,
+    )?;
     assert_eq!(rows.counted, [outcome.energies, outcome.gradients, outcome.curvatures]);
     Ok(look(&descent, outcome))
 }

@@ -3,7 +3,7 @@
 use crate::problem::{Problem, go, mirror, solve};
 use crate::toys;
 use ebt::engine::arena::Arena;
-use ebt::engine::descent::{Descent, DescentOptions, Dynamics, Selection, StepSize};
+use ebt::engine::descent::{Descent, DescentOptions, Dynamics, Known, Prior, Selection, StepSize};
 use ebt::engine::{Error, SessionOptions};
 use ebt_core::config::UpdateRule;
 
@@ -42,26 +42,29 @@ fn sets_that_do_not_fit_are_refused() {
     let mut rows = crate::problem::Rows::new(vec![Problem::flat(2, 3)]);
     let words = "words of allowed tokens";
     for given in [1, 3] {
-        let found = joint.solve(&mut rows, &t, &m, 0..1, &vec![7; given], &mut go);
+        let found =
+            joint.solve(&mut rows, &t, &m, 0..1, Known { allowed: &vec![7; given], prior: Prior::default() }, &mut go);
         assert_eq!(found, Err(Error::Shape { what: words, expected: 2, given }));
     }
     // bits beyond the vocabulary do not count, and no words are all tokens
-    joint.solve(&mut rows, &t, &m, 0..1, &[u32::MAX, 0xffff_fff9], &mut go).expect("a run");
+    joint
+        .solve(&mut rows, &t, &m, 0..1, Known { allowed: &[u32::MAX, 0xffff_fff9], prior: Prior::default() }, &mut go)
+        .expect("a run");
     assert_eq!(rows.given, [false, true]);
-    joint.solve(&mut rows, &t, &m, 0..1, &[], &mut go).expect("a run");
+    joint.solve(&mut rows, &t, &m, 0..1, Known::default(), &mut go).expect("a run");
     assert_eq!(rows.given, [false, false]);
-    let found = joint.solve(&mut rows, &t, &m, 0..1, &[8, 7], &mut go);
+    let found = joint.solve(&mut rows, &t, &m, 0..1, Known { allowed: &[8, 7], prior: Prior::default() }, &mut go);
     assert!(matches!(found, Err(Error::Option { field: "allowed", .. })), "{found:?}");
     let long = DescentOptions { commits: 3, ..t };
-    let found = joint.solve(&mut rows, &long, &m, 0..1, &[], &mut go);
+    let found = joint.solve(&mut rows, &long, &m, 0..1, Known::default(), &mut go);
     assert!(matches!(found, Err(Error::Option { field: "commits", .. })), "{found:?}");
 
     // a descent of single distributions has no memory for sets, and no rows of cells
     let mut toy = toys::Toy::new(vec![toys::Energy::Dirichlet(vec![1.0; 3])]);
     let mut single = Descent::alloc(&mut arena, 2, 3, &options).expect("enough");
-    let found = single.solve(&mut toy, &t, &m, 0..1, &[7], &mut go);
+    let found = single.solve(&mut toy, &t, &m, 0..1, Known { allowed: &[7], prior: Prior::default() }, &mut go);
     assert!(matches!(found, Err(Error::Option { field: "allowed", .. })), "{found:?}");
-    let found = single.solve(&mut toy, &DescentOptions { commits: 2, ..t }, &m, 0..1, &[], &mut go);
+    let found = single.solve(&mut toy, &DescentOptions { commits: 2, ..t }, &m, 0..1, Known::default(), &mut go);
     assert!(matches!(found, Err(Error::Option { field: "commits", .. })), "{found:?}");
     let found = single.run(&mut rows, &t, &m, 0..1, &mut go);
     assert_eq!(found, Err(Error::Shape { what: "cells of the potential", expected: 1, given: 2 }));

@@ -4,6 +4,7 @@ use ebt::packed::{self, ConditionOf, Contents, FeedForward, Isa, Matrix, Model, 
 use ebt_core::config::{Config, Head, ModelKind, MoeConfig};
 use ebt_core::error::Error;
 use ebt_core::objective::Objective;
+use ebt_core::parameters::ParameterLayout;
 use proptest::prelude::*;
 
 use crate::support::{configs, packed, storages, weights};
@@ -168,14 +169,22 @@ fn headers_of_version_2_are_read_and_newer_fields_are_those_of_the_causal_kind()
 }
 
 #[test]
-fn a_head_of_logits_is_not_packed() {
-    let joint = Config { kind: ModelKind::Joint, head: Head::Logits, ..Config::default() };
-    let objective = Objective::default();
-    let (config, weights, storage) = (&joint, &weights(&joint, 1), Storage::F32);
-    let contents = Contents { config, objective: &objective, provenance: &[], weights, storage, tokenizer: None };
-    let refused = packed::pack(&contents).expect_err("refused").to_string();
-    assert!(refused.contains("head") && refused.contains("descends on energies"), "{refused}");
-    assert!(matches!(Model::read(&file(&header(&joint), 64)), Err(ReadError::Config(error)) if error.field == "head"));
+fn a_head_of_logits_and_a_table_of_words_are_packed() {
+    let joint =
+        Config { kind: ModelKind::Joint, head: Head::Logits, vocab: 9, dim: 8, heads: 2, ffn: 8, ..Config::default() };
+    let weights = weights(&joint, 1);
+    let bytes = packed(&joint, &weights, Storage::F32);
+    let model = Model::read(&bytes).expect("reads");
+    let output = model.output().expect("a head of logits");
+    let ids = ParameterLayout::new(&joint).joint.and_then(|joint| joint.output).expect("a head of logits");
+    assert!(output.bias.iter().eq(weights[ids[1]].iter().copied()));
+    let mut row = vec![0.0; 8];
+    for (token, expected) in weights[ids[0]].chunks(8).enumerate() {
+        output.weight.row_into(token, &mut row);
+        assert_eq!(row, expected);
+    }
+    assert!(model.head().is_none() && model.tokenizer().is_none());
+    assert_eq!(model.words(), Some(&b"tokens"[..]));
 }
 
 #[test]
@@ -187,7 +196,7 @@ fn what_cannot_be_stored_is_not_packed() {
         let objective = Objective::default();
         let (config, provenance) = (&config, &[]);
         let contents =
-            Contents { config, objective: &objective, provenance, weights: &weights, storage, tokenizer: None };
+            Contents { config, objective: &objective, provenance, weights: &weights, storage, language: None };
         packed::pack(&contents)
     };
     for storage in Storage::ALL {

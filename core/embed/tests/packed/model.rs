@@ -109,7 +109,7 @@ proptest! {
         let model = Model::read(&bytes).expect("reads");
         prop_assert_eq!(&model.config, &config);
         prop_assert_eq!(model.storage, storage);
-        prop_assert_eq!(model.tokenizer(), Some(&b"tokens"[..]));
+        prop_assert_eq!(model.tokenizer().or(model.words()), Some(&b"tokens"[..]));
         prop_assert!(model.provenance().eq([("source", "çizim"), ("steps", "7")]));
         let alpha = layout.energy.map_or(500.0, |e| weights[e.alpha][0].max(1e-4));
         prop_assert_eq!((model.descent.steps, model.descent.sigma0, model.descent.alpha), (3, 0.5, alpha));

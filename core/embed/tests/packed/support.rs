@@ -31,7 +31,7 @@ pub fn packed(config: &Config, weights: &[Vec<f32>], storage: Storage) -> Vec<u8
         provenance: &provenance,
         weights,
         storage,
-        tokenizer: Some(b"tokens"),
+        language: Some(b"tokens"),
     };
     packed::pack(&contents).expect("packs")
 }

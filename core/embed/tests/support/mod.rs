@@ -24,8 +24,14 @@ pub fn packed(config: &Config, tokenizer: Option<&[u8]>, storage: Storage) -> Ve
     };
     let weights: Vec<Vec<f32>> = (1..).zip(layout.entries.iter().map(|entry| entry.len())).map(draw).collect();
     let objective = Objective { max_steps: 3, ..Objective::default() };
-    let contents =
-        packed::Contents { config, objective: &objective, provenance: &[], weights: &weights, storage, tokenizer };
+    let contents = packed::Contents {
+        config,
+        objective: &objective,
+        provenance: &[],
+        weights: &weights,
+        storage,
+        language: tokenizer,
+    };
     packed::pack(&contents).unwrap()
 }
 

@@ -10,13 +10,48 @@ use core::ffi::{c_char, c_int, c_void};
 use core::panic::PanicInfo;
 
 use ebt::c::{
-    CSettings, CSolution, CSolverSettings, CStep, CToken, GeneratorHandle, SolverHandle, ebt_next, ebt_solver_solve,
+    CLetter, CSettings, CSolution, CSolverSettings, CStep, CToken, GeneratorHandle, RestorerHandle, SolverHandle, ebt_next,
+    ebt_restorer_restore, ebt_solver_solve,
 };
 
 #[link(wasm_import_module = "ebt")]
 unsafe extern "C" {
     /// JavaScript's function: sees a step, returns 0 to go on.
     fn on_step(user: *mut c_void, step: *const CStep) -> c_int;
+    /// JavaScript's function: sees a letter.
+    fn on_letter(user: *mut c_void, letter: *const CLetter);
+}
+
+unsafe extern "C" fn tell_letter(user: *mut c_void, letter: *const CLetter) {
+    // SAFETY: JavaScript reads the letter during the call and keeps no pointer.
+    unsafe { on_letter(user, letter) }
+}
+
+/// [`ebt_restorer_restore`] with JavaScript's callback.
+///
+/// # Safety
+///
+/// That of [`ebt_restorer_restore`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ebt_restorer_restore_told(
+    restorer: *mut RestorerHandle,
+    damage: u32,
+    steps: u32,
+    text: *const c_char,
+    length: usize,
+    scratch: *mut c_char,
+    scratch_length: usize,
+    user: *mut c_void,
+    restored: *mut *const c_char,
+    restored_length: *mut usize,
+) -> c_int {
+    let told = Some(tell_letter as unsafe extern "C" fn(*mut c_void, *const CLetter));
+    // SAFETY: the caller's promise.
+    unsafe {
+        ebt_restorer_restore(
+            restorer, damage, steps, text, length, scratch, scratch_length, told, user, restored, restored_length,
+        )
+    }
 }
 
 unsafe extern "C" fn tell(user: *mut c_void, step: *const CStep) -> c_int {

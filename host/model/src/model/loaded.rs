@@ -25,6 +25,8 @@ pub struct LoadedModel {
     pub tokenizer: Option<Tokenizer>,
     /// Fingerprint of the tokenizer that the weights go with, if it is known; where there is a tokenizer, its own.
     pub fingerprint: Option<u64>,
+    /// Table of words ([`ebt_tokenizer::letters::words`]) of a model of letters, if it has one.
+    pub words: Option<Vec<u8>>,
     /// Where the model comes from, as (key, value) pairs.
     pub provenance: Vec<(String, String)>,
 }

@@ -3,15 +3,18 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use ebt_core::config::Config;
+use ebt_core::config::{Config, ModelKind};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::ParameterLayout;
 use ebt_tokenizer::Tokenizer;
+use ebt_tokenizer::letters::words::Words;
 
 use super::check::{check_tokenizer, check_vocabulary};
 use super::loaded::LoadedModel;
 use crate::fields;
-use crate::format::{CONFIG_KEY, FINGERPRINT_KEY, Format, OBJECTIVE_KEY, PROVENANCE_KEY, TOKENIZER_KEY, fingerprint};
+use crate::format::{
+    CONFIG_KEY, FINGERPRINT_KEY, Format, OBJECTIVE_KEY, PROVENANCE_KEY, TOKENIZER_KEY, WORDS_TENSOR, fingerprint,
+};
 use crate::tensor_file::TensorFile;
 use crate::weights::{layout_for, read_parameters, single};
 
@@ -87,15 +90,22 @@ impl ModelFile {
         Ok(Self { config, objective, layout, tokenizer, fingerprint, provenance, file })
     }
 
-    /// Reads the weights. Tensors that `aside` accepts are passed over.
+    /// Reads the weights, and the table of words of a joint model. Tensors that `aside` accepts are passed over.
     ///
     /// # Errors
     ///
-    /// Tensors that do not fit the configuration, and values that are not finite; the message names file and tensor.
+    /// Tensors that do not fit the configuration, values that are not finite, and a damaged table; the message names file and tensor.
     pub fn load(self, aside: impl Fn(&str) -> bool) -> Result<LoadedModel> {
+        let has_words = self.config.kind == ModelKind::Joint && self.file.shape(WORDS_TENSOR).is_some();
+        let aside = |name: &str| (has_words && name == WORDS_TENSOR) || aside(name);
         let weights = read_parameters(&self.file, &self.layout, "", aside, single)?;
+        let words = has_words.then(|| self.file.octets(WORDS_TENSOR)).transpose()?;
+        if let Some(words) = words {
+            Words::read(words).with_context(|| self.file.path().display().to_string())?;
+        }
+        let words = words.map(<[u8]>::to_vec);
         let Self { config, objective, layout, tokenizer, fingerprint, provenance, .. } = self;
-        Ok(LoadedModel { config, objective, layout, weights, tokenizer, fingerprint, provenance })
+        Ok(LoadedModel { config, objective, layout, weights, tokenizer, fingerprint, words, provenance })
     }
 }
 

@@ -14,9 +14,11 @@ use serde_json::Value;
 use super::loaded::LoadedModel;
 use super::read::FORMAT;
 use crate::dtype::Dtype;
-use crate::format::{CONFIG_KEY, FINGERPRINT_KEY, OBJECTIVE_KEY, PROVENANCE_KEY, TOKENIZER_KEY, fingerprint_text};
+use crate::format::{
+    CONFIG_KEY, FINGERPRINT_KEY, OBJECTIVE_KEY, PROVENANCE_KEY, TOKENIZER_KEY, WORDS_TENSOR, fingerprint_text,
+};
 use crate::weights::Names;
-use crate::write::{self, Values};
+use crate::write::{self, Tensor, Values};
 
 /// What a model file is written from.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub struct Contents<'a, W> {
     pub tokenizer: Option<&'a Tokenizer>,
     /// Fingerprint of the tokenizer that the weights go with, where it is known and no tokenizer is given.
     pub fingerprint: Option<u64>,
+    /// Table of words of a joint model of letters.
+    pub words: Option<&'a [u8]>,
 }
 
 /// Writes a model file: [`Dtype::F32`] keeps every bit, and equal models give equal bytes.
@@ -44,17 +48,21 @@ pub struct Contents<'a, W> {
 /// A configuration or objective that is not valid, weights that do not fit it or that are not finite as they are stored, and
 /// what `out` refuses.
 pub fn write<W: AsRef<[f32]>>(contents: &Contents<'_, W>, out: &mut dyn Write) -> Result<()> {
-    let Contents { config, objective, provenance, weights, dtype, tokenizer, fingerprint } = *contents;
+    let Contents { config, objective, provenance, weights, dtype, tokenizer, fingerprint, words } = *contents;
     config.validate()?;
     objective.validate()?;
     let layout = ParameterLayout::new(config);
-    let tensors = Names::of(&layout).tensors(&layout, weights, "", dtype)?;
+    let mut tensors = Names::of(&layout).tensors(&layout, weights, "", dtype)?;
     for tensor in &tensors {
         if let Values::Floats { values, .. } = tensor.values
             && let Some(bad) = values.iter().find(|&&x| !dtype.round(x).is_finite())
         {
             bail!("tensor {} holds {bad:e}, which is no finite number as {}", tensor.name, dtype.name());
         }
+    }
+    if let Some(words) = words {
+        let (name, shape) = (String::from(WORDS_TENSOR), vec![words.len()]);
+        tensors.push(Tensor { name, shape, values: Values::Bytes(words) });
     }
     let mut strings = FORMAT.stamp();
     strings.insert(CONFIG_KEY, config_json(config)?);
@@ -123,8 +131,8 @@ impl LoadedModel {
     /// As [`write()`].
     pub fn write(&self, dtype: Dtype, out: &mut dyn Write) -> Result<()> {
         let Self { config, objective, provenance, weights, fingerprint, .. } = self;
-        let (tokenizer, fingerprint) = (self.tokenizer.as_ref(), *fingerprint);
-        write(&Contents { config, objective, provenance, weights, dtype, tokenizer, fingerprint }, out)
+        let (tokenizer, words, fingerprint) = (self.tokenizer.as_ref(), self.words.as_deref(), *fingerprint);
+        write(&Contents { config, objective, provenance, weights, dtype, tokenizer, fingerprint, words }, out)
     }
 
     /// Saves the model atomically with its values stored as `dtype`.

@@ -154,7 +154,7 @@ impl Args {
             provenance: &[],
             weights: &weights,
             storage,
-            tokenizer: None,
+            language: None,
         };
         Ok(packed::pack(&contents)?)
     }

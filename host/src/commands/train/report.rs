@@ -78,8 +78,12 @@ fn letters(restored: &Restored, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{name:<32}{words:>12}{letters:>20}")
     };
     let steps = |i: usize| format!("this model, {}", plural(i + 1, "step"));
-    row("as typed", &restored.typed)?;
-    row("most frequent form of a word", &restored.frequent)?;
+    // what was not measured is not shown
+    for (name, right) in [("as typed", &restored.typed), ("most frequent form of a word", &restored.frequent)] {
+        if right.words > 0 {
+            row(name, right)?;
+        }
+    }
     for (i, right) in restored.per_step.iter().enumerate().filter(|(i, _)| (i + 1).is_power_of_two()) {
         row(&steps(i), right)?;
     }

@@ -11,6 +11,7 @@ use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{NO_TARGET, Sequences};
 use ebt_data::Tokens;
 use ebt_ranks::{Collective, Place};
+use ebt_tokenizer::letters::words::Words;
 use ebt_tokenizer::letters::{Damage, Symbol};
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +110,7 @@ pub fn measure<B: Backend>(
     b: &B,
     model: Model<'_, B::Array>,
     objective: &Objective,
-    (text, damage, forms): (&Tokens, Damage, Option<&Forms>),
+    (text, damage, table, forms): (&Tokens, Damage, Option<&Words<'_>>, Option<&Forms>),
     steps: usize,
 ) -> Result<Restored> {
     let (context, vocab) = (model.config.context, model.config.vocab);
@@ -129,23 +130,30 @@ pub fn measure<B: Backend>(
             ids.extend(std::iter::repeat_n(Symbol::EDGE.index() as u32, padding).chain(row));
         }
         let fate = |_| Fate::measured(damage);
-        let batch: Sequences = problems((&ids, context), starts, (stream, first * context as u64), fate);
+        let batch: Sequences = problems((&ids, context), starts, table, (stream, first * context as u64), fate);
         let part = |row: usize| row * context..(row + 1) * context;
         for (row, words) in places.iter().enumerate() {
             let (targets, ids) = (&batch.targets[part(row)], &ids[part(row)]);
             for word in words {
                 all.of.words += 1;
                 all.of.letters += word.clone().filter(|&i| targets[i] != NO_TARGET).count() as u64;
-                if let Some(forms) = forms.filter(|_| damage != Damage::Missing) {
+                if let Some(forms) = forms.filter(|_| matches!(damage, Damage::Ascii | Damage::Circumflex)) {
                     let form = forms.form(&ids[word.clone()]);
                     judge(&mut all.frequent, targets, std::slice::from_ref(word), |i| form[i - word.start]);
                 }
             }
-            if damage == Damage::Missing {
-                continue;
+            let first = row * context;
+            match damage {
+                Damage::Missing => {}
+                Damage::Ascii | Damage::Circumflex => judge(&mut all.typed, targets, words, |i| {
+                    Damage::ascii_symbol(truth(ids[i], damage)).index() as u32
+                }),
+                // what stands there is what is held likely
+                Damage::Keyboard | Damage::Ocr => judge(&mut all.typed, targets, words, |i| {
+                    let found = batch.prior.binary_search_by_key(&((first + i) as u32), |prior| prior.at);
+                    found.map_or(NO_TARGET, |found| batch.prior[found].token)
+                }),
             }
-            let typed = |i: usize| Damage::ascii_symbol(truth(ids[i], damage)).index() as u32;
-            judge(&mut all.typed, targets, words, typed);
         }
         let mut logits = vec![0.0f32; batch.targets.len() * vocab];
         predictor.run(&batch, 0, steps, |step| {

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use ebt_core::config::{
-    Conditioning, Grid, Initialization, JointConfig, ModelKind, MoeConfig, Positions, RelationKind, UpdateRule,
+    Conditioning, Grid, Head, Initialization, JointConfig, ModelKind, MoeConfig, Positions, RelationKind, UpdateRule,
 };
 use ebt_core::objective::{Flow, InitialState, LossSteps};
 use ebt_tokenizer::letters::SYMBOLS;
@@ -89,7 +89,7 @@ fn sample() -> RunConfig {
     c
 }
 
-/// A joint energy of letters that restores text typed without Turkish letters, below a megabyte as int8.
+/// One pass over letters that restores text typed without Turkish letters, with a table of words, below a megabyte as int8.
 fn restore() -> RunConfig {
     let mut c = neutral();
     let m = &mut c.model;
@@ -97,7 +97,8 @@ fn restore() -> RunConfig {
     (m.vocab, m.dim, m.layers, m.heads, m.ffn, m.context) = (SYMBOLS, 128, 4, 4, 320, 128);
     (m.update, m.alpha, m.tau) = (UpdateRule::Mirror, 1.0, 1.0);
     m.joint = JointConfig { relations: RelationKind::Bias, distance: 16, ..JointConfig::default() };
-    c.restore = Some(RestoreConfig::default());
+    m.head = Head::Logits;
+    c.restore = Some(RestoreConfig { words: 210_000, ..RestoreConfig::default() });
     let o = &mut c.objective;
     (o.min_steps, o.max_steps, o.initial, o.learn_alpha) = (1, 1, InitialState::Zeros, false);
     (c.optimizer.beta2, c.optimizer.weight_decay, c.optimizer.alpha_rate) = (0.98, 0.01, 1.0);

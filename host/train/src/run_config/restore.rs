@@ -11,12 +11,17 @@ pub struct RestoreConfig {
     pub damage: Damage,
     /// Share of sequences in which every second Turkish letter, drawn at random, was typed right.
     pub kept: f64,
-    /// Smallest and largest share of letters that are lost, where letters are.
-    pub missing: [f64; 2],
+    /// Smallest and largest share of letters that are damaged, where not all that can be are: lost, mistyped, misread.
+    pub share: [f64; 2],
+    /// Most bytes of the table of the training text's words, which goes with the model and says beforehand how a word is mostly
+    /// written; 0: none.
+    pub words: usize,
+    /// Share of words that training hides from the table, so that the model learns words that it does not hold.
+    pub unknown: f64,
 }
 
 impl Default for RestoreConfig {
     fn default() -> Self {
-        Self { damage: Damage::Ascii, kept: 0.2, missing: [0.05, 0.6] }
+        Self { damage: Damage::Ascii, kept: 0.2, share: [0.02, 0.3], words: 0, unknown: 0.3 }
     }
 }

@@ -9,7 +9,7 @@ use ebt_core::training::Trainer;
 use ebt_model::Dtype;
 use ebt_model::model::{self, Contents};
 use ebt_ranks::Collective;
-use ebt_tokenizer::Tokenizer;
+use ebt_tokenizer::letters::words::Words;
 
 use crate::boards::{self, Trial};
 use crate::checkpoint::{Header, Validation};
@@ -59,7 +59,9 @@ pub fn validate<B: Backend>(
             let damage = text.config.damage;
             let forms = last.then(|| Forms::of(&text.train, damage)).transpose()?;
             let steps = if last && config.objective.max_steps > 1 { STEPS } else { config.objective.max_steps };
-            let restored = restored::measure(ranks, b, model, &reached, (tokens, damage, forms.as_ref()), steps)?;
+            let words = Words::read(&text.words).ok();
+            let on = (tokens, damage, words.as_ref(), forms.as_ref());
+            let restored = restored::measure(ranks, b, model, &reached, on, steps)?;
             let restored = Some(restored);
             return Ok(Validation { bits_per_byte: f64::NAN, tokens: tokens.len(), restored, ..Validation::default() });
         }
@@ -77,14 +79,8 @@ pub fn validate<B: Backend>(
     })
 }
 
-/// Writes the averaged weights with configuration and tokenizer as a model file.
-pub fn save_model(
-    path: &Path,
-    config: &RunConfig,
-    weights: &[Vec<f32>],
-    tokenizer: Option<&Tokenizer>,
-    header: &Header,
-) -> Result<()> {
+/// Writes the averaged weights with configuration and tokenizer or words as a model file.
+pub fn save_model(path: &Path, config: &RunConfig, weights: &[Vec<f32>], task: &Task, header: &Header) -> Result<()> {
     let mut provenance = vec![
         (String::from("program"), String::from(ebt_data::CREATED_BY)),
         (String::from("training steps"), format!("{} of {}", header.step, header.total_steps)),
@@ -114,8 +110,9 @@ pub fn save_model(
             provenance: &provenance,
             weights,
             dtype: Dtype::F32,
-            tokenizer,
+            tokenizer: task.tokenizer(),
             fingerprint: None,
+            words: task.words(),
         },
     )
 }

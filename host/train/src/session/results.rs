@@ -81,10 +81,9 @@ impl<B: Backend> Run<'_, B> {
         }
         let state = State { replay, ..State::of(b, &self.trainer, self.header.clone())? };
         share::same_weights(ranks, &state.weights)?;
-        let (config, tokenizer) = (self.session.config, self.session.task.tokenizer());
-        let folder = self
-            .store
-            .write(&state, |path| measure::save_model(path, config, &state.average, tokenizer, &state.header))?;
+        let (config, task) = (self.session.config, &self.session.task);
+        let folder =
+            self.store.write(&state, |path| measure::save_model(path, config, &state.average, task, &state.header))?;
         let saved = folder.join(MODEL_FILE);
         let model = file::map(&saved)?;
         self.model = self.session.out.join(MODEL_FILE);

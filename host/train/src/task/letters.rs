@@ -1,13 +1,17 @@
 //! Damaged text: its letters are the unknowns of a joint model, restricted to what they may have been.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use anyhow::{Result, bail};
 use ebt_core::config::{Config, ModelKind};
 use ebt_core::random::{Purpose, Stream};
-use ebt_core::training::{NO_TARGET, Sequences};
+use ebt_core::training::{NO_TARGET, Prior, Sequences};
 use ebt_data::encoder::Letters;
 use ebt_data::progress::count;
 use ebt_data::shard::manifest::Split;
 use ebt_data::{BatchOptions, Batches, Input, Tokens, Worker};
+use ebt_tokenizer::letters::words::{self, Counts, Words};
 use ebt_tokenizer::letters::{Damage, SYMBOLS, Set, Symbol, symbol};
 
 use super::fingerprints::Fingerprints;
@@ -22,6 +26,8 @@ pub struct LetterText {
     pub validation: Tokens,
     /// What happens to it.
     pub config: RestoreConfig,
+    /// Table of the words of the text to train on ([`ebt_tokenizer::letters::words`]); no bytes where there is none.
+    pub words: Vec<u8>,
 }
 
 impl LetterText {
@@ -41,7 +47,8 @@ impl LetterText {
         if train.len() < need {
             bail!("the training text is too short: {} characters, but one sequence needs {need}", train.len());
         }
-        Ok(Self { train, validation, config: restore })
+        let words = table(&train, restore)?;
+        Ok(Self { train, validation, config: restore, words })
     }
 
     pub(super) fn fingerprints(&self) -> Fingerprints {
@@ -62,14 +69,19 @@ impl LetterText {
             own: Batches::new(&self.train, options),
             all: Batches::new(&self.train, alone),
             config: self.config,
+            words: self.words.clone(),
             seed: config.train.seed,
             worker,
         }
     }
 
     pub(super) fn describe(&self, config: &RunConfig) -> String {
+        let words = match self.words.len() {
+            0 => String::new(),
+            bytes => format!(", {:.1} kB of words", bytes as f64 / 1e3),
+        };
         format!(
-            "data: {:.2} MB of text, {} characters; validation {:.2} MB, {}; {} a step",
+            "data: {:.2} MB of text, {} characters{words}; validation {:.2} MB, {}; {} a step",
             self.train.bytes() as f64 / 1e6,
             count(self.train.text_tokens() as f64),
             self.validation.bytes() as f64 / 1e6,
@@ -87,14 +99,42 @@ fn check(model: &Config, restore: RestoreConfig) -> Result<()> {
     if model.vocab != SYMBOLS {
         bail!("configuration field `model.vocab`: text has {SYMBOLS} symbols, got {}", model.vocab);
     }
-    let RestoreConfig { kept, missing: [least, most], .. } = restore;
-    if !(0.0..=1.0).contains(&kept) {
-        bail!("configuration field `restore.kept`: must be in [0, 1], got {kept}");
+    let RestoreConfig { damage, kept, share: [least, most], words, unknown } = restore;
+    for (name, share) in [("kept", kept), ("unknown", unknown)] {
+        if !(0.0..=1.0).contains(&share) {
+            bail!("configuration field `restore.{name}`: must be in [0, 1], got {share}");
+        }
+    }
+    if !matches!(damage, Damage::Ascii | Damage::Circumflex) && words > 0 {
+        bail!("configuration field `restore.words`: words with other letters are in no table; set it to 0");
     }
     if !(0.0 <= least && least <= most && most <= 1.0 && most > 0.0) {
-        bail!("configuration field `restore.missing`: must be two ascending shares of (0, 1], got [{least}, {most}]");
+        bail!("configuration field `restore.share`: must be two ascending shares of (0, 1], got [{least}, {most}]");
     }
     Ok(())
+}
+
+/// Fewest occurrences of a word in the table: what is said once may well be a slip.
+const LEAST: u64 = 2;
+
+/// The table of the words of a text; a document that occurs again, as text that counts more in training does, is counted once.
+fn table(text: &Tokens, restore: RestoreConfig) -> Result<Vec<u8>> {
+    if restore.words == 0 {
+        return Ok(Vec::new());
+    }
+    let (mut counts, mut ids, mut seen) = (Counts::default(), Vec::new(), HashSet::new());
+    for document in 0..text.documents() {
+        ids.clear();
+        text.gather(text.document(document), &mut ids)?;
+        let mut hash = DefaultHasher::new();
+        ids.hash(&mut hash);
+        if !seen.insert(hash.finish()) {
+            continue;
+        }
+        let truths: Vec<Symbol> = ids.iter().map(|&id| truth(id, Damage::Ascii)).collect();
+        truths.split(|symbol| symbol.letter().is_none()).for_each(|word| counts.add(word));
+    }
+    Ok(words::build(&counts, LEAST, restore.words))
 }
 
 /// The letter of a symbol as it is to be restored: without its circumflex where those are not asked for.
@@ -115,56 +155,80 @@ pub struct Fate {
     pub damage: Damage,
     /// Probability that a Turkish letter was typed right.
     pub kept: f64,
-    /// Probability that a letter is lost, where letters are.
-    pub missing: f64,
+    /// Probability that a letter is damaged, where not all that can be are.
+    pub share: f64,
+    /// Probability that a word is hidden from the table of words.
+    pub unknown: f64,
 }
 
 impl Fate {
-    /// What the text of a user suffers, for measurements: all of it, and a quarter of the letters where those are lost.
+    /// What the text of a user suffers, for measurements: all of it, a quarter of the letters where those are lost, one of twenty where
+    /// they are mistaken.
     pub fn measured(damage: Damage) -> Self {
-        Self { damage, kept: 0.0, missing: 0.25 }
+        let share = if damage == Damage::Missing { 0.25 } else { 0.05 };
+        Self { damage, kept: 0.0, share, unknown: 0.0 }
     }
 
     /// The fate of a sequence, drawn.
     fn drawn(config: RestoreConfig, stream: Stream, sequence: u64) -> Self {
         let mixed = stream.detail(0).uniform(sequence) < config.kept;
-        let [least, most] = config.missing;
-        let missing = least + (most - least) * stream.detail(1).uniform(sequence);
-        Self { damage: config.damage, kept: if mixed { 0.5 } else { 0.0 }, missing }
+        let [least, most] = config.share;
+        let share = least + (most - least) * stream.detail(1).uniform(sequence);
+        Self { damage: config.damage, kept: if mixed { 0.5 } else { 0.0 }, share, unknown: config.unknown }
     }
 
-    /// The symbols that may belong where `truth` stood, `chance` in `[0, 1)` decides what became of it.
-    fn set(self, truth: Symbol, chance: f64) -> Set {
-        let Some(letter) = truth.letter() else { return Set::of(truth) };
-        match self.damage {
-            Damage::Ascii | Damage::Circumflex if chance < self.kept => self.damage.set(letter),
-            Damage::Ascii | Damage::Circumflex => self.damage.set(Damage::ascii(letter)),
-            Damage::Missing if chance < self.missing => self.damage.set(Damage::GAP),
-            Damage::Missing => Set::of(truth),
-        }
+    /// What stands where `truth` stood: two numbers in `[0, 1)` decide whether it suffered, and how.
+    pub fn typed(self, truth: Symbol, [chance, kind]: [f64; 2]) -> Option<char> {
+        let letter = truth.letter()?;
+        let suffers = match self.damage {
+            Damage::Ascii | Damage::Circumflex => chance >= self.kept,
+            Damage::Missing | Damage::Keyboard | Damage::Ocr => chance < self.share,
+        };
+        Some(if suffers { self.damage.strikes(letter, kind) } else { letter })
     }
 }
 
 /// Symbols as problems of a joint model: every row suffers its fate, drawn from `stream` from position `first` on; `starts` says
-/// where the rows of padded problems begin.
+/// where the rows of padded problems begin, and `words` what is likely of those that stand whole in a row.
 pub fn problems(
     (ids, context): (&[u32], usize),
     starts: Vec<u32>,
+    words: Option<&Words<'_>>,
     (stream, first): (Stream, u64),
     fate: impl Fn(u64) -> Fate,
 ) -> Sequences {
     let (mut allowed, mut targets) = (Vec::with_capacity(2 * ids.len()), Vec::with_capacity(ids.len()));
+    let (mut prior, mut letters) = (Vec::new(), Vec::with_capacity(context));
     for (row, ids) in ids.chunks(context).enumerate() {
-        let fate = fate(row as u64);
+        let (fate, at) = (fate(row as u64), row * context);
+        let drawn = |detail, i: usize| stream.detail(detail).uniform(first + (at + i) as u64);
+        letters.clear();
         for (i, &id) in ids.iter().enumerate() {
             let truth = truth(id, fate.damage);
-            let set = fate.set(truth, stream.detail(2).uniform(first + (row * context + i) as u64));
-            let padding = starts.get(row * context).is_some_and(|&start| i < start as usize);
-            targets.push(if set.len() > 1 && !padding { truth.index() as u32 } else { NO_TARGET });
+            let typed = fate.typed(truth, [drawn(2, i), drawn(4, i)]);
+            let set = typed.map_or(Set::of(truth), |typed| fate.damage.set(typed));
+            let padding = starts.get(at).is_some_and(|&start| i < start as usize);
+            let in_doubt = set.len() > 1 && !padding;
+            targets.push(if in_doubt { truth.index() as u32 } else { NO_TARGET });
             allowed.extend(set.words());
+            if let (true, Some(logit), Some(typed)) = (in_doubt, fate.damage.prior(), typed) {
+                prior.push(Prior { at: (at + i) as u32, token: symbol(typed).index() as u32, logit });
+            }
+            letters.push((truth, set));
+        }
+        let Some(words) = words else { continue };
+        let mut start = 0;
+        for word in letters.split_inclusive(|(symbol, _)| symbol.letter().is_none()) {
+            let (begin, end) = (start, start + word.len());
+            start = end;
+            let word = word.split_last().filter(|((symbol, _), _)| symbol.letter().is_none());
+            let Some((_, word)) = word.filter(|_| begin > 0 && drawn(3, begin) >= fate.unknown) else { continue };
+            words.prior(word.iter().copied(), |i, symbol, logit| {
+                prior.push(Prior { at: (at + begin + i) as u32, token: symbol.index() as u32, logit });
+            });
         }
     }
-    Sequences { starts, ..Sequences::problems(ids.len() / context.max(1), context, allowed, targets) }
+    Sequences { starts, prior, ..Sequences::problems(ids.len() / context.max(1), context, allowed, targets) }
 }
 
 /// Batches of damaged text.
@@ -173,6 +237,7 @@ pub struct LetterBatches {
     own: Batches,
     all: Batches,
     config: RestoreConfig,
+    words: Vec<u8>,
     seed: u64,
     worker: Worker,
 }
@@ -184,7 +249,8 @@ impl LetterBatches {
         let stream = Stream::new(self.seed, k as u32, Purpose::Damage);
         let fate = |row| Fate::drawn(self.config, stream, first + row);
         let from = first * sequences.context as u64;
-        Ok(problems((&sequences.tokens, sequences.context), Vec::new(), (stream, from), fate))
+        let words = Words::read(&self.words).ok();
+        Ok(problems((&sequences.tokens, sequences.context), Vec::new(), words.as_ref(), (stream, from), fate))
     }
 
     /// Batch `k` of this worker.
@@ -218,8 +284,11 @@ mod tests {
         let train = Tokens::of(&[(String::new(), vec![words])], &Letters).unwrap();
         let mut config = crate::run_config::presets::preset("restore", None).unwrap();
         (config.model.context, config.train.batch) = (8, batch);
-        let restore = RestoreConfig { kept: 0.5, ..RestoreConfig::default() };
-        (LetterText { validation: train.clone(), train, config: restore }, config)
+        let restore = RestoreConfig { kept: 0.5, words: 500, ..RestoreConfig::default() };
+        (
+            LetterText { validation: train.clone(), words: table(&train, restore).unwrap(), train, config: restore },
+            config,
+        )
     }
 
     #[test]
@@ -227,10 +296,10 @@ mod tests {
         let ids = ids("Ağrı'nın ÇİÇEKLERİ, kâğıt ve Şırnak'ta hâlâ 12 °C — îmâ.xyz");
         let truths = |damage| ids.iter().map(move |&id| truth(id, damage).index() as u32);
         for &(name, _, damage) in Damage::ALL {
-            for (kept, missing) in [(0.0, 0.5), (0.5, 0.25), (1.0, 1.0)] {
-                let fate = Fate { damage, kept, missing };
+            for (kept, share) in [(0.0, 0.5), (0.5, 0.25), (1.0, 1.0)] {
+                let fate = Fate { damage, kept, share, unknown: 0.0 };
                 let problem =
-                    problems((&ids, ids.len()), Vec::new(), (Stream::new(3, 1, Purpose::Damage), 0), |_| fate);
+                    problems((&ids, ids.len()), Vec::new(), None, (Stream::new(3, 1, Purpose::Damage), 0), |_| fate);
                 assert_eq!((problem.batch, problem.targets.len()), (1, ids.len()), "{name}");
                 for ((set, &target), truth) in problem.allowed.chunks(2).zip(&problem.targets).zip(truths(damage)) {
                     let many = set.iter().map(|word| word.count_ones()).sum::<u32>() > 1;
@@ -256,6 +325,11 @@ mod tests {
             assert!(parts.iter().all(|part| part.batch == 2));
             assert_eq!(parts.iter().flat_map(|part| part.allowed.clone()).collect::<Vec<_>>(), whole.allowed);
             assert_eq!(parts.iter().flat_map(|part| part.targets.clone()).collect::<Vec<_>>(), whole.targets);
+            let priors = parts.iter().enumerate().flat_map(|(i, part)| {
+                part.prior.iter().map(move |prior| Prior { at: prior.at + i as u32 * 16, ..*prior })
+            });
+            assert_eq!(priors.collect::<Vec<_>>(), whole.prior);
+            assert!(!whole.prior.is_empty());
             assert_eq!(text.batches(&config, Worker { rank: 1, world: 3 }).positions(k).unwrap(), whole.positions());
         }
         assert_ne!(alone.get(0).unwrap().allowed, alone.get(1).unwrap().allowed);
@@ -265,7 +339,7 @@ mod tests {
     fn padding_is_nothing_to_learn() {
         let ids = [vec![0; 3], ids("şişli")].concat();
         let fate = |_| Fate::measured(Damage::Ascii);
-        let problem = problems((&ids, 8), vec![3; 8], (Stream::new(0, 0, Purpose::Damage), 0), fate);
+        let problem = problems((&ids, 8), vec![3; 8], None, (Stream::new(0, 0, Purpose::Damage), 0), fate);
         assert_eq!(problem.targets[..3], [NO_TARGET; 3]);
         assert_eq!(problem.positions(), 4);
     }

@@ -121,6 +121,14 @@ impl Task {
         }
     }
 
+    /// The table of words of letters to restore.
+    pub fn words(&self) -> Option<&[u8]> {
+        match self {
+            Self::Letters(text) if !text.words.is_empty() => Some(&text.words),
+            _ => None,
+        }
+    }
+
     /// The tokenizer of a text.
     pub fn tokenizer(&self) -> Option<&Tokenizer> {
         match self {

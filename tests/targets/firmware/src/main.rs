@@ -3,7 +3,7 @@
 //!
 //! With the feature `no-panic` the panic handler calls a function that does not exist. The program then links only if
 //! the optimiser found every call of the handler unreachable: the image holds no code that panics, whatever the model
-//! bytes, the prompt and the board. What is not covered: functions that the scenario does not call, and the text of
+//! bytes, the prompt, the board and the text. What is not covered: functions that the scenario does not call, and the text of
 //! errors (`Display`), which a program that never prints them does not contain.
 
 #![no_std]
@@ -23,8 +23,9 @@ use core::panic::PanicInfo;
 struct Aligned<B: ?Sized>(B);
 static MODEL: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("EBT_MODEL")));
 static SOLVER: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("EBT_SOLVER")));
+static RESTORER: &Aligned<[u8]> = &Aligned(*include_bytes!(env!("EBT_RESTORER")));
 
-/// Everything that is written while text is generated and a board is filled in.
+/// Everything that is written while text is generated, a board is filled in and text is restored.
 #[repr(C, align(64))]
 struct Arena(MaybeUninit<[u8; ARENA]>);
 const ARENA: usize = 12 << 20;
@@ -37,9 +38,12 @@ extern "C" fn main() -> ! {
     // that nobody else has.
     let arena: &'static mut [u8] = unsafe { core::slice::from_raw_parts_mut((&raw mut MEMORY).cast::<u8>(), ARENA) };
     // the optimiser must not know the bytes: what is proved for these would say nothing of others
-    let [model, solver] = core::hint::black_box([&MODEL.0, &SOLVER.0]);
+    let [model, solver, restorer] = core::hint::black_box([&MODEL.0, &SOLVER.0, &RESTORER.0]);
     let write = &mut semihosting::write;
-    match scenario::run(model, arena, write).and_then(|()| scenario::solve(solver, arena, write)) {
+    let done = scenario::run(model, arena, write)
+        .and_then(|()| scenario::solve(solver, arena, write))
+        .and_then(|()| scenario::restore(restorer, arena, write));
+    match done {
         Ok(()) => semihosting::exit(0),
         Err(code) => {
             semihosting::write(b"error\n");

@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 
 use ebt::packed::Model;
-use ebt::{DescentOptions, Error, Problem, Selection, SessionOptions, Solver, StepReport, StepSize};
+use ebt::{DescentOptions, Error, Prior, Problem, Selection, SessionOptions, Solver, StepReport, StepSize};
 
 use crate::print::{hexadecimal, size};
 
@@ -73,7 +73,7 @@ fn solve(solver: &mut Solver<'_, '_>, think: &DescentOptions, out: &mut dyn FnMu
         ControlFlow::Continue(())
     };
     // the optimiser must not know the board: what is proved for this one would say nothing of others
-    let problem = core::hint::black_box(Problem { cells: CELLS, allowed: &allowed });
+    let problem = core::hint::black_box(Problem { cells: CELLS, allowed: &allowed, prior: Prior::default() });
     let solution = solver.solve(problem, think, watch)?;
     for token in solution.answer() {
         out(&[b'1'.wrapping_add(token as u8)]);

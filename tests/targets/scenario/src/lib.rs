@@ -1,5 +1,5 @@
-//! What every target runs: a prompt is read, tokens are thought of in every way there is, a board is filled in, and text,
-//! answers and energies are printed with all their bits, so that two machines can be compared byte by byte.
+//! What every target runs: a prompt is read, tokens are thought of in every way there is, a board is filled in, damaged text is
+//! restored, and text, answers and energies are printed with all their bits, so that two machines can be compared byte by byte.
 //!
 //! Nothing here formats numbers by `core::fmt`, and no error is printed in words: the proof that no code panics is about
 //! the model's own code.
@@ -7,9 +7,11 @@
 #![no_std]
 
 mod boards;
+mod letters;
 mod print;
 
 pub use boards::run as solve;
+pub use letters::run as restore;
 
 use core::ops::ControlFlow;
 use ebt::{

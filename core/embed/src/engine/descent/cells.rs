@@ -9,6 +9,43 @@ use crate::engine::Error;
 use crate::engine::arena::Arena;
 use crate::engine::slices::{put, row_mut, row_of};
 
+/// What is held likely before anything is computed: `softmax(l)` is where a descent starts, and what its entropy is relative to. The
+/// logits `l` of a cell are 0 but for one token. Without tokens nothing is held likely.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Prior<'p> {
+    /// The token of every cell of all problems `(problems, cells)`.
+    pub tokens: &'p [u32],
+    /// Its logit, finite `(problems, cells)`.
+    pub logits: &'p [f32],
+}
+
+/// What is known of problems.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'k> {
+    /// Allowed tokens `(problems, cells, words)` with `words = V.div_ceil(32)`, bit `v % 32` of word `v / 32` being token `v` (bits
+    /// beyond `V` do not count); nothing where all are.
+    pub allowed: &'k [u32],
+    /// What is held likely.
+    pub prior: Prior<'k>,
+}
+
+impl Known<'_> {
+    /// Refuses a prior of other cells or tokens, or that is no number.
+    pub(super) fn check(&self, cells: usize, vocab: usize) -> Result<(), Error> {
+        let Prior { tokens, logits } = self.prior;
+        for given in [tokens.len(), logits.len()] {
+            if given != cells && (tokens.len(), logits.len()) != (0, 0) {
+                return Err(Error::Shape { what: "cells of the prior", expected: cells, given });
+            }
+        }
+        if let Some(&id) = tokens.iter().find(|&&token| token as usize >= vocab) {
+            return Err(Error::Token { id, vocabulary: vocab });
+        }
+        let finite = logits.iter().all(|logit| logit.is_finite());
+        if finite { Ok(()) } else { Err(Error::Option { field: "prior", requirement: "its logits must be finite" }) }
+    }
+}
+
 /// The allowed tokens of all cells; without memory for sets every token is allowed everywhere.
 #[derive(Debug)]
 pub(super) struct Cells<'a> {
@@ -85,6 +122,11 @@ impl<'a> Cells<'a> {
         self.given.get(..rows.saturating_mul(self.count)).unwrap_or_default()
     }
 
+    /// Whether the cell of a place in a matrix `(rows, cells, V)` is given.
+    pub fn is_given(&self, at: usize) -> bool {
+        at.checked_div(self.vocab).and_then(|cell| self.given.get(cell)).is_some_and(|given| *given)
+    }
+
     /// Takes the sets of `problems` problems, `(problems, cells, words)`, for `candidates` rows each; all tokens where there are none.
     pub fn load(&mut self, allowed: &[u32], problems: usize, candidates: usize) -> Result<(), Error> {
         if !self.restricted() {
@@ -118,6 +160,21 @@ impl<'a> Cells<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What is held likely of row `r`, one of `candidates` of its problem: places in a matrix `(rows, cells, V)`, and logits.
+    pub fn prior_of<'k>(
+        &self,
+        prior: Prior<'k>,
+        r: usize,
+        candidates: usize,
+    ) -> impl Iterator<Item = (usize, f32)> + use<'k> {
+        let (first, vocab) = (r.saturating_mul(self.count), self.vocab);
+        let problem = r.checked_div(candidates).unwrap_or(0).saturating_mul(self.count);
+        let own = prior.tokens.iter().zip(prior.logits).skip(problem).take(self.count);
+        own.enumerate().filter(|(_, (_, logit))| **logit != 0.0).map(move |(cell, (&token, &logit))| {
+            (first.saturating_add(cell).saturating_mul(vocab).saturating_add(token as usize), logit)
+        })
     }
 
     /// Allows nothing but `token` at the cell `at`.

@@ -19,6 +19,9 @@ impl<P: Potential> Run<'_, '_, P> {
         let (position, candidate) = self.place(r);
         let d = &mut *self.d;
         initial(self.dynamics, self.think, position, candidate, row_mut(d.y, r, d.cells.width()));
+        for (at, logit) in d.cells.prior_of(self.prior, r, self.candidates) {
+            d.y.get_mut(at).into_iter().for_each(|y| *y += logit);
+        }
         for cell in d.cells.of_row(r) {
             let y = cell.of_mut(d.y);
             cell.close(y);

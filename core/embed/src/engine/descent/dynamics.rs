@@ -2,7 +2,7 @@
 
 use crate::engine::Error;
 use crate::packed::Model;
-use ebt_core::config::UpdateRule;
+use ebt_core::config::{ModelKind, UpdateRule};
 use ebt_core::objective::InitialState;
 
 /// What a model says about its own descent.
@@ -21,7 +21,8 @@ pub struct Dynamics {
     /// Standard deviation of noise starts.
     pub sigma0: f32,
     /// Entropy `tau`, in units of energy: what is descended on is `F = E + tau sum P ln P` over the unknown cells of a
-    /// row. Above 0 for the rule `mirror` only, whose step is then `Y' = Y - alpha (G + tau Y)`.
+    /// row. Above 0 for the rule `mirror` only, whose step is then `Y' = Y - alpha (G + tau Y)`. Where there is a prior with logits
+    /// `l`, it is `F = E + tau sum P (ln P - l)` and `Y - l` instead of `Y`.
     pub tau: f32,
 }
 
@@ -35,14 +36,18 @@ impl Dynamics {
     /// from noise starts from zeros.
     pub(in crate::engine) fn of(model: &Model<'_>, landscapes: usize, steps: usize) -> Self {
         let (descent, config) = (&model.descent, &model.config);
+        // a loop of logits replaces the state
+        let replaces = config.kind == ModelKind::Joint && !config.has_energy();
+        let (update, alpha, tau) =
+            if replaces { (UpdateRule::Mirror, 1.0, 1.0) } else { (config.update, descent.alpha, config.tau as f32) };
         Self {
-            update: config.update,
+            update,
             landscapes,
             steps: descent.steps.min(steps),
-            alpha: descent.alpha,
+            alpha,
             zero_start: descent.initial != InitialState::Noise,
             sigma0: descent.sigma0,
-            tau: config.tau as f32,
+            tau,
         }
     }
 

@@ -4,18 +4,9 @@ use super::dynamics::free;
 use super::potential::Potential;
 use super::row::{Row, WORDS};
 use super::run::Run;
-use super::state::Descent;
 use crate::engine::Error;
 use crate::engine::math::{dot, entropy, sum2};
 use crate::engine::slices::{front, put};
-
-impl Descent<'_> {
-    /// `-sum P ln P` of the unknown cells of row `r`, at its state or its trial state.
-    fn entropy(&self, r: usize, trial: bool) -> f32 {
-        let p = if trial { &*self.trial_p } else { &*self.p };
-        self.cells.unknown(r).fold(0.0, |sum, cell| sum + entropy(cell.of(p)))
-    }
-}
 
 impl<P: Potential> Run<'_, '_, P> {
     /// Energies of the active rows at their states, or at their trial states, into `d.energies`.
@@ -29,9 +20,18 @@ impl<P: Potential> Run<'_, '_, P> {
         }
     }
 
+    /// `-sum P (ln P - l)` of the unknown cells of row `r` with the prior `l`, at its state or its trial state.
+    fn relative_entropy(&self, r: usize, trial: bool) -> f32 {
+        let d = &*self.d;
+        let p = if trial { &*d.trial_p } else { &*d.p };
+        let own = d.cells.unknown(r).fold(0.0, |sum, cell| sum + entropy(cell.of(p)));
+        let prior = d.cells.prior_of(self.prior, r, self.candidates).filter(|(at, _)| !d.cells.is_given(*at));
+        prior.fold(own, |sum, (at, logit)| sum + p.get(at).copied().unwrap_or(0.0) * logit)
+    }
+
     /// Entropy of row `r` where `F` depends on it, else 0.
     pub fn entropy(&self, r: usize, trial: bool) -> f32 {
-        if self.dynamics.tau > 0.0 { self.d.entropy(r, trial) } else { 0.0 }
+        if self.dynamics.tau > 0.0 { self.relative_entropy(r, trial) } else { 0.0 }
     }
 
     /// Hands the energies of the active rows to them, with the entropies of their states.
@@ -66,7 +66,7 @@ impl<P: Potential> Run<'_, '_, P> {
         }
     }
 
-    /// Makes the gradients of `E` of the active rows those of `F` up to a constant a cell, in unknown cells: adds `tau Y`,
+    /// Makes the gradients of `E` of the active rows those of `F` up to a constant a cell, in unknown cells: adds `tau (Y - l)`,
     /// and is 0 at tokens that are not allowed.
     fn complete(&mut self, trial: bool) {
         let (d, tau) = (&mut *self.d, self.dynamics.tau);
@@ -75,6 +75,9 @@ impl<P: Potential> Run<'_, '_, P> {
         }
         let (y, g) = if trial { (&*d.trial_y, &mut *d.trial_g) } else { (&*d.y, &mut *d.g) };
         for r in (0..self.n).filter(|r| d.mask.get(*r) == Some(&true)) {
+            for (at, logit) in d.cells.prior_of(self.prior, r, self.candidates).filter(|_| tau > 0.0) {
+                g.get_mut(at).into_iter().for_each(|g| *g -= tau * logit);
+            }
             for cell in d.cells.unknown(r) {
                 let g = cell.of_mut(g);
                 if tau > 0.0 {
@@ -134,7 +137,7 @@ impl<P: Potential> Run<'_, '_, P> {
         for r in 0..self.n {
             let Some(mut row) = self.d.row(r) else { continue };
             self.take_means(r, self.steps)?;
-            row.entropy = self.d.entropy(r, false);
+            row.entropy = self.relative_entropy(r, false);
             let d = &mut *self.d;
             row.dissipation = 0.0;
             for cell in d.cells.unknown(r) {

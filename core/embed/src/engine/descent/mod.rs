@@ -29,6 +29,7 @@ mod start;
 mod state;
 mod tridiagonal;
 
+pub use cells::{Known, Prior};
 pub use certificate::{Assessment, Certificate, Stop};
 pub use descent_options::{DescentOptions, Noise, Selection, StepSize, Tolerance};
 pub use dynamics::Dynamics;

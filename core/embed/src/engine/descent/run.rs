@@ -3,6 +3,7 @@
 //! noise, energy, gradient, curvature, move, energy afterwards. An evaluation is never repeated: the energy after a
 //! step is the energy before the next one where landscape and state are the same.
 
+use super::cells::{Known, Prior};
 use super::certificate::Stop;
 use super::descent_options::{DescentOptions, Noise, StepSize};
 use super::dynamics::{Dynamics, free};
@@ -24,6 +25,8 @@ pub(super) struct Run<'r, 'a, P> {
     pub potential: &'r mut P,
     pub think: &'r DescentOptions,
     pub dynamics: &'r Dynamics,
+    /// What is held likely of the cells of all problems.
+    pub prior: Prior<'r>,
     /// Rows: position `r / candidates`, candidate `r % candidates`.
     pub n: usize,
     pub candidates: usize,
@@ -51,26 +54,25 @@ impl Descent<'_> {
         positions: impl ExactSizeIterator<Item = usize> + Clone,
         on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<Outcome, Error> {
-        self.solve(potential, think, dynamics, positions, &[], on_step)
+        self.solve(potential, think, dynamics, positions, Known::default(), on_step)
     }
 
-    /// As [`Self::run`], of problems whose cells may hold the tokens of a set: `allowed (problems, cells, words)` with
-    /// `words = V.div_ceil(32)`, bit `v % 32` of word `v / 32` being token `v` (bits beyond `V` do not count), or nothing
-    /// where all may. A problem's number keys its noise, as a position does.
+    /// As [`Self::run`], of problems of which something is known. A problem's number keys its noise, as a position does.
     ///
     /// A cell with one allowed token is given. Cells that are no part of the problem, such as padding, are given any token:
     /// the descent leaves them alone.
     ///
     /// # Errors
     ///
-    /// As [`Self::run`]; sets without a token, or where [`Self::alloc_joint`] made no room for them.
+    /// As [`Self::run`]; sets without a token, or where [`Self::alloc_joint`] made no room for them; a prior of other cells or tokens, or
+    /// that is not finite.
     pub fn solve<P: Potential>(
         &mut self,
         potential: &mut P,
         think: &DescentOptions,
         dynamics: &Dynamics,
         problems: impl ExactSizeIterator<Item = usize> + Clone,
-        allowed: &[u32],
+        known: Known<'_>,
         on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<Outcome, Error> {
         self.finished = None;
@@ -101,9 +103,10 @@ impl Descent<'_> {
             *slot = u32::try_from(problem).map_err(|_| Error::Size { what: "a position" })?;
         }
         let candidates = think.candidates;
-        self.cells.load(allowed, problems.len(), candidates)?;
-        let outcome = Outcome::default();
-        let mut run = Run { d: self, potential, think, dynamics, n, candidates, steps, round: 0, outcome };
+        known.check(problems.len().saturating_mul(cells), vocab)?;
+        self.cells.load(known.allowed, problems.len(), candidates)?;
+        let (prior, outcome) = (known.prior, Outcome::default());
+        let mut run = Run { d: self, potential, think, dynamics, prior, n, candidates, steps, round: 0, outcome };
         run.begin()?;
         for round in 0..think.rounds() {
             run.round = round;

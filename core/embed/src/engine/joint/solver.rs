@@ -3,7 +3,7 @@
 use core::ops::ControlFlow;
 
 use super::super::descent::{
-    Assessment, Certificate, Descent, DescentOptions, Dynamics, Outcome, Potential, StepReport,
+    Assessment, Certificate, Descent, DescentOptions, Dynamics, Known, Outcome, Potential, Prior, StepReport,
 };
 use super::super::error::Error;
 use super::super::layer::joint_attention::Buffers;
@@ -16,13 +16,15 @@ use crate::packed::{Isa, Model};
 use ebt_core::config::{Config, ModelKind};
 
 /// What is known of a problem: which tokens each of its cells may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Problem<'p> {
     /// Number of cells: at most the model's context, and exactly that where cells are those of a grid.
     pub cells: usize,
     /// Sets of allowed tokens `(cells, words)`, `words = V.div_ceil(32)`: bit `v % 32` of word `v / 32` is token `v`. A cell with
     /// one allowed token is given; all others are unknown.
     pub allowed: &'p [u32],
+    /// What is held likely of its cells.
+    pub prior: Prior<'p>,
 }
 
 /// The answer to a problem, and what it was chosen from.
@@ -78,7 +80,7 @@ impl<'s> Solution<'s, '_> {
 /// ```
 /// use core::ops::ControlFlow;
 /// use ebt::packed::Model;
-/// use ebt::{DescentOptions, Problem, SessionOptions, Solver};
+/// use ebt::{DescentOptions, Prior, Problem, SessionOptions, Solver};
 ///
 /// # fn solve(file: &[u8]) -> Result<(), Box<dyn core::error::Error>> {
 /// let model = Model::read(file)?;
@@ -87,7 +89,7 @@ impl<'s> Solution<'s, '_> {
 /// let mut solver = Solver::new(model, &options, &mut memory)?;
 /// let mut allowed = [0b1_1111_1111; 81]; // nine digits everywhere, one word a cell
 /// allowed[0] = 1 << 4; // the first cell is given
-/// let problem = Problem { cells: 81, allowed: &allowed };
+/// let problem = Problem { cells: 81, allowed: &allowed, prior: Prior::default() };
 /// let think = DescentOptions { candidates: 8, ..DescentOptions::joint() };
 /// let solution = solver.solve(problem, &think, &mut |_| ControlFlow::Continue(()))?;
 /// let digits: Vec<u32> = solution.answer().map(|token| token + 1).collect();
@@ -124,7 +126,13 @@ impl<'a> Parts<'a> {
         let grid = config.joint.grid.filter(|_| config.joint.classes() > 0);
         let cells = if grid.is_some() { sizes.rows } else { 0 };
         let parts = Self {
-            saved: Activations::alloc(arena, sizes, sizes.most_rows(), sizes.layers)?,
+            // without a way back one block's activations are enough
+            saved: Activations::alloc(
+                arena,
+                sizes,
+                sizes.most_rows(),
+                if config.has_energy() { sizes.layers } else { 1 },
+            )?,
             work: Scratch::alloc(arena, sizes, config.rope_theta)?,
             attention: Buffers::alloc(arena, sizes)?,
             places: arena.words(cells.checked_mul(3).ok_or(Error::Size { what: "the cells" })?)?,
@@ -142,14 +150,19 @@ impl<'a> Parts<'a> {
 
 fn check(config: &Config) -> Result<(), Error> {
     config.check().map_err(Error::Config)?;
-    let refuse = |requirement| Err(Error::Option { field: "model", requirement });
     if config.kind != ModelKind::Joint {
-        return refuse("this is no joint model: open a `Session` or a `Generator` with it, which continue text");
-    }
-    if !config.has_energy() {
-        return refuse("a head of logits has no energy to descend on");
+        let requirement = "this is no joint model: open a `Session` or a `Generator` with it, which continue text";
+        return Err(Error::Option { field: "model", requirement });
     }
     Ok(())
+}
+
+/// A head of logits replaces states and has no energies: steps, rounds of committing and a seed are all that can be asked of it.
+fn check_loop(think: &DescentOptions) -> Result<(), Error> {
+    let DescentOptions { steps, commits, seed, .. } = *think;
+    let requirement = "a head of logits has no energy to descend on: only `steps`, `commits` and `seed` may be set";
+    let plain = *think == DescentOptions { steps, commits, seed, ..DescentOptions::default() };
+    if plain { Ok(()) } else { Err(Error::Option { field: "model", requirement }) }
 }
 
 impl<'m, 'a> Solver<'m, 'a> {
@@ -158,7 +171,7 @@ impl<'m, 'a> Solver<'m, 'a> {
     ///
     /// # Errors
     ///
-    /// A configuration that cannot be built or is not that of a joint energy, options out of their range, and sizes beyond
+    /// A configuration that cannot be built or is not that of a joint model, options out of their range, and sizes beyond
     /// the address space.
     pub fn bytes_needed(config: &Config, options: &SessionOptions) -> Result<usize, Error> {
         check(config)?;
@@ -196,12 +209,13 @@ impl<'m, 'a> Solver<'m, 'a> {
         &mut self.dynamics
     }
 
-    /// Answers a problem; `on_step` sees every step and may cancel.
+    /// Answers a problem; `on_step` sees every step and may cancel. Where the head makes logits, every step replaces the state by them
+    /// (plus the prior), and energies are 0.
     ///
     /// # Errors
     ///
     /// A problem that does not fit the model: too many cells, or another number than the grid has; another number of words than
-    /// its cells take; a cell without an allowed token; tokens outside the vocabulary. Settings out of their range or beyond the
+    /// its cells take; a cell without an allowed token; tokens outside the vocabulary; a prior of such a cell or token. Settings out of their range or beyond the
     /// options, a value that is not finite, and [`Error::Cancelled`]. After any of them the next call starts afresh.
     pub fn solve(
         &mut self,
@@ -211,9 +225,13 @@ impl<'m, 'a> Solver<'m, 'a> {
     ) -> Result<Solution<'_, 'a>, Error> {
         self.check(problem)?;
         self.parts.descent.set_cells(problem.cells)?;
-        let (dynamics, problems, allowed) = (self.dynamics, core::iter::once(0), problem.allowed);
+        if !self.model.config.has_energy() {
+            check_loop(think)?;
+        }
+        let (dynamics, one) = (self.dynamics, core::iter::once(0));
+        let known = Known { allowed: problem.allowed, prior: problem.prior };
         let (mut states, descent) = self.states(problem.cells, think.candidates);
-        let outcome = descent.solve(&mut states, think, &dynamics, problems, allowed, on_step)?;
+        let outcome = descent.solve(&mut states, think, &dynamics, one, known, on_step)?;
         let (vocab, descent) = (self.sizes.vocab, &self.parts.descent);
         let certificate = descent.certificate(0).ok_or(Error::Shape { what: "results", expected: 1, given: 0 })?;
         Ok(Solution { certificate, outcome, candidates: think.candidates, vocab, descent })
@@ -224,9 +242,12 @@ impl<'m, 'a> Solver<'m, 'a> {
     ///
     /// # Errors
     ///
-    /// More cells or rows than there is memory for, and none.
+    /// A head of logits, more cells or rows than there is memory for, and none.
     pub fn potential(&mut self, cells: usize, rows: usize) -> Result<impl Potential + use<'_, 'm, 'a>, Error> {
         self.fits(cells)?;
+        if !self.model.config.has_energy() {
+            return Err(Error::Option { field: "model", requirement: "a head of logits has no energy" });
+        }
         if rows == 0 || rows > self.rows {
             return Err(Error::Option { field: "rows", requirement: "must lie between 1 and the solver's rows" });
         }

@@ -221,6 +221,14 @@ impl States<'_, '_, '_> {
         put(self.points.known, r, true);
     }
 
+    /// `-logits (cells, V)` of row `r`: what a loop replaces its state by, as the gradient that leads there
+    /// ([`Dynamics`](super::super::descent::Dynamics)).
+    fn logits(&mut self, r: usize, out: &mut [f32]) {
+        copy(self.work.h, row_of(self.points.mixed, r, self.width()));
+        self.pass(|pass, everyone, saved, work| pass.logits(everyone, saved, work, out));
+        out.iter_mut().for_each(|x| *x = -*x);
+    }
+
     /// `out_t = W_v a_t` at unknown cells of row `r`, 0 at given ones.
     fn unmix(&self, r: usize, a: &[f32], out: &mut [f32]) {
         let (dim, vocab) = (self.sizes.dim, self.sizes.vocab);
@@ -263,6 +271,10 @@ impl Potential for States<'_, '_, '_> {
             put(self.points.landscapes, r, landscape as u32);
             put(self.points.known, r, false);
             self.mix(r, row_of(p, r, wide));
+            if !self.model.config.has_energy() {
+                put(energies, r, 0.0);
+                continue;
+            }
             let energy = self.forward::<f32>(r);
             put(energies, r, energy);
             // the next row takes the activations, and a gradient is what most energies are followed by
@@ -275,6 +287,10 @@ impl Potential for States<'_, '_, '_> {
     fn gradient(&mut self, active: &[bool], g: &mut [f32]) {
         let (wide, width) = (self.cells.saturating_mul(self.sizes.vocab), self.width());
         for r in self.active(active) {
+            if !self.model.config.has_energy() {
+                self.logits(r, row_mut(g, r, wide));
+                continue;
+            }
             if self.points.known.get(r) != Some(&true) {
                 self.differentiate(r);
             }

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use serde::Serialize;
 
-use super::header::{self, CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, VERSION};
+use super::header::{CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, VERSION};
 use super::layout::{Places, aligned};
 use super::storage::Storage;
 use ebt_core::config::SMALLEST_ALPHA;
@@ -31,8 +31,8 @@ pub struct Contents<'a, W> {
     pub weights: &'a [W],
     /// Storage of the matrices.
     pub storage: Storage,
-    /// Tokenizer in its compact form.
-    pub tokenizer: Option<&'a [u8]>,
+    /// Tokenizer in its compact form; of a joint model of letters its table of words.
+    pub language: Option<&'a [u8]>,
 }
 
 fn refuse<T>(message: String) -> Result<T> {
@@ -43,11 +43,11 @@ fn refuse<T>(message: String) -> Result<T> {
 ///
 /// # Errors
 ///
-/// A configuration or objective that is not valid, a joint model without an energy (`head = "logits"`), weights that do not fit the layout or are not finite, and values that
+/// A configuration or objective that is not valid, weights that do not fit the layout or are not finite, and values that
 /// are too large for the storage.
 pub fn pack<W: AsRef<[f32]>>(contents: &Contents<'_, W>) -> Result<Vec<u8>> {
     let Contents { config, storage, .. } = *contents;
-    header::check(config)?;
+    config.check()?;
     contents.objective.validate()?;
     let layout = ParameterLayout::new(config);
     check(&layout, contents.weights)?;
@@ -59,10 +59,10 @@ pub fn pack<W: AsRef<[f32]>>(contents: &Contents<'_, W>) -> Result<Vec<u8>> {
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&length.to_le_bytes());
-    let tokenizer = contents.tokenizer.unwrap_or_default();
+    let language = contents.language.unwrap_or_default();
     let sections = aligned((HEADER_START + header.len()) as u64);
     let end = sections.saturating_add(Places::new(config, storage).end());
-    let total = end.saturating_add((tokenizer.len() + CHECKSUM_BYTES) as u64);
+    let total = end.saturating_add((language.len() + CHECKSUM_BYTES) as u64);
     if usize::try_from(total).map_or(true, |total| out.try_reserve_exact(total).is_err()) {
         return refuse(format!("{total} bytes of memory could not be had"));
     }
@@ -72,7 +72,7 @@ pub fn pack<W: AsRef<[f32]>>(contents: &Contents<'_, W>) -> Result<Vec<u8>> {
     sections.align();
     sections.model(config)?;
     let mut out = sections.out;
-    out.extend_from_slice(tokenizer);
+    out.extend_from_slice(language);
     out.extend_from_slice(&ebt_core::checksum::crc32(&out).to_le_bytes());
     Ok(out)
 }
@@ -112,7 +112,7 @@ fn header<W: AsRef<[f32]>>(contents: &Contents<'_, W>, layout: &ParameterLayout)
     for pair in contents.provenance {
         append(&mut out, pair)?;
     }
-    append(&mut out, &contents.tokenizer.map(<[u8]>::len))?;
+    append(&mut out, &contents.language.map(<[u8]>::len))?;
     Ok(out)
 }
 
@@ -207,6 +207,10 @@ impl<W: AsRef<[f32]>> Writer<'_, W> {
                 self.vector(block.ffn_norm);
             }
             self.vector(layout.norm);
+        }
+        if let Some([weight, bias]) = layout.joint.and_then(|joint| joint.output) {
+            self.matrix(weight)?;
+            self.vector(bias);
         }
         let Some(energy) = layout.energy else { return Ok(()) };
         for landscape in 0..energy.condition.map_or(0, |_| config.landscapes) {
