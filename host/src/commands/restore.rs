@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use ebt::engine::descent::{DescentOptions, StepSize};
 use ebt::{Damage, Letter, Restorer};
 use serde_json::json;
@@ -65,9 +65,7 @@ pub fn run(args: Args) -> Result<()> {
     };
     think.validate().map_err(by_flag)?;
     if args.model.is_none() && args.damage != Damage::Ascii {
-        let message =
-            "--damage: the built-in model restores text typed without Turkish letters; name another with --model";
-        return Err(by_flag(anyhow!(message)));
+        bail!("--damage: the built-in model restores text typed without Turkish letters; name another with --model");
     }
     let inference = InferenceModel::load_restorer(args.model.as_deref())?;
     let usual = inference.model()?.descent.steps;

@@ -99,14 +99,11 @@ fn check(model: &Config, restore: RestoreConfig) -> Result<()> {
     if model.vocab != SYMBOLS {
         bail!("configuration field `model.vocab`: text has {SYMBOLS} symbols, got {}", model.vocab);
     }
-    let RestoreConfig { damage, kept, share: [least, most], words, unknown } = restore;
+    let RestoreConfig { kept, share: [least, most], unknown, .. } = restore;
     for (name, share) in [("kept", kept), ("unknown", unknown)] {
         if !(0.0..=1.0).contains(&share) {
             bail!("configuration field `restore.{name}`: must be in [0, 1], got {share}");
         }
-    }
-    if !matches!(damage, Damage::Ascii | Damage::Circumflex) && words > 0 {
-        bail!("configuration field `restore.words`: words with other letters are in no table; set it to 0");
     }
     if !(0.0 <= least && least <= most && most <= 1.0 && most > 0.0) {
         bail!("configuration field `restore.share`: must be two ascending shares of (0, 1], got [{least}, {most}]");
@@ -119,7 +116,8 @@ const LEAST: u64 = 2;
 
 /// The table of the words of a text; a document that occurs again, as text that counts more in training does, is counted once.
 fn table(text: &Tokens, restore: RestoreConfig) -> Result<Vec<u8>> {
-    if restore.words == 0 {
+    // words with other letters are in no table
+    if restore.words == 0 || !matches!(restore.damage, Damage::Ascii | Damage::Circumflex) {
         return Ok(Vec::new());
     }
     let (mut counts, mut ids, mut seen) = (Counts::default(), Vec::new(), HashSet::new());
