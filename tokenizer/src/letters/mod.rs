@@ -111,7 +111,7 @@ pub fn symbol(c: char) -> Symbol {
 pub fn written(symbol: Symbol, like: char) -> char {
     match symbol.letter() {
         Some(letter) if self::symbol(like) != symbol => {
-            if like.is_uppercase() {
+            if lower_letter(like) != like {
                 upper(letter)
             } else {
                 letter

@@ -168,7 +168,7 @@ impl<'m, 'a> Restorer<'m, 'a> {
                     rest.get(offset + c.len_utf8()..).and_then(|rest| rest.chars().next()).is_some_and(is_mark);
                 let alone = marked || verbatim.covers(start + offset, c);
                 let of = if alone { Set::of(symbol(c)) } else { damage.set(c) };
-                set.copy_from_slice(&of.words());
+                set.iter_mut().zip(of.words()).for_each(|(to, word)| *to = word);
                 cells += 1;
             }
             let last = rest.chars().nth(self.window).is_none();

@@ -61,7 +61,7 @@ impl Restorer<'_, '_> {
             let start = end;
             end = end.saturating_add(bytes.len());
             match to.get_mut(start..end) {
-                Some(place) => place.copy_from_slice(bytes),
+                Some(place) => place.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte),
                 None => lost = true,
             }
             changed |= letter.is != letter.was;

@@ -59,16 +59,20 @@ fn is_verbatim(run: &str, gap: bool) -> bool {
     let beside =
         |[a, b]: [char; 2]| (a.is_ascii_digit() && b.is_alphabetic()) || (a.is_alphabetic() && b.is_ascii_digit());
     let mixed = run.chars().zip(run.chars().skip(1)).any(|(a, b)| beside([a, b]));
-    run.contains(signs) || run.contains("://") || mixed || run.starts_with("www.") || ends_like_a_name(run)
+    run.contains(signs)
+        || run.as_bytes().windows(3).any(|part| part == b"://")
+        || mixed
+        || run.starts_with("www.")
+        || ends_like_a_name(run)
 }
 
 /// Whether a run is `name.end` with an end of [`ENDS`], whatever stands after an apostrophe or as punctuation.
 fn ends_like_a_name(run: &str) -> bool {
     let run = run.split(['\'', '’', '/', '?']).next().unwrap_or_default();
     let run = run.trim_end_matches(|c: char| !c.is_alphanumeric());
-    run.rsplit_once('.').is_some_and(|(name, end)| {
-        name.ends_with(|c: char| c.is_alphanumeric()) && ENDS.iter().any(|known| known.eq_ignore_ascii_case(end))
-    })
+    let stop = run.bytes().rposition(|byte| byte == b'.').unwrap_or(run.len());
+    let (name, end) = (run.get(..stop).unwrap_or_default(), run.get(stop.saturating_add(1)..).unwrap_or_default());
+    name.ends_with(|c: char| c.is_alphanumeric()) && ENDS.iter().any(|known| known.eq_ignore_ascii_case(end))
 }
 
 #[cfg(test)]
