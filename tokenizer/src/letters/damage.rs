@@ -199,7 +199,7 @@ mod tests {
         let text =
             |damage: Damage, c| damage.set(c).symbols().filter_map(Symbol::letter).collect::<std::string::String>();
         assert_eq!(text(Damage::Keyboard, 'g'), "bfghtvy");
-        assert_eq!((text(Damage::Keyboard, 'Ü'), text(Damage::Keyboard, 'q')), ("ğü".into(), "aqw".into()));
+        assert_eq!((text(Damage::Keyboard, 'Ü'), text(Damage::Keyboard, 'q')), ("ğiü".into(), "aqw".into()));
         assert_eq!(text(Damage::Ocr, 'I'), "ıijlî");
         for damage in [Damage::Keyboard, Damage::Ocr] {
             for a in LETTERS {
