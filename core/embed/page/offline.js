@@ -3,7 +3,7 @@
 const STORE = 'ebt-3';
 const FILES = [
   './', 'index.html', 'solve.html', 'restore.html', 'style.css', 'solve.css', 'restore.css', 'main.js', 'words.js', 'energy.js', 'terrain.js',
-  'slice.js', 'worker.js', 'solve.js', 'solve-edit.js', 'solve-starts.js', 'solve-view.js', 'solve-words.js', 'solve-worker.js',
+  'slice.js', 'jobs.js', 'worker.js', 'solve.js', 'solve-edit.js', 'solve-starts.js', 'solve-view.js', 'solve-words.js', 'solve-worker.js',
   'restore.js', 'restore-player.js', 'restore-settle.js', 'restore-view.js', 'restore-words.js', 'restore-worker.js',
   'ebt.js', 'instance.js', 'restorer.js', 'solver.js', 'sudoku.js', 'ebt.wasm', 'model.packed', 'solver.packed', 'restorer.packed',
 ];

@@ -2,41 +2,17 @@
 // and tells of pieces as they come. One job at a time; a newer one ends an older one between pieces.
 
 import { Restorer } from './ebt.js';
+import { isWaiting, pause, serve } from './jobs.js';
 
 /** Most characters of a piece; of a report, most pieces, and milliseconds, about. */
 const MOST = 300, PIECES = 60, REPORT = 40;
 const SENTENCE = /[.!?…:;]["'”’)]*\s+/g, SPACE = /\s+/g;
 
 let restorer = null;
-let waiting = null;
-let running = false;
 /** What is known of pieces, by their text: of those of the last job that ended, and of later ones. */
 let known = new Map();
 
-/** Lets messages in. */
-const pause = () => new Promise((resolve) => {
-  const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => (port1.close(), resolve());
-  port2.postMessage(null);
-});
-
-onmessage = async ({ data }) => {
-  waiting = data;
-  if (running) return;
-  running = true;
-  while (waiting) {
-    const job = waiting;
-    waiting = null;
-    try {
-      await JOBS[job.type](job);
-    } catch (error) {
-      postMessage({ type: 'problem', job: job.job, message: String(error?.message ?? error) });
-    }
-  }
-  running = false;
-};
-
-const JOBS = {
+serve({
   async open({ module, model }) {
     const answers = await Promise.all([fetch(module), fetch(model)]);
     for (const answer of answers) if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
@@ -61,13 +37,13 @@ const JOBS = {
       if (pieces.length < PIECES && performance.now() - told < REPORT) continue;
       tell();
       await pause();
-      if (waiting) return;
+      if (isWaiting()) return;
     }
     if (pieces.length > 0) tell();
     known = used;
     postMessage({ type: 'done', job, milliseconds: performance.now() - began });
   },
-};
+});
 
 /** What the restorer makes of a piece: the text, and of every character how probable it is and whether it was in doubt. */
 function restored(text) {

@@ -1,44 +1,21 @@
 // The model, beside the page, so that typing stays smooth. One job at a time; a newer one ends an older one between tokens.
 
 import { Generator } from './ebt.js';
+import { isWaiting, pause, serve } from './jobs.js';
 import { center, project, softmax } from './slice.js';
 
 const SHOWN = 8;
 const GRID = { columns: 45, rows: 33, left: -1.3, right: 0.45 };
 
 let generator = null;
-let waiting = null;
-let running = false;
 /** The text that was generated last: what it began with, its tokens, how they were thought of. */
 let text = { prompt: '', ids: [], settings: {} };
 /** The trajectory of the token that the generator thought of last. */
 let trajectory = null;
 
 const tell = (message) => postMessage(message);
-/** Lets messages in. */
-const pause = () => new Promise((resolve) => {
-  const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => (port1.close(), resolve());
-  port2.postMessage(null);
-});
 
-onmessage = async ({ data }) => {
-  waiting = data;
-  if (running) return;
-  running = true;
-  while (waiting) {
-    const job = waiting;
-    waiting = null;
-    try {
-      await JOBS[job.type](job);
-    } catch (error) {
-      tell({ type: 'problem', job: job.job, message: String(error?.message ?? error) });
-    }
-  }
-  running = false;
-};
-
-const JOBS = {
+serve({
   async open({ module, model }) {
     const answers = await Promise.all([fetch(module), fetch(model)]);
     for (const answer of answers) if (!answer.ok) throw new Error(`${answer.url}: ${answer.status}`);
@@ -59,7 +36,7 @@ const JOBS = {
     const started = performance.now();
     begin(job);
     let count = 0, ended = false;
-    while (count < job.count && !waiting) {
+    while (count < job.count && !isWaiting()) {
       const token = think(job.settings);
       if ((ended = token === null)) break;
       text.ids.push(token.id);
@@ -81,7 +58,7 @@ const JOBS = {
   },
 
   async stop() {},
-};
+});
 
 function begin(job, ids = []) {
   text = { prompt: job.text, ids, settings: job.settings };
@@ -139,7 +116,7 @@ async function surface({ path, landscape, pair: [first, second], first: start })
   const { columns, rows } = GRID;
   const energies = new Float32Array(columns * rows);
   const mixtures = new Float32Array(columns * last.length);
-  for (let row = 0; row < rows && !waiting; row++) {
+  for (let row = 0; row < rows && !isWaiting(); row++) {
     const b = high + ((bottom - high) * row) / (rows - 1);
     for (let column = 0; column < columns; column++) {
       const a = left + ((right - left) * column) / (columns - 1);
@@ -148,7 +125,7 @@ async function surface({ path, landscape, pair: [first, second], first: start })
     energies.set(generator.energies(landscape, mixtures), row * columns);
     if (row % 8 === 7) await pause();
   }
-  if (waiting) return { energies: null };
+  if (isWaiting()) return { energies: null };
   const texts = [first, second].map((id) => generator.tokenText(id));
   return { columns, rows, left, right, bottom, top: high, energies, points, fromEven, texts };
 }

@@ -1,6 +1,5 @@
-//! The rival of a joint energy: the same blocks with a head of logits, `Y' = rms(h) W_out^T + l` with the prior `l`, whose softmax is fed
-//! back.
-//! One step is a single pass; more are a loop.
+//! The rival of a joint energy: the same blocks with a head of logits, `Y' = rms(h) W_out^T + b + l` with the prior `l`, whose softmax is
+//! fed back. One step is a single pass; more are a loop.
 
 use alloc::vec::Vec;
 

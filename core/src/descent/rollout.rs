@@ -159,9 +159,10 @@ impl<B: Backend> Rollout<'_, B> {
     pub fn within(&self, y: &B::Array) -> B::Array {
         let Some(problems) = self.problems else { return y.clone() };
         let within = self.b.mul(y, problems.allowed);
-        problems
-            .prior
-            .map_or_else(|| within.clone(), |prior| self.b.axpy(within.clone(), &self.b.fill(1, 1, -1.0), prior))
+        match problems.prior {
+            Some(prior) => self.b.axpy(within, &self.b.fill(1, 1, -1.0), prior),
+            None => within,
+        }
     }
 
     /// `y + l (n,V)`.

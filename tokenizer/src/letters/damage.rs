@@ -68,7 +68,10 @@ impl Damage {
         match self {
             // a capital that was typed without its dot is either letter, and so is a small one with it
             Self::Ascii | Self::Circumflex if !c.is_ascii() => Set::of(own),
-            Self::Ascii => plain(letter).iter().fold(Set::of(own), |set, &other| set.with(symbol(other))),
+            Self::Ascii => {
+                let plain = Self::ascii_symbol(own);
+                turkish(plain).map_or(Set::of(own), |turkish| Set::of(plain).with(turkish))
+            }
             Self::Circumflex => {
                 let roof: &[char] = match letter {
                     'a' => &['â'],
@@ -90,6 +93,11 @@ impl Damage {
     /// The logit of a letter as it stands, where it is likelier than every other that it may have been; none where all are as likely.
     pub fn prior(self) -> Option<f32> {
         matches!(self, Self::Keyboard | Self::Ocr).then_some(AS_IT_STANDS)
+    }
+
+    /// Whether words keep their letters but for marks, so that a table of words knows them.
+    pub fn keeps_words(self) -> bool {
+        matches!(self, Self::Ascii | Self::Circumflex)
     }
 
     /// What became of a letter that was damaged, `chance` in `[0, 1)` decides which: a gap, or another letter that it may be taken for.
@@ -144,17 +152,18 @@ fn neighbours(letter: char) -> impl Iterator<Item = char> {
     keys.filter_map(|(r, c)| KEYS.get(r)?.get(c).copied())
 }
 
-/// The letters that a plain one may stand for.
-fn plain(letter: char) -> &'static [char] {
-    match letter {
-        'c' => &['ç'],
-        'g' => &['ğ'],
-        'i' | 'ı' => &['i', 'ı'],
-        'o' => &['ö'],
-        's' => &['ş'],
-        'u' => &['ü'],
-        _ => &[],
-    }
+/// The Turkish letter beside a plain one, where there is one: `ş` of `s`, `ı` of `i`.
+pub(super) fn turkish(plain: Symbol) -> Option<Symbol> {
+    let letter = match plain.letter()? {
+        'c' => 'ç',
+        'g' => 'ğ',
+        'i' => 'ı',
+        'o' => 'ö',
+        's' => 'ş',
+        'u' => 'ü',
+        _ => return None,
+    };
+    Some(symbol(letter))
 }
 
 #[cfg(test)]

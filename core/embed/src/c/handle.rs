@@ -47,15 +47,30 @@ pub(super) fn code(run: impl FnOnce() -> Result<Status, Status>) -> c_int {
     run().unwrap_or_else(|status| status).code()
 }
 
+/// A handle that bears a mark while it is open.
+pub(super) trait Marked {
+    /// The mark of those that are open; that of other kinds is another one.
+    const OPEN: u32;
+    /// The mark that it bears.
+    fn mark(&self) -> u32;
+}
+
+impl Marked for GeneratorHandle {
+    const OPEN: u32 = OPEN;
+    fn mark(&self) -> u32 {
+        self.mark.get()
+    }
+}
+
 /// A handle that is open.
 ///
 /// # Safety
 ///
-/// A handle that is not null came from `ebt_open`, and its memory is still there and used by nobody else.
-unsafe fn open<'a>(handle: *mut GeneratorHandle) -> Result<&'a GeneratorHandle, Status> {
+/// A handle that is not null came from the function that opens its kind, and its memory is still there and used by nobody else.
+pub(super) unsafe fn open<'a, H: Marked>(handle: *mut H) -> Result<&'a H, Status> {
     // SAFETY: the caller's promise.
     let handle = unsafe { read(handle) }?;
-    if handle.mark.get() == OPEN { Ok(handle) } else { Err(Status::Closed) }
+    if handle.mark() == H::OPEN { Ok(handle) } else { Err(Status::Closed) }
 }
 
 /// Writes to `bytes` how much memory a generator of this model with these options needs, whatever its alignment.

@@ -5,12 +5,12 @@ use core::ffi::{c_char, c_int, c_void};
 
 use ebt_tokenizer::letters::Damage;
 
-use super::handle::{code, given, given_mut, head, options_of, place};
-use super::pointer::{read, slice, slice_mut, writable, write};
+use super::handle::{Marked, code, given, given_mut, head, open, options_of, place};
+use super::pointer::{slice, slice_mut, writable, write};
 use super::types::{CLetter, COptions, LetterFunction};
 use super::{Status, status};
 use crate::engine::descent::DescentOptions;
-use crate::{Error, Letter, Restorer};
+use crate::{Letter, Restorer};
 
 /// A restorer; lives in the memory that `ebt_restorer_open` was given.
 pub struct RestorerHandle {
@@ -22,8 +22,11 @@ pub struct RestorerHandle {
 /// Marks a handle that is open.
 const OPEN: u32 = 0x4542_5221;
 
-fn opening(error: Error) -> Status {
-    status::of_open(error)
+impl Marked for RestorerHandle {
+    const OPEN: u32 = OPEN;
+    fn mark(&self) -> u32 {
+        self.mark.get()
+    }
 }
 
 /// Writes to `bytes` how much memory a restorer with this model of letters and these options needs, whatever its alignment. Null
@@ -43,7 +46,7 @@ pub unsafe extern "C" fn ebt_restorer_bytes_needed(
         writable(bytes)?;
         // SAFETY: the caller's promise.
         let (model, options) = unsafe { (given(model, length)?, options_of(options)?) };
-        let needed = Restorer::bytes_needed(model, &options.session).map_err(opening)?;
+        let needed = Restorer::bytes_needed(model, &options.session).map_err(status::of_open)?;
         let needed = needed.checked_add(head::<RestorerHandle>()).ok_or(Status::Size)?;
         // SAFETY: the caller's promise.
         unsafe { write(bytes, needed) }.map(|()| Status::Ok)
@@ -71,7 +74,7 @@ pub unsafe extern "C" fn ebt_restorer_open(
         let (model, options, memory) =
             unsafe { (given(model, length)?, options_of(options)?, given_mut(memory.cast(), memory_length)?) };
         let (place, memory) = place(memory)?;
-        let opened = RefCell::new(Restorer::new(model, &options.session, memory).map_err(opening)?);
+        let opened = RefCell::new(Restorer::new(model, &options.session, memory).map_err(status::of_open)?);
         let handle = place.write(RestorerHandle { mark: Cell::new(OPEN), restorer: opened });
         // SAFETY: the caller's promise.
         unsafe { write(restorer, core::ptr::from_mut(handle)) }.map(|()| Status::Ok)
@@ -107,10 +110,7 @@ pub unsafe extern "C" fn ebt_restorer_restore(
         writable(restored)?;
         writable(restored_length)?;
         // SAFETY: the caller's promise.
-        let handle = unsafe { read(restorer) }?;
-        if handle.mark.get() != OPEN {
-            return Err(Status::Closed);
-        }
+        let handle = unsafe { open(restorer)? };
         let mut restorer = handle.restorer.try_borrow_mut().map_err(|_| Status::Busy)?;
         // SAFETY: the caller's promise.
         let (text, scratch) =
@@ -144,10 +144,7 @@ pub unsafe extern "C" fn ebt_restorer_restore(
 pub unsafe extern "C" fn ebt_restorer_close(restorer: *mut RestorerHandle) -> c_int {
     code(|| {
         // SAFETY: the caller's promise.
-        let handle = unsafe { read(restorer) }?;
-        if handle.mark.get() != OPEN {
-            return Err(Status::Closed);
-        }
+        let handle = unsafe { open(restorer)? };
         let _nobody_uses_it = handle.restorer.try_borrow_mut().map_err(|_| Status::Busy)?;
         handle.mark.set(0);
         Ok(Status::Ok)

@@ -3,11 +3,10 @@
 use core::cell::{Cell, RefCell};
 use core::ffi::{c_int, c_void};
 
-use super::handle::{code, given, given_mut, head, options_of, place, telling};
+use super::handle::{Marked, code, given, given_mut, head, open, options_of, place, telling};
 use super::pointer::{read, slice, slice_mut, writable, write};
 use super::types::{CCertificate, CGrid, COptions, CSolution, CSolverSettings, StepFunction};
 use super::{Status, status};
-
 use crate::engine::descent::DescentOptions;
 use crate::packed::Model;
 use crate::{Error, Prior, Problem, Solver};
@@ -26,15 +25,11 @@ pub struct SolverHandle {
 /// Marks a handle that is open.
 const OPEN: u32 = 0x4542_5321;
 
-/// A handle that is open.
-///
-/// # Safety
-///
-/// A handle that is not null came from `ebt_solver_open`, and its memory is still there and used by nobody else.
-unsafe fn open<'a>(handle: *mut SolverHandle) -> Result<&'a SolverHandle, Status> {
-    // SAFETY: the caller's promise.
-    let handle = unsafe { read(handle) }?;
-    if handle.mark.get() == OPEN { Ok(handle) } else { Err(Status::Closed) }
+impl Marked for SolverHandle {
+    const OPEN: u32 = OPEN;
+    fn mark(&self) -> u32 {
+        self.mark.get()
+    }
 }
 
 fn opening(error: impl Into<Error>) -> Status {

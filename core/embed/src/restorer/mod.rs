@@ -190,7 +190,7 @@ impl<'m, 'a> Restorer<'m, 'a> {
         self.logits.iter_mut().for_each(|logit| *logit = standing);
         let symbols = rest.chars().take(cells).map(symbol);
         self.tokens.iter_mut().zip(symbols).for_each(|(token, symbol)| *token = symbol.index() as u32);
-        let Some(words) = self.words.filter(|_| matches!(damage, Damage::Ascii | Damage::Circumflex)) else { return };
+        let Some(words) = self.words.filter(|_| damage.keeps_words()) else { return };
         let Self { sets, tokens, logits, .. } = self;
         let letters = || rest.chars().take(cells).map(symbol);
         let mut first = 0usize;

@@ -18,7 +18,8 @@ impl Restorer<'_, '_> {
     }
 
     /// Restores `text` until nothing changes any more, so that restoring the result changes nothing: what was put right is known in the
-    /// next pass, and never in doubt again. Where every letter stays in doubt, as with mistaken ones, one pass is all. `put(pass, letter)` sees every character of every pass in order. The result lies in `memory`.
+    /// next pass, and never in doubt again. Where every letter stays in doubt, as with mistaken ones, one pass is all. `put(pass,
+    /// letter)` sees every character of every pass in order. The result lies in `memory`.
     ///
     /// # Errors
     ///

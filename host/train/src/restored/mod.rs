@@ -137,7 +137,7 @@ pub fn measure<B: Backend>(
             for word in words {
                 all.of.words += 1;
                 all.of.letters += word.clone().filter(|&i| targets[i] != NO_TARGET).count() as u64;
-                if let Some(forms) = forms.filter(|_| matches!(damage, Damage::Ascii | Damage::Circumflex)) {
+                if let Some(forms) = forms.filter(|_| damage.keeps_words()) {
                     let form = forms.form(&ids[word.clone()]);
                     judge(&mut all.frequent, targets, std::slice::from_ref(word), |i| form[i - word.start]);
                 }

@@ -117,7 +117,7 @@ const LEAST: u64 = 2;
 /// The table of the words of a text; a document that occurs again, as text that counts more in training does, is counted once.
 fn table(text: &Tokens, restore: RestoreConfig) -> Result<Vec<u8>> {
     // words with other letters are in no table
-    if restore.words == 0 || !matches!(restore.damage, Damage::Ascii | Damage::Circumflex) {
+    if restore.words == 0 || !restore.damage.keeps_words() {
         return Ok(Vec::new());
     }
     let (mut counts, mut ids, mut seen) = (Counts::default(), Vec::new(), HashSet::new());

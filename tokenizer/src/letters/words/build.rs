@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::vec::Vec;
 
 use super::hash::Hash;
-use super::{Damage, HEADER, LETTERS_IN_DOUBT, MAGIC, SURE, turkish};
-use crate::letters::Symbol;
+use super::{HEADER, LETTERS_IN_DOUBT, MAGIC, SURE};
+use crate::letters::damage::turkish;
+use crate::letters::{Damage, Symbol};
 
 /// The plain letters of a word.
 type Typed = Box<[Symbol]>;

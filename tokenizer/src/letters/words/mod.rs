@@ -22,7 +22,8 @@ mod hash;
 #[cfg(feature = "std")]
 pub use build::{Counts, build};
 
-use super::{Damage, Set, Symbol, symbol};
+use super::damage::turkish;
+use super::{Damage, Set, Symbol};
 use hash::{CHECKED, Hash};
 
 /// Most letters in doubt of a word that the table can hold.
@@ -65,20 +66,6 @@ impl Form {
     pub fn logit(self) -> f32 {
         if self.slot & SURE == 0 { OF_MOST } else { OF_NEARLY_ALL }
     }
-}
-
-/// The Turkish letter beside a plain one, where there is one: `ş` of `s`, `ı` of `i`.
-fn turkish(of: Symbol) -> Option<Symbol> {
-    let letter = match of.letter()? {
-        'c' => 'ç',
-        'g' => 'ğ',
-        'i' => 'ı',
-        'o' => 'ö',
-        's' => 'ş',
-        'u' => 'ü',
-        _ => return None,
-    };
-    Some(symbol(letter))
 }
 
 /// The letter of a form: the plain one or the Turkish one.
