@@ -45,6 +45,7 @@ cfg_if::cfg_if! {
         pub mod fused;
         pub mod layer;
         pub mod loss_scale;
+        pub mod muon;
         pub mod optimizer;
         pub mod parameters;
         pub mod plan;

@@ -1,17 +1,32 @@
-//! AdamW with a global-norm clip, decoupled decay on matrices only and a learning rate of its own for the step size.
+//! AdamW, or Muon for the matrices of blocks, with a global-norm clip, decoupled decay on matrices only and a learning rate of its own
+//! for the step size.
 
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-use crate::compute::{AdamW, Backend, ParamGroup};
+use crate::compute::{AdamW, Backend, ParamGroup, Rule};
 use crate::config_error::{not_negative, positive, require};
 use crate::error::Result;
-use crate::parameters::{ParameterLayout, Role};
+use crate::muon;
+use crate::parameters::{ParameterId, ParameterLayout, Role};
+
+/// What the matrices of blocks are moved by; all else is moved by AdamW.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerKind {
+    /// AdamW
+    #[default]
+    AdamW,
+    /// Momentum made orthogonal ([`muon`])
+    Muon,
+}
 
 /// Settings of the optimiser.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerConfig {
+    /// What moves the matrices of blocks.
+    pub kind: OptimizerKind,
     /// Share of the first moment kept at an update, in `[0, 1)`.
     pub beta1: f64,
     /// Share of the second moment kept at an update, in `[0, 1)`.
@@ -24,11 +39,22 @@ pub struct OptimizerConfig {
     pub clip: f64,
     /// Learning rate of `alpha` over that of the weights.
     pub alpha_rate: f64,
+    /// Share of the first moment that Muon keeps at an update, in `[0, 1)`.
+    pub momentum: f64,
 }
 
 impl Default for OptimizerConfig {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.95, eps: 1e-8, weight_decay: 0.01, clip: 1.0, alpha_rate: 1500.0 }
+        Self {
+            kind: OptimizerKind::AdamW,
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 1e-8,
+            weight_decay: 0.01,
+            clip: 1.0,
+            alpha_rate: 1500.0,
+            momentum: 0.95,
+        }
     }
 }
 
@@ -44,7 +70,9 @@ impl OptimizerConfig {
     ///
     /// [`crate::error::Error::Config`].
     pub fn validate(&self) -> Result<()> {
-        for (field, x) in [("optimizer.beta1", self.beta1), ("optimizer.beta2", self.beta2)] {
+        let shares =
+            [("optimizer.beta1", self.beta1), ("optimizer.beta2", self.beta2), ("optimizer.momentum", self.momentum)];
+        for (field, x) in shares {
             require(field, x, (0.0..1.0).contains(&x), "must be in [0, 1)")?;
         }
         positive("optimizer.eps", self.eps)?;
@@ -54,12 +82,18 @@ impl OptimizerConfig {
     }
 }
 
+/// The parameters that Muon moves.
+fn directed(layout: &ParameterLayout, config: &OptimizerConfig) -> impl Iterator<Item = ParameterId> + use<> {
+    let matrices = if config.kind == OptimizerKind::Muon { layout.block_matrices() } else { Vec::new() };
+    matrices.into_iter()
+}
+
 /// Moments of every parameter.
 #[derive(Clone, Debug)]
 pub struct Optimizer<T> {
     /// First moments, in layout order.
     pub first: Vec<T>,
-    /// Second moments, in layout order.
+    /// Second moments, in layout order; directions of the last step where Muon moves.
     pub second: Vec<T>,
     /// Number of updates done; numbers the bias corrections.
     pub updates: u64,
@@ -75,12 +109,50 @@ impl<T: Clone> Optimizer<T> {
     /// How every parameter is treated, in layout order.
     pub fn param_groups(layout: &ParameterLayout, config: &OptimizerConfig, learn_alpha: bool) -> Vec<ParamGroup> {
         let of = |role: Role| match role {
-            Role::State => ParamGroup { rate: 0.0, decay: 0.0 },
-            Role::StepSize => ParamGroup { rate: if learn_alpha { config.alpha_rate } else { 0.0 }, decay: 0.0 },
-            Role::Vector => ParamGroup { rate: 1.0, decay: 0.0 },
-            Role::Matrix => ParamGroup { rate: 1.0, decay: config.weight_decay },
+            Role::State => (0.0, 0.0),
+            Role::StepSize => (if learn_alpha { config.alpha_rate } else { 0.0 }, 0.0),
+            Role::Vector => (1.0, 0.0),
+            Role::Matrix => (1.0, config.weight_decay),
         };
-        layout.entries.iter().map(|e| of(e.role)).collect()
+        let groups = layout.entries.iter().map(|e| {
+            let (rate, decay) = of(e.role);
+            ParamGroup { rate, decay, rule: Rule::AdamW }
+        });
+        let mut groups: Vec<ParamGroup> = groups.collect();
+        for id in directed(layout, config) {
+            groups[id].rule = Rule::Direction { momentum: config.momentum };
+        }
+        groups
+    }
+
+    /// Writes the directions that Muon finds to the places of second moments; `factor (1,1)` is that on the gradients.
+    pub fn find_directions<B: Backend<Array = T>>(
+        &mut self,
+        b: &B,
+        layout: &ParameterLayout,
+        config: &OptimizerConfig,
+        gradients: &[T],
+        factor: &T,
+    ) {
+        for id in directed(layout, config) {
+            let of = (&self.first[id], &gradients[id]);
+            let direction = muon::direction(b, of, factor, config.momentum, &layout.entries[id].parts);
+            // written in place: a recorded step finds it where it was
+            b.clear(&mut self.second[id]);
+            b.accumulate(&mut self.second[id], &direction);
+        }
+    }
+
+    /// Forgets directions, after a step whose gradients were no numbers.
+    pub fn clear_directions<B: Backend<Array = T>>(
+        &mut self,
+        b: &B,
+        layout: &ParameterLayout,
+        config: &OptimizerConfig,
+    ) {
+        for id in directed(layout, config) {
+            b.clear(&mut self.second[id]);
+        }
     }
 
     /// What the next update takes from the host `(1,5)`: rate, bias corrections, room for the factor, share kept of the

@@ -382,6 +382,19 @@ impl ParameterLayout {
         self.entries.iter().filter(|e| e.role != Role::State).map(ParameterInfo::len).sum()
     }
 
+    /// The matrices of blocks whose rows and columns are those of activations: all but gates and AdaLN.
+    pub fn block_matrices(&self) -> Vec<ParameterId> {
+        let of = |block: &BlockIds| {
+            let feed_forward = match block.feed_forward {
+                FeedForwardIds::Dense(ids) => [Some(ids), None],
+                FeedForwardIds::Mixture { experts, shared, .. } => [Some(experts), shared],
+            };
+            let both = feed_forward.into_iter().flatten().flat_map(|ids| [ids.w13, ids.w2]);
+            [block.qkv, block.wo].into_iter().chain(both).collect::<Vec<_>>()
+        };
+        self.blocks.iter().flat_map(of).collect()
+    }
+
     /// Values a token meets on its way: all but the experts it is not sent to.
     pub fn active(&self, c: &Config) -> usize {
         let unused = self.blocks.iter().map(|b| match (b.feed_forward, &c.moe) {

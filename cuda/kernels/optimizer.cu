@@ -1,11 +1,11 @@
-// AdamW (Loshchilov and Hutter, arXiv 1711.05101) and averages of weights. All state is f32; S is the type of the
+// AdamW (Loshchilov and Hutter, arXiv 1711.05101), steps along directions found before, and averages of weights. All state is f32; S is the type of the
 // weights' copies for products.
 #include "pack.cuh"
 
 struct Rule {
     // Factor on the gradient, 1 - beta1, 1 - beta2, the factor on the weight (1 - rate decay), rate / (1 - beta1^t),
-    // 1 / sqrt(1 - beta2^t), eps.
-    float factor, take1, take2, keep, rate, root, eps;
+    // 1 / sqrt(1 - beta2^t), eps; of a step along a direction 1 - momentum and the rate.
+    float factor, take1, take2, keep, rate, root, eps, follow, plain;
 };
 
 // g' = factor g, m += (1 - beta1) (g' - m), v += (1 - beta2) (g'^2 - v),
@@ -17,13 +17,20 @@ __device__ __forceinline__ void adamw_step(const Rule& rule, float& w, float& m,
     w = rule.keep * w - rule.rate * m / fmaf(sqrtf(v), rule.root, rule.eps);
 }
 
+// m += (1 - momentum) (factor g - m), w = keep w - rate d.
+__device__ __forceinline__ void follow_step(const Rule& rule, float& w, float& m, float d, float g) {
+    m = fmaf(rule.follow, g * rule.factor - m, m);
+    w = rule.keep * w - rule.plain * d;
+}
+
 // Some parameters of a model: addresses of weight, moments, gradient, average (0: none) and copy for products (0:
-// none), number of elements, multiple of the rate (0: only the average moves), decay, first block that serves it.
+// none), number of elements, multiple of the rate (0: only the average moves), decay, share of the first moment that is taken
+// anew where the second one holds a direction (0: AdamW), first block that serves it.
 static constexpr int MEMBERS = 14;
 struct Parameters {
     u64 weight[MEMBERS], first[MEMBERS], second[MEMBERS], gradient[MEMBERS], average[MEMBERS], narrow_copy[MEMBERS];
     u64 count[MEMBERS];
-    float rate[MEMBERS], decay[MEMBERS];
+    float rate[MEMBERS], decay[MEMBERS], follow[MEMBERS];
     u32 block[MEMBERS];
 };
 static constexpr u32 ELEMENTS_A_BLOCK = 8192;
@@ -43,11 +50,16 @@ __device__ __forceinline__ void update_run(const Member& p, const Rule& rule, bo
         read(p.first + at, m);
         read(p.second + at, v);
         read(p.gradient + at, g);
+        if (rule.follow == 0.0f) {
 #pragma unroll
-        for (int i = 0; i < W; i++) adamw_step(rule, w[i], m[i], v[i], g[i]);
+            for (int i = 0; i < W; i++) adamw_step(rule, w[i], m[i], v[i], g[i]);
+            write(p.second + at, v);
+        } else {
+#pragma unroll
+            for (int i = 0; i < W; i++) follow_step(rule, w[i], m[i], v[i], g[i]);
+        }
         write(p.weight + at, w);
         write(p.first + at, m);
-        write(p.second + at, v);
         if (p.narrow_copy) write(p.narrow_copy + at, w);
     }
     if (p.average) {
@@ -70,7 +82,8 @@ KERNEL(256, update)
     const u32 here = left < ELEMENTS_A_BLOCK ? (u32)left : ELEMENTS_A_BLOCK;
     const bool moves = list.rate[i] != 0.0f;
     const float rate = step[0] * list.rate[i];
-    const Rule rule = {factor, take1, take2, 1.0f - rate * list.decay[i], rate / step[1], 1.0f / sqrtf(step[2]), eps};
+    const Rule rule = {factor, take1, take2, 1.0f - rate * list.decay[i], rate / step[1], 1.0f / sqrtf(step[2]), eps,
+                       list.follow[i], rate};
     const float take = 1.0f - step[4];
     const Member p = {reinterpret_cast<float*>(list.weight[i]),        reinterpret_cast<float*>(list.first[i]),
                       reinterpret_cast<float*>(list.second[i]),        reinterpret_cast<float*>(list.average[i]),

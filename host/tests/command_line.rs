@@ -63,7 +63,7 @@ fn parity_prints_a_line_a_quantity_and_fails_over_the_bound() {
     assert_eq!(strict.status.code(), Some(1));
     assert!(text(&strict.stdout).contains("FAIL"));
     assert!(fails(&["parity", case, "--tolerance", "-1"], 2).contains("--tolerance"));
-    assert!(fails(&["parity", case, "--backend", "cpu", "--dtype", "bf16"], 1).contains("the processor computes f32"));
+    assert!(fails(&["parity", case, "--backend", "cpu", "--dtype", "f16"], 1).contains("the processor computes f32"));
     assert!(fails(&["parity", case, "--backend", "cuda", "--gpu", "99"], 1).contains("cuda"));
     fails(&["parity", case, "--threads", "0"], 2);
     let both = host(&["parity", "Cargo.toml", case]);

@@ -52,6 +52,7 @@ fn a_run_prints_the_words_that_are_right() {
     }
     let lines = fs::read_to_string(format!("{out}/metrics.jsonl")).unwrap();
     let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert!(printed.contains("wrong words told by (AUROC)") || last["validation"]["restored"]["detection"].is_null());
     let restored: Restored = serde_json::from_value(last["validation"]["restored"].clone()).unwrap();
     let right = restored.per_step[0];
     // every sentence holds 15 words, and the text is known by heart
@@ -90,6 +91,15 @@ fn a_model_restores_what_it_learned_and_leaves_the_rest_alone() {
     assert_eq!(String::from_utf8_lossy(&restored), format!("{line}\r\n\n{line}\n{line}"));
     assert_eq!(good(&[], &restored), restored);
     assert_eq!(restore(&["--model", &packed], input.as_bytes()).stdout, restored);
+    assert_eq!(good(&["--commits", "3"], input.as_bytes()), restored);
+    let refused = restore(&["--model", &packed, "--starts", "2"], b"gun\n");
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && message.contains("head of logits"), "{message}");
+    // another run begins with the packed weights, and moves them by next to nothing
+    let other = at("other");
+    let more = ["--data", &at("text.txt"), "--out", &other, "--steps", "1", "--from", &packed];
+    succeeds(&train(&[&more[..], &["--set", "schedule.rate=1e-30"]].concat(), &at("text.txt")));
+    assert_eq!(restore(&["--model", &other], input.as_bytes()).stdout, restored);
     assert!(good(&[], b"").is_empty());
     // a line far longer than the model's window
     let long = format!("{line} ").repeat(400);

@@ -112,6 +112,51 @@ fn a_finished_run_prints_a_table_and_how_to_go_on() {
 }
 
 #[test]
+fn a_run_begins_with_the_weights_of_a_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let output = train(&first, &["--steps", "3", "--tokenizer", "full"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let held_out = validation(folder.path());
+    let begin = |out: &Path, more: &[&str]| {
+        let mut command = host(&["train", "--steps", "1", "--threads", "1", "--set", "train.batch=2", "--out"]);
+        command.arg(out).arg("--validation").arg(&held_out).args(more);
+        command.output().unwrap()
+    };
+    // at a rate of next to nothing the model stays what it was, with its sizes, objective and tokenizer
+    let from = first.to_str().unwrap();
+    let output = begin(&second, &["--from", from, "--set", "schedule.rate=1e-30"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("begins with the weights of model.ebt"), "{}", text(&output));
+    let measured = |model: &Path| {
+        let output = host(&["eval", "--json", "--threads", "1", "--model"]).arg(model).arg(&held_out).output().unwrap();
+        let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+        value["bits_per_byte"].clone()
+    };
+    assert_eq!(measured(&first), measured(&second));
+    let told = host(&["inspect"]).arg(&second).output().unwrap();
+    assert!(text(&told).contains("began with"), "{}", text(&told));
+    // it is a run like any other
+    let output = host(&["train", "--resume"]).arg(&second).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+
+    let third = folder.path().join("third");
+    let packed = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/sample-model.ebp");
+    for (arguments, words) in [
+        (&["--from", from, "--set", "model.dim=32"][..], "of 32768 x 16 where the configuration"),
+        (&["--from", from, "--tokenizer", "fixtures"], "tokenizer"),
+        (&["--from", packed], "folded"),
+        (&["--from", "nowhere"], "nowhere does not exist"),
+    ] {
+        let output = begin(&third, arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(text(&output).contains(words), "{words}: {}", text(&output));
+        assert!(!third.exists());
+    }
+    assert_eq!(begin(&third, &["--from", from, "--resume"]).status.code(), Some(2));
+}
+
+#[test]
 fn wrong_arguments_fail_with_the_right_status() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
@@ -128,9 +173,9 @@ fn wrong_arguments_fail_with_the_right_status() {
         (&["train", "--out", at, "--backend", "cuda"], 1, "--backend"),
         (&["train", "--out", at, "--gpu", "0"], 1, "--gpu"),
         (&["train", "--out", at, "--backend", "cpu", "--gpu", "0"], 1, "--gpu 0"),
-        (&["train", "--out", at, "--backend", "cpu", "--precision", "bf16"], 1, "precision bf16"),
+        (&["train", "--out", at, "--backend", "cpu", "--precision", "f16"], 1, "precision f16"),
         (&["train", "--out", at, "--precision", "f16"], 1, "precision f16"),
-        (&["plan", "--precision", "bf16"], 1, "--backend cuda"),
+        (&["plan", "--precision", "f16"], 1, "--backend cuda"),
         (&["plan", "--set", "train.precision=tf32"], 1, "precision tf32"),
         (&["bench", "train", "--dtype", "f16"], 1, "--dtype fp16"),
         (&["bench", "train", "--gpu", "0"], 1, "--gpu 0"),

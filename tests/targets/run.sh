@@ -85,7 +85,7 @@ if [ "${1:-}" = all ]; then
     cp -r page "$work/browser"
     (cd "$work/browser" && npm install --silent --no-audit --no-fund)
     mkdir -p "$work/pictures"
-    node "$work/browser/test.mjs" "$work/page" "$work/pictures"
+    EBT_PARAGRAPHS=$root/tests/tests/one_text/paragraphs.txt node "$work/browser/test.mjs" "$work/page" "$work/pictures"
 
     rm -rf "$work/typescript"
     cp -r types "$work/typescript"

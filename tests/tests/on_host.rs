@@ -2,7 +2,8 @@
 
 use ebt_core::compute::Backend;
 use ebt_core::objective::{Flow, Objective};
-use ebt_cpu::Cpu;
+use ebt_cpu::kernel::gemm::Routine;
+use ebt_cpu::{Cpu, Mixed};
 use ebt_tests::factory::Tolerance;
 use ebt_tests::{Draw, Factory, Mat, for_all, model, same_bits};
 use proptest::prelude::*;
@@ -33,8 +34,25 @@ impl Factory for Single {
     }
 }
 
+/// Single precision with products of brain floats, where the processor has them; else all of it is single.
+struct Narrow;
+
+impl Factory for Narrow {
+    type B<'a> = Cpu<Mixed>;
+    // eight bits of the factors, as on a GPU
+    const TOLERANCE: Tolerance = Tolerance { value: 2e-2, first: 4e-2, second: 1.5e-1, model: 2e-1 };
+    const REPEATABLE: bool = true;
+    fn with<R>(run: impl for<'a> FnOnce(&Self::B<'a>) -> R) -> R {
+        if Routine::narrow().is_none() {
+            eprintln!("this processor has no products of brain floats");
+        }
+        run(&Cpu::new(2))
+    }
+}
+
 ebt_tests::instantiate_suites!(double, Double);
 ebt_tests::instantiate_suites!(single, Single);
+ebt_tests::instantiate_suites!(@narrow bf16, Narrow);
 
 /// Loss and gradients are the same to the last bit on one, two and three threads.
 #[test]

@@ -1,11 +1,11 @@
-// The restorer, beside the page, so that typing stays smooth: puts letters back piece by piece, a line or a part of a long one,
-// and tells of pieces as they come. One job at a time; a newer one ends an older one between pieces.
+// The restorer, beside the page, so that typing stays smooth: puts letters back piece by piece, and tells of pieces as they come. A piece is a
+// line, restored as by every other way to the restorer; of lines beyond 2,000 characters it is a part, so that a newer text waits a second. One job at a time; a newer one ends an older one between pieces.
 
 import { Restorer } from './ebt.js';
 import { isWaiting, pause, serve } from './jobs.js';
 
 /** Most characters of a piece; of a report, most pieces, and milliseconds, about. */
-const MOST = 300, PIECES = 60, REPORT = 40;
+const MOST = 2000, PIECES = 60, REPORT = 40;
 const SENTENCE = /[.!?…:;]["'”’)]*\s+/g, SPACE = /\s+/g;
 
 let restorer = null;

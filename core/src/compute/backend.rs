@@ -25,6 +25,20 @@ pub struct ParamGroup {
     pub rate: f64,
     /// Decoupled weight decay (times the rate).
     pub decay: f64,
+    /// What it moves along.
+    pub rule: Rule,
+}
+
+/// What a parameter moves along.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// Its first moment over the root of its second one.
+    AdamW,
+    /// A direction that was found before ([`crate::muon`]) and lies in the place of its second moment.
+    Direction {
+        /// Share of the first moment kept at an update, in `[0, 1)`.
+        momentum: f64,
+    },
 }
 
 /// Everything that an update of all parameters reads and writes; all lists are in layout order.
@@ -34,7 +48,7 @@ pub struct Parameters<'a, A> {
     pub weights: &'a mut [A],
     /// Running means of the gradients, in the shapes of the weights.
     pub first: &'a mut [A],
-    /// Running means of the squared gradients, in the shapes of the weights.
+    /// Running means of the squared gradients, in the shapes of the weights; directions where [`Rule::Direction`] says so.
     pub second: &'a mut [A],
     /// Running means of the weights, in their shapes; an empty list where none are kept.
     pub average: &'a mut [A],
@@ -55,10 +69,32 @@ pub struct ParameterUpdate<'a, A> {
     pub average: Option<&'a mut A>,
     /// Its gradient.
     pub gradient: &'a A,
-    /// The AdamW step; none where the optimiser leaves weights and moments alone.
-    pub adamw: Option<AdamWStep>,
+    /// The step; none where the optimiser leaves weights and moments alone.
+    pub step: Option<ParameterStep>,
     /// Share of the old average that is kept.
     pub keep: f64,
+}
+
+/// One step of one parameter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ParameterStep {
+    /// Along its moments.
+    AdamW(AdamWStep),
+    /// Along the direction in the place of its second moment.
+    Direction(DirectionStep),
+}
+
+/// One step along a direction `d`: `w = (1 - rate decay) w - rate d`, and `m += (1 - momentum) (factor g - m)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DirectionStep {
+    /// Share of the first moment that is kept.
+    pub momentum: f64,
+    /// Learning rate of this parameter; it scales the move and the decay alike.
+    pub rate: f64,
+    /// Decoupled weight decay; 0 for none.
+    pub decay: f64,
+    /// Factor on the gradient.
+    pub factor: f64,
 }
 
 /// One AdamW step of one parameter at update `t >= 1`.
@@ -90,9 +126,16 @@ impl<'a, A> Parameters<'a, A> {
         let all = self.weights.iter_mut().zip(moments).zip(averages).zip(read).take(count);
         all.map(move |(((weight, (first, second)), average), (gradient, group))| {
             let (rate, decay) = (rate * group.rate, group.decay);
-            let adamw = AdamWStep { constants, rate, decay, correction1, correction2, factor };
-            let adamw = Some(adamw).filter(|_| group.rate != 0.0);
-            ParameterUpdate { weight, moments: [first, second], average, gradient, adamw, keep }
+            let step = match group.rule {
+                Rule::AdamW => {
+                    ParameterStep::AdamW(AdamWStep { constants, rate, decay, correction1, correction2, factor })
+                }
+                Rule::Direction { momentum } => {
+                    ParameterStep::Direction(DirectionStep { momentum, rate, decay, factor })
+                }
+            };
+            let step = Some(step).filter(|_| group.rate != 0.0);
+            ParameterUpdate { weight, moments: [first, second], average, gradient, step, keep }
         })
     }
 }
@@ -250,7 +293,7 @@ pub trait Backend: Compute<Leaf = <Self as Backend>::Array, Tensor = <Self as Ba
     }
 
     // ---- optimiser ----
-    /// One step of AdamW and of the average for all parameters. `step (1,5)`: learning rate, `1 - beta1^t`,
+    /// One step of every parameter by its rule, and of the averages. `step (1,5)`: learning rate, `1 - beta1^t`,
     /// `1 - beta2^t`, factor on the gradients, share of the old average that is kept. If the factor is not finite nothing
     /// changes: the step is skipped.
     fn update(&self, p: Parameters<'_, Self::Array>, constants: AdamW, step: &Self::Array);

@@ -24,7 +24,8 @@ mod backend;
 mod shape;
 
 pub use backend::{
-    AdamW, AdamWStep, Backend, Modulated, Modulation, ParamGroup, ParameterUpdate, Parameters, SoftmaxRows,
+    AdamW, AdamWStep, Backend, DirectionStep, Modulated, Modulation, ParamGroup, ParameterStep, ParameterUpdate,
+    Parameters, Rule, SoftmaxRows,
 };
 pub use shape::{
     Attention, AttentionOutput, Band, Classes, JointAttention, Layout, PredictedAttention, Relations, Rotary, Route,

@@ -1,7 +1,7 @@
 //! Storage and optimiser on shapes: memory and work are counted, values are zero.
 
 use super::{FlopKind, Plan, Planned};
-use crate::compute::{AdamW, Backend, Compute, Parameters};
+use crate::compute::{AdamW, Backend, Compute, ParameterStep, Parameters};
 use crate::error::Error;
 use crate::random::Stream;
 
@@ -51,8 +51,10 @@ impl Backend for Plan {
     }
     fn update(&self, p: Parameters<'_, Planned>, constants: AdamW, _step: &Planned) {
         for p in p.one_by_one(constants, [0.0; 5]) {
-            if p.adamw.is_some() {
-                self.work(FlopKind::Elementwise, 12 * p.weight.len());
+            match p.step {
+                Some(ParameterStep::AdamW(_)) => self.work(FlopKind::Elementwise, 12 * p.weight.len()),
+                Some(ParameterStep::Direction(_)) => self.work(FlopKind::Elementwise, 6 * p.weight.len()),
+                None => {}
             }
             if let Some(average) = p.average {
                 self.work(FlopKind::Elementwise, 2 * average.len());

@@ -1,7 +1,7 @@
 //! Storage, optimiser and randomness of the reference backend.
 
 use super::{Matrix, Real, Reference};
-use crate::compute::{AdamW, AdamWStep, Backend, Compute, Parameters};
+use crate::compute::{AdamW, AdamWStep, Backend, Compute, DirectionStep, ParameterStep, Parameters};
 use crate::error::Error;
 use crate::random::Stream;
 
@@ -26,6 +26,23 @@ impl<'a, E: Real> Reference<'a, E> {
             let p = weight.get(i).to_f64() * (1.0 - s.rate * s.decay);
             let change = s.rate * (m / s.correction1) / (libm::sqrt(v / s.correction2) + eps);
             weight.set(i, E::from_f64(p - change));
+        }
+    }
+
+    fn follow(
+        &self,
+        weight: &mut Matrix<'a, E>,
+        [first, direction]: [&mut Matrix<'a, E>; 2],
+        gradient: &Matrix<'a, E>,
+        s: DirectionStep,
+    ) {
+        self.own(weight);
+        self.own(first);
+        for i in 0..weight.rows * weight.columns {
+            let g = s.factor * gradient.get(i).to_f64();
+            first.set(i, E::from_f64(s.momentum * first.get(i).to_f64() + (1.0 - s.momentum) * g));
+            let p = weight.get(i).to_f64() * (1.0 - s.rate * s.decay);
+            weight.set(i, E::from_f64(p - s.rate * direction.get(i).to_f64()));
         }
     }
 
@@ -93,8 +110,10 @@ impl<'a, E: Real> Backend for Reference<'a, E> {
         let mut numbers = [0.0; 5];
         self.download_f64(step, &mut numbers);
         for p in p.one_by_one(constants, numbers) {
-            if let Some(step) = p.adamw {
-                self.adamw(p.weight, p.moments, p.gradient, step);
+            match p.step {
+                Some(ParameterStep::AdamW(step)) => self.adamw(p.weight, p.moments, p.gradient, step),
+                Some(ParameterStep::Direction(step)) => self.follow(p.weight, p.moments, p.gradient, step),
+                None => {}
             }
             if let Some(average) = p.average {
                 self.average(average, p.weight, p.keep);

@@ -102,6 +102,9 @@ impl<B: Backend> Trainer<B> {
             self.loss_scale.adapt(inner_finite, finite);
             report.skipped = !finite;
         }
+        if !finite {
+            self.optimizer.clear_directions(b, &self.layout, &self.optimizer_config);
+        }
         if !finite && (!report.skipped || self.loss_scale.exhausted()) {
             let tensor = if report.loss.is_finite() { self.culprit(b) } else { String::from("the loss") };
             return Err(Error::NonFinite { step: u64::from(settings.step), tensor });
@@ -206,6 +209,7 @@ impl<B: Backend> Trainer<B> {
         let device_scalars = b.add(&inputs.device_scalars, &b.pad_columns(&factor, 3, 5));
         let param_groups =
             Optimizer::<B::Array>::param_groups(&self.layout, &self.optimizer_config, self.objective.learn_alpha);
+        self.optimizer.find_directions(b, &self.layout, &self.optimizer_config, &self.grads, &factor);
         let parameters = Parameters {
             weights: &mut self.weights,
             first: &mut self.optimizer.first,

@@ -1,6 +1,6 @@
-//! AdamW and averages of weights for all parameters of a model in a few launches.
+//! Steps of the optimiser and averages of weights for all parameters of a model in a few launches.
 
-use ebt_core::compute::{AdamW, Parameters};
+use ebt_core::compute::{AdamW, Parameters, Rule};
 use ebt_core::error::Error;
 
 use super::support::{THREADS, kernel};
@@ -12,27 +12,32 @@ const MEMBERS: usize = 14;
 const SHARE: usize = 8192;
 /// Lists of 64-bit words a parameter has, before its lists of 32-bit words.
 const WORDS: usize = 7;
+/// These lists.
+const HALVES: usize = 4;
+/// Words of the table.
+const LENGTH: usize = (2 * WORDS + HALVES) * MEMBERS / 2;
 
 /// The kernel's table of parameters, filled one by one.
 #[derive(Debug)]
 struct Table {
-    words: [u64; WORDS * MEMBERS + 3 * MEMBERS / 2],
+    words: [u64; LENGTH],
     members: usize,
     blocks: usize,
 }
 
 impl Table {
     const fn new() -> Self {
-        Self { words: [0; WORDS * MEMBERS + 3 * MEMBERS / 2], members: 0, blocks: 0 }
+        Self { words: [0; LENGTH], members: 0, blocks: 0 }
     }
 
-    /// Adds a parameter: its 64-bit words in the kernel's order (the number of elements last), rate and decay.
-    fn push(&mut self, words: [u64; WORDS], rate: f32, decay: f32, first: u32) {
+    /// Adds a parameter: its 64-bit words in the kernel's order (the number of elements last); rate, decay and share of the first
+    /// moment that is taken anew along a direction; the first block that serves it.
+    fn push(&mut self, words: [u64; WORDS], numbers: [f32; HALVES - 1], first: u32) {
         let i = self.members;
         for (list, word) in words.into_iter().enumerate() {
             self.words[list * MEMBERS + i] = word;
         }
-        for (list, word) in [rate.to_bits(), decay.to_bits(), first].into_iter().enumerate() {
+        for (list, word) in numbers.map(f32::to_bits).into_iter().chain([first]).enumerate() {
             let at = list * MEMBERS + i;
             self.words[WORDS * MEMBERS + at / 2] |= u64::from(word) << (32 * (at % 2));
         }
@@ -74,7 +79,9 @@ impl Cuda {
             if moves {
                 narrow_copy = self.writable_with_copy(weight);
                 self.writable(first);
-                self.writable(second);
+                if group.rule == Rule::AdamW {
+                    self.writable(second);
+                }
             }
             if let Some(average) = average.as_mut() {
                 self.writable(average);
@@ -93,7 +100,11 @@ impl Cuda {
             ];
             if moves || average.is_some() {
                 let first_block = self.size(table.blocks);
-                table.push(words, group.rate as f32, group.decay as f32, first_block);
+                let take = match group.rule {
+                    Rule::AdamW => 0.0,
+                    Rule::Direction { momentum } => 1.0 - momentum,
+                };
+                table.push(words, [group.rate, group.decay, take].map(|x| x as f32), first_block);
                 held.extend([gradient, weight]);
             }
             if table.members == MEMBERS || i + 1 == n {
@@ -144,14 +155,15 @@ mod tests {
         let mut table = Table::new();
         for i in 0..MEMBERS as u64 {
             let words = std::array::from_fn(|list| 100 * list as u64 + i);
-            table.push(words, i as f32, 0.5 * i as f32, i as u32);
+            table.push(words, [i as f32, 0.5 * i as f32, -(i as f32)], i as u32);
         }
         assert_eq!(table.words[6 * MEMBERS + 3], 603);
         let halves: Vec<u32> =
             table.words[WORDS * MEMBERS..].iter().flat_map(|&w| [w as u32, (w >> 32) as u32]).collect();
         assert_eq!(halves[5], 5f32.to_bits());
         assert_eq!(halves[MEMBERS + 13], 6.5f32.to_bits());
-        assert_eq!(halves[2 * MEMBERS + 9], 9);
-        assert_eq!(size_of_val(&table.words), 952);
+        assert_eq!(halves[2 * MEMBERS + 5], (-5f32).to_bits());
+        assert_eq!(halves[3 * MEMBERS + 9], 9);
+        assert_eq!(size_of_val(&table.words), 1008);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use ebt_core::compute::{AdamW, Backend, Compute, Parameters};
+use ebt_core::compute::{AdamW, Backend, Compute, ParameterStep, Parameters};
 use ebt_core::error::Error;
 use ebt_core::random::Stream;
 
@@ -82,10 +82,17 @@ impl<E: Element> Backend for Cpu<E> {
         let mut numbers = [0.0; 5];
         self.download_f64(step, &mut numbers);
         for p in p.one_by_one(constants, numbers) {
-            if let Some(step) = p.adamw {
-                let ([first, second], gradient) = (p.moments, p.gradient.slice());
-                let (w, m, v) = (p.weight.own(), first.own(), second.own());
-                self.run("adamw", || optim::adamw(w, m, v, gradient, step));
+            let ([first, second], gradient) = (p.moments, p.gradient.slice());
+            match p.step {
+                Some(ParameterStep::AdamW(step)) => {
+                    let (w, m, v) = (p.weight.own(), first.own(), second.own());
+                    self.run("adamw", || optim::adamw(w, m, v, gradient, step));
+                }
+                Some(ParameterStep::Direction(step)) => {
+                    let (w, m, d) = (p.weight.own(), first.own(), second.slice());
+                    self.run("follow", || optim::follow(w, m, d, gradient, step));
+                }
+                None => {}
             }
             if let Some(average) = p.average {
                 let (take, x) = (E::from_f64(1.0 - p.keep), p.weight.slice());

@@ -10,7 +10,7 @@ use ebt_core::error::Error;
 
 use super::kernel::element::Element;
 use super::kernel::elementwise::{self, Operand};
-use super::kernel::gemm::{gemm, gemm_serial};
+use super::kernel::gemm::{Routine, gemm, gemm_by, gemm_serial};
 use super::kernel::{gate, norm, reduce, rotary, softmax, swiglu};
 use super::{Cpu, Matrix, band, routing};
 
@@ -61,8 +61,8 @@ impl<E: Element> Cpu<E> {
         }
     }
 
-    /// `out = alpha a b + beta out`, `out` given as rows of a matrix `columns` wide.
-    fn product(&self, a: &Matrix<E>, b: &Matrix<E>, layout: Layout) -> Matrix<E> {
+    /// The product of `a` and `b` by `routine`.
+    fn product(&self, routine: Routine, a: &Matrix<E>, b: &Matrix<E>, layout: Layout) -> Matrix<E> {
         let (m, k, n, inner) = match layout {
             Layout::NN => (a.rows, a.columns, b.columns, b.rows),
             Layout::NT => (a.rows, a.columns, b.rows, b.columns),
@@ -74,7 +74,7 @@ impl<E: Element> Cpu<E> {
         }
         let (sa, sb) = strides(a.columns, b.columns, layout);
         let (x, y) = (a.slice(), b.slice());
-        self.write("product", m, n, |out| gemm((m, k, n), E::ONE, x, sa, y, sb, E::ZERO, out, n))
+        self.write("product", m, n, |out| gemm_by(routine, (m, k, n), E::ONE, x, sa, y, sb, E::ZERO, out, n))
     }
 
     /// Adds `dy^T x` to `slot`, whose rows are `x.columns` wide.
@@ -214,7 +214,10 @@ impl<E: Element> Compute for Cpu<E> {
     }
 
     fn matmul(&self, a: &Matrix<E>, b: &Matrix<E>, layout: Layout) -> Matrix<E> {
-        self.product(a, b, layout)
+        self.product(Routine::of::<E>(), a, b, layout)
+    }
+    fn linear_wide(&self, x: &Matrix<E>, w: &Matrix<E>) -> Matrix<E> {
+        self.product(Routine::chosen(), x, w, Layout::NT)
     }
     fn grouped(&self, x: &Matrix<E>, w: &Matrix<E>, route: &Route<Rc<[u32]>>, layout: Layout) -> Matrix<E> {
         let experts = route.experts;

@@ -1,4 +1,4 @@
-//! CPU backend, `f32` and `f64`: the kernels of [`kernel`] over pooled matrices.
+//! CPU backend, `f32`, `f64` and `f32` with products of brain floats ([`Mixed`]): the kernels of [`kernel`] over pooled matrices.
 //!
 //! Work runs on a rayon pool of the asked size. The thread that makes the first backend becomes one of the pool's
 //! workers, so an operation starts without a hand-over; results are the same for every number of threads. Buffers come
@@ -54,6 +54,7 @@ use ebt_core::compute::Scope;
 use ebt_core::error::Error;
 use ebt_ranks::Collective;
 use kernel::element::Element;
+pub use kernel::mixed::Mixed;
 use matrix::Pool;
 pub use matrix::{Matrix, OutOfMemory};
 use profile::Profile;
@@ -104,7 +105,6 @@ impl<E: Element> Cpu<E> {
                 None
             }
         };
-        let precision = if size_of::<E>() == 4 { "f32" } else { "f64" };
         Self {
             pool: Rc::new(Pool::default()),
             workers,
@@ -114,7 +114,7 @@ impl<E: Element> Cpu<E> {
             profile: None,
             failure: RefCell::new(failure),
             ranks: None,
-            name: format!("cpu {precision}, {threads} threads"),
+            name: format!("cpu {}, {threads} threads", E::NAME),
         }
     }
 

@@ -7,8 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use anyhow::{Result, bail};
 use ebt_core::compute::{self, Backend as _};
 use ebt_cpu::kernel::element::Element;
-use ebt_cpu::{Cpu, OutOfMemory};
+use ebt_cpu::kernel::gemm::Routine;
+use ebt_cpu::{Cpu, Mixed, OutOfMemory};
 use ebt_data::progress::size;
+use ebt_train::run_config::Precision;
 
 use crate::ranks::Ranks;
 
@@ -19,6 +21,8 @@ pub enum Device {
     Cpu {
         /// At least 1.
         threads: usize,
+        /// Whether products are of brain floats ([`Mixed`]).
+        mixed: bool,
     },
     /// The GPU of this number, with products in this precision.
     #[cfg(feature = "cuda")]
@@ -63,6 +67,23 @@ pub trait BackendTask {
 }
 
 impl Device {
+    /// The processor with this many threads, for numbers of `precision`.
+    ///
+    /// # Errors
+    ///
+    /// A precision that this processor does not have; the sentence says which it has.
+    pub fn processor(threads: usize, precision: Precision) -> Result<Self> {
+        let mixed = match precision {
+            Precision::Auto | Precision::F32 => false,
+            Precision::Bf16 if Routine::narrow().is_some() => true,
+            Precision::Bf16 => {
+                bail!("the processor computes f32: this one has no instructions for bf16 (AVX512-BF16 or AMX)")
+            }
+            Precision::Tf32 | Precision::F16 => bail!("the processor computes f32"),
+        };
+        Ok(Self::Cpu { threads, mixed })
+    }
+
     /// Opens the device and hands it to `task`.
     ///
     /// # Errors
@@ -70,7 +91,8 @@ impl Device {
     /// A device that cannot be opened, and those of `task`.
     pub fn with_backend<W: BackendTask>(&self, task: W) -> Result<W::Output> {
         match self {
-            Device::Cpu { threads } => on_processor(Cpu::<f32>::new(*threads), task),
+            &Device::Cpu { threads, mixed: false } => on_processor(Cpu::<f32>::new(threads), task),
+            &Device::Cpu { threads, mixed: true } => on_processor(Cpu::<Mixed>::new(threads), task),
             #[cfg(feature = "cuda")]
             Device::Cuda(options) => on_gpu(ebt_cuda::Cuda::new(options), task),
         }
@@ -86,7 +108,12 @@ impl Device {
             return self.with_backend(task);
         }
         match self {
-            Device::Cpu { threads } => on_processor(Cpu::<f32>::with_ranks(*threads, ranks.on_processors()), task),
+            &Device::Cpu { threads, mixed: false } => {
+                on_processor(Cpu::<f32>::with_ranks(threads, ranks.on_processors()), task)
+            }
+            &Device::Cpu { threads, mixed: true } => {
+                on_processor(Cpu::<Mixed>::with_ranks(threads, ranks.on_processors()), task)
+            }
             #[cfg(feature = "cuda")]
             Device::Cuda(options) => {
                 let ranks = ranks.on_gpus(options.device)?;
@@ -118,7 +145,7 @@ mod tests {
 
     #[test]
     fn memory_that_cannot_be_had_is_an_error() {
-        let device = Device::Cpu { threads: 1 };
+        let device = Device::Cpu { threads: 1, mixed: false };
         for size in [1 << 24, 1 << 31, usize::MAX] {
             let message = device.with_backend(Filling(size)).unwrap_err().to_string();
             assert!(message.starts_with(NO_MEMORY), "{message}");

@@ -10,8 +10,9 @@ use ebt_core::optimizer::OptimizerConfig;
 use ebt_core::parameters::{ParameterInfo, ParameterLayout};
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::{Part, Sequences, StepSettings, Trainer};
-use ebt_cpu::Cpu;
 pub use ebt_cpu::ProfileEntry;
+use ebt_cpu::kernel::element::Element;
+use ebt_cpu::{Cpu, Mixed};
 use ebt_ranks::tree;
 
 use crate::device::with_memory;
@@ -72,12 +73,24 @@ impl Measured {
 pub fn on_processor(
     timed: &TimedSteps,
     ranks: &Ranks,
+    (threads, mixed): (usize, bool),
+    profile: bool,
+) -> Result<(Measured, Vec<ProfileEntry>)> {
+    match mixed {
+        true => on_processor_in::<Mixed>(timed, ranks, threads, profile),
+        false => on_processor_in::<f32>(timed, ranks, threads, profile),
+    }
+}
+
+fn on_processor_in<E: Element>(
+    timed: &TimedSteps,
+    ranks: &Ranks,
     threads: usize,
     profile: bool,
 ) -> Result<(Measured, Vec<ProfileEntry>)> {
     let b = match profile {
-        true => Cpu::<f32>::with_profile(threads),
-        false => Cpu::<f32>::with_ranks(threads, ranks.on_processors()),
+        true => Cpu::<E>::with_profile(threads),
+        false => Cpu::<E>::with_ranks(threads, ranks.on_processors()),
     };
     b.status()?;
     let measured = with_memory(|| measure(&b, timed, ranks, || b.reset_profile()))?;

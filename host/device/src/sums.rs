@@ -107,7 +107,7 @@ mod tests {
         let times = ebt_ranks::threads(2, |rank| {
             let (patience, lost) = (Duration::from_secs(10), Arc::new(|| None));
             let ranks = Ranks { collective: Rc::new(rank), fast: false, patience, lost };
-            Device::Cpu { threads: 1 }.time_sums(&ranks, &[5, 1000], 3).unwrap()
+            Device::Cpu { threads: 1, mixed: false }.time_sums(&ranks, &[5, 1000], 3).unwrap()
         });
         let (turns, name) = &times[0];
         assert_eq!(times[0], times[1]);

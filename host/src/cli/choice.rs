@@ -63,22 +63,22 @@ impl DeviceArgs {
     /// A device that this program cannot use, or a precision that it does not have; the message names the flag.
     pub fn choose(&self, precision: Precision) -> Result<Choice> {
         let threads = thread_count(self.threads);
-        let narrow = !matches!(precision, Precision::Auto | Precision::F32);
         match (self.backend, self.gpu) {
             (DeviceKind::Cpu, Some(number)) => bail!("--gpu {number}: --backend cpu uses no GPU"),
-            (DeviceKind::Cpu, None) if narrow => {
-                bail!("--backend cpu with precision {}: the processor computes f32", precision.name())
+            (DeviceKind::Cpu, None) => {
+                let device = Device::processor(threads, precision)
+                    .map_err(|why| anyhow!("--backend cpu with precision {}: {why}", precision.name()))?;
+                Ok(Choice { device, why: String::from("as asked") })
             }
-            (DeviceKind::Cpu, None) => Ok(Choice { device: Device::Cpu { threads }, why: String::from("as asked") }),
             (DeviceKind::Auto, None) => match gpu::device(None, self.local_rank, precision) {
                 Ok(device) => Ok(Choice { device, why: String::from("the fastest device found") }),
-                Err(missing) if narrow => {
-                    let (name, why) = (precision.name(), missing.full);
-                    bail!("precision {name}: the processor computes f32, and no GPU can be used: {why}")
-                }
-                Err(missing) => {
-                    Ok(Choice { device: Device::Cpu { threads }, why: format!("no GPU: {}", missing.brief) })
-                }
+                Err(missing) => match Device::processor(threads, precision) {
+                    Ok(device) => Ok(Choice { device, why: format!("no GPU: {}", missing.brief) }),
+                    Err(why) => {
+                        let (name, no_gpu) = (precision.name(), missing.full);
+                        bail!("precision {name}: {why}, and no GPU can be used: {no_gpu}")
+                    }
+                },
             },
             (DeviceKind::Cuda | DeviceKind::Auto, number) => {
                 let flag = if self.backend == DeviceKind::Cuda { "--backend cuda" } else { "--gpu" };

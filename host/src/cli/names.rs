@@ -17,7 +17,11 @@ pub const PRECISIONS: Names<Precision> = &[
     (Precision::Auto.name(), "f32 on the processor; bf16 on a GPU that has it, else f16", Precision::Auto),
     (Precision::F32.name(), "IEEE single", Precision::F32),
     (Precision::Tf32.name(), "IEEE single, products with 10-bit mantissas; GPU only", Precision::Tf32),
-    (Precision::Bf16.name(), "Brain float; GPU only", Precision::Bf16),
+    (
+        Precision::Bf16.name(),
+        "Brain float; on the processor in products alone, where it has AVX512-BF16 or AMX",
+        Precision::Bf16,
+    ),
     (Precision::F16.name(), "IEEE half with dynamic loss scaling; GPU only", Precision::F16),
 ];
 
@@ -55,6 +59,15 @@ pub const KINDS: Names<Kind> = &[
 /// Parts of prepared data.
 pub const SPLITS: Names<Split> =
     &[("train", "Documents to train on", Split::Train), ("validation", "Documents to measure on", Split::Validation)];
+
+/// Which of several starts of a joint problem is kept.
+pub const CHOICES: Names<Selection> = &[
+    ("energy", "least energy", Selection::Energy),
+    ("free", "least free energy", Selection::Free),
+    ("entropy", "least entropy", Selection::Entropy),
+    ("residual", "least residual", Selection::Residual),
+    ("vote", "the answer of most", Selection::Vote),
+];
 
 /// Which of several candidates of a token is kept.
 pub const SELECTIONS: Names<Selection> = &[

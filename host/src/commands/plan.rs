@@ -90,6 +90,8 @@ pub fn run(args: Args) -> Result<()> {
     config.train.precision = args.precision.unwrap_or(config.train.precision);
     let precision = match (args.backend, config.train.precision) {
         (Target::Cpu, Precision::Auto | Precision::F32) => Precision::F32,
+        // products round their factors, and everything is kept in single precision
+        (Target::Cpu, Precision::Bf16) => Precision::Bf16,
         (Target::Cpu, narrow) => bail!(
             "--backend cpu with precision {}: the processor computes f32; a GPU is planned with --backend cuda",
             narrow.name()

@@ -13,7 +13,7 @@ use ebt_train::sudoku::board::Board;
 use ebt_train::sudoku::{Contradiction, Grid, check, read, symbol, violations};
 use serde_json::{Value, json};
 
-use crate::cli::{DynamicsArgs, KERNELS, Output, candidates, kernel, one_of, real, steps, whole};
+use crate::cli::{CHOICES, DynamicsArgs, KERNELS, Output, candidates, kernel, one_of, real, steps, whole};
 use crate::solver::{solve, with_solver};
 
 /// Answer boards with a joint model.
@@ -67,15 +67,6 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
-
-/// The names of what a start is kept by.
-const CHOICES: &[(&str, &str, Selection)] = &[
-    ("energy", "least energy", Selection::Energy),
-    ("free", "least free energy", Selection::Free),
-    ("entropy", "least entropy", Selection::Entropy),
-    ("residual", "least residual", Selection::Residual),
-    ("vote", "the answer of most", Selection::Vote),
-];
 
 /// Choices of an exact search that judges a board whose answer is wrong.
 const JUDGED: u64 = 1_000_000;

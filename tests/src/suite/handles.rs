@@ -2,7 +2,7 @@
 
 use std::slice::{from_mut, from_ref};
 
-use ebt_core::compute::{AdamW, Backend, Compute, ParamGroup, Parameters};
+use ebt_core::compute::{AdamW, Backend, Compute, ParamGroup, Parameters, Rule};
 use proptest::prelude::*;
 
 use crate::case::HostRoute;
@@ -48,7 +48,7 @@ fn update<B: Backend>(b: &B, weight: &mut B::Array, average: &mut B::Array, grad
         second: from_mut(&mut second),
         average: from_mut(average),
         gradients: from_ref(gradient),
-        param_groups: &[ParamGroup { rate, decay: 0.1 }],
+        param_groups: &[ParamGroup { rate, decay: 0.1, rule: Rule::AdamW }],
     };
     let constants = AdamW { beta1: 0.9, beta2: 0.9, eps: 1e-8 };
     b.update(parameters, constants, &b.upload(1, 5, &[0.1, 0.1, 0.1, 1.0, 0.5]));

@@ -7,6 +7,7 @@ pub mod handles;
 pub mod joint;
 pub mod leakage;
 pub mod modulation;
+pub mod muon;
 pub mod operations;
 pub mod properties;
 pub mod replay;
@@ -60,7 +61,7 @@ macro_rules! instantiate_suites {
             operations::sinks, operations::attention_follows_its_definition,
             composition::fused_operations_equal_their_compositions,
             routing::experts_are_chosen_as_the_reference_chooses,
-            storage::in_place_operations, storage::optimiser_and_average,
+            storage::in_place_operations, storage::optimiser_and_average, muon::directions_equal_the_reference,
             modulation::modulations_equal_their_definition, modulation::lists_are_cleared,
             vocabulary::rows_of_distributions_equal_their_definition, vocabulary::whole_updates_equal_single_ones,
         }

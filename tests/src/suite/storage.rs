@@ -2,7 +2,7 @@
 
 use std::slice::from_mut;
 
-use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters};
+use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters, Rule};
 use ebt_core::random::{Purpose, Stream};
 use proptest::prelude::*;
 
@@ -93,7 +93,7 @@ pub fn optimiser_and_average<F: Factory>() {
                     second: from_mut(second_moment),
                     average: from_mut(average),
                     gradients: &[g.upload(b)],
-                    param_groups: &[ParamGroup { rate: 1.0, decay }],
+                    param_groups: &[ParamGroup { rate: 1.0, decay, rule: Rule::AdamW }],
                 };
                 b.update(parameters, constants, &b.upload_f64(1, 5, &[rate, correction1, correction2, factor, keep]));
                 for i in 0..p.data.len() {

@@ -4,7 +4,7 @@ use ebt_core::compute::Backend;
 use ebt_core::config::{Config, ModelKind, UpdateRule};
 use ebt_core::error::Error;
 use ebt_core::objective::{Flow, Objective};
-use ebt_core::optimizer::OptimizerConfig;
+use ebt_core::optimizer::{OptimizerConfig, OptimizerKind};
 use ebt_core::parameters::{FeedForwardIds, ParameterLayout};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
 use proptest::prelude::*;
@@ -65,12 +65,12 @@ fn cycle(config: &Config) -> Sequences {
 /// Thirty steps on one batch take a third off the loss: every update rule, both flows, the baseline.
 pub fn a_tiny_problem_is_learned<F: Factory>() {
     F::with(|b| {
-        let learn = |config: Config, flow: Flow| {
-            let what = format!("{:?} {:?} {flow:?}", config.kind, config.update);
+        let learn = |config: Config, flow: Flow, kind: OptimizerKind| {
+            let what = format!("{:?} {:?} {flow:?} {kind:?}", config.kind, config.update);
             let objective = Objective { flow, learn_alpha: false, ..Objective::default() };
             let sequences = cycle(&config);
-            let mut trainer =
-                Trainer::new(b, config, objective, OptimizerConfig::default(), 11).expect("a valid model");
+            let optimizer = OptimizerConfig { kind, ..OptimizerConfig::default() };
+            let mut trainer = Trainer::new(b, config, objective, optimizer, 11).expect("a valid model");
             let mut losses = Vec::new();
             for step in 0..30 {
                 let settings = StepSettings { seed: 5, step, rate: 0.03, micro_batch: 2, ema_decay: 0.9, part: None };
@@ -80,10 +80,12 @@ pub fn a_tiny_problem_is_learned<F: Factory>() {
             assert!(end < 0.67 * start, "{what}: from {start} to {end}");
         };
         for &(.., rule) in UpdateRule::ALL {
-            learn(tiny(ModelKind::Ebt, rule), Flow::Detached);
+            learn(tiny(ModelKind::Ebt, rule), Flow::Detached, OptimizerKind::AdamW);
         }
-        learn(tiny(ModelKind::Ebt, UpdateRule::Mirror), Flow::Unrolled);
-        learn(tiny(ModelKind::Transformer, UpdateRule::Probability), Flow::Detached);
+        learn(tiny(ModelKind::Ebt, UpdateRule::Mirror), Flow::Unrolled, OptimizerKind::AdamW);
+        learn(tiny(ModelKind::Transformer, UpdateRule::Probability), Flow::Detached, OptimizerKind::AdamW);
+        learn(tiny(ModelKind::Ebt, UpdateRule::Mirror), Flow::Detached, OptimizerKind::Muon);
+        learn(tiny(ModelKind::Transformer, UpdateRule::Probability), Flow::Detached, OptimizerKind::Muon);
     });
 }
 
@@ -95,7 +97,9 @@ pub fn a_refused_step_leaves_the_weights<F: Factory>() {
         let draw = Draw::new(3);
         let mut weights = model::weights(&draw, &config);
         let settings = StepSettings { seed: 5, step: 0, rate: 0.02, micro_batch: 1, ema_decay: 0.9, part: None };
-        for broken in [false, true] {
+        for (broken, kind) in
+            [false, true].into_iter().flat_map(|b| [OptimizerKind::AdamW, OptimizerKind::Muon].map(|k| (b, k)))
+        {
             let mut sequences = good.clone();
             if broken {
                 let id = weights.len() - 2;
@@ -104,6 +108,7 @@ pub fn a_refused_step_leaves_the_weights<F: Factory>() {
                 sequences.tokens[3] = 7;
             }
             let mut trainer = model::trainer(b, &config, &Objective::default(), &weights);
+            trainer.optimizer_config.kind = kind;
             // an overflow of a loss scale skips steps until no smaller scale is left
             let mut tries = 0..if b.needs_loss_scale() && broken { 99 } else { 1 };
             let error = tries
@@ -122,6 +127,8 @@ pub fn a_refused_step_leaves_the_weights<F: Factory>() {
                 let same = Mat::download(b, w).data.iter().zip(&before.data).all(|(a, b)| a == b || b.is_nan());
                 assert!(same, "a weight changed");
             }
+            let moments = trainer.optimizer.first.iter().chain(&trainer.optimizer.second);
+            assert!(moments.flat_map(|m| Mat::download(b, m).data).all(|x| x == 0.0), "a moment changed");
         }
     });
 }

@@ -1,6 +1,6 @@
 //! Matrices `(n,V)` that are never stored, and updates of all parameters at once, against their definitions.
 
-use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters, SoftmaxRows};
+use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters, Rule, SoftmaxRows};
 use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::NO_TARGET;
 use proptest::prelude::*;
@@ -111,7 +111,11 @@ pub fn whole_updates_equal_single_ones<F: Factory>() {
                     shapes.iter().map(one).collect::<Vec<_>>()
                 };
                 let lists = [list(false), list(false), list(true), list(false), list(false)];
-                let treat = |_| ParamGroup { rate: draw.below(3) as f64, decay: 0.0625 * draw.below(2) as f64 };
+                let treat = |_| ParamGroup {
+                    rate: draw.below(3) as f64,
+                    decay: 0.0625 * draw.below(2) as f64,
+                    rule: if draw.below(2) == 0 { Rule::AdamW } else { Rule::Direction { momentum: 0.875 } },
+                };
                 let param_groups: Vec<ParamGroup> = (0..count).map(treat).collect();
                 let good = Mat::new(1, 5, vec![0.125, 0.25, 0.125, 0.5, 0.75]);
                 let mut refused = good.clone();

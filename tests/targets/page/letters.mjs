@@ -1,6 +1,7 @@
 // The page of letters: they are put back as the restorer does it, marked, counted, copied, played, and put back without a network.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 
 const SAMPLE = "Turkiye'nin baskenti Ankara'dir.";
 const RESTORED = "Türkiye'nin başkenti Ankara'dır.";
@@ -51,6 +52,12 @@ export async function letters({ open, picture, named }) {
   assert.equal(await shown(page), given.text);
   assert.equal(given.whole, given.text.replaceAll('\n', ''));
   assert.deepEqual(given.bytes.model, given.model);
+
+  // paragraphs of news, law, chat and poetry, and a line of a thousand characters, are those of the program, of C and of node
+  const paragraphs = readFileSync(process.env.EBT_PARAGRAPHS, 'utf8');
+  const lines = `${paragraphs}${paragraphs.replaceAll('\n', ' ')}`;
+  await type(page, lines);
+  assert.equal(await shown(page), (await direct(page, lines)).text);
 
   // every example, its letters and its counts
   for (const name of ['Haber', 'Hukuk', 'Sohbet', 'Şiir']) {

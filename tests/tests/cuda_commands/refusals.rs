@@ -108,7 +108,7 @@ fn numbers_that_a_device_has_not() {
     let product = ["bench", "product", "--size", "16", "--repeat", "1"];
     for (flags, capability, words) in [
         (&["--backend", "cuda", "--precision", "bf16"][..], "7.5", "precision bf16 needs 8.0; f16"),
-        (&["--backend", "cpu", "--precision", "bf16"], "9.0", "precision bf16: the processor computes f32"),
+        (&["--backend", "cpu", "--precision", "f16"], "9.0", "precision f16: the processor computes f32"),
         (&["--backend", "cpu", "--gpu", "0"], "9.0", "--gpu 0: --backend cpu uses no GPU"),
     ] {
         let err = refused(on_stand_in(&product).args(flags).env("EBT_STAND_IN_CAPABILITY", capability));

@@ -124,12 +124,12 @@ fn another_precision_does_not_go_on_with_a_run() {
     let folder = folder("other_precision");
     let (out, text) = (folder.join("run"), text(&folder));
     let out = out.to_str().unwrap();
-    ends_with(0, &mut on_stand_in(&arguments(out, text.to_str().unwrap(), &["--precision", "bf16"])));
+    ends_with(0, &mut on_stand_in(&arguments(out, text.to_str().unwrap(), &["--precision", "f16"])));
     let err = refused(&mut on_stand_in(&["train", "--precision", "f32", "--resume", out]));
-    assert!(err.contains("`train.precision` is \"f32\" now") && err.contains("\"bf16\""), "{err}");
+    assert!(err.contains("`train.precision` is \"f32\" now") && err.contains("\"f16\""), "{err}");
     // nor does a machine without a GPU
     let err = refused(&mut without_gpu(&["train", "--resume", out]));
-    assert!(err.contains("precision bf16: the processor computes f32, and no GPU can be used"), "{err}");
+    assert!(err.contains("precision f16: the processor computes f32, and no GPU can be used"), "{err}");
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn what_is_public_is_found_and_what_is_not_is_not() {
         "inner.rs",
         "#[non_exhaustive] pub struct A { pub x: u8, y: u8 } pub struct Hidden; pub mod deep { pub enum B { One } }
          impl A { pub fn new() -> Self { A { x: 1, y: 2 } } fn own(&self) {} pub(crate) fn near(&self) {} }
+         pub(super) trait Near {} impl Near for A {}
          impl Clone for A { fn clone(&self) -> A { A::new() } }
          #[cfg(test)] mod tests { pub fn t() {} }",
     );

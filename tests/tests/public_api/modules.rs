@@ -18,10 +18,16 @@ pub fn interface(name: &str, lib: &Path) -> Vec<String> {
     let mut exported = BTreeMap::new();
     reach(&modules, &[], name, &mut exported, &mut BTreeSet::new());
     let mut lines: Vec<String> = exported.values().flatten().cloned().collect();
+    let all = || modules.values().flatten();
+    let own_traits = || all().filter_map(|item| if let Item::Trait(of) = item { Some(of) } else { None });
+    let hidden = |name: &syn::Ident| own_traits().any(|of| of.ident == *name && !print::is_public(&of.vis));
     // blocks stand anywhere; they count for the names that their types are exported by
     for (module, items) in &modules {
         for block in items.iter().filter_map(|item| if let Item::Impl(block) = item { Some(block) } else { None }) {
             let Type::Path(of) = &*block.self_ty else { continue };
+            if block.trait_.as_ref().and_then(|(of, _)| of.segments.last()).is_some_and(|last| hidden(&last.ident)) {
+                continue;
+            }
             let segments: Vec<String> = of.path.segments.iter().map(|segment| segment.ident.to_string()).collect();
             let Some(target) = defined(&modules, module, &segments) else { continue };
             for path in exported.iter().filter(|((key, _), _)| *key == target).map(|((_, path), _)| path) {

@@ -46,7 +46,7 @@ pub use kernel::{Avx2, Avx512, Isa};
 pub use matrix::{Floats, Matrix};
 pub use model::{Model, Provenance};
 #[cfg(feature = "pack")]
-pub use pack::{Contents, pack};
+pub use pack::{Contents, pack, unpack};
 pub use parts::{
     Block, BlockCondition, BlockConditionOf, BlockOf, ConditionOf, FeedForward, FeedForwardOf, HeadCondition,
     HeadConditionOf, Marks, MarksOf, Output, OutputOf, Swiglu, SwigluOf,

@@ -1,6 +1,6 @@
 //! The vocabulary, the optimiser, noise.
 
-use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters, SoftmaxRows};
+use ebt_core::compute::{AdamW, Backend, ParamGroup, Parameters, Rule, SoftmaxRows};
 use ebt_core::random::{Purpose, Stream};
 
 use super::{Bench, Exact, Twin, in_all_precisions};
@@ -125,8 +125,9 @@ fn update(b: &Bench<'_, '_>, factor: f32, averages: bool) {
             std::array::from_fn(|part| b.draw(rows, columns, Kind::F32, [if part == 2 { 0.01 } else { -1.0 }, 1.0]))
         })
         .collect();
-    let param_groups: Vec<ParamGroup> =
-        (0..count).map(|i| ParamGroup { rate: [1.0, 0.0, 0.5][i % 3], decay: [0.0625, 0.0][i % 2] }).collect();
+    let rule = |i| if i % 5 < 2 { Rule::Direction { momentum: 0.875 } } else { Rule::AdamW };
+    let group = |i| ParamGroup { rate: [1.0, 0.0, 0.5][i % 3], decay: [0.0625, 0.0][i % 2], rule: rule(i) };
+    let param_groups: Vec<ParamGroup> = (0..count).map(group).collect();
     // some weights have a copy for products, some are read by another handle
     let copies: Vec<Matrix> = state.iter().step_by(2).map(|s| c.narrow_copy(&s[0].device)).collect();
     let held: Vec<Twin<'_>> = state.iter().step_by(5).map(|s| b.twin(s[0].device.clone())).collect();

@@ -1,4 +1,4 @@
-//! The scalar types the kernels work on: `f32` and `f64`.
+//! The scalar types the kernels work on: `f32`, `f64`, and `f32` with products of brain floats.
 
 use super::math::Real;
 use super::scratch::{Scratch, aligned};
@@ -9,14 +9,21 @@ use std::cell::{Cell, RefCell};
 /// A kernel scalar with its SIMD vector operations and its per-thread
 /// packing buffers.
 ///
-/// Implemented for `f32` and `f64`. The vector operations are used by the
+/// Implemented for `f32`, `f64` and [`Mixed`](super::mixed::Mixed). The vector operations are used by the
 /// matrix product; the other kernels are scalar loops which the compiler
 /// vectorises.
 pub trait Element: Real {
     /// The vector of `S::…_LANES` elements of the instruction set `S`.
     type V<S: Simd>: Copy;
+    /// The precision, as configurations name it.
+    const NAME: &'static str;
+    /// Whether products round their factors to bf16, where the processor has instructions for that.
+    const NARROW: bool;
     /// Greatest depth (`k`) of one packed block of the matrix product.
     const DEPTH: usize;
+
+    /// The same numbers as singles, where that is what they are.
+    fn singles(x: &[Self]) -> Option<&[f32]>;
 
     /// Number of elements of one vector.
     fn lanes<S: Simd>() -> usize;
@@ -75,12 +82,17 @@ fn sum_f64(ranks: &dyn Collective, lists: &mut [&mut [f64]], _: bool) -> Result<
 }
 
 macro_rules! element {
-    ($t:ty, $vec:ident, $lanes:ident, $splat:ident, $fma:ident, $mul:ident,
-     $as_simd:ident, $as_mut_simd:ident, $product:ident, $depth:expr, $sum:ident) => {
+    ($t:ty, $name:literal, $vec:ident, $lanes:ident, $splat:ident, $fma:ident, $mul:ident,
+     $as_simd:ident, $as_mut_simd:ident, $product:ident, $depth:expr, $sum:ident, $singles:expr) => {
         impl Element for $t {
             type V<S: Simd> = S::$vec;
+            const NAME: &'static str = $name;
+            const NARROW: bool = false;
             const DEPTH: usize = $depth;
 
+            fn singles(x: &[Self]) -> Option<&[f32]> {
+                $singles(x)
+            }
             #[inline(always)]
             fn lanes<S: Simd>() -> usize {
                 S::$lanes
@@ -143,6 +155,7 @@ macro_rules! element {
 
 element!(
     f32,
+    "f32",
     f32s,
     F32_LANES,
     splat_f32s,
@@ -152,10 +165,12 @@ element!(
     as_mut_simd_f32s,
     sgemm,
     384,
-    sum_f32
+    sum_f32,
+    Some
 );
 element!(
     f64,
+    "f64",
     f64s,
     F64_LANES,
     splat_f64s,
@@ -165,5 +180,6 @@ element!(
     as_mut_simd_f64s,
     dgemm,
     192,
-    sum_f64
+    sum_f64,
+    |_| None
 );

@@ -1,4 +1,4 @@
-//! CPU kernels on plain slices, generic over `f32` and `f64`.
+//! CPU kernels on plain slices, generic over `f32`, `f64` and `f32` with products of brain floats ([`mixed`]).
 //!
 //! All matrices are row-major. Every kernel picks the instruction set at run
 //! time, runs on the current rayon pool when the work is large enough, and
@@ -12,6 +12,7 @@ pub mod gate;
 pub mod gemm;
 mod lanes;
 pub mod math;
+pub mod mixed;
 pub mod noise;
 pub mod norm;
 pub mod optim;

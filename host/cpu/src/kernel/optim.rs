@@ -1,8 +1,8 @@
-//! The AdamW step.
+//! The steps of the optimiser.
 
 use super::element::Element;
 use super::par::{rows_per_chunk, simd};
-use ebt_core::compute::AdamWStep;
+use ebt_core::compute::{AdamWStep, DirectionStep};
 use rayon::prelude::*;
 
 /// One AdamW step on a parameter; all slices of the same length:
@@ -29,6 +29,28 @@ pub fn adamw<E: Element>(p: &mut [E], m: &mut [E], v: &mut [E], grad: &[E], s: A
                     *m = take1.mul_add(g - *m, *m);
                     *v = take2.mul_add(g * g - *v, *v);
                     *p = keep * *p - step * *m / v.sqrt().mul_add(root, eps);
+                }
+            },
+        );
+    });
+}
+
+/// One step along a direction `d`; all slices of the same length:
+/// `m += (1 - momentum) (factor * grad - m)`, `p = (1 - rate * decay) * p - rate * d`.
+pub fn follow<E: Element>(p: &mut [E], m: &mut [E], d: &[E], grad: &[E], s: DirectionStep) {
+    let len = p.len();
+    assert!(m.len() == len && d.len() == len && grad.len() == len, "follow: lengths differ");
+    let (keep, step) = (E::from_f64(1.0 - s.rate * s.decay), E::from_f64(s.rate));
+    let (take, scale) = (E::from_f64(1.0 - s.momentum), E::from_f64(s.factor));
+    let chunk = rows_per_chunk(len, 4);
+    let read = d.par_chunks(chunk).zip(grad.par_chunks(chunk));
+    p.par_chunks_mut(chunk).zip(m.par_chunks_mut(chunk)).zip(read).for_each(|((p, m), (d, grad))| {
+        simd(
+            #[inline(always)]
+            || {
+                for ((p, &d), (m, &g)) in p.iter_mut().zip(d).zip(m.iter_mut().zip(grad)) {
+                    *m = take.mul_add(g * scale - *m, *m);
+                    *p = keep * *p - step * d;
                 }
             },
         );

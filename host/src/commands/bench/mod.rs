@@ -4,6 +4,7 @@ mod generate;
 mod median;
 mod product;
 mod ranks;
+mod restore;
 mod train;
 
 use anyhow::Result;
@@ -22,6 +23,8 @@ enum What {
     Train(train::Args),
     /// Time generation from a model of random weights, as an embedded program does it, on one thread.
     Generate(generate::Args),
+    /// Time restoring Turkish letters, as an embedded program does it, on one thread.
+    Restore(restore::Args),
     /// Time a square matrix product, the rate that training is measured against; or compare with another crate.
     Product(product::Args),
     /// Time sums over the processes that mpirun, srun or torchrun started: in fixed order, and as MPI or NCCL adds.
@@ -37,6 +40,7 @@ pub fn run(args: Args) -> Result<()> {
     match args.what {
         What::Train(args) => train::run(&args),
         What::Generate(args) => generate::run(&args),
+        What::Restore(args) => restore::run(&args),
         What::Product(args) => product::run(&args),
         What::Ranks(args) => ranks::run(&args),
     }

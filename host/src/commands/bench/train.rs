@@ -3,7 +3,7 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use ebt_core::config::{Config, MoeConfig, UpdateRule};
 use ebt_core::objective::{Checkpointing, Flow, InitialState, LossSteps, Objective};
@@ -12,7 +12,7 @@ use ebt_data::progress::eprint_line;
 use ebt_device::memory::peak_of_steps;
 use ebt_device::steps::{self, Measured, ProfileEntry, TimedSteps};
 use ebt_ranks::tree;
-use ebt_train::run_config::MOST_THREADS;
+use ebt_train::run_config::{MOST_THREADS, Precision};
 use ebt_train::session::unfit;
 use serde::Serialize;
 
@@ -47,7 +47,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = whole::<usize>(0..=65_535))]
     #[serde(skip)]
     gpu: Option<usize>,
-    /// Numbers of activations and products; all but f32 on a GPU only, fp16 is what other commands call f16
+    /// Numbers of activations and products, on the processor f32 or, of products alone, bf16; fp16 is what other commands call f16
     #[arg(long, visible_alias = "precision", default_value = "f32", value_parser = dtype_name())]
     #[serde(skip)]
     dtype: String,
@@ -280,9 +280,9 @@ fn useful_flops(args: &Args, model: &Config) -> f64 {
 }
 
 fn on_processor(args: &Args, timed: &TimedSteps, team: &Team) -> Result<Measured> {
-    if args.dtype != "f32" {
-        bail!("--dtype {}: the processor computes f32; --device cuda computes on a GPU", args.dtype);
-    }
+    let processor = Device::processor(1, precision(&args.dtype))
+        .map_err(|why| anyhow!("--dtype {}: {why}; --device cuda computes on a GPU", args.dtype))?;
+    let mixed = matches!(processor, Device::Cpu { mixed: true, .. });
     if let Some(number) = args.gpu {
         bail!("--gpu {number}: --device cpu uses no GPU");
     }
@@ -296,27 +296,30 @@ fn on_processor(args: &Args, timed: &TimedSteps, team: &Team) -> Result<Measured
         threads = threads.or_else(|| NonZeroUsize::new(team.share_of(thread_count(None))));
     }
     let threads = start_threads(threads)?;
-    team.check(&Device::Cpu { threads })?;
-    let (measured, profile) = steps::on_processor(timed, &team.ranks(false), threads, args.profile)?;
+    team.check(&Device::Cpu { threads, mixed })?;
+    let (measured, profile) = steps::on_processor(timed, &team.ranks(false), (threads, mixed), args.profile)?;
     if args.profile {
         table(&profile, args.steps);
     }
     Ok(measured)
 }
 
-#[cfg(feature = "cuda")]
-fn on_gpu(args: &Args, timed: &TimedSteps, team: &Team) -> Result<Measured> {
-    use crate::cli::{DeviceArgs, DeviceKind};
-    use ebt_train::run_config::Precision;
-    if args.profile {
-        bail!("--profile: times by operation are taken on the processor only");
-    }
-    let precision = match args.dtype.as_str() {
+fn precision(dtype: &str) -> Precision {
+    match dtype {
         "tf32" => Precision::Tf32,
         "bf16" => Precision::Bf16,
         "fp16" => Precision::F16,
         _ => Precision::F32,
-    };
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn on_gpu(args: &Args, timed: &TimedSteps, team: &Team) -> Result<Measured> {
+    use crate::cli::{DeviceArgs, DeviceKind};
+    if args.profile {
+        bail!("--profile: times by operation are taken on the processor only");
+    }
+    let precision = precision(&args.dtype);
     let (backend, gpu, local_rank) = (DeviceKind::Cuda, args.gpu, team.local_rank());
     let asked = DeviceArgs { backend, gpu, local_rank, ..DeviceArgs::default() };
     let Device::Cuda(options) = asked.choose(precision)?.device else { bail!("--device cuda: no GPU was chosen") };

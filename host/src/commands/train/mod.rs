@@ -1,5 +1,6 @@
 //! `ebt train`: trains a model on text, or goes on with a run.
 
+mod beginning;
 mod interrupt;
 pub mod report;
 mod rivals;
@@ -22,6 +23,8 @@ use ebt_train::run_config::presets;
 use ebt_train::run_config::{Layers, Precision, RunConfig, Sums, TrainConfig};
 use ebt_train::session::{Ending, RunFolder, Summary, resume};
 use serde::Serialize;
+
+use beginning::Origin;
 
 use crate::cli::{
     DeviceArgs, Output, PRECISIONS, RanksArgs, Team, one_of, real, refuse_unnamed, start_threads, thread_count, whole,
@@ -50,6 +53,9 @@ pub struct Args {
     /// Go on with the run in DIR (or in --out); its configuration is kept
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
+    /// Begin with the weights of a model file, packed model, or run or checkpoint folder: the model's sizes and semantics are its own
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["resume", "rivals"])]
+    from: Option<PathBuf>,
     /// Training steps of the whole run
     #[arg(long, value_name = "N", value_parser = whole::<u64>(1..=u64::from(u32::MAX)))]
     steps: Option<u64>,
@@ -92,6 +98,7 @@ Examples:
   ebt train --preset small --data prepared/ --backend cuda --precision bf16
   ebt train --set model.kind=transformer --set schedule.rate=1e-3 --steps 2000
   ebt train --preset sudoku --rivals
+  ebt train --from runs/turkish --data letters/ --set schedule.rate=3e-4 --out runs/letters
   ebt train --resume runs/mine";
 
 /// Which configuration is meant; shared by `train` and `plan`.
@@ -152,7 +159,7 @@ impl Args {
 
     /// The paths that were given.
     fn paths(&self) -> impl Iterator<Item = &Path> {
-        let all = self.data.iter().chain(&self.validation).chain(&self.tokenizer).chain(&self.out);
+        let all = self.data.iter().chain(&self.validation).chain(&self.tokenizer).chain(&self.out).chain(&self.from);
         all.map(PathBuf::as_path)
     }
 
@@ -191,11 +198,23 @@ pub fn run(args: Args) -> Result<()> {
 /// A run to go on with.
 type Begun = (RunFolder, State);
 
-/// The configuration, as the first rank finds it, and the run that it belongs to.
-fn configuration(args: &Args, team: &Team) -> Result<(RunConfig, Option<Begun>, Option<String>)> {
+/// What the first rank finds.
+#[derive(Default)]
+struct Found {
+    config: RunConfig,
+    /// The run that the configuration belongs to.
+    begun: Option<Begun>,
+    /// The model that a new run begins with.
+    origin: Option<Origin>,
+    /// How its steps were laid out anew.
+    told: Option<String>,
+}
+
+/// The configuration, and what there is to begin with.
+fn configuration(args: &Args, team: &Team) -> Result<Found> {
     let resumed = args.resumed()?;
     refuse_unnamed(resumed.iter().copied().chain(args.paths()))?;
-    let (mut config, begun) = match resumed {
+    let (mut config, begun, origin) = match resumed {
         Some(out) => {
             let folder = RunFolder::resume(out)?;
             let state = Store::new(out, 1).latest()?;
@@ -203,27 +222,36 @@ fn configuration(args: &Args, team: &Team) -> Result<(RunConfig, Option<Begun>, 
             let layers = args.choice.layers();
             let whole = layers.preset.is_some() || layers.recipe.is_some() || layers.file.is_some();
             let config = if whole { layers.compose()? } else { layers.over(saved)? };
-            (config, Some((folder, state)))
+            (config, Some((folder, state)), None)
         }
         None => {
             if let Some(out) = &args.out {
                 absolute(out)?;
                 RunFolder::refuse_used(out)?;
             }
-            (args.choice.layers().compose()?, None)
+            let origin = args.from.as_deref().map(Origin::load).transpose()?;
+            let layers = args.choice.layers();
+            let config = match &origin {
+                Some(origin) => origin.configuration(&layers)?,
+                None => layers.compose()?,
+            };
+            (config, None, origin)
         }
     };
     args.flags(&mut config);
+    if let Some(origin) = &origin {
+        origin.lend_tokenizer(&mut config);
+    }
     config.train.validate_threads()?;
     let world = team.place().world;
     let told = if begun.is_none() && world > 1 { config.train.share_among(world)? } else { None };
-    Ok((config, begun, told))
+    Ok(Found { config, begun, origin, told })
 }
 
 /// What every rank does.
 fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Result<Ending> {
     let first = team.place().is_first();
-    let (config, mut begun, told) = if first { configuration(args, team)? } else { (RunConfig::default(), None, None) };
+    let Found { config, begun, origin, told } = if first { configuration(args, team)? } else { Found::default() };
     let text = team.share("the configuration", config.to_toml()?)?;
     let mut config = if first { config } else { resume::saved(&Header { config: text, ..Header::default() })? };
     let mut threads = config.train.threads.and_then(NonZeroUsize::new);
@@ -250,9 +278,10 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
     if matches!(choice.device, Device::Cpu { .. }) {
         check_memory(&config, team.place().world)?;
     }
-    let state = begun.as_mut().map(|(_, state)| std::mem::take(state));
-    let folder = match (begun, &args.out) {
-        (Some((folder, _)), _) => Some(folder),
+    let begins = origin.map(|origin| origin.begin(&config, &task)).transpose()?;
+    let (held, state) = begun.map_or((None, begins), |(folder, state)| (Some(folder), Some(state)));
+    let folder = match (held, &args.out) {
+        (Some(folder), _) => Some(folder),
         (None, _) if !first => None,
         (None, Some(out)) => Some(RunFolder::begin(out)?),
         (None, None) => Some(RunFolder::begin_named(Path::new("runs"), args.choice.name())?),

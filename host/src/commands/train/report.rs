@@ -6,8 +6,8 @@ use ebt_data::program;
 use ebt_data::progress::{clock, count};
 use ebt_train::boards::Solved;
 use ebt_train::checkpoint::{CHECKPOINTS, Validation};
-use ebt_train::restored::{Restored, Right};
-use ebt_train::session::{Ending, Summary, quoted, resume_command};
+use ebt_train::restored::{Detection, Restored, Right};
+use ebt_train::session::{Ending, Learns, Summary, quoted, resume_command};
 
 /// The table at the end.
 pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
@@ -37,20 +37,17 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         }
         Ending::Stopped => writeln!(out, "resume:   {}", resume_command(&summary.out))?,
     }
-    if summary.validation.as_ref().is_some_and(|validation| validation.restored.is_some()) {
-        return writeln!(out, "restore:  {} restore --model {} < text.txt", program::name(), quoted(&summary.out));
+    let (name, folder) = (program::name(), quoted(&summary.out));
+    match summary.learns {
+        Learns::Letters => writeln!(out, "restore:  {name} restore --model {folder} < text.txt"),
+        Learns::Boards => writeln!(out, "solve:    {name} solve --model {folder} < boards.txt"),
+        Learns::Text => {
+            let saved = summary.model.starts_with(summary.out.join(CHECKPOINTS));
+            let model = if saved { quoted(&summary.model) } else { folder };
+            let prompt = program::argument("Türkiye");
+            writeln!(out, "generate: {name} generate --model {model} --prompt {prompt} --tokens 60")
+        }
     }
-    if summary.validation.as_ref().is_some_and(|validation| validation.solved.is_some()) {
-        let (name, out_of) = (program::name(), quoted(&summary.out));
-        return writeln!(out, "solve:    {name} solve --model {out_of} < boards.txt");
-    }
-    writeln!(
-        out,
-        "generate: {} generate --model {} --prompt {} --tokens 60",
-        program::name(),
-        quoted(if summary.model.starts_with(summary.out.join(CHECKPOINTS)) { &summary.model } else { &summary.out }),
-        program::argument("Türkiye")
-    )
 }
 
 /// Bits per byte beside those of tables.
@@ -87,7 +84,13 @@ fn letters(restored: &Restored, out: &mut dyn Write) -> io::Result<()> {
     for (i, right) in restored.per_step.iter().enumerate().filter(|(i, _)| (i + 1).is_power_of_two()) {
         row(&steps(i), right)?;
     }
-    writeln!(out, "of {} words, {} letters in doubt\n", restored.of.words, restored.of.letters)
+    writeln!(out, "of {} words, {} letters in doubt", restored.of.words, restored.of.letters)?;
+    if let Some(Detection { probability, entropy, energy }) = restored.detection {
+        write!(out, "wrong words told by (AUROC): least probability {probability:.4}, entropy {entropy:.4}")?;
+        energy.map_or(Ok(()), |energy| write!(out, ", energy {energy:.4}"))?;
+        writeln!(out)?;
+    }
+    writeln!(out)
 }
 
 /// Boards that are solved: by steps, by commits, by choosing among starts.

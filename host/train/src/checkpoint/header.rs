@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::json::{fingerprint, number, numbers};
 use crate::boards::Solved;
-use crate::restored::Restored;
+use crate::restored::{Detection, Restored};
 use crate::run_config::RunConfig;
 use crate::run_config::layers::{self, TextError};
+use crate::task::Task;
 
 /// A measurement on validation text.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -86,6 +87,9 @@ pub struct Header {
     /// Fingerprint of the validation tokens.
     #[serde(with = "fingerprint")]
     pub validation_data: u64,
+    /// The model that the run began with; empty where it began afresh.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub from: String,
     /// The last validation.
     pub last: Option<Validation>,
     /// The best validation.
@@ -98,6 +102,20 @@ pub struct Header {
 }
 
 impl Header {
+    /// That of a run of nothing done yet; `toml` is its configuration.
+    pub fn new(config: &RunConfig, task: &Task, toml: String) -> Self {
+        let prints = task.fingerprints();
+        Self {
+            total_steps: config.train.steps,
+            seed: config.train.seed,
+            tokenizer: prints.tokenizer,
+            train_data: prints.train,
+            validation_data: prints.validation,
+            config: toml,
+            ..Self::default()
+        }
+    }
+
     /// The configuration of the run.
     ///
     /// # Errors
@@ -111,10 +129,11 @@ impl Header {
     pub(super) fn names() -> Vec<String> {
         let measured = Some(Validation {
             solved: Some(Solved::default()),
-            restored: Some(Restored::default()),
+            restored: Some(Restored { detection: Some(Detection::default()), ..Restored::default() }),
             ..Validation::default()
         });
-        fields::names(&Self { last: measured.clone(), best: measured, ..Self::default() }, "progress")
+        let from = String::from("a model");
+        fields::names(&Self { from, last: measured.clone(), best: measured, ..Self::default() }, "progress")
     }
 }
 

@@ -56,6 +56,13 @@ pub struct State {
 }
 
 impl State {
+    /// A run that begins with weights in layout order: nothing is done yet, moments are zero, the average is where the weights are.
+    pub fn beginning(header: Header, config: &RunConfig, weights: Vec<Vec<f32>>) -> Self {
+        let zeros: Vec<Vec<f32>> = weights.iter().map(|values| vec![0.0; values.len()]).collect();
+        let replay = ReplayBuffer::new(config.objective.replay);
+        Self { header, replay, first: zeros.clone(), second: zeros, average: weights.clone(), weights }
+    }
+
     /// Copies a trainer off its device; of a rank among many the replay buffers of its own lanes.
     pub fn of<B: Backend>(b: &B, trainer: &Trainer<B>, mut header: Header) -> Result<Self> {
         header.updates = trainer.optimizer.updates;

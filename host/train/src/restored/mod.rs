@@ -1,6 +1,7 @@
 //! Measuring a joint model on damaged text: letters and words that are right, as typed, by the most frequent form of every word, and
 //! after every descent step.
 
+mod detection;
 mod forms;
 
 use anyhow::Result;
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::rollout::Predictor;
 use crate::task::letters::{Fate, problems, truth};
+pub use detection::Detection;
+use detection::Scores;
 pub use forms::Forms;
 
 /// Rows that are computed together.
@@ -33,7 +36,7 @@ pub struct Right {
 }
 
 /// What is right of a damaged text.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Restored {
     /// All letters in doubt, and all words.
@@ -44,6 +47,10 @@ pub struct Restored {
     pub frequent: Right,
     /// After every step, from the first.
     pub per_step: Vec<Right>,
+    /// How well the last state tells the words that are wrong; with an energy it is the last but one, whose energy is known. None where
+    /// that was not asked for, and of a single step on an energy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detection: Option<Detection>,
 }
 
 /// A word of a row: where it stands.
@@ -111,13 +118,16 @@ pub fn measure<B: Backend>(
     model: Model<'_, B::Array>,
     objective: &Objective,
     (text, damage, table, forms): (&Tokens, Damage, Option<&Words<'_>>, Option<&Forms>),
-    steps: usize,
+    (steps, last): (usize, bool),
 ) -> Result<Restored> {
     let (context, vocab) = (model.config.context, model.config.vocab);
     let predictor = Predictor::new(b, model, objective, 0);
     let rows = Rows { text, context };
     let Place { rank, world } = ranks.place();
     let mut all = Restored { per_step: vec![Right::default(); steps], ..Restored::default() };
+    let (has_energy, mut scores) = (model.config.has_energy(), Scores::default());
+    let judged = if has_energy { steps.checked_sub(2) } else { steps.checked_sub(1) };
+    let judged = judged.filter(|_| last);
     let stream = Stream::new(0, 0, Purpose::Damage);
     for first in (0..rows.count()).step_by(TOGETHER).skip(rank).step_by(world) {
         let (mut ids, mut starts, mut places) = (Vec::new(), Vec::new(), Vec::new());
@@ -156,6 +166,7 @@ pub fn measure<B: Backend>(
             }
         }
         let mut logits = vec![0.0f32; batch.targets.len() * vocab];
+        let (mut state, mut energies) = (Vec::new(), vec![0.0f32; batch.targets.len()]);
         predictor.run(&batch, 0, steps, |step| {
             b.download(step.logits, &mut logits);
             for (row, words) in places.iter().enumerate() {
@@ -165,17 +176,52 @@ pub fn measure<B: Backend>(
                     (0..vocab).max_by(|&x, &y| values[x].total_cmp(&values[y])).unwrap_or(0) as u32
                 });
             }
+            if judged == Some(step.index) {
+                state.clone_from(&logits);
+            }
+            // the energy of the state that the step before left
+            if let Some(energy) = step.energy.filter(|_| judged.is_some_and(|judged| step.index == judged + 1)) {
+                b.download(energy, &mut energies);
+            }
             Ok(())
         })?;
+        for (row, words) in places.iter().enumerate().filter(|_| !state.is_empty()) {
+            for word in words {
+                let letters = part(row).skip(word.start).take(word.len()).filter(|&i| batch.targets[i] != NO_TARGET);
+                let letters: Vec<(usize, Vec<f64>)> =
+                    letters.map(|i| (i, allowed(&state[i * vocab..(i + 1) * vocab], &batch, i))).collect();
+                if letters.is_empty() {
+                    continue;
+                }
+                let wrong = letters.iter().any(|(i, p)| {
+                    let best = (0..vocab).max_by(|&x, &y| p[x].total_cmp(&p[y])).unwrap_or(0);
+                    best as u32 != batch.targets[*i]
+                });
+                scores.add(letters.iter().map(|(i, p)| (p.as_slice(), f64::from(energies[*i]))), wrong);
+            }
+        }
     }
     if world > 1 {
+        scores = scores.of_all(ranks)?;
         for right in [&mut all.of, &mut all.typed, &mut all.frequent].into_iter().chain(&mut all.per_step) {
             for sum in [&mut right.letters, &mut right.words] {
                 *sum = ranks.numbers(*sum)?.into_iter().sum();
             }
         }
     }
+    all.detection = scores.detection(has_energy);
     Ok(all)
+}
+
+/// `softmax` of the logits of position `i` over its allowed tokens.
+fn allowed(logits: &[f32], batch: &Sequences, i: usize) -> Vec<f64> {
+    let words = logits.len().div_ceil(32);
+    let set = &batch.allowed[i * words..(i + 1) * words];
+    let may = |token: usize| set[token / 32] >> (token % 32) & 1 == 1;
+    let most = (0..logits.len()).filter(|&t| may(t)).map(|t| f64::from(logits[t])).fold(f64::NEG_INFINITY, f64::max);
+    let of = |t: usize| if may(t) { (f64::from(logits[t]) - most).exp() } else { 0.0 };
+    let sum: f64 = (0..logits.len()).map(of).sum();
+    (0..logits.len()).map(|t| of(t) / sum).collect()
 }
 
 #[cfg(test)]

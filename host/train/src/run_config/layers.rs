@@ -34,13 +34,17 @@ impl Layers<'_> {
     /// The configuration, on top of a preset; without preset and file, of the preset `sample`; with a file alone, of
     /// neutral defaults.
     pub fn compose(&self) -> Result<RunConfig> {
-        let base = match (self.preset, self.file, self.recipe) {
-            (Some(name), _, recipe) => presets::preset(name, recipe)?,
-            (None, None, recipe) => presets::preset("sample", recipe)?,
+        self.over(self.base()?)
+    }
+
+    /// What file and assignments are laid over.
+    pub fn base(&self) -> Result<RunConfig> {
+        match (self.preset, self.file, self.recipe) {
+            (Some(name), _, recipe) => presets::preset(name, recipe),
+            (None, None, recipe) => presets::preset("sample", recipe),
             (None, Some(_), Some(_)) => bail!("--recipe needs a --preset to build on"),
-            (None, Some(_), None) => presets::neutral(),
-        };
-        self.over(base)
+            (None, Some(_), None) => Ok(presets::neutral()),
+        }
     }
 
     /// File and assignments over `base`.

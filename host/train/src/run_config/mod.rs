@@ -125,7 +125,7 @@ pub enum Precision {
     F32,
     /// IEEE single, products with 10-bit mantissas; GPU only
     Tf32,
-    /// Brain float; GPU only
+    /// Brain float; on the processor in products alone, where it has AVX512-BF16 or AMX
     Bf16,
     /// IEEE half with dynamic loss scaling; GPU only
     F16,

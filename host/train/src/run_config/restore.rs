@@ -4,11 +4,13 @@ use ebt_tokenizer::letters::Damage;
 use serde::{Deserialize, Serialize};
 
 /// What is done to the text that a run learns.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RestoreConfig {
-    /// What happens to it.
+    /// What happens to it; what the model is measured on.
     pub damage: Damage,
+    /// What happens to other sequences, each of these as often as `damage`.
+    pub others: Vec<Damage>,
     /// Share of sequences in which every second Turkish letter, drawn at random, was typed right.
     pub kept: f64,
     /// Smallest and largest share of letters that are damaged, where not all that can be are: lost, mistyped, misread.
@@ -22,6 +24,6 @@ pub struct RestoreConfig {
 
 impl Default for RestoreConfig {
     fn default() -> Self {
-        Self { damage: Damage::Ascii, kept: 0.2, share: [0.02, 0.3], words: 0, unknown: 0.3 }
+        Self { damage: Damage::Ascii, others: Vec::new(), kept: 0.2, share: [0.02, 0.3], words: 0, unknown: 0.3 }
     }
 }

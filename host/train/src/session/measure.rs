@@ -61,7 +61,7 @@ pub fn validate<B: Backend>(
             let steps = if last && config.objective.max_steps > 1 { STEPS } else { config.objective.max_steps };
             let words = Words::read(&text.words).ok();
             let on = (tokens, damage, words.as_ref(), forms.as_ref());
-            let restored = restored::measure(ranks, b, model, &reached, on, steps)?;
+            let restored = restored::measure(ranks, b, model, &reached, on, (steps, last))?;
             let restored = Some(restored);
             return Ok(Validation { bits_per_byte: f64::NAN, tokens: tokens.len(), restored, ..Validation::default() });
         }
@@ -88,6 +88,9 @@ pub fn save_model(path: &Path, config: &RunConfig, weights: &[Vec<f32>], task: &
         (String::from("training text"), format!("fingerprint {:016x}", header.train_data)),
         (String::from("seed"), header.seed.to_string()),
     ];
+    if !header.from.is_empty() {
+        provenance.push((String::from("began with"), header.from.clone()));
+    }
     if let Some(v) = &header.last {
         let value = match (&v.solved, &v.restored) {
             (_, Some(restored)) => {

@@ -19,7 +19,7 @@ use crate::task::{Probe, Task};
 pub use folder::RunFolder;
 use run::Run;
 pub use run::unfit;
-pub use types::{CONFIG_FILE, Ending, METRICS_FILE, Session, Summary, quoted, resume_command};
+pub use types::{CONFIG_FILE, Ending, Learns, METRICS_FILE, Session, Summary, quoted, resume_command};
 
 /// Trains until the run is complete, the time is up or a stop is asked for, and saves the model and the state.
 ///
@@ -63,6 +63,11 @@ pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -
     ranks.broadcast(&mut [0])?;
     let (unigram, bigram) = counted.map_or((f64::NAN, f64::NAN), |(of, _)| (of.unigram, of.bigram));
     Ok(Summary {
+        learns: match task {
+            Task::Text(_) => Learns::Text,
+            Task::Letters(_) => Learns::Letters,
+            Task::Sudoku(_) => Learns::Boards,
+        },
         ending,
         step: run.header.step,
         total_steps: run.header.total_steps,

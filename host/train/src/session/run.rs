@@ -89,16 +89,7 @@ impl<'a, B: Backend> Run<'a, B> {
             }
             None => {
                 let (model, objective) = (config.model.clone(), config.objective.clone());
-                let prints = task.fingerprints();
-                let header = Header {
-                    total_steps: config.train.steps,
-                    seed: config.train.seed,
-                    tokenizer: prints.tokenizer,
-                    train_data: prints.train,
-                    validation_data: prints.validation,
-                    config: toml,
-                    ..Header::default()
-                };
+                let header = Header::new(config, task, toml);
                 (header, Trainer::new(b, model, objective, config.optimizer.clone(), config.train.seed)?)
             }
         };
@@ -139,6 +130,9 @@ impl<'a, B: Backend> Run<'a, B> {
         task.describe(config, progress);
         if let Some(Baselines { unigram, bigram, .. }) = baselines {
             progress.note(&format!("to beat: unigram {unigram:.3}, bigram {bigram:.3} bits per byte"));
+        }
+        if self.header.step == 0 && !self.header.from.is_empty() {
+            progress.note(&format!("begins with the weights of {}", self.header.from));
         }
         if self.header.step > 0 {
             progress.note(&format!("resumed after step {} of {}", self.header.step, self.header.total_steps));

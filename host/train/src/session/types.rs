@@ -52,9 +52,23 @@ pub enum Ending {
     Stopped,
 }
 
+/// What a run learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Learns {
+    /// The next token of a text.
+    Text,
+    /// The letters of a damaged text.
+    Letters,
+    /// The unknown cells of boards.
+    Boards,
+}
+
 /// What a session achieved.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
+    /// What the run learns.
+    pub learns: Learns,
     /// Why it ended.
     pub ending: Ending,
     /// Training steps done so far, over all invocations of the run.

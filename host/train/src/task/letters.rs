@@ -37,7 +37,7 @@ impl LetterText {
     ///
     /// A model that knows no letters, shares that are none, text that cannot be read, less of it than one sequence.
     pub fn load(config: &RunConfig, restore: RestoreConfig) -> Result<Self> {
-        check(&config.model, restore)?;
+        check(&config.model, &restore)?;
         let data = &config.data;
         let train = Input::open(&data.train)?;
         let validation = if data.validation.is_empty() { Input::Sample } else { Input::open(&data.validation)? };
@@ -47,7 +47,7 @@ impl LetterText {
         if train.len() < need {
             bail!("the training text is too short: {} characters, but one sequence needs {need}", train.len());
         }
-        let words = table(&train, restore)?;
+        let words = table(&train, &restore)?;
         Ok(Self { train, validation, config: restore, words })
     }
 
@@ -68,7 +68,7 @@ impl LetterText {
         LetterBatches {
             own: Batches::new(&self.train, options),
             all: Batches::new(&self.train, alone),
-            config: self.config,
+            config: self.config.clone(),
             words: self.words.clone(),
             seed: config.train.seed,
             worker,
@@ -92,14 +92,14 @@ impl LetterText {
 }
 
 /// Refuses models that know no letters, and shares that are none.
-fn check(model: &Config, restore: RestoreConfig) -> Result<()> {
+fn check(model: &Config, restore: &RestoreConfig) -> Result<()> {
     if model.kind != ModelKind::Joint || model.joint.grid.is_some() {
         bail!("configuration section `restore`: needs `model.kind = \"joint\"` and no `model.joint.grid`");
     }
     if model.vocab != SYMBOLS {
         bail!("configuration field `model.vocab`: text has {SYMBOLS} symbols, got {}", model.vocab);
     }
-    let RestoreConfig { kept, share: [least, most], unknown, .. } = restore;
+    let &RestoreConfig { kept, share: [least, most], unknown, .. } = restore;
     for (name, share) in [("kept", kept), ("unknown", unknown)] {
         if !(0.0..=1.0).contains(&share) {
             bail!("configuration field `restore.{name}`: must be in [0, 1], got {share}");
@@ -115,7 +115,7 @@ fn check(model: &Config, restore: RestoreConfig) -> Result<()> {
 const LEAST: u64 = 2;
 
 /// The table of the words of a text; a document that occurs again, as text that counts more in training does, is counted once.
-fn table(text: &Tokens, restore: RestoreConfig) -> Result<Vec<u8>> {
+fn table(text: &Tokens, restore: &RestoreConfig) -> Result<Vec<u8>> {
     // words with other letters are in no table
     if restore.words == 0 || !restore.damage.keeps_words() {
         return Ok(Vec::new());
@@ -168,11 +168,14 @@ impl Fate {
     }
 
     /// The fate of a sequence, drawn.
-    fn drawn(config: RestoreConfig, stream: Stream, sequence: u64) -> Self {
+    fn drawn(config: &RestoreConfig, stream: Stream, sequence: u64) -> Self {
         let mixed = stream.detail(0).uniform(sequence) < config.kept;
         let [least, most] = config.share;
         let share = least + (most - least) * stream.detail(1).uniform(sequence);
-        Self { damage: config.damage, kept: if mixed { 0.5 } else { 0.0 }, share, unknown: config.unknown }
+        let kind =
+            if config.others.is_empty() { 0 } else { stream.detail(5).below(sequence, 1 + config.others.len() as u64) };
+        let damage = kind.checked_sub(1).and_then(|i| config.others.get(i as usize)).copied().unwrap_or(config.damage);
+        Self { damage, kept: if mixed { 0.5 } else { 0.0 }, share, unknown: config.unknown }
     }
 
     /// What stands where `truth` stood: two numbers in `[0, 1)` decide whether it suffered, and how.
@@ -214,7 +217,7 @@ pub fn problems(
             }
             letters.push((truth, set));
         }
-        let Some(words) = words else { continue };
+        let Some(words) = words.filter(|_| fate.damage.keeps_words()) else { continue };
         let mut start = 0;
         for word in letters.split_inclusive(|(symbol, _)| symbol.letter().is_none()) {
             let (begin, end) = (start, start + word.len());
@@ -245,7 +248,7 @@ impl LetterBatches {
         let sequences = batches.get(k)?;
         let first = rank * sequences.batch as u64;
         let stream = Stream::new(self.seed, k as u32, Purpose::Damage);
-        let fate = |row| Fate::drawn(self.config, stream, first + row);
+        let fate = |row| Fate::drawn(&self.config, stream, first + row);
         let from = first * sequences.context as u64;
         let words = Words::read(&self.words).ok();
         Ok(problems((&sequences.tokens, sequences.context), Vec::new(), words.as_ref(), (stream, from), fate))
@@ -284,7 +287,7 @@ mod tests {
         (config.model.context, config.train.batch) = (8, batch);
         let restore = RestoreConfig { kept: 0.5, words: 500, ..RestoreConfig::default() };
         (
-            LetterText { validation: train.clone(), words: table(&train, restore).unwrap(), train, config: restore },
+            LetterText { validation: train.clone(), words: table(&train, &restore).unwrap(), train, config: restore },
             config,
         )
     }
@@ -331,6 +334,22 @@ mod tests {
             assert_eq!(text.batches(&config, Worker { rank: 1, world: 3 }).positions(k).unwrap(), whole.positions());
         }
         assert_ne!(alone.get(0).unwrap().allowed, alone.get(1).unwrap().allowed);
+    }
+
+    #[test]
+    fn every_damage_that_is_asked_for_happens() {
+        let (mut text, config) = text(60);
+        text.config.others = vec![Damage::Missing, Damage::Keyboard];
+        text.words.clear();
+        let batch = text.batches(&config, Worker::ALONE).get(0).unwrap();
+        let vocabulary = |set: &[u32]| set.iter().map(|word| word.count_ones()).sum::<u32>();
+        let largest = |row: &[u32]| row.chunks(2).map(vocabulary).max().unwrap();
+        let rows: Vec<u32> = batch.allowed.chunks(16).map(largest).collect();
+        // two letters, the keys beside one, every letter
+        assert!(
+            rows.contains(&2) && rows.iter().any(|n| (3..12).contains(n)) && rows.iter().any(|n| *n > 20),
+            "{rows:?}"
+        );
     }
 
     #[test]

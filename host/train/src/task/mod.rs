@@ -4,7 +4,9 @@ mod fingerprints;
 pub mod letters;
 pub mod sudoku;
 
-use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
 use ebt_core::config::ModelKind;
 use ebt_core::training::Sequences;
 use ebt_data::encoder::Letters;
@@ -90,7 +92,7 @@ impl RunConfig {
         if let Some(sudoku) = self.sudoku {
             return Ok(Task::Sudoku(Sudoku::new(&self.model, sudoku, self.train.seed)?));
         }
-        if let Some(restore) = self.restore {
+        if let Some(restore) = self.restore.clone() {
             self.data.locate_text()?;
             return Ok(Task::Letters(Box::new(LetterText::load(self, restore)?)));
         }
@@ -100,11 +102,28 @@ impl RunConfig {
                  section `sudoku` or `restore`"
             );
         }
-        let tokenizer = self.data.locate()?;
+        let tokenizer = match self.data.tokenizer.as_deref().map(of_model).transpose()?.flatten() {
+            Some((path, tokenizer)) => {
+                self.data.locate_text()?;
+                self.data.tokenizer = Some(path);
+                tokenizer
+            }
+            None => self.data.locate()?,
+        };
         check(&tokenizer)?;
         self.fit_vocabulary(tokenizer.vocabulary_size())?;
         Ok(Task::Text(Box::new(Dataset::load(&self.data, tokenizer, self.context())?)))
     }
+}
+
+/// The tokenizer inside a model file, where `path` is one, and that path made absolute.
+fn of_model(path: &Path) -> Result<Option<(PathBuf, Tokenizer)>> {
+    let is_safetensors = |file: &Path| file.is_file() && ebt_model::TensorFile::open(file).is_ok();
+    let Some(file) = ebt_model::locate(path).ok().filter(|file| is_safetensors(file)) else { return Ok(None) };
+    let model = ebt_model::ModelFile::open(&file)?;
+    let absent = || format!("{} holds no tokenizer", file.display());
+    let tokenizer = model.tokenizer.with_context(absent)?;
+    Ok(Some((std::path::absolute(&file)?, tokenizer)))
 }
 
 impl Task {

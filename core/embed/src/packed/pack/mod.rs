@@ -2,6 +2,7 @@
 
 mod fold;
 mod quantize;
+mod unpack;
 
 use alloc::format;
 use alloc::string::String;
@@ -17,6 +18,8 @@ use ebt_core::config::{Conditioning, Config};
 use ebt_core::error::{Error, Result};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::{FeedForwardIds, ParameterId, ParameterLayout, SwigluIds};
+
+pub use unpack::unpack;
 
 /// What [`pack`] makes a packed model of.
 #[derive(Debug)]

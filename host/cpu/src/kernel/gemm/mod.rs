@@ -1,4 +1,4 @@
-//! Dense matrix products on strided slices, for `f32` and `f64`.
+//! Dense matrix products on strided slices.
 //!
 //! Every product of the backend comes through here. Behind this door stand
 //! two routines, and [`Routine::chosen`] says which one serves: blocked loops
@@ -20,6 +20,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod blocks;
+#[cfg(target_arch = "x86_64")]
+mod narrow;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 mod routine;
@@ -60,7 +62,7 @@ pub fn gemm<E: Element>(
     c: &mut [E],
     sc: usize,
 ) {
-    gemm_by(Routine::chosen(), shape, alpha, a, sa, b, sb, beta, c, sc);
+    gemm_by(Routine::of::<E>(), shape, alpha, a, sa, b, sb, beta, c, sc);
 }
 
 /// [`gemm()`] by a routine of the caller's choice, for comparisons.
@@ -139,7 +141,7 @@ pub(super) fn gemm_padded<E: Element>(
     c: &mut [E],
     sc: usize,
 ) {
-    padded_by(Routine::chosen(), shape, alpha, a, sa, b, sb, beta, c, sc);
+    padded_by(Routine::of::<E>(), shape, alpha, a, sa, b, sb, beta, c, sc);
 }
 
 /// [`gemm_padded()`] by `routine`.
@@ -188,7 +190,7 @@ pub(super) unsafe fn gemm_shared<E: Element>(
     sc: usize,
 ) {
     // SAFETY: by the contract of this function.
-    unsafe { block(Routine::chosen(), shape, alpha, a, sa, b, sb, beta, (c, at, sc), shape.2) };
+    unsafe { block(Routine::of::<E>(), shape, alpha, a, sa, b, sb, beta, (c, at, sc), shape.2) };
 }
 
 /// [`gemm_shared()`] by `routine`: every product comes through here. `C` may be
@@ -232,11 +234,27 @@ unsafe fn block<E: Element>(
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as said.
         Routine::Avx2(s) => unsafe { Block { m, k, n, alpha, a, sa, b, sb, beta, c, sc, spill }.run(s) },
+        #[cfg(target_arch = "x86_64")]
+        Routine::Narrow(narrow) => match (E::singles(a), E::singles(b)) {
+            (Some(a), Some(b)) => {
+                let (alpha, beta) = (single(alpha), single(beta));
+                let product = narrow::Product { m, k, n, alpha, a, sa, b, sb, beta, sc };
+                // SAFETY: as said; these elements are singles.
+                unsafe { narrow.run(&product, c.cast()) };
+            }
+            // SAFETY: as said.
+            _ => unsafe { E::library_product((m, k, n), alpha, (a.as_ptr(), sa), (b.as_ptr(), sb), beta, (c, sc)) },
+        },
         // SAFETY: as said.
         Routine::Library => unsafe {
             E::library_product((m, k, n), alpha, (a.as_ptr(), sa), (b.as_ptr(), sb), beta, (c, sc));
         },
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn single<E: Element>(x: E) -> f32 {
+    x.to_f64() as f32
 }
 
 /// Divides `C` into a grid of at least `threads` parts where it is large

@@ -11,10 +11,15 @@
 //! | baseline x86-64 | 0.45 | 0.99 | [`Routine::Library`] |
 //! | others | - | - | [`Routine::Library`], which has kernels for the NEON of aarch64: nothing was measured there |
 //!
+//! Products of brain floats ([`Routine::narrow`]) have loops of their own.
+//!
 //! `matrixmultiply` takes the best instruction set that it finds, of those which the environment variable
 //! `MMTEST_FEATURE` names when it is compiled: `MMTEST_FEATURE=avx,avx2,fma cargo build --release --target-dir DIR`,
 //! into a folder of its own, makes a program that compares in AVX2.
 
+use super::super::element::Element;
+#[cfg(target_arch = "x86_64")]
+use super::narrow::Narrow;
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::{V3, V4};
 
@@ -27,12 +32,15 @@ pub enum Routine {
     /// The blocked loops of this crate in AVX2 with fused multiply-adds.
     #[cfg(target_arch = "x86_64")]
     Avx2(V3),
+    /// Factors rounded to bf16 and sums in single precision, by AMX or AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    Narrow(Narrow),
     /// The crate `matrixmultiply`.
     Library,
 }
 
 impl Routine {
-    /// What products are computed with on this machine.
+    /// What products of singles and doubles are computed with on this machine.
     pub fn chosen() -> Self {
         #[cfg(target_arch = "x86_64")]
         match pulp::Arch::new() {
@@ -41,6 +49,19 @@ impl Routine {
             _ => {}
         }
         Self::Library
+    }
+
+    /// What products of these numbers are computed with on this machine.
+    pub fn of<E: Element>() -> Self {
+        if E::NARROW { Self::narrow().unwrap_or_else(Self::chosen) } else { Self::chosen() }
+    }
+
+    /// Products of brain floats; none where the processor has no instructions for them.
+    pub fn narrow() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        return Narrow::detect().map(Self::Narrow);
+        #[cfg(not(target_arch = "x86_64"))]
+        None
     }
 
     /// The routine of this crate for the instruction set that `matrixmultiply` takes on this machine; none where it
@@ -67,6 +88,8 @@ impl Routine {
             Self::Avx512(_) => "AVX-512",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Narrow(narrow) => narrow.name(),
             Self::Library => "matrixmultiply",
         }
     }
@@ -77,6 +100,8 @@ impl Routine {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) | Self::Avx2(_) => (24, 48),
+            #[cfg(target_arch = "x86_64")]
+            Self::Narrow(_) => (32, 32),
             Self::Library => (48, 48),
         }
     }

@@ -10,8 +10,19 @@ fn fill<E: Element>(len: usize, seed: u64) -> Vec<E> {
         .collect()
 }
 
+/// Numbers that are brain floats.
+fn coarse<E: Element>(len: usize, seed: u64) -> Vec<E> {
+    fill::<E>(len, seed).into_iter().map(|x| E::from_f64((256.0 * x.to_f64()).round() / 256.0)).collect()
+}
+
+/// Whether a routine takes its factors as brain floats.
+fn rounds(routine: Routine) -> bool {
+    Routine::narrow().is_some() && !matches!(routine.name(), "AVX-512" | "AVX2" | "matrixmultiply")
+}
+
 fn one<E: Element>(routine: Routine, (m, k, n): (usize, usize, usize), (ta, tb): (bool, bool), alpha: f64, beta: f64) {
-    let (a, b) = (fill::<E>((m + 1) * (k + 2), 1), fill::<E>((k + 2) * (n + 3), 2));
+    let of = if rounds(routine) { coarse::<E> } else { fill::<E> };
+    let (a, b) = (of((m + 1) * (k + 2), 1), of((k + 2) * (n + 3), 2));
     let sa = if ta { (1, m + 1) } else { (k + 2, 1) };
     let sb = if tb { (1, k + 2) } else { (n + 3, 1) };
     let sc = n + 5;
@@ -114,8 +125,33 @@ fn matches_the_definition_and_ignores_the_pool() {
                 all::<f32>(routine);
                 all::<f64>(routine);
             }
+            #[cfg(target_arch = "x86_64")]
+            for routine in narrow() {
+                all::<f32>(routine);
+                all::<super::super::mixed::Mixed>(routine);
+            }
         });
     }
+}
+
+/// Factors are rounded to nearest, ties to even; results of both instruction sets are sums of exact products.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn brain_floats_are_rounded_to_nearest() {
+    let narrow = narrow();
+    let [half_up, half_down, above] = [1.0 + 3.0 / 256.0, 1.0 + 1.0 / 256.0, 1.0 + 1.0 / 256.0 + 1e-6f32];
+    for routine in narrow {
+        let mut c = [f32::NAN; 3];
+        gemm_by(routine, (3, 1, 1), 1.0, &[half_up, half_down, above], (1, 1), &[1.0], (1, 1), 0.0, &mut c, 1);
+        assert_eq!(c, [1.0 + 4.0 / 256.0, 1.0, 1.0 + 2.0 / 256.0], "{}", routine.name());
+    }
+}
+
+/// Products of brain floats that this machine can run.
+#[cfg(target_arch = "x86_64")]
+fn narrow() -> Vec<Routine> {
+    let found = super::narrow::Narrow::detect();
+    found.into_iter().flat_map(|narrow| [narrow, narrow.without_amx()]).map(Routine::Narrow).collect()
 }
 
 #[test]

@@ -1,0 +1,190 @@
+//! Text continued token by token.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use ebt::engine::SessionOptions;
+use ebt::engine::descent::{DescentOptions, Sampling};
+use ebt::{Generator as Inner, Options, Settings};
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray2};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use crate::certificate::Certificate;
+use crate::error::{raised, refused};
+use crate::memory::{GeneratorCell, Shared};
+use crate::model::Model;
+use crate::settings::settings;
+
+/// Continues a text: the same tokens from the same seed as the program `ebt generate`, C and JavaScript.
+///
+/// Generator(model=None, *, candidates=1, steps=32, prompt=4096, curvature=False): the most candidates and descent steps of a token,
+/// and the most bytes of a prompt.
+#[pyclass(frozen, module = "ebt")]
+pub struct Generator {
+    cell: Shared<GeneratorCell>,
+}
+
+/// A generated token.
+#[pyclass(frozen, module = "ebt")]
+pub struct Token {
+    /// Its number in the tokenizer.
+    #[pyo3(get)]
+    id: u32,
+    /// The characters that it completes.
+    #[pyo3(get)]
+    text: String,
+    bytes: Vec<u8>,
+    /// Its probability among the tokens that could be drawn.
+    #[pyo3(get)]
+    probability: f32,
+    /// How it was found.
+    #[pyo3(get)]
+    certificate: Py<Certificate>,
+}
+
+#[pymethods]
+impl Token {
+    /// Its bytes, which may begin or end inside a character.
+    #[getter]
+    fn bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.bytes)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<ebt.Token {} {:?}, probability {:.3}>", self.id, self.text, self.probability)
+    }
+}
+
+/// A token before it is one of Python's.
+struct Found {
+    id: u32,
+    text: String,
+    bytes: Vec<u8>,
+    probability: f32,
+    certificate: Certificate,
+}
+
+impl Found {
+    fn told(self, py: Python<'_>) -> PyResult<Token> {
+        let Self { id, text, bytes, probability, certificate } = self;
+        Ok(Token { id, text, bytes, probability, certificate: Py::new(py, certificate)? })
+    }
+}
+
+fn next(generator: &mut Inner<'_, '_>, settings: &Settings) -> Result<Option<Found>, ebt::Error> {
+    let token = generator.next(settings, &mut |_| ControlFlow::Continue(()))?;
+    Ok(token.map(|token| Found {
+        id: token.id,
+        text: token.text.to_string(),
+        bytes: token.bytes.to_vec(),
+        probability: token.probability,
+        certificate: token.certificate.into(),
+    }))
+}
+
+fn asked(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
+    let mut sampling = Sampling::default();
+    let think = settings(given, DescentOptions::default(), Some(&mut sampling))?;
+    sampling.validate().map_err(raised)?;
+    Ok(Settings { think, sampling })
+}
+
+#[pymethods]
+impl Generator {
+    #[new]
+    #[pyo3(signature = (model=None, *, candidates=1, steps=32, prompt=4096, curvature=false))]
+    fn new(
+        py: Python<'_>,
+        model: Option<&Model>,
+        candidates: usize,
+        steps: usize,
+        prompt: usize,
+        curvature: bool,
+    ) -> PyResult<Self> {
+        let bytes = match model {
+            Some(model) => Arc::clone(&model.bytes),
+            None => Model::sample()?.bytes,
+        };
+        let session = SessionOptions { rows: candidates, steps, curvature, ..SessionOptions::default() };
+        let options = Options { session, prompt };
+        py.detach(|| {
+            let needed = Inner::bytes_needed(&bytes, &options).map_err(raised)?;
+            let cell =
+                Shared::new(Arc::clone(&bytes), needed, |model, memory| Ok(Inner::new(model, &options, memory)?))?;
+            Ok(Self { cell })
+        })
+    }
+
+    /// Back to the beginning of an empty text.
+    fn reset(&self) {
+        self.cell.with(|generator| generator.reset());
+    }
+
+    /// Adds text to the text so far.
+    fn prompt(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        py.detach(|| self.cell.with(|generator| generator.prompt(text))).map_err(raised)
+    }
+
+    /// Thinks of the next token and draws it; None when the model ended the text. Settings are those of `Session.think`, and
+    /// temperature=1, top_k=0, top_p=1, min_p=0.
+    #[pyo3(signature = (**given))]
+    fn next(&self, py: Python<'_>, given: Option<&Bound<'_, PyDict>>) -> PyResult<Option<Token>> {
+        let settings = asked(given)?;
+        let found = py.detach(|| self.cell.with(|generator| next(generator, &settings))).map_err(raised)?;
+        found.map(|found| found.told(py)).transpose()
+    }
+
+    /// Starts anew with a prompt, and continues it by at most so many tokens: a list of them. Settings as in `next`.
+    #[pyo3(signature = (prompt, tokens=60, **given))]
+    fn generate(
+        &self,
+        py: Python<'_>,
+        prompt: &str,
+        tokens: usize,
+        given: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Vec<Token>> {
+        let settings = asked(given)?;
+        let mut all = Vec::new();
+        py.detach(|| {
+            self.cell.with(|generator| {
+                generator.reset();
+                generator.prompt(prompt)
+            })
+        })
+        .map_err(raised)?;
+        for _ in 0..tokens {
+            py.check_signals()?;
+            let found = py.detach(|| self.cell.with(|generator| next(generator, &settings))).map_err(raised)?;
+            let Some(found) = found else { break };
+            all.push(found.told(py)?);
+        }
+        Ok(all)
+    }
+
+    /// Energies (n) on a landscape of distributions (n, V) of the token that the last `next` found.
+    #[pyo3(signature = (p, landscape=0))]
+    fn energies<'py>(
+        &self,
+        py: Python<'py>,
+        p: PyReadonlyArray2<'py, f32>,
+        landscape: usize,
+    ) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let rows = p.as_array().nrows();
+        let p = p.as_slice().map_err(|_| refused("a contiguous array is needed: numpy.ascontiguousarray makes one"))?;
+        let mut energies = vec![0.0; rows];
+        py.detach(|| self.cell.with(|generator| generator.energies(landscape, p, &mut energies))).map_err(raised)?;
+        Ok(energies.into_pyarray(py))
+    }
+
+    /// Tokens of the text so far, the one that begins it included.
+    #[getter]
+    fn position(&self) -> u64 {
+        self.cell.with(|generator| generator.position())
+    }
+
+    /// What is left of the text when no token follows: U+FFFD if it ended inside a character.
+    fn finish(&self) -> &'static str {
+        self.cell.with(|generator| generator.finish())
+    }
+}

@@ -1,0 +1,76 @@
+//! Tables say what was measured: every row is computed again from the raw lines in `fixtures/results`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The JSON objects of a file of results, one a line.
+fn lines(name: &str) -> Vec<Value> {
+    let text = fs::read_to_string(root().join("fixtures/results").join(name)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn number(of: &Value, field: &str) -> f64 {
+    of[field].as_f64().unwrap_or_else(|| panic!("{field} of {of}"))
+}
+
+/// A share in per cent with two decimals.
+fn share(of: &Value, part: &str, whole: &str) -> String {
+    format!("{:.2}", 100.0 * number(of, part) / number(of, whole))
+}
+
+/// README's row of a way to restore letters.
+fn row(name: &str, of: &Value, bytes: f64) -> String {
+    let (words, letters) = (share(of, "words_right", "words"), share(of, "letters_right", "letters"));
+    format!("| {name} | {words} | {letters} | {:.2} |", bytes / 1e6)
+}
+
+#[test]
+fn readme_says_what_restoring_measured() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let rivals = lines("restore-rivals.jsonl");
+    let rival = |name: &str| {
+        let found = rivals.iter().find(|of| of["name"] == name && of["text"] == "validation");
+        found.unwrap_or_else(|| panic!("there is no rival {name}"))
+    };
+    for (shown, name) in [
+        ("as typed", "as typed"),
+        ("the most frequent form of every word", "most frequent form"),
+        ("letter 6-gram, beam of 12", "letter 6-gram"),
+        ("the same with a table of words", "letter 6-gram with words"),
+        ("letter 6-gram, pruned to a megabyte", "letter 6-gram within 1 MB"),
+        ("the same with a table of words, pruned to a megabyte", "letter 6-gram with words within 1 MB"),
+    ] {
+        let row = row(shown, rival(name), number(rival(name), "bytes"));
+        assert!(readme.contains(&row), "README lacks {row}");
+    }
+    let own = lines("restore.jsonl");
+    let bytes = fs::metadata(root().join("fixtures/restore-model.ebp")).unwrap().len() as f64;
+    let row = row("**`ebt restore`**, int8", &own[0], bytes);
+    assert!(readme.contains(&row), "README lacks {row}");
+    let coverage = own.iter().find(|of| of["coverage"] == 0.95).unwrap();
+    let sure = format!("{} of {} are wrong", coverage["wrong"], thousands(number(coverage, "words") as u64));
+    assert!(readme.contains(&sure), "README does not say {sure}");
+    let right = own.last().unwrap();
+    let changed =
+        format!("{} words of {}", right["falsely_changed"], thousands(number(right, "right_text_words") as u64));
+    assert!(readme.contains(&changed), "README does not say {changed}");
+}
+
+/// A number with commas behind thousands.
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let (mut out, first) = (String::new(), digits.len() % 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && i % 3 == first {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
