@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ebt::Delimiters;
 use ebt::engine::descent::{DescentOptions, Noise, StepSize};
 use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{self, Isa, Model, Storage};
+use ebt::{Damage, Delimiters};
 use ebt_core::config::Config;
 use ebt_data::file::{self, Mapped};
 use ebt_data::memory;
@@ -24,6 +24,9 @@ pub const SOLVER_NAME: &str = "the built-in solver";
 
 /// The same of the model that restores letters.
 pub const RESTORER_NAME: &str = "the built-in restorer";
+
+/// The same of the model for letters that were lost, mistyped or misread.
+pub const MISTAKES_NAME: &str = "the built-in model of mistakes";
 
 /// A packed model and where its bytes lie.
 #[derive(Debug)]
@@ -71,13 +74,21 @@ impl InferenceModel {
         Self::load_or(path, (SOLVER_NAME, ebt_fixtures::SUDOKU_MODEL))
     }
 
-    /// The same, where the built-in one restores letters.
+    /// The same, where a built-in one restores letters that suffered `damage`.
     ///
     /// # Errors
     ///
-    /// As [`Self::load`].
-    pub fn load_restorer(path: Option<&Path>) -> Result<Self> {
-        Self::load_or(path, (RESTORER_NAME, ebt_fixtures::RESTORE_MODEL))
+    /// As [`Self::load`], and a damage that no built-in model has learned.
+    pub fn load_restorer(path: Option<&Path>, damage: Damage) -> Result<Self> {
+        let built_in = match damage {
+            Damage::Ascii => (RESTORER_NAME, ebt_fixtures::RESTORE_MODEL),
+            Damage::Missing | Damage::Keyboard | Damage::Ocr => (MISTAKES_NAME, ebt_fixtures::MISTAKES_MODEL),
+            Damage::Circumflex if path.is_none() => {
+                bail!("--damage circumflex: no built-in model restores circumflexes; name one with --model")
+            }
+            Damage::Circumflex => (RESTORER_NAME, ebt_fixtures::RESTORE_MODEL),
+        };
+        Self::load_or(path, built_in)
     }
 
     fn load_or(path: Option<&Path>, (built_in, bytes): (&str, &'static [u8])) -> Result<Self> {

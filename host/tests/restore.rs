@@ -154,14 +154,22 @@ fn the_restorer_that_the_program_brings_along_restores_turkish() {
         "Turkiye'nin baskenti Ankara'dir. yarin aksam görüşuruz, cok ozledim sizi! ISTANBUL'da https://x.com/sicak\n";
     let right =
         "Türkiye'nin başkenti Ankara'dır. yarın akşam görüşürüz, çok özledim sizi! İSTANBUL'da https://x.com/sicak\n";
+    for (damage, typed, right) in [
+        ("missing", "T_rkiye'nin ba_kenti Ankara'd_r, hava g_zel.\n", "Türkiye'nin başkenti Ankara'dır, hava güzel.\n"),
+        ("keyboard", "başkemti, yaron akşsm güzel bir gün olavak.\n", "başkenti, yarın akşam güzel bir gün olacak.\n"),
+        ("ocr", "Türkiye'nin başkentı Ankara'dir.\n", "Türkiye'nin başkenti Ankara'dır.\n"),
+    ] {
+        let output = restore(&["--damage", damage], typed.as_bytes());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), right, "{damage}");
+    }
+    let refused = restore(&["--damage", "circumflex"], b"kagit\n");
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(1) && message.contains("name one with --model"), "{message}");
     for arguments in [&[][..], &["--ascii"], &["--damage", "ascii"], &["--kernel", "portable"]] {
         let output = restore(arguments, typed.as_bytes());
         assert_eq!(String::from_utf8_lossy(&output.stdout), right, "{arguments:?}");
     }
     assert_eq!(restore(&[], right.as_bytes()).stdout, right.as_bytes());
-    let refused = restore(&["--damage", "missing"], typed.as_bytes());
-    let message = String::from_utf8_lossy(&refused.stderr);
-    assert!(refused.status.code() == Some(1) && message.contains("name another with --model"), "{message}");
     assert_eq!(restore(&["--ascii", "--damage", "ocr"], b"").status.code(), Some(2));
 }
 

@@ -23,10 +23,10 @@ use crate::inference::{InferenceModel, SessionMemory, extents};
 Examples:
   echo \"Turkiye'nin baskenti\" | ebt restore
   ebt restore --mark 0.9 < mektup.txt
-  ebt restore --model runs/missing --damage missing --json < lines.txt")]
+  echo \"T_rkiye'nin ba_kenti\" | ebt restore --damage missing
+  ebt restore --model runs/letters --damage circumflex --json < lines.txt")]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder, as `ebt train --preset restore` makes one [default: the built-in one, for
-    /// text typed without Turkish letters]
+    /// Model file or packed model, or run or checkpoint folder, as `ebt train --preset restore` makes one [default: a built-in one]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// What happened to the text; the model must have learned that
@@ -77,10 +77,7 @@ pub fn run(args: Args) -> Result<()> {
         ..usual
     };
     think.validate().map_err(by_flag)?;
-    if args.model.is_none() && args.damage != Damage::Ascii {
-        bail!("--damage: the built-in model restores text typed without Turkish letters; name another with --model");
-    }
-    let inference = InferenceModel::load_restorer(args.model.as_deref())?;
+    let inference = InferenceModel::load_restorer(args.model.as_deref(), args.damage)?;
     let usual = inference.model()?.descent.steps;
     let options = extents(&think, usual);
     let options = SessionOptions { steps: options.steps.saturating_mul(args.commits), ..options };

@@ -98,6 +98,12 @@ impl Model {
         Self::built_in(ebt_fixtures::RESTORE_MODEL, "the built-in restorer")
     }
 
+    /// The model for letters that were lost, mistyped or misread that the package brings along.
+    #[staticmethod]
+    pub fn mistakes() -> PyResult<Self> {
+        Self::built_in(ebt_fixtures::MISTAKES_MODEL, "the built-in model of mistakes")
+    }
+
     /// What it is: "ebt" (next tokens by descent), "joint" (problems), "transformer" (the baseline).
     #[getter]
     fn kind(&self) -> PyResult<&'static str> {

@@ -64,7 +64,7 @@ struct Line<'a> {
 /// A model that cannot be read or knows no letters, and a value that is not finite.
 pub fn run(args: &Args) -> Result<()> {
     let isa = kernel(args.kernel)?;
-    let model = InferenceModel::load_restorer(args.model.as_deref())?;
+    let model = InferenceModel::load_restorer(args.model.as_deref(), Damage::Ascii)?;
     let think = DescentOptions { steps: args.steps, commits: args.commits, ..DescentOptions::default() };
     let extents = extents(&think, model.model()?.descent.steps);
     let options = SessionOptions { steps: extents.steps.saturating_mul(args.commits), ..extents };
