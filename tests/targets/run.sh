@@ -64,7 +64,7 @@ cp "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$work/no-panic.wasm"
 node "$root/core/embed/wasm/test.mjs" "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$work/no-panic.wasm" "$EBT_MODEL" "$EBT_SOLVER" \
     "$EBT_RESTORER" "$work/host.txt"
 EBT_WASM=$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm "${own[@]}" \
-    cargo test --quiet --release --locked --manifest-path "$root/Cargo.toml" --workspace --test one_text
+    cargo test --quiet --release --locked --manifest-path "$root/Cargo.toml" --workspace --features full --test one_text
 
 printf '\n%-30s %10s %10s\n' program 'text, B' 'with models'
 for target in thumbv7em-none-eabihf thumbv6m-none-eabi riscv32imac-unknown-none-elf aarch64-unknown-none; do

@@ -1,4 +1,5 @@
 //! Tables say what was measured: every row is computed again from the raw lines in `fixtures/results`.
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,8 +1,8 @@
 // What a TypeScript program may write, and what the compiler must refuse it.
 
 import {
-  EbtError, Generator, repeats, Solver, type Cell, type Options, type Repeat, type Settings, type Solution, type SolverSettings,
-  type Step, type Token,
+  EbtError, Generator, repeats, Restorer, Solver, type Cell, type Letter, type Options, type Repeat, type Settings, type Solution,
+  type SolverSettings, type Step, type Token,
 } from 'ebt';
 
 const options: Options = { block: 16, rows: 2, steps: 8, prompt: 256, trials: true, curvature: true };

@@ -41,11 +41,7 @@ impl Tokenizer {
     }
 
     /// The ids of a text, and an array (n, 2) of the bytes that each covers: where it begins and where it ends.
-    fn encode_with_offsets<'py>(
-        &self,
-        py: Python<'py>,
-        text: &str,
-    ) -> PyResult<IdsAndPlaces<'py>> {
+    fn encode_with_offsets<'py>(&self, py: Python<'py>, text: &str) -> PyResult<IdsAndPlaces<'py>> {
         let (ids, offsets) = py
             .detach(|| {
                 let ids = self.inner.encode(text)?;
