@@ -170,12 +170,13 @@ pub fn spells(tokenizer: &Tokenizer, id: u32) -> bool {
 /// Tokens of a prompt that are read together.
 const BLOCK: usize = 64;
 
-/// Extents of a session that thinks so.
+/// Extents of a session that thinks so; its steps are those of all rounds of committing.
 pub fn extents(think: &DescentOptions, usual_steps: usize) -> SessionOptions {
+    let steps = if think.steps == 0 { usual_steps } else { think.steps };
     SessionOptions {
         block: BLOCK,
         rows: think.candidates,
-        steps: if think.steps == 0 { usual_steps } else { think.steps },
+        steps: steps.saturating_mul(think.commits.max(1)),
         trials: matches!(think.step_size, StepSize::Armijo { .. }) || matches!(think.noise, Noise::Metropolis { .. }),
         curvature: think.curvature > 0 || matches!(think.step_size, StepSize::Curvature { .. }),
     }

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use ebt::engine::SessionOptions;
 use ebt::engine::descent::{DescentOptions, StepReport};
 use ebt::packed::Isa;
 use ebt::{Prior, Problem, Solution, Solver};
@@ -31,8 +30,7 @@ pub fn with_solver<R>(
     let inference = InferenceModel::load_solver(path)?;
     let model = inference.model()?;
     let grid = Sudoku::grid(&model.config)?;
-    let steps = think.steps.saturating_mul(think.commits.max(1));
-    let options = SessionOptions { steps, ..extents(think, steps) };
+    let options = extents(think, model.descent.steps);
     let mut memory = SessionMemory::of_bytes(Solver::bytes_needed(&model.config, &options)?)?;
     let solver = Solver::new(model, &options, memory.arena())?;
     body(grid, &mut solver.with_isa(kernel))

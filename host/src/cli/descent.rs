@@ -9,7 +9,7 @@ use ebt::engine::descent::{self, DescentOptions, Tolerance};
 use ebt::packed::Isa;
 use ebt_core::config::UpdateRule;
 
-use super::names::{RULES, SELECTIONS, one_of};
+use super::names::{CHOICES, RULES, SELECTIONS, one_of};
 use super::number::{real, whole};
 
 /// More descent steps than this are refused: a run would not end.
@@ -53,6 +53,20 @@ pub struct DescentArgs {
     /// How the energy is descended on.
     #[command(flatten)]
     pub dynamics: DynamicsArgs,
+}
+
+/// Descents of problems whose unknowns depend on each other, boards and letters: how many, and which is kept.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SearchArgs {
+    /// Rounds of committing: after each the surest cells (letters) are fixed, and the model thinks again
+    #[arg(long, value_name = "T", default_value_t = 1, value_parser = whole::<usize>(1..=4096))]
+    pub commits: usize,
+    /// Starts, of which one is kept; the first is as in training, the others are noise; for models with an energy
+    #[arg(long, value_name = "K", default_value = "1", value_parser = candidates())]
+    pub starts: NonZeroUsize,
+    /// Which start is kept: that of least energy, of least free energy, entropy or residual, or the answer that most give
+    #[arg(long, value_parser = one_of(CHOICES), default_value = "free", value_name = "BY")]
+    pub choose: descent::Selection,
 }
 
 /// How an energy is descended on: of text and of boards.

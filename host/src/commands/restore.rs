@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use ebt::engine::descent::{DescentOptions, Selection};
-use ebt::{Damage, Letter, Restorer, SessionOptions};
+use ebt::engine::descent::DescentOptions;
+use ebt::{Damage, Letter, Restorer};
 use serde_json::json;
 
-use crate::cli::{CHOICES, KERNELS, Output, by_flag, candidates, kernel, one_of, real, steps, whole};
+use crate::cli::{KERNELS, Output, SearchArgs, by_flag, kernel, one_of, real, steps};
 use crate::inference::{InferenceModel, SessionMemory, extents};
 
 /// Put letters back into damaged text.
@@ -38,15 +38,8 @@ pub struct Args {
     /// Descent steps [default: as in training]
     #[arg(long, value_name = "N", value_parser = steps())]
     think: Option<NonZeroUsize>,
-    /// Rounds of committing: after each the surest letters are fixed, and the model thinks again
-    #[arg(long, value_name = "T", default_value_t = 1, value_parser = whole::<usize>(1..=4096))]
-    commits: usize,
-    /// Starts, of which one is kept; the first is as in training, the others are noise; for models with an energy
-    #[arg(long, value_name = "K", default_value = "1", value_parser = candidates())]
-    starts: NonZeroUsize,
-    /// Which start is kept: that of least energy, of least free energy, entropy or residual, or the answer that most give
-    #[arg(long, value_parser = one_of(CHOICES), default_value = "free", value_name = "BY")]
-    choose: Selection,
+    #[command(flatten)]
+    search: SearchArgs,
     /// Put letters that the model holds less probable than P into brackets
     #[arg(long, value_name = "P", value_parser = real::<f32>(0.0..=1.0), conflicts_with = "json")]
     mark: Option<f32>,
@@ -67,20 +60,18 @@ pub struct Args {
 ///
 /// A model that cannot be read or knows no letters, input that cannot be read or is not UTF-8; the lines before it are restored.
 pub fn run(args: Args) -> Result<()> {
-    let (starts, usual) = (args.starts.get(), DescentOptions::default());
+    let (starts, usual) = (args.search.starts.get(), DescentOptions::default());
     let think = DescentOptions {
         steps: args.think.map_or(0, NonZeroUsize::get),
-        commits: args.commits,
+        commits: args.search.commits,
         candidates: starts,
         // nothing is chosen from a single start, and a model without an energy cannot assess it
-        choose: if starts > 1 { args.choose } else { usual.choose },
+        choose: if starts > 1 { args.search.choose } else { usual.choose },
         ..usual
     };
     think.validate().map_err(by_flag)?;
     let inference = InferenceModel::load_restorer(args.model.as_deref(), args.damage)?;
-    let usual = inference.model()?.descent.steps;
-    let options = extents(&think, usual);
-    let options = SessionOptions { steps: options.steps.saturating_mul(args.commits), ..options };
+    let options = extents(&think, inference.model()?.descent.steps);
     let name = || inference.name.clone();
     let file = inference.bytes();
     let mut memory = SessionMemory::of_bytes(Restorer::bytes_needed(file, &options).with_context(name)?)?;

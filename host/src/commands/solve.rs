@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use ebt::engine::descent::{DescentOptions, Selection, StepSize};
+use ebt::engine::descent::{DescentOptions, StepSize};
 use ebt::{Solution, Solver};
 use ebt_data::program;
 use ebt_train::sudoku::board::Board;
 use ebt_train::sudoku::{Contradiction, Grid, check, read, symbol, violations};
 use serde_json::{Value, json};
 
-use crate::cli::{CHOICES, DynamicsArgs, KERNELS, Output, candidates, kernel, one_of, real, steps, whole};
+use crate::cli::{DynamicsArgs, KERNELS, Output, SearchArgs, kernel, one_of, real, steps, whole};
 use crate::solver::{solve, with_solver};
 
 /// Answer boards with a joint model.
@@ -37,15 +37,8 @@ pub struct Args {
     /// Descent steps, of every round where there are several
     #[arg(long, value_name = "N", default_value = "16", value_parser = steps())]
     think: NonZeroUsize,
-    /// Rounds of committing: after each the surest cells are fixed
-    #[arg(long, value_name = "T", default_value_t = 1, value_parser = whole::<usize>(1..=4096))]
-    commits: usize,
-    /// Starts, of which one is kept; the first is as in training, the others are noise
-    #[arg(long, value_name = "K", default_value = "1", value_parser = candidates())]
-    starts: NonZeroUsize,
-    /// Which start is kept: that of least energy, of least free energy, entropy or residual, or the answer that most give
-    #[arg(long, value_parser = one_of(CHOICES), default_value = "free", value_name = "BY")]
-    choose: Selection,
+    #[command(flatten)]
+    search: SearchArgs,
     /// Share of the step size of training; 1 is replacement where the model was trained with it
     #[arg(
         long,
@@ -80,9 +73,9 @@ const JUDGED: u64 = 1_000_000;
 pub fn run(args: Args) -> Result<()> {
     let think = args.dynamics.laid_over(DescentOptions {
         steps: args.think.get(),
-        commits: args.commits,
-        candidates: args.starts.get(),
-        choose: args.choose,
+        commits: args.search.commits,
+        candidates: args.search.starts.get(),
+        choose: args.search.choose,
         step_size: StepSize::Scaled(args.eta),
         seed: args.seed,
         ..DescentOptions::joint()

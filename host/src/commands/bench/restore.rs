@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use ebt::engine::descent::DescentOptions;
-use ebt::{Damage, Restorer, SessionOptions};
+use ebt::{Damage, Restorer};
 use serde::Serialize;
 
 use super::median::median;
@@ -66,8 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
     let isa = kernel(args.kernel)?;
     let model = InferenceModel::load_restorer(args.model.as_deref(), Damage::Ascii)?;
     let think = DescentOptions { steps: args.steps, commits: args.commits, ..DescentOptions::default() };
-    let extents = extents(&think, model.model()?.descent.steps);
-    let options = SessionOptions { steps: extents.steps.saturating_mul(args.commits), ..extents };
+    let options = extents(&think, model.model()?.descent.steps);
     let name = || model.name.clone();
     let mut memory = SessionMemory::of_bytes(Restorer::bytes_needed(model.bytes(), &options).with_context(name)?)?;
     let arena_bytes = memory.bytes();

@@ -118,9 +118,9 @@ impl RunConfig {
 
 /// The tokenizer inside a model file, where `path` is one, and that path made absolute.
 fn of_model(path: &Path) -> Result<Option<(PathBuf, Tokenizer)>> {
-    let is_safetensors = |file: &Path| file.is_file() && ebt_model::TensorFile::open(file).is_ok();
-    let Some(file) = ebt_model::locate(path).ok().filter(|file| is_safetensors(file)) else { return Ok(None) };
-    let model = ebt_model::ModelFile::open(&file)?;
+    let Some(file) = ebt_model::locate(path).ok().filter(|file| file.is_file()) else { return Ok(None) };
+    let Ok(tensors) = ebt_model::TensorFile::open(&file) else { return Ok(None) };
+    let model = ebt_model::ModelFile::of(tensors)?;
     let absent = || format!("{} holds no tokenizer", file.display());
     let tokenizer = model.tokenizer.with_context(absent)?;
     Ok(Some((std::path::absolute(&file)?, tokenizer)))
