@@ -1,7 +1,6 @@
 //! Text continued token by token.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use ebt::engine::SessionOptions;
 use ebt::engine::descent::{DescentOptions, Sampling};
@@ -11,9 +10,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::certificate::Certificate;
-use crate::error::{raised, refused};
+use crate::error::raised;
 use crate::memory::{GeneratorCell, Shared};
-use crate::model::Model;
+use crate::model::{Model, bytes_or};
+use crate::session::values;
 use crate::settings::settings;
 
 /// Continues a text: the same tokens from the same seed as the program `ebt generate`, C and JavaScript.
@@ -102,16 +102,12 @@ impl Generator {
         prompt: usize,
         curvature: bool,
     ) -> PyResult<Self> {
-        let bytes = match model {
-            Some(model) => Arc::clone(&model.bytes),
-            None => Model::sample()?.bytes,
-        };
+        let bytes = bytes_or(model, Model::sample)?;
         let session = SessionOptions { rows: candidates, steps, curvature, ..SessionOptions::default() };
         let options = Options { session, prompt };
         py.detach(|| {
             let needed = Inner::bytes_needed(&bytes, &options).map_err(raised)?;
-            let cell =
-                Shared::new(Arc::clone(&bytes), needed, |model, memory| Ok(Inner::new(model, &options, memory)?))?;
+            let cell = Shared::new(bytes, needed, |model, memory| Ok(Inner::new(model, &options, memory)?))?;
             Ok(Self { cell })
         })
     }
@@ -171,7 +167,7 @@ impl Generator {
         landscape: usize,
     ) -> PyResult<Bound<'py, PyArray1<f32>>> {
         let rows = p.as_array().nrows();
-        let p = p.as_slice().map_err(|_| refused("a contiguous array is needed: numpy.ascontiguousarray makes one"))?;
+        let p = values(&p)?;
         let mut energies = vec![0.0; rows];
         py.detach(|| self.cell.with(|generator| generator.energies(landscape, p, &mut energies))).map_err(raised)?;
         Ok(energies.into_pyarray(py))

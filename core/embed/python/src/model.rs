@@ -64,6 +64,11 @@ impl Model {
     }
 }
 
+/// The bytes of a model, or of the one that the package brings along.
+pub fn bytes_or(model: Option<&Model>, built_in: fn() -> PyResult<Model>) -> PyResult<Arc<[u8]>> {
+    model.map_or_else(|| built_in().map(|model| model.bytes), |model| Ok(Arc::clone(&model.bytes)))
+}
+
 #[pymethods]
 impl Model {
     #[new]

@@ -1,14 +1,12 @@
 //! Damaged text in, restored text out.
 
-use std::sync::Arc;
-
 use ebt::engine::descent::DescentOptions;
 use ebt::{Damage, Restorer as Inner, SessionOptions};
 use pyo3::prelude::*;
 
 use crate::error::{raised, refused};
 use crate::memory::{RestorerCell, Shared};
-use crate::model::Model;
+use crate::model::{Model, bytes_or};
 
 /// Puts letters back into damaged text: the same bytes as the program `ebt restore`, C and JavaScript.
 ///
@@ -68,15 +66,11 @@ impl Restorer {
     #[new]
     #[pyo3(signature = (model=None))]
     fn new(py: Python<'_>, model: Option<&Model>) -> PyResult<Self> {
-        let bytes = match model {
-            Some(model) => Arc::clone(&model.bytes),
-            None => Model::restore()?.bytes,
-        };
+        let bytes = bytes_or(model, Model::restore)?;
         let options = SessionOptions { rows: 1, ..SessionOptions::default() };
         py.detach(|| {
             let needed = Inner::bytes_needed(&bytes, &options).map_err(raised)?;
-            let cell =
-                Shared::new(Arc::clone(&bytes), needed, |model, memory| Ok(Inner::new(model, &options, memory)?))?;
+            let cell = Shared::new(bytes, needed, |model, memory| Ok(Inner::new(model, &options, memory)?))?;
             Ok(Self { cell })
         })
     }

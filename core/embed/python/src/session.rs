@@ -1,7 +1,6 @@
 //! Sessions: tokens in, descents and energies out.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use ebt::engine::descent::{DescentOptions, Potential as _};
 use ebt::engine::{Session as Inner, SessionOptions};
@@ -14,7 +13,7 @@ use pyo3::types::PyDict;
 use crate::certificate::Certificate;
 use crate::error::{raised, refused};
 use crate::memory::{SessionCell, Shared};
-use crate::model::Model;
+use crate::model::{Model, bytes_or};
 use crate::settings::settings;
 
 /// A model with a cache of the tokens that it observed: the next token's distribution by descent, and the energy that is descended on.
@@ -31,6 +30,11 @@ pub struct Session {
 
 /// Energies (n) and gradients (n, V).
 type EnergiesAndGradients<'py> = (Bound<'py, PyArray1<f32>>, Bound<'py, PyArray2<f32>>);
+
+/// The values of an array, row by row.
+pub fn values<'a>(array: &'a PyReadonlyArray2<'_, f32>) -> PyResult<&'a [f32]> {
+    array.as_slice().map_err(|_| refused("a contiguous array is needed: numpy.ascontiguousarray makes one"))
+}
 
 /// What an evaluation gives: energies, and gradients or products.
 type Evaluated = (Vec<f32>, Vec<f32>);
@@ -77,7 +81,7 @@ impl Session {
                 self.vocabulary
             )));
         }
-        p.as_slice().map_err(|_| refused("a contiguous array is needed: numpy.ascontiguousarray makes one"))
+        values(p)
     }
 }
 
@@ -93,23 +97,14 @@ impl Session {
         block: usize,
         curvature: bool,
     ) -> PyResult<Self> {
-        let sample;
-        let model = match model {
-            Some(model) => model,
-            None => {
-                sample = Model::sample()?;
-                &sample
-            }
-        };
+        let bytes = bytes_or(model, Model::sample)?;
         let options = SessionOptions { block, rows, steps, trials: true, curvature };
-        let bytes = Arc::clone(&model.bytes);
         py.detach(|| {
             let config = Packed::read(&bytes).map_err(raised)?.config;
             let needed = Inner::bytes_needed(&config, &options).map_err(raised)?;
             let vocabulary = config.vocab;
-            let cell = Shared::new(Arc::clone(&bytes), needed, |model, memory| {
-                Ok(Inner::new(Packed::read(model)?, &options, memory)?)
-            })?;
+            let cell =
+                Shared::new(bytes, needed, |model, memory| Ok(Inner::new(Packed::read(model)?, &options, memory)?))?;
             Ok(Self { cell, rows, vocabulary })
         })
     }

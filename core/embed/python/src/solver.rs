@@ -1,7 +1,6 @@
 //! Joint problems: sets of allowed tokens in, answers out.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use ebt::engine::descent::DescentOptions;
 use ebt::packed::Model as Packed;
@@ -14,7 +13,7 @@ use pyo3::types::PyDict;
 use crate::certificate::Certificate;
 use crate::error::{raised, refused};
 use crate::memory::{Shared, SolverCell};
-use crate::model::Model;
+use crate::model::{Model, bytes_or};
 use crate::settings::settings;
 
 /// Answers problems whose unknowns depend on each other, by descent on one energy of all cells.
@@ -61,18 +60,14 @@ impl Solver {
     #[new]
     #[pyo3(signature = (model=None, *, starts=1, steps=64))]
     fn new(py: Python<'_>, model: Option<&Model>, starts: usize, steps: usize) -> PyResult<Self> {
-        let bytes = match model {
-            Some(model) => Arc::clone(&model.bytes),
-            None => Model::sudoku()?.bytes,
-        };
+        let bytes = bytes_or(model, Model::sudoku)?;
         let options = SessionOptions { rows: starts, steps, curvature: true, ..SessionOptions::default() };
         py.detach(|| {
             let config = Packed::read(&bytes).map_err(raised)?.config;
             let needed = Inner::bytes_needed(&config, &options).map_err(raised)?;
             let (vocabulary, has_energy) = (config.vocab, config.has_energy());
-            let cell = Shared::new(Arc::clone(&bytes), needed, |model, memory| {
-                Ok(Inner::new(Packed::read(model)?, &options, memory)?)
-            })?;
+            let cell =
+                Shared::new(bytes, needed, |model, memory| Ok(Inner::new(Packed::read(model)?, &options, memory)?))?;
             Ok(Self { cell, vocabulary, has_energy })
         })
     }
