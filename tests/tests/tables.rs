@@ -25,15 +25,15 @@ fn share(of: &Value, part: &str, whole: &str) -> String {
     format!("{:.2}", 100.0 * number(of, part) / number(of, whole))
 }
 
-/// README's row of a way to restore letters.
+/// The row of a way to restore letters.
 fn row(name: &str, of: &Value, bytes: f64) -> String {
     let (words, letters) = (share(of, "words_right", "words"), share(of, "letters_right", "letters"));
     format!("| {name} | {words} | {letters} | {:.2} |", bytes / 1e6)
 }
 
 #[test]
-fn readme_says_what_restoring_measured() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+fn guide_says_what_restoring_measured() {
+    let guide = fs::read_to_string(root().join("host/guide/letters.md")).unwrap();
     let rivals = lines("restore-rivals.jsonl");
     let rival = |name: &str| {
         let found = rivals.iter().find(|of| of["name"] == name && of["text"] == "validation");
@@ -48,19 +48,19 @@ fn readme_says_what_restoring_measured() {
         ("the same with a table of words, pruned to a megabyte", "letter 6-gram with words within 1 MB"),
     ] {
         let row = row(shown, rival(name), number(rival(name), "bytes"));
-        assert!(readme.contains(&row), "README lacks {row}");
+        assert!(guide.contains(&row), "the guide lacks {row}");
     }
     let own = lines("restore.jsonl");
     let bytes = fs::metadata(root().join("fixtures/restore-model.ebp")).unwrap().len() as f64;
     let row = row("**`ebt restore`**, int8", &own[0], bytes);
-    assert!(readme.contains(&row), "README lacks {row}");
+    assert!(guide.contains(&row), "the guide lacks {row}");
     let coverage = own.iter().find(|of| of["coverage"] == 0.95).unwrap();
     let sure = format!("{} of {} are wrong", coverage["wrong"], thousands(number(coverage, "words") as u64));
-    assert!(readme.contains(&sure), "README does not say {sure}");
+    assert!(guide.contains(&sure), "the guide does not say {sure}");
     let right = own.last().unwrap();
     let changed =
         format!("{} words of {}", right["falsely_changed"], thousands(number(right, "right_text_words") as u64));
-    assert!(readme.contains(&changed), "README does not say {changed}");
+    assert!(guide.contains(&changed), "the guide does not say {changed}");
 }
 
 /// A number with commas behind thousands.
