@@ -31,6 +31,8 @@ fn help_and_version_are_there() {
         "generate",
         "solve",
         "restore",
+        "suggest",
+        "score",
         "parity",
         "import",
         "export",

@@ -97,6 +97,21 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
+    /// Tokens before the last safe border stay, whatever follows.
+    #[test]
+    fn finished_text_is_encoded_alike_whatever_follows(text in awkward_text(), more in awkward_text(), which in 0..4_usize) {
+        let tokenizer = PAIRS[which].tokenizer.compact().unwrap();
+        let encode = |text: &str| {
+            let mut ids = vec![0; tokenizer.places(text)];
+            let count = tokenizer.encode(text, &mut ids).unwrap();
+            ids.truncate(count);
+            ids
+        };
+        let all = format!("{text}{more}");
+        let (front, rest) = all.split_at(tokenizer.finished(&text));
+        prop_assert_eq!([encode(front), encode(rest)].concat(), encode(&all), "{:?} {:?}", front, rest);
+    }
+
     #[test]
     fn long_words_are_encoded_alike(text in "[a-eş]{60,400}( [a-c]{60,70}){0,2}", which in 0..4_usize) {
         PAIRS[which].check(&text);

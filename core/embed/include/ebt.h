@@ -549,6 +549,122 @@ typedef struct ebt_solution {
   struct ebt_certificate certificate;
 } ebt_solution;
 
+/*
+ How long and how widely endings are looked for. `ebt_suggest_options_default` fills in the usual values.
+ */
+typedef struct ebt_suggest_options {
+  /*
+   Most endings that are given.
+   */
+  uint32_t words;
+  /*
+   Most evaluations of the model.
+   */
+  uint32_t evaluations;
+  /*
+   Paths of tokens, and as many endings, that are held at a time.
+   */
+  uint32_t paths;
+  /*
+   Most bytes of an ending, at most 192.
+   */
+  uint32_t bytes;
+  /*
+   The search ends when no open path promises this multiple of the probability of the last ending asked for; 0: follow all.
+   */
+  float least;
+} ebt_suggest_options;
+
+/*
+ A token of a text that was scored; its bytes lie in the model.
+ */
+typedef struct ebt_scored {
+  /*
+   Number of the token.
+   */
+  uint32_t id;
+  /*
+   Bits that it took: minus the binary logarithm of its probability.
+   */
+  float bits;
+  /*
+   Where its bytes stand in the text.
+   */
+  size_t at;
+  /*
+   Its bytes; they may begin or end inside a character, and no 0 ends them.
+   */
+  const uint8_t *bytes;
+  /*
+   How many they are.
+   */
+  size_t length;
+} ebt_scored;
+
+/*
+ Sees a token that was scored; may be null.
+ */
+typedef void (*ebt_scored_function)(void *user, const struct ebt_scored *scored);
+
+/*
+ What a whole text took.
+ */
+typedef struct ebt_score_sum {
+  /*
+   Bits of all tokens.
+   */
+  double bits;
+  /*
+   Tokens of the text.
+   */
+  size_t tokens;
+  /*
+   Bytes of the text.
+   */
+  size_t bytes;
+} ebt_score_sum;
+
+/*
+ A way to finish a text; valid during the call.
+ */
+typedef struct ebt_suggestion {
+  /*
+   What comes behind the text, in UTF-8; no 0 ends it.
+   */
+  const char *ending;
+  /*
+   Its bytes; none where the last word of the text is complete.
+   */
+  size_t length;
+  /*
+   The probability that the text goes on so and that its word ends there.
+   */
+  float probability;
+} ebt_suggestion;
+
+/*
+ Sees a suggestion.
+ */
+typedef void (*ebt_suggestion_function)(void *user, const struct ebt_suggestion *suggestion);
+
+/*
+ What a search did.
+ */
+typedef struct ebt_suggested {
+  /*
+   Suggestions that were given.
+   */
+  size_t words;
+  /*
+   Evaluations of the model.
+   */
+  size_t evaluations;
+  /*
+   Tokens that were observed.
+   */
+  size_t observed;
+} ebt_suggested;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -847,6 +963,81 @@ int ebt_solver_close(struct ebt_solver *solver);
  A sentence for a code that a function returned; never null, never to be freed.
  */
 const char *ebt_strerror(int status);
+
+/*
+ Fills in the usual options of suggestions.
+
+ # Safety
+
+ `options` is null or points to memory for options.
+ */
+int ebt_suggest_options_default(struct ebt_suggest_options *options);
+
+/*
+ Writes how many bytes at the front of a text are finished: their tokens are the same whatever follows the text.
+
+ # Safety
+
+ `generator` is open; `text` points to `length` bytes.
+ */
+int ebt_finished(struct ebt_generator *generator, const char *text, size_t length, size_t *bytes);
+
+/*
+ Writes where the unfinished word at the end of a text begins: `length` where it ends in none.
+
+ # Safety
+
+ `text` points to `length` bytes.
+ */
+int ebt_word_start(const char *text, size_t length, size_t *bytes);
+
+/*
+ Adds `length` bytes of UTF-8 to the text so far, of any length, and says what they took: bits of every token, and of all in `score`.
+ Of the settings, those of the draw do not count; null settings are the usual ones. `on_scored` may be null. While it runs the
+ generator is in use, as in `ebt_next`.
+
+ # Safety
+
+ `generator` is open; `text` points to `length` bytes, `score` to a score; `on_scored` may be called with `user` and returns.
+ */
+int ebt_score(struct ebt_generator *generator,
+              const struct ebt_settings *settings,
+              const char *text,
+              size_t length,
+              ebt_scored_function on_scored,
+              void *user,
+              struct ebt_score_sum *score);
+
+/*
+ Writes how much memory a search takes. Null options are the usual ones.
+
+ # Safety
+
+ `options` is null or points to options.
+ */
+int ebt_suggest_bytes_needed(const struct ebt_suggest_options *options, size_t *bytes);
+
+/*
+ The likeliest ways to go on, after the text so far and `length` bytes of UTF-8, to the end of the word that these end in, or by a
+ whole word where they end in none, the likeliest first. The text so far stays as it is. What is finished of a long text
+ (`ebt_finished`) is prompted before. `memory` begins at a multiple of 4 and holds what `ebt_suggest_bytes_needed` says; null
+ settings and options are the usual ones. While `on_suggestion` runs the generator is in use, as in `ebt_next`.
+
+ # Safety
+
+ `generator` is open; `text` points to `length` bytes and `memory` to `memory_length`, used by nobody else meanwhile; `done` points
+ to memory for what was done; `on_suggestion` may be called with `user` and returns.
+ */
+int ebt_suggest(struct ebt_generator *generator,
+                const struct ebt_settings *settings,
+                const struct ebt_suggest_options *options,
+                const char *text,
+                size_t length,
+                void *memory,
+                size_t memory_length,
+                ebt_suggestion_function on_suggestion,
+                void *user,
+                struct ebt_suggested *done);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -62,10 +62,26 @@ function generate() {
   buttons();
 }
 
+/** A word that completes the text when it is tapped. */
+function chip({ word, ending, probability }) {
+  const button = document.createElement('button');
+  button.type = 'button';
+  button.className = 'chip';
+  button.textContent = word;
+  button.setAttribute('aria-label', words().chip(word, percent(probability)));
+  button.addEventListener('click', () => {
+    $('text').value += `${ending} `;
+    $('text').focus();
+    think();
+  });
+  return button;
+}
+
 function clear() {
   stopPlaying();
   [tokens, preview, chosen, surface, busy] = [[], null, null, null, false];
   $('list').replaceChildren();
+  $('chips').replaceChildren();
   $('prefix').textContent = '';
   $('spoken').textContent = '';
   buttons();
@@ -91,6 +107,9 @@ const ANSWERS = {
     status(words().ready);
     preview = token;
     if (token) choose(-1, true);
+  },
+  words({ words: found }) {
+    $('chips').replaceChildren(...found.map(chip));
   },
   token({ index, token }) {
     tokens[index] = token;
@@ -261,6 +280,7 @@ function about() {
 // what is touched
 
 $('text').addEventListener('input', () => {
+  $('chips').replaceChildren();
   clearTimeout(typing);
   typing = setTimeout(think, QUIET);
 });

@@ -5,6 +5,7 @@ import { isWaiting, pause, serve } from './jobs.js';
 import { center, project, softmax } from './slice.js';
 
 const SHOWN = 8;
+const SEARCH = { words: 5, evaluations: 48 };
 const GRID = { columns: 45, rows: 33, left: -1.3, right: 0.45 };
 
 let generator = null;
@@ -30,6 +31,9 @@ serve({
     begin(job);
     const token = think(job.settings);
     tell({ type: 'preview', job: job.job, token });
+    // the words of a newer text are wanted, where there is one
+    await pause();
+    if (!isWaiting()) tell({ type: 'words', job: job.job, words: suggested(job.text) });
   },
 
   async generate(job) {
@@ -59,6 +63,15 @@ serve({
 
   async stop() {},
 });
+
+/** Ways to finish the last word of a text, or words that may come next. */
+function suggested(typed) {
+  const finished = generator.finished(typed);
+  generator.reset();
+  generator.prompt(finished);
+  trajectory = null;
+  return generator.suggest(typed.slice(finished.length), SEARCH).words;
+}
 
 function begin(job, ids = []) {
   text = { prompt: job.text, ids, settings: job.settings };

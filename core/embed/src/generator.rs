@@ -4,10 +4,11 @@ use core::ops::ControlFlow;
 use ebt_tokenizer::Special;
 use ebt_tokenizer::compact::{CompactError, CompactTokenizer, Streaming, Utf8Chunk};
 
-use crate::engine::descent::{Certificate, Potential as _, StepReport};
+use crate::engine::descent::{Certificate, DescentOptions, Potential as _, StepReport};
 use crate::engine::{self, Session};
 use crate::error::Error;
-use crate::packed::Model;
+use crate::packed::{Isa, Model};
+use crate::suggest::{self, Question, SuggestOptions, Suggested, Suggestion};
 use crate::token_generator::{Delimiters, Settings, TokenGenerator};
 
 /// Extents; they fix the memory that a generator needs.
@@ -39,6 +40,32 @@ pub struct Token<'g> {
     pub probability: f32,
     /// How it was found.
     pub certificate: Certificate<'g>,
+}
+
+/// A token of a text that was scored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Scored<'m> {
+    /// Id of the token in the model's tokenizer.
+    pub id: u32,
+    /// Where its bytes stand in the text.
+    pub at: usize,
+    /// Its bytes; they may begin or end inside a character.
+    pub bytes: &'m [u8],
+    /// Bits that it took: `-log2` of its probability.
+    pub bits: f32,
+}
+
+/// What a whole text took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Score {
+    /// Tokens of the text.
+    pub tokens: usize,
+    /// Bytes of the text.
+    pub bytes: usize,
+    /// Bits of all tokens.
+    pub bits: f64,
 }
 
 /// Continues a text token by token, in memory that the caller passes.
@@ -115,6 +142,12 @@ impl<'m, 'a> Generator<'m, 'a> {
         Ok(Self { tokens, tokenizer, stream, ids, prompt, rows, steps })
     }
 
+    /// The same generator with its products computed by `kernel`; results have the same bits.
+    #[must_use]
+    pub fn with_isa(self, kernel: Isa) -> Self {
+        Self { tokens: self.tokens.with_isa(kernel), ..self }
+    }
+
     /// Back to the beginning of an empty text.
     pub fn reset(&mut self) {
         self.tokens.reset();
@@ -128,6 +161,12 @@ impl<'m, 'a> Generator<'m, 'a> {
     ///
     /// A text longer than [`Options::prompt`] bytes. The text so far is then unchanged.
     pub fn prompt(&mut self, text: &str) -> Result<(), Error> {
+        let count = self.encode(text)?;
+        Ok(self.tokens.accept(self.ids.get(..count).unwrap_or_default())?)
+    }
+
+    /// The number of tokens of `text`, which are then in `ids`.
+    fn encode(&mut self, text: &str) -> Result<usize, Error> {
         if text.len() > self.prompt {
             return Err(Error::Prompt { given: text.len(), most: self.prompt });
         }
@@ -136,8 +175,7 @@ impl<'m, 'a> Generator<'m, 'a> {
         if places > room {
             return Err(Error::Prompt { given: places, most: room });
         }
-        let count = self.tokenizer.encode(text, self.ids)?;
-        Ok(self.tokens.accept(self.ids.get(..count).unwrap_or_default())?)
+        Ok(self.tokenizer.encode(text, self.ids)?)
     }
 
     /// Adds tokens to the text so far as they are, for example those of a text that is taken up again.
@@ -156,6 +194,97 @@ impl<'m, 'a> Generator<'m, 'a> {
             self.stream.push(id)?;
         }
         Ok(())
+    }
+
+    /// Adds `text`, of any length, to the text so far as [`Self::prompt`] does, and gives every token with the bits that it took to
+    /// predict it from what stands before it: `-log2` of its probability among all tokens. Where the text goes on in another call, its
+    /// tokens are those of one call if it is cut where [`CompactTokenizer::finished`] says.
+    ///
+    /// # Errors
+    ///
+    /// A word longer than [`Options::prompt`] bytes, settings out of their range or beyond the options, numbers that are not finite;
+    /// what was scored before belongs to the text.
+    pub fn score(
+        &mut self,
+        text: &str,
+        think: &DescentOptions,
+        each: &mut dyn FnMut(Scored<'m>),
+    ) -> Result<Score, Error> {
+        let (mut rest, mut sum) = (text, Score::default());
+        while !rest.is_empty() {
+            let piece = if rest.len() <= self.prompt {
+                rest
+            } else {
+                let most = (0..=self.prompt).rev().find_map(|end| rest.get(..end)).unwrap_or_default();
+                rest.get(..self.tokenizer.finished(most)).unwrap_or_default()
+            };
+            if piece.is_empty() {
+                return Err(Error::Prompt { given: rest.len(), most: self.prompt });
+            }
+            let count = self.encode(piece)?;
+            let (tokenizer, ids) = (&self.tokenizer, self.ids.get(..count).unwrap_or_default());
+            self.tokens.score(ids, think, &mut |index, nats| {
+                let id = ids.get(index).copied().unwrap_or(0);
+                let (at, bytes) = (sum.bytes, tokenizer.token_bytes(id).unwrap_or_default());
+                let bits = nats * core::f32::consts::LOG2_E;
+                sum.tokens = sum.tokens.saturating_add(1);
+                sum.bytes = sum.bytes.saturating_add(bytes.len());
+                sum.bits += f64::from(bits);
+                each(Scored { id, at, bytes, bits });
+            })?;
+            rest = rest.get(piece.len()..).unwrap_or_default();
+        }
+        Ok(sum)
+    }
+
+    /// The likeliest ways to go on to the end of the word that `text` ends in, or by a whole word where it ends in none, summed over all
+    /// ways to cut the word into tokens. `text` comes after the text so far, which stays as it is, to the bit, as does what is generated
+    /// after it. `memory` begins at a multiple of 4 and holds [`SuggestOptions::bytes_needed`]. The likeliest ending is given first.
+    ///
+    /// The tokens of `text` are taken back afterwards, so there must not be many: what is finished of a long text is prompted before,
+    /// [`CompactTokenizer::finished`] says how much of it that is. A block of the session ([`engine::SessionOptions::block`]) can always
+    /// be taken back; no path is longer than what is left of it.
+    ///
+    /// # Errors
+    ///
+    /// A text with too many tokens or bytes, memory that is too small or not aligned, options out of their range, and those of
+    /// [`Self::next`]. The text so far is unchanged then as well.
+    pub fn suggest(
+        &mut self,
+        text: &str,
+        think: &DescentOptions,
+        options: &SuggestOptions,
+        memory: &mut [u8],
+        each: &mut dyn FnMut(Suggestion<'_>),
+    ) -> Result<Suggested, Error> {
+        options.validate()?;
+        let (finished, rest) = text.split_at_checked(self.tokenizer.finished(text)).unwrap_or((text, ""));
+        let mut count = self.encode(finished)?;
+        let mut rest = rest.as_bytes();
+        if rest.len() > suggest::MOST_TYPED {
+            // the front of a long word as the tokenizer cuts it
+            let all = self.encode(text)?;
+            for &id in self.ids.get(count..all).unwrap_or_default() {
+                let bytes = self.tokenizer.token_bytes(id).unwrap_or_default();
+                rest = rest.get(bytes.len()..).unwrap_or_default();
+                count = count.saturating_add(1);
+                if rest.len() <= suggest::MOST_TYPED {
+                    break;
+                }
+            }
+        }
+        let ids = self.ids.get(..count).unwrap_or_default();
+        let (tokenizer, delimiters) = (&self.tokenizer, self.tokens.delimiters());
+        let suggested = self.tokens.aside(|session, room| {
+            let Some(room) = room.checked_sub(ids.len()) else {
+                let requirement = "has more tokens than can be taken back: prompt what is finished of it before";
+                return Err(engine::Error::Option { field: "text", requirement });
+            };
+            session.observe(ids)?;
+            let question = Question { text, rest, tokenizer, delimiters, think, options, room };
+            suggest::suggest(session, question, memory, each)
+        })?;
+        Ok(Suggested { observed: suggested.observed.saturating_add(count), ..suggested })
     }
 
     /// Thinks of the next token and draws it; none when the model ended the text, and from then on until more text is

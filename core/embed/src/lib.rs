@@ -59,11 +59,13 @@ mod error;
 mod generator;
 pub mod packed;
 mod restorer;
+mod suggest;
 mod token_generator;
 
 pub use error::Error;
-pub use generator::{Generator, Options, Token};
+pub use generator::{Generator, Options, Score, Scored, Token};
 pub use restorer::{Letter, Restorer};
+pub use suggest::{SuggestOptions, Suggested, Suggestion, word_start};
 pub use token_generator::{Delimiters, Settings, TokenGenerator};
 
 pub use ebt_tokenizer::compact::Utf8Chunk;

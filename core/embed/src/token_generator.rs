@@ -4,7 +4,9 @@ use core::ops::ControlFlow;
 use ebt_core::random::{Purpose, Stream};
 
 use crate::engine::descent::{Certificate, DescentOptions, Drawn, Sampling, StepReport};
+use crate::engine::slices::put;
 use crate::engine::{Error, Session};
+use crate::packed::Isa;
 
 /// How tokens are thought of and drawn. The seed of both is `think.seed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -52,6 +54,12 @@ impl<'m, 'a> TokenGenerator<'m, 'a> {
         Self { session, delimiters, pending: None, ended: false }
     }
 
+    /// The same generator with its products computed by `kernel`; results have the same bits.
+    #[must_use]
+    pub fn with_isa(self, kernel: Isa) -> Self {
+        Self { session: self.session.with_isa(kernel), ..self }
+    }
+
     /// Back to the beginning of an empty text.
     pub fn reset(&mut self) {
         self.session.reset();
@@ -97,9 +105,59 @@ impl<'m, 'a> TokenGenerator<'m, 'a> {
         Ok(self.pending.map(|_| drawn))
     }
 
+    /// Adds tokens to the text so far, and says how well each was predicted: `each(index, nats)`, its cross entropy after the last step
+    /// of its descent, in order.
+    ///
+    /// # Errors
+    ///
+    /// An id outside the vocabulary: the text so far is then unchanged. Settings out of their range and numbers that are not finite:
+    /// what was scored before belongs to the text.
+    pub fn score(
+        &mut self,
+        ids: &[u32],
+        think: &DescentOptions,
+        each: &mut dyn FnMut(usize, f32),
+    ) -> Result<(), Error> {
+        const TOGETHER: usize = 64;
+        self.session.check(ids)?;
+        self.catch_up()?;
+        for (number, block) in ids.chunks(TOGETHER).enumerate() {
+            let mut losses = [f32::NAN; TOGETHER];
+            self.session.score(block, think, &mut |index, _, loss| put(&mut losses, index, loss))?;
+            self.ended = false;
+            let first = number.saturating_mul(TOGETHER);
+            (first..).zip(losses.iter().take(block.len())).for_each(|(index, &loss)| each(index, loss));
+        }
+        Ok(())
+    }
+
+    /// Lets `look` do with the session what it likes, and brings it back to this place as it was. `look` gets the tokens that it may
+    /// observe.
+    ///
+    /// # Errors
+    ///
+    /// Those of `look`.
+    pub(crate) fn aside<R>(
+        &mut self,
+        look: impl FnOnce(&mut Session<'m, 'a>, usize) -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let (place, pending, spare) = (self.session.keep(), self.pending, self.session.spare());
+        self.catch_up()?;
+        let used = self.session.position().saturating_sub(place);
+        let looked = look(&mut self.session, usize::try_from(spare.saturating_sub(used)).unwrap_or(usize::MAX));
+        self.session.back_to(place)?;
+        self.pending = pending;
+        looked
+    }
+
     /// How the last token was found; none before the first and after an error.
     pub fn certificate(&self) -> Option<Certificate<'_>> {
         self.session.certificate()
+    }
+
+    /// The ids that delimit the text.
+    pub fn delimiters(&self) -> Delimiters {
+        self.delimiters
     }
 
     /// Tokens of the text so far, the one that begins it included.

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use ebt::{
     DescentOptions, EngineError, Error, Generator, Noise, Options, Selection, SessionOptions, Settings, StepSize,
-    Tolerance,
+    SuggestOptions, Tolerance,
 };
 
 /// Counts what the thread that asks for it allocates.
@@ -87,6 +87,22 @@ fn nothing_is_allocated() {
         assert_eq!(count, 0, "{think:?}");
         assert!(drawn.unwrap() > 0, "{think:?}");
     }
+
+    // neither do scores and suggestions
+    let search = SuggestOptions::default();
+    let mut memory = vec![0u32; search.bytes_needed().unwrap().div_ceil(4)];
+    let memory: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
+    let (count, given) = allocations(|| {
+        generator.reset();
+        let score = generator.score(&prompt, &think, &mut |_| ())?;
+        let mut given = 0;
+        generator
+            .suggest("Ankara'd", &think, &search, memory, &mut |suggestion| given += suggestion.ending.len() + 1)?;
+        Ok::<_, Error>((score.tokens, given))
+    });
+    assert_eq!(count, 0, "scores and suggestions");
+    let (tokens, given) = given.unwrap();
+    assert!(tokens > 10 && given > 0);
 
     // refusals do not allocate either
     let wrong = Settings { think: DescentOptions { candidates: 99, ..think }, ..Settings::default() };

@@ -165,6 +165,41 @@ export class EbtError extends Error {
 
 type Source = BufferSource | Response | WebAssembly.Module;
 
+/** How long and how widely endings of words are looked for. What is left out has its usual value. */
+export interface Search {
+  /** Most words that are given; 5. */
+  words?: number;
+  /** Most evaluations of the model; 64. */
+  evaluations?: number;
+  /** Paths of tokens that are held at a time; 256. */
+  paths?: number;
+  /** Most bytes of an ending; 64. */
+  longest?: number;
+  /** The search ends when no open path promises this multiple of the probability of the last word asked for; 0: follow all. */
+  least?: number;
+}
+
+/** A way to finish a text. */
+export interface Suggestion {
+  /** The word: what was typed of it in the text that `suggest` was given, and its ending. */
+  word: string;
+  /** What comes behind the text; '' where its last word is complete. */
+  ending: string;
+  /** The probability that the text goes on so and that its word ends there. */
+  probability: number;
+}
+
+/** A token of a text that was scored. */
+export interface Scored {
+  id: number;
+  /** Where its bytes stand in the text, in bytes of UTF-8. */
+  at: number;
+  /** Its text: U+FFFD for bytes that are no whole character. */
+  text: string;
+  /** Bits that it took: minus the binary logarithm of its probability. */
+  bits: number;
+}
+
 /** A text that is continued token by token. */
 export class Generator {
   private constructor();
@@ -187,6 +222,15 @@ export class Generator {
   readonly rest: string;
   /** Energies of distributions (rows of `vocabulary` numbers) of the token that the last `next` thought of. */
   energies(landscape: number, probabilities: Float32Array): Float32Array;
+  /** The front of a text whose tokens are the same whatever follows the text. */
+  finished(text: string): string;
+  /** Adds text of any length to the text so far, and gives the bits that each token of it took, and all. */
+  score(text: string, settings?: Settings): { bits: number; bytes: number; tokens: Scored[] };
+  /**
+   * The likeliest ways to finish the word that `text` ends in, which follows the text so far, or the likeliest whole words where it ends
+   * in none. The text so far stays as it is; what is `finished` of a long text is prompted before.
+   */
+  suggest(text: string, search?: Search, settings?: Settings): { words: Suggestion[]; evaluations: number };
   /** The text of a token: '' for a special one. */
   tokenText(id: number): string;
   /** Back to the beginning of an empty text. */

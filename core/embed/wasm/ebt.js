@@ -22,7 +22,10 @@ const SETTINGS = {
   topP: 68, minP: 72, bytes: 80,
 };
 const TOKEN = { id: 0, probability: 4, length: 8, certificate: 12 };
-const FLOATS = new Set(['stepValue', 'noiseValue', 'toleranceEnergy', 'toleranceDissipation', 'temperature', 'topP', 'minP']);
+const SEARCH = { words: 0, evaluations: 4, paths: 8, longest: 12, least: 16, bytes: 20 };
+const SCORED = { id: 0, bits: 4, at: 8, bytes: 12, length: 16 };
+const SUGGESTION = { ending: 0, length: 4, probability: 8 };
+const FLOATS = new Set(['least', 'stepValue', 'noiseValue', 'toleranceEnergy', 'toleranceDissipation', 'temperature', 'topP', 'minP']);
 const CHOICES = {
   choose: ['energy', 'drop'],
   stepSize: ['model', 'fixed', 'armijo', 'curvature'],
@@ -81,10 +84,8 @@ export class Generator {
    * in it the generator answers `tokenText` alone (the rest is an `EbtError` with code -17).
    */
   next(settings = {}, onStep = null) {
-    const { wasm, handle, scratch: at } = this.#instance;
-    const tokenAt = at + SETTINGS.bytes;
-    this.#instance.check(wasm.ebt_settings_default(at));
-    this.#instance.fill(at, settings, SETTINGS, FLOATS, CHOICES);
+    const { wasm, handle } = this.#instance;
+    const at = this.#settings(settings), tokenAt = at + SETTINGS.bytes;
     const next = () => wasm.ebt_next_told(handle, at, 0, this.#piece, this.#pieceBytes, tokenAt);
     return this.#instance.telling(onStep, next) === END ? null : this.#token(tokenAt);
   }
@@ -108,6 +109,58 @@ export class Generator {
     return this.#instance.copy(Float32Array, out, count);
   }
 
+  /** The front of a text whose tokens are the same whatever follows the text: what is to be prompted before `suggest`. */
+  finished(text) {
+    const bytes = new TextEncoder().encode(text);
+    const at = this.#instance.scratch;
+    this.#call('ebt_finished', this.#instance.put(bytes), bytes.length, at);
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, this.#instance.word(at)));
+  }
+
+  /** Adds text of any length to the text so far, and gives the bits that each token of it took, and all. */
+  score(text, settings = {}) {
+    const instance = this.#instance;
+    const { wasm, handle } = instance;
+    const at = this.#settings(settings), sumAt = at + SETTINGS.bytes;
+    const bytes = new TextEncoder().encode(text);
+    const textAt = instance.put(bytes);
+    const tokens = [];
+    const onScored = (scored) => {
+      const word = (name) => instance.word(scored + SCORED[name]);
+      const bits = instance.view().getFloat32(scored + SCORED.bits, true);
+      tokens.push({ id: word('id'), at: word('at'), text: instance.text(word('bytes'), word('length')), bits });
+    };
+    instance.giving(onScored, () => wasm.ebt_score_told(handle, at, textAt, bytes.length, 0, sumAt));
+    return { bits: instance.view().getFloat64(sumAt, true), bytes: bytes.length, tokens };
+  }
+
+  /**
+   * The likeliest ways to go on, after the text so far and `text`, to the end of the word that `text` ends in, or by a whole word where
+   * it ends in none; the likeliest first. The text so far stays as it is. What is finished of a long text is prompted before.
+   */
+  suggest(text, search = {}, settings = {}) {
+    const instance = this.#instance;
+    const { wasm, handle } = instance;
+    const at = this.#settings(settings), searchAt = at + SETTINGS.bytes, resultAt = searchAt + align(SEARCH.bytes, 8);
+    instance.check(wasm.ebt_suggest_options_default(searchAt));
+    instance.fill(searchAt, search, SEARCH, FLOATS, {});
+    instance.check(wasm.ebt_suggest_bytes_needed(searchAt, resultAt));
+    const needed = instance.word(resultAt);
+    const bytes = new TextEncoder().encode(text);
+    const textAt = instance.put(bytes, needed), memory = textAt + align(bytes.length, 64);
+    instance.check(wasm.ebt_word_start(textAt, bytes.length, resultAt));
+    const typed = instance.text(textAt + instance.word(resultAt), bytes.length - instance.word(resultAt));
+    const words = [];
+    const onSuggestion = (given) => {
+      const ending = instance.text(instance.word(given), instance.word(given + SUGGESTION.length));
+      const probability = instance.view().getFloat32(given + SUGGESTION.probability, true);
+      words.push({ word: (typed + ending).trimStart(), ending, probability });
+    };
+    instance.giving(onSuggestion, () =>
+      wasm.ebt_suggest_told(handle, at, searchAt, textAt, bytes.length, memory, needed, 0, resultAt));
+    return { words, evaluations: instance.word(resultAt + 4) };
+  }
+
   /** The text of a token: '' for a special one, '\uFFFD' for bytes that are no whole character. */
   tokenText(id) {
     const at = this.#instance.scratch;
@@ -122,6 +175,14 @@ export class Generator {
 
   #call(name, ...rest) {
     this.#instance.check(this.#instance.wasm[name](this.#instance.handle, ...rest));
+  }
+
+  /** Where the settings lie. */
+  #settings(settings) {
+    const { wasm, scratch: at } = this.#instance;
+    this.#instance.check(wasm.ebt_settings_default(at));
+    this.#instance.fill(at, settings, SETTINGS, FLOATS, CHOICES);
+    return at;
   }
 
   #token(at) {

@@ -47,7 +47,7 @@ async function instantiate(source, imports) {
 
 export class Instance {
   #onStep = null;
-  #onLetter = null;
+  #onItem = null;
   #failure = null;
   /** Behind everything that was reserved, and how much memory there is. */
   #end;
@@ -60,7 +60,8 @@ export class Instance {
    */
   static async open(prefix, module, model, options) {
     const self = new Instance();
-    const imports = { ebt: { on_step: (_, step) => self.#told(step), on_letter: (_, letter) => self.#onLetter(letter) } };
+    const item = (_, at) => self.#onItem(at);
+    const imports = { ebt: { on_step: (_, step) => self.#told(step), on_letter: item, on_scored: item, on_suggestion: item } };
     const { exports: wasm } = await instantiate(module, imports);
     const bytes = new Uint8Array(model);
     // behind the module's own data: the model, structs, the handle with its memory
@@ -151,9 +152,9 @@ export class Instance {
     }
   }
 
-  /** The status of `run`, which calls the module; meanwhile `onLetter` is given the addresses of letters. */
-  lettering(onLetter, run) {
-    this.#onLetter = onLetter;
+  /** The status of `run`, which calls the module; meanwhile `onItem` is given the addresses of letters, tokens or suggestions. */
+  giving(onItem, run) {
+    this.#onItem = onItem;
     return this.check(run());
   }
 

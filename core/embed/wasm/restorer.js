@@ -63,7 +63,7 @@ export class Restorer {
         inDoubt: word('inDoubt') === 1,
       };
     };
-    instance.lettering(onLetter, () =>
+    instance.giving(onLetter, () =>
       wasm.ebt_restorer_restore_told(
         handle, kind, steps, textAt, bytes.length, copies, 4 * bytes.length, 0, result, result + 4,
       ));

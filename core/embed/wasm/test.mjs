@@ -11,7 +11,7 @@ const module = new WebAssembly.Module(bytes);
 
 // nothing is imported but the callbacks: no allocator, no memory, no panic handler
 const imports = (m) => WebAssembly.Module.imports(m).map((i) => `${i.module}.${i.name}`).sort();
-const CALLBACKS = ['ebt.on_letter', 'ebt.on_step'];
+const CALLBACKS = ['ebt.on_letter', 'ebt.on_scored', 'ebt.on_step', 'ebt.on_suggestion'];
 assert.deepEqual(imports(module), CALLBACKS);
 assert.deepEqual(imports(new WebAssembly.Module(readFileSync(provenPath))), CALLBACKS, 'code that panics is left');
 
@@ -61,6 +61,24 @@ for (const [name, tokens, settings] of WAYS) {
 }
 const even = new Float32Array(generator.vocabulary).fill(1 / generator.vocabulary);
 said += `even:${hex(bits(generator.energies(0, even)[0]))}\n`;
+
+// texts are scored and words finished with the same bits, and neither leaves a trace where none belongs
+generator.reset();
+const score = generator.score(PROMPT, { seed: 7 });
+said += `score:${list(score.tokens.map((token) => token.bits))}\n`;
+assert.equal(score.tokens.map((token) => token.text).join(''), PROMPT);
+assert.ok(Math.abs(score.bits - score.tokens.reduce((sum, token) => sum + token.bits, 0)) < 1e-9 * score.bits);
+const SEARCH = { evaluations: 12, paths: 32, longest: 32 };
+for (const typed of [' Ankara\'d', ' büyük ']) {
+  const found = generator.suggest(typed, SEARCH, { seed: 7 });
+  assert.deepEqual(generator.suggest(typed, SEARCH, { seed: 7 }), found);
+  said += `suggest:${hex(found.evaluations)}\n`;
+  for (const { word, ending, probability } of found.words) {
+    assert.ok(word.endsWith(ending) && probability > 0);
+    said += `  ${ending}|${hex(bits(probability))}\n`;
+  }
+}
+assert.equal(generator.finished("Türkiye'nin başk"), "Türkiye'nin");
 
 // boards are filled in with the same bits
 const BOARD = '..3.1. 56.32. .542.3 2.645. .12.45 .4.1..';
@@ -122,6 +140,10 @@ refused(() => generator.next({}, () => false), -13);
 refused(() => generator.energies(9, even), -12);
 refused(() => generator.energies(0, even.subarray(1)), -2);
 refused(() => generator.next({ toString: 1 }), -12);
+refused(() => generator.suggest('a', { words: 0 }), -5);
+refused(() => generator.suggest('a', { wide: 1 }), -12, /there is no setting `wide`/);
+refused(() => generator.suggest('a', {}, { candidates: 9 }), -12);
+refused(() => generator.score('a', { candidates: 9 }), -12);
 assert.throws(() => generator.next({}, () => { throw new RangeError('mine'); }), RangeError);
 assert.ok(generator.next({ seed: 2n ** 63n, steps: undefined }) !== undefined);
 await assert.rejects(Generator.open(new Response('', { status: 404 }), model), /could not be fetched: 404/);

@@ -14,7 +14,9 @@ pub mod parity;
 pub mod plan;
 pub mod plot;
 pub mod restore;
+pub mod score;
 pub mod solve;
+pub mod suggest;
 pub mod tokenizer;
 pub mod train;
 
@@ -27,6 +29,8 @@ pub enum Command {
     Tokenizer(tokenizer::Args),
     Eval(eval::Args),
     Generate(generate::Args),
+    Suggest(suggest::Args),
+    Score(score::Args),
     Solve(solve::Args),
     Restore(restore::Args),
     Parity(parity::Args),
@@ -53,6 +57,8 @@ impl Command {
             Command::Data(args) => data::run(args),
             Command::Eval(args) => eval::run(args),
             Command::Generate(args) => generate::run(args),
+            Command::Suggest(args) => suggest::run(args),
+            Command::Score(args) => score::run(args),
             Command::Solve(args) => solve::run(args),
             Command::Restore(args) => restore::run(args),
             Command::Parity(args) => parity::run(args),

@@ -72,6 +72,18 @@ try {
   assert.equal(await page.$$eval('#candidates li', (rows) => rows.length), 8);
   await drawn(page);
 
+  // words that finish the text stand below it, and one that is tapped does
+  await page.fill('#text', "Ankara'd");
+  await page.waitForSelector('.chip');
+  const chips = await numbers(page, '.chip');
+  assert.ok(chips.length === 5 && chips.includes("Ankara'da"), chips.join());
+  await picture(page, 'words');
+  await page.click(`.chip >> text="Ankara'da"`);
+  assert.equal(await page.inputValue('#text'), "Ankara'da ");
+  await page.waitForSelector('.chip');
+  await page.fill('#text', 'Bu yasa');
+  await page.waitForSelector('.chip');
+
   // generating: tokens come, the last is looked at, its steps are drawn
   await page.click('summary');
   await page.fill('#tokens', '12');

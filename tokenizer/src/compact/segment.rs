@@ -103,6 +103,21 @@ impl Segmentation {
         })
     }
 
+    /// The length of the front of `text` whose segments are the same whatever follows `text`.
+    pub(crate) fn finished(self, classes: Classes<'_>, text: &str) -> usize {
+        // white space at the end may join what follows, also where it is several segments by now
+        let solid = text.trim_end_matches(|c| classes.of(c) == Class::Space).len();
+        let mut start = 0;
+        for segment in self.segments(classes, text) {
+            let end = start + segment.len();
+            if end > solid || end == text.len() {
+                break;
+            }
+            start = end;
+        }
+        start
+    }
+
     /// The length in bytes of the first segment of `text`; 0 only for empty text.
     fn first(self, classes: Classes<'_>, text: &str) -> usize {
         match self {

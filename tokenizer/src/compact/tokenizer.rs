@@ -91,6 +91,12 @@ impl<'a> CompactTokenizer<'a> {
         Ok(count)
     }
 
+    /// The length in bytes of the front of `text` whose tokens are the same whatever follows `text`: its last safe border.
+    /// The tokens of the front and those of the rest, with all that follows, are those of the whole.
+    pub fn finished(&self, text: &str) -> usize {
+        self.view.segmentation.finished(self.view.classes(), text)
+    }
+
     /// The pieces of `text` that are encoded each by itself.
     fn segments<'t>(&self, text: &'t str) -> impl Iterator<Item = &'t str> {
         self.view.segmentation.segments(self.view.classes(), text)

@@ -56,6 +56,73 @@ impl Token {
     }
 }
 
+/// What a text took: bits of its tokens (n), their ids (n), where they stand in bytes (n), and of all.
+#[pyclass(frozen, module = "ebt")]
+pub struct Score {
+    ids: Vec<u32>,
+    at: Vec<usize>,
+    bits: Vec<f32>,
+    sum: f64,
+    /// Bytes of the text.
+    #[pyo3(get)]
+    bytes: usize,
+}
+
+#[pymethods]
+impl Score {
+    /// Ids of the tokens (n).
+    #[getter]
+    fn ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
+        self.ids.clone().into_pyarray(py)
+    }
+
+    /// Where their bytes begin (n).
+    #[getter]
+    fn at<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<usize>> {
+        self.at.clone().into_pyarray(py)
+    }
+
+    /// Bits of every token (n): minus the binary logarithm of its probability.
+    #[getter]
+    fn bits<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
+        self.bits.clone().into_pyarray(py)
+    }
+
+    /// Bits of all tokens.
+    #[getter]
+    fn total(&self) -> f64 {
+        self.sum
+    }
+
+    /// Bits of a byte; None of an empty text.
+    #[getter]
+    fn bits_per_byte(&self) -> Option<f64> {
+        (self.bytes > 0).then(|| self.sum / self.bytes as f64)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<ebt.Score {:.1} bits, {} tokens, {} bytes>", self.sum, self.ids.len(), self.bytes)
+    }
+}
+
+/// A way to finish a text.
+#[pyclass(frozen, get_all, module = "ebt")]
+pub struct Suggestion {
+    /// The word: what was typed of it, and its ending.
+    word: String,
+    /// What comes behind the text; nothing where its last word is complete.
+    ending: String,
+    /// The probability that the text goes on so and that its word ends there.
+    probability: f32,
+}
+
+#[pymethods]
+impl Suggestion {
+    fn __repr__(&self) -> String {
+        format!("<ebt.Suggestion {:?}, probability {:.3}>", self.word, self.probability)
+    }
+}
+
 /// A token before it is one of Python's.
 struct Found {
     id: u32,
@@ -155,6 +222,59 @@ impl Generator {
             let Some(found) = found else { break };
             all.push(found.told(py)?);
         }
+        Ok(all)
+    }
+
+    /// Adds text of any length to the text so far, and says what it took: the bits of every token. Settings are those of `Session.think`.
+    #[pyo3(signature = (text, **given))]
+    fn score(&self, py: Python<'_>, text: &str, given: Option<&Bound<'_, PyDict>>) -> PyResult<Score> {
+        let think = settings(given, DescentOptions::default(), None)?;
+        let mut each = Score { ids: Vec::new(), at: Vec::new(), bits: Vec::new(), sum: 0.0, bytes: 0 };
+        let put = &mut |scored: ebt::Scored<'_>| {
+            each.ids.push(scored.id);
+            each.at.push(scored.at);
+            each.bits.push(scored.bits);
+        };
+        let whole = py.detach(|| self.cell.with(|generator| generator.score(text, &think, put))).map_err(raised)?;
+        Ok(Score { sum: whole.bits, bytes: whole.bytes, ..each })
+    }
+
+    /// The front of a text whose tokens are the same whatever follows the text: what is prompted before `suggest`.
+    fn finished(&self, text: &str) -> String {
+        let length = self.cell.with(|generator| generator.tokenizer().finished(text));
+        text.get(..length).unwrap_or_default().to_owned()
+    }
+
+    /// The likeliest ways to go on, after the text so far and `text`, to the end of the word that `text` ends in, or by a whole word
+    /// where it ends in none. The text so far stays as it is. Settings are those of `Session.think`.
+    #[pyo3(signature = (text, words=5, *, evaluations=64, paths=256, longest=64, least=1.0, **given))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments")]
+    fn suggest(
+        &self,
+        py: Python<'_>,
+        text: &str,
+        words: usize,
+        evaluations: usize,
+        paths: usize,
+        longest: usize,
+        least: f32,
+        given: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Vec<Suggestion>> {
+        let think = settings(given, DescentOptions::default(), None)?;
+        let options = ebt::SuggestOptions { words, evaluations, paths, bytes: longest, least };
+        let mut memory = vec![0u32; options.bytes_needed().map_err(raised)?.div_ceil(4)];
+        let typed = text.get(ebt::word_start(text)..).unwrap_or_default();
+        let mut all = Vec::new();
+        py.detach(|| {
+            self.cell.with(|generator| {
+                generator.suggest(text, &think, &options, bytemuck::cast_slice_mut(&mut memory), &mut |suggestion| {
+                    let ending = suggestion.ending.to_owned();
+                    let word = format!("{typed}{ending}").trim_start().to_owned();
+                    all.push(Suggestion { word, ending, probability: suggestion.probability });
+                })
+            })
+        })
+        .map_err(raised)?;
         Ok(all)
     }
 

@@ -24,7 +24,7 @@ mod _ebt {
     #[pymodule_export]
     use super::error::EbtError;
     #[pymodule_export]
-    use super::generator::{Generator, Token};
+    use super::generator::{Generator, Score, Suggestion, Token};
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]

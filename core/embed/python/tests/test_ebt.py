@@ -86,6 +86,34 @@ def test_the_program_says_the_same(sample):
     assert restored.stdout.decode() == ebt.Restorer().restore(line)
 
 
+def test_words_are_finished_without_a_trace(sample):
+    generator = ebt.Generator(sample)
+    generator.prompt("Bugün hava çok güzel, ")
+    plain = [generator.next(seed=2).id for _ in range(3)]
+    generator.reset()
+    generator.prompt("Bugün hava çok güzel, ")
+    words = generator.suggest("Ankara'd", 5)
+    assert {"Ankara'da", "Ankara'dan"} <= {word.word for word in words}
+    assert all(word.word == "Ankara'd" + word.ending and 0 < word.probability <= 1 for word in words)
+    assert [generator.next(seed=2).id for _ in range(3)] == plain
+    assert generator.finished("Türkiye'nin başk") == "Türkiye'nin"
+    for wrong in ({"words": 0}, {"evaluations": 0}, {"longest": 999}, {"least": -1.0}, {"wide": 1}):
+        with pytest.raises(ebt.EbtError):
+            generator.suggest("a", **wrong)
+
+
+def test_scores_are_losses_in_bits(sample):
+    text = "Ankara'da yağmur yağıyor.\n"
+    score = ebt.Generator(sample).score(text)
+    assert score.bytes == len(text.encode()) and score.at[0] == 0
+    session = ebt.Session(sample)
+    session.observe([sample.tokenizer.begin])
+    losses = session.score(score.ids)[:, -1]
+    assert score.bits == pytest.approx(losses / np.log(2), rel=1e-5)
+    assert score.total == pytest.approx(float(np.sum(score.bits, dtype=np.float64)))
+    assert ebt.Generator(sample).score("").bits_per_byte is None
+
+
 def test_gradients_are_those_of_the_energies(sample):
     session = observing(sample, "Bir varmış bir", rows=8)
     p = distributions(2, 4096)

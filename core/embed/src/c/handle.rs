@@ -29,8 +29,13 @@ const OPEN: u32 = 0x4542_5421;
 
 impl GeneratorHandle {
     /// The generator, unless it is in use further out: then a callback asks for it.
-    fn generator(&self) -> Result<RefMut<'_, Generator<'static, 'static>>, Status> {
+    pub(super) fn generator(&self) -> Result<RefMut<'_, Generator<'static, 'static>>, Status> {
         self.generator.try_borrow_mut().map_err(|_| Status::Busy)
+    }
+
+    /// The tokenizer, which answers also while the generator is in use.
+    pub(super) fn tokenizer(&self) -> &CompactTokenizer<'static> {
+        &self.tokenizer
     }
 }
 
@@ -202,6 +207,19 @@ pub(super) unsafe fn options_of(options: *const COptions) -> Result<Options, Sta
     unsafe { read(options) }.map(Options::from)
 }
 
+/// Settings, or the usual ones for null.
+///
+/// # Safety
+///
+/// As for [`read`].
+pub(super) unsafe fn settings_of(settings: *const CSettings) -> Result<Settings, Status> {
+    if settings.is_null() {
+        return Ok(Settings::default());
+    }
+    // SAFETY: the caller's promise.
+    unsafe { read(settings) }?.settings().ok_or(Status::Setting)
+}
+
 /// Writes how many bytes a buffer for pieces of text needs, the 0 at its end included.
 ///
 /// # Safety
@@ -308,12 +326,8 @@ pub unsafe extern "C" fn ebt_next(
         if piece.len() <= handle.piece {
             return Err(Status::Buffer);
         }
-        let settings = if settings.is_null() {
-            Settings::default()
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { read(settings) }?.settings().ok_or(Status::Setting)?
-        };
+        // SAFETY: the caller's promise.
+        let settings = unsafe { settings_of(settings)? };
         // SAFETY: the caller's promise.
         let mut tell = unsafe { telling(on_step, user) };
         match generator.next(&settings, &mut tell).map_err(status::of_use)? {

@@ -18,6 +18,7 @@ mod restorer;
 mod solver;
 mod status;
 mod types;
+mod words;
 
 pub use handle::{
     GeneratorHandle, ebt_accept, ebt_bytes_needed, ebt_close, ebt_energies, ebt_next, ebt_open, ebt_piece_bytes,
@@ -35,6 +36,10 @@ pub use types::{
     CCertificate, CGrid, CLetter, COptions, CSettings, CSolution, CSolverSettings, CStep, CToken, LetterFunction,
     NOISE_LANGEVIN, NOISE_METROPOLIS, NOISE_NONE, NOISE_TEMPERATURE, STEP_ARMIJO, STEP_CURVATURE, STEP_FIXED,
     STEP_MODEL, StepFunction,
+};
+pub use words::{
+    CScore, CScored, CSuggestOptions, CSuggested, CSuggestion, ScoredFunction, SuggestionFunction, ebt_finished,
+    ebt_score, ebt_suggest, ebt_suggest_bytes_needed, ebt_suggest_options_default, ebt_word_start,
 };
 
 use core::ffi::{CStr, c_char, c_int};

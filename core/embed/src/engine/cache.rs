@@ -4,6 +4,8 @@
 //! at position `t` has slot `t mod slots`. A query at position `q` sees the positions in `(q - window, q)`; while `m` tokens
 //! are computed together, the first of them still needs keys that the last must not overwrite, so
 //! `slots = window - 1 + m`.
+//!
+//! For the same reason the last `m` tokens can be taken back: what they overwrote, nobody sees any more.
 
 use core::ops::Range;
 
@@ -25,6 +27,8 @@ pub struct Cache<'a> {
     width: usize,
     /// Observed tokens whose keys are there.
     written: u64,
+    /// Most tokens that were ever written since the rings were cleared.
+    reached: u64,
 }
 
 /// Where rows of queries stand.
@@ -85,12 +89,35 @@ impl<'a> Cache<'a> {
             heads: sizes.key_heads,
             width: sizes.head_width,
             written: 0,
+            reached: 0,
         })
     }
 
     /// Forgets all tokens.
     pub fn clear(&mut self) {
-        self.written = 0;
+        (self.written, self.reached) = (0, 0);
+    }
+
+    /// Forgets the tokens from `position` on; false, and nothing is forgotten, where tokens before it are overwritten that it
+    /// sees, or where it is not there yet.
+    pub fn go_back(&mut self, position: u64) -> bool {
+        let (slots, block) = (self.slots as u64, self.block());
+        let whole = self.reached <= slots || self.reached.saturating_sub(position) <= block;
+        let there = position <= self.written && whole;
+        if there {
+            self.written = position;
+        }
+        there
+    }
+
+    /// Tokens that may be written from here on and all taken back.
+    pub fn spare(&self) -> u64 {
+        self.block().max((self.slots as u64).saturating_sub(self.written))
+    }
+
+    /// Most tokens that are computed together.
+    fn block(&self) -> u64 {
+        (self.slots as u64).saturating_add(1).saturating_sub(self.window)
     }
 
     /// Observed tokens so far.
@@ -101,6 +128,7 @@ impl<'a> Cache<'a> {
     /// Announces `count` tokens, whose keys and values are stored next.
     pub fn extend(&mut self, count: usize) {
         self.written = self.written.saturating_add(count as u64);
+        self.reached = self.reached.max(self.written);
     }
 
     /// The positions that row `row` sees.

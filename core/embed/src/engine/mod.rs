@@ -18,7 +18,7 @@ mod pass;
 mod scratch;
 mod session;
 mod sizes;
-mod slices;
+pub(crate) mod slices;
 
 pub use error::Error;
 pub use joint::{Problem, Solution, Solver};

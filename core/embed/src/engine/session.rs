@@ -14,7 +14,7 @@ use super::options::SessionOptions;
 use super::pass::Pass;
 use super::scratch::{Activations, AttentionScratch, Scratch};
 use super::sizes::Sizes;
-use super::slices::front;
+use super::slices::{copy, front, row_of};
 use crate::packed::{ConditionOf, Isa, Model};
 use core::ops::ControlFlow;
 use ebt_core::config::{Conditioning, Config, ModelKind};
@@ -31,8 +31,10 @@ pub struct Session<'m, 'a> {
     kernel: Isa,
     parts: Parts<'a>,
     outcome: Outcome,
-    /// Tokens of the block that was read last.
-    last_block: usize,
+    /// Row of the hidden states that belongs to the last token; none where it was taken back to.
+    last_row: Option<usize>,
+    /// Position whose hidden state is kept.
+    kept: u64,
 }
 
 /// Everything that lies in the arena.
@@ -46,7 +48,7 @@ struct Parts<'a> {
     points: Points<'a>,
     descent: Descent<'a>,
     sampler: Sampler<'a>,
-    /// Normed last hidden states of the baseline `(block, D)`, and logits of its next token `(V)`.
+    /// Normed last hidden states of the baseline `(block, D)` with one that is kept, and logits of its next token `(V)`.
     hidden: &'a mut [f32],
     logits: &'a mut [f32],
 }
@@ -70,7 +72,7 @@ impl<'a> Parts<'a> {
             },
             descent: Descent::alloc(arena, candidates, sizes.vocab, options)?,
             sampler: Sampler::alloc(arena, sizes.vocab)?,
-            hidden: arena.matrix(sizes.block.saturating_mul(baseline), sizes.dim)?,
+            hidden: arena.matrix(sizes.block.saturating_add(1).saturating_mul(baseline), sizes.dim)?,
             logits: arena.matrix(baseline, sizes.vocab)?,
         })
     }
@@ -107,7 +109,8 @@ impl<'m, 'a> Session<'m, 'a> {
         let sizes = Sizes::of(&model.config, options)?;
         let parts = Parts::alloc(&mut Arena::over(arena)?, &model.config, &sizes, options)?;
         let dynamics = Dynamics::of(&model, sizes.landscapes, options.steps);
-        Ok(Self { model, dynamics, sizes, kernel: Isa::detect(), parts, outcome: Outcome::default(), last_block: 0 })
+        let (kernel, outcome) = (Isa::detect(), Outcome::default());
+        Ok(Self { model, dynamics, sizes, kernel, parts, outcome, last_row: None, kept: 0 })
     }
 
     /// The same session with its products computed by `kernel`; results have the same bits.
@@ -129,6 +132,47 @@ impl<'m, 'a> Session<'m, 'a> {
     /// Forgets all tokens.
     pub fn reset(&mut self) {
         self.parts.cache.clear();
+        (self.last_row, self.kept) = (None, 0);
+    }
+
+    /// Remembers this place, so that [`Session::back_to`] leads to it as it is; the last one that was remembered counts. Returns
+    /// its position.
+    pub fn keep(&mut self) -> u64 {
+        self.kept = self.position();
+        let (block, dim) = (self.sizes.block, self.sizes.dim);
+        if let (Some(row), Some((rows, kept))) =
+            (self.last_row, self.parts.hidden.split_at_mut_checked(block.saturating_mul(dim)))
+            && row < block
+        {
+            copy(kept, row_of(rows, row, dim));
+        }
+        self.last_row = self.last_row.map(|_| block);
+        self.kept
+    }
+
+    /// Takes back the tokens from `position` on: what is computed from there is the same, to the bit, as if they had never been
+    /// observed. As many tokens can be taken back as [`Session::spare`] said at that position.
+    ///
+    /// The baseline transformer thinks at a position that was gone back to only if it was kept, or once a token is observed.
+    ///
+    /// # Errors
+    ///
+    /// A position that is not there yet, or before which tokens are lost; nothing is taken back then.
+    pub fn back_to(&mut self, position: u64) -> Result<(), Error> {
+        let moves = position != self.position();
+        if !self.parts.cache.go_back(position) {
+            let requirement = "must be one that was observed, no more tokens back than may be taken back";
+            return Err(Error::Option { field: "position", requirement });
+        }
+        if moves {
+            self.last_row = Some(self.sizes.block).filter(|_| position == self.kept);
+        }
+        Ok(())
+    }
+
+    /// Tokens that may be observed from here on and all taken back: at least as many as a block.
+    pub fn spare(&self) -> u64 {
+        self.parts.cache.spare()
     }
 
     /// Observed tokens so far: the position of the next one.
@@ -154,7 +198,7 @@ impl<'m, 'a> Session<'m, 'a> {
         Ok(())
     }
 
-    fn check(&self, tokens: &[u32]) -> Result<(), Error> {
+    pub(crate) fn check(&self, tokens: &[u32]) -> Result<(), Error> {
         let vocabulary = self.sizes.vocab;
         let wrong = tokens.iter().find(|&&id| id as usize >= vocabulary);
         wrong.map_or(Ok(()), |&id| Err(Error::Token { id, vocabulary }))
@@ -163,7 +207,7 @@ impl<'m, 'a> Session<'m, 'a> {
     fn observe_block(&mut self, tokens: &[u32]) {
         let Parts { cache, attention, observed, work, hidden, .. } = &mut self.parts;
         let first = cache.written();
-        self.last_block = tokens.len();
+        self.last_row = tokens.len().checked_sub(1);
         cache.extend(tokens.len());
         let ebt = self.model.config.kind == ModelKind::Ebt;
         let embedding = self.model.embedding();
@@ -197,7 +241,8 @@ impl<'m, 'a> Session<'m, 'a> {
 
     fn require_tokens(&self) -> Result<(), Error> {
         let requirement = "observe at least one token first: training text begins with a begin token";
-        if self.position() == 0 { Err(Error::Option { field: "tokens", requirement }) } else { Ok(()) }
+        let lost = self.last_row.is_none() && self.model.config.kind == ModelKind::Transformer;
+        if self.position() == 0 || lost { Err(Error::Option { field: "tokens", requirement }) } else { Ok(()) }
     }
 
     /// Descends on the energy of the next token's distribution; `on_step` sees every step and may cancel. Then
@@ -275,7 +320,7 @@ impl<'m, 'a> Session<'m, 'a> {
 
     fn baseline(&mut self) {
         let Parts { hidden, logits, .. } = &mut self.parts;
-        let last = hidden.chunks_exact(self.sizes.dim.max(1)).nth(self.last_block.saturating_sub(1)).unwrap_or(&[]);
+        let last = self.last_row.map(|row| row_of(hidden, row, self.sizes.dim)).unwrap_or_default();
         self.model.vocabulary().product(self.kernel, last, logits);
     }
 
@@ -327,7 +372,7 @@ impl<'m, 'a> Session<'m, 'a> {
     ///
     /// # Errors
     ///
-    /// As [`Session::observe`] and [`Session::think`].
+    /// As [`Session::observe`] and [`Session::think`]; the tokens that were computed together are then not read.
     pub fn score(
         &mut self,
         tokens: &[u32],
@@ -345,13 +390,17 @@ impl<'m, 'a> Session<'m, 'a> {
             if ebt {
                 self.observe_block(block);
                 let alone = think.candidates == 1;
-                self.descend(last, block.len(), think, &mut |report| {
+                let done = self.descend(last, block.len(), think, &mut |report| {
                     if let (true, Some(&token)) = (alone, block.get(report.index)) {
                         let logit = report.logits.get(token as usize).copied().unwrap_or(f32::NAN);
                         each(from.saturating_add(report.index), report.step, report.log_sum_exp - logit);
                     }
                     ControlFlow::Continue(())
-                })?;
+                });
+                if done.is_err() {
+                    self.back_to((last as u64).saturating_add(1))?;
+                    return done;
+                }
                 for (index, &token) in block.iter().enumerate().filter(|_| !alone) {
                     let logit = self.parts.descent.logits(index).get(token as usize).copied().unwrap_or(f32::NAN);
                     let lse = self.parts.descent.log_sum_exp(index).unwrap_or(f32::NAN);
@@ -376,7 +425,7 @@ impl<'m, 'a> Session<'m, 'a> {
                 each(from.saturating_add(at), 0, math::log_sum_exp(parts.logits) - logit);
             };
         let with = (self.kernel, self.sizes.dim);
-        loss(&mut self.parts, &self.model, with, self.last_block.saturating_sub(1), 0);
+        loss(&mut self.parts, &self.model, with, self.last_row.unwrap_or(0), 0);
         self.observe_block(block);
         for row in 0..block.len().saturating_sub(1) {
             loss(&mut self.parts, &self.model, with, row, row.saturating_add(1));

@@ -122,6 +122,72 @@ static int refusals(const unsigned char *model, size_t length, ebt_generator *op
     return 0;
 }
 
+/* What suggestions and scores told a callback. */
+struct told {
+    ebt_generator *generator;
+    size_t number, bytes;
+    double bits;
+    float least;
+};
+
+static void on_scored(void *user, const ebt_scored *scored)
+{
+    struct told *told = user;
+    if (scored->at != told->bytes || scored->bytes == NULL)
+        told->number += 1000000;
+    told->number++;
+    told->bytes += scored->length;
+    told->bits += (double)scored->bits;
+}
+
+static void on_suggestion(void *user, const ebt_suggestion *suggestion)
+{
+    struct told *told = user;
+    if (suggestion->probability > told->least || ebt_reset(told->generator) != EBT_STATUS_BUSY)
+        told->number += 1000000;
+    told->number++;
+    told->bytes += suggestion->length;
+    told->least = suggestion->probability;
+}
+
+/* A text is scored, and words are finished without a trace. */
+static int words_and_scores(ebt_generator *generator, const char *text)
+{
+    const char *typed = "Ankara'd";
+    size_t bytes = 0, finished = 0, start = 99, length = strlen(text);
+    ebt_score_sum score;
+    struct told told = {generator, 0, 0, 0.0, 2.0f};
+    CHECK(ebt_score(generator, NULL, text, length, on_scored, &told, &score) == EBT_STATUS_OK);
+    CHECK(told.number == score.tokens && told.bytes == length && score.bytes == length && told.bits > 0.0);
+    CHECK(fabs(told.bits - score.bits) <= 1e-9 * score.bits);
+    CHECK(ebt_score(generator, NULL, "", 0, NULL, NULL, &score) == EBT_STATUS_OK && score.tokens == 0);
+    CHECK(ebt_score(generator, NULL, "\xC4", 1, NULL, NULL, &score) == EBT_STATUS_UTF8);
+    CHECK(ebt_score(generator, NULL, "a", 1, NULL, NULL, NULL) == EBT_STATUS_NULL);
+
+    CHECK(ebt_finished(generator, typed, strlen(typed), &finished) == EBT_STATUS_OK && finished == 6);
+    CHECK(ebt_word_start(typed, strlen(typed), &start) == EBT_STATUS_OK && start == 0);
+    ebt_suggest_options options;
+    ebt_suggested done;
+    CHECK(ebt_suggest_options_default(&options) == EBT_STATUS_OK && ebt_suggest_options_default(NULL) == EBT_STATUS_NULL);
+    options.evaluations = 6;
+    CHECK(ebt_suggest_bytes_needed(&options, &bytes) == EBT_STATUS_OK && bytes > 0);
+    char *memory = malloc(bytes);
+    told = (struct told){generator, 0, 0, 0.0, 2.0f};
+#define SUGGEST(text, size, function) \
+    ebt_suggest(generator, NULL, &options, text, strlen(text), memory, size, function, &told, &done)
+    CHECK(SUGGEST(typed, bytes, on_suggestion) == EBT_STATUS_OK);
+    CHECK(told.number == done.words && done.words <= options.words && done.evaluations <= 6 && done.observed > 0);
+    CHECK(SUGGEST(typed, bytes - 4, on_suggestion) == EBT_STATUS_MEMORY);
+    CHECK(SUGGEST(typed, bytes, NULL) == EBT_STATUS_NULL);
+    CHECK(SUGGEST("\xC4", bytes, on_suggestion) == EBT_STATUS_UTF8);
+    options.words = 0;
+    CHECK(SUGGEST(typed, bytes, on_suggestion) == EBT_STATUS_SETTING);
+    CHECK(ebt_suggest_bytes_needed(&options, &bytes) == EBT_STATUS_OPTION);
+    CHECK(ebt_suggest_bytes_needed(NULL, &bytes) == EBT_STATUS_OK);
+    free(memory);
+    return 0;
+}
+
 int main(int count, char **words)
 {
     size_t length = 0, bytes = 0, room = 0, vocabulary = 0;
@@ -173,6 +239,8 @@ int main(int count, char **words)
         fputc('\n', stderr);
     }
     fputc('\n', stdout);
+
+    CHECK(words_and_scores(generator, words[2]) == 0);
 
     /* the same text again after a reset; then the handle is refused, and its memory is the caller's */
     CHECK(ebt_reset(generator) == EBT_STATUS_OK);

@@ -99,6 +99,45 @@ proptest! {
         expected.check(&losses, 2e-4, |e| (1..case.tokens.len()).map(|t| e.loss(t - 1, case.tokens[t])).collect())?;
     }
 
+    /// Tokens that are taken back leave no trace: what is thought after it has the bits of a session that never saw them, also in rings
+    /// that are full; and what can no more be taken back is refused.
+    #[test]
+    fn tokens_taken_back_leave_no_trace(case in cases(), block in 1..6usize, turns in 1..4usize, seed in any::<u64>()) {
+        let packed = case.pack();
+        let options = SessionOptions { block, rows: 1, steps: case.steps, ..SessionOptions::default() };
+        let think = DescentOptions { steps: case.steps, seed, ..DescentOptions::default() };
+        let run = |aside: bool| -> Result<Vec<u32>, TestCaseError> {
+            let mut memory = arena(&case, &options);
+            let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
+            let mut bits = Vec::new();
+            for (number, part) in case.tokens.chunks(2).enumerate() {
+                session.observe(part).unwrap();
+                for turn in 0..if aside { turns } else { 0 } {
+                    let place = session.keep();
+                    let spare = usize::try_from(session.spare()).unwrap().min(20);
+                    prop_assert!(spare >= block);
+                    let others: Vec<u32> = case.tokens.iter().rev().cycle().take(spare - turn.min(spare - 1)).copied().collect();
+                    session.observe(&others).unwrap();
+                    session.think(&think, &mut { GO }).unwrap();
+                    prop_assert!(session.back_to(session.position() + 1).is_err());
+                    session.back_to(place).unwrap();
+                    prop_assert_eq!(session.position(), place);
+                }
+                if number % 2 == 0 {
+                    session.think(&think, &mut { GO }).unwrap();
+                    bits.extend(session.logits().iter().map(|x| x.to_bits()));
+                }
+            }
+            if aside {
+                let far = session.position();
+                session.observe(&[case.tokens[0]].repeat(3 * case.config.context + block)).unwrap();
+                prop_assert!(session.back_to(far).is_err(), "what was overwritten is lost");
+            }
+            Ok(bits)
+        };
+        prop_assert_eq!(run(true)?, run(false)?);
+    }
+
     /// The same bits from all kernels, from rows alone and side by side.
     #[test]
     fn kernels_give_the_same_bits(case in cases(), seed in any::<u64>()) {

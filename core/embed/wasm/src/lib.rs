@@ -10,8 +10,8 @@ use core::ffi::{c_char, c_int, c_void};
 use core::panic::PanicInfo;
 
 use ebt::c::{
-    CLetter, CSettings, CSolution, CSolverSettings, CStep, CToken, GeneratorHandle, RestorerHandle, SolverHandle, ebt_next,
-    ebt_restorer_restore, ebt_solver_solve,
+    CLetter, CScore, CScored, CSettings, CSolution, CSolverSettings, CStep, CSuggestOptions, CSuggested, CSuggestion, CToken,
+    GeneratorHandle, RestorerHandle, SolverHandle, ebt_next, ebt_restorer_restore, ebt_score, ebt_solver_solve, ebt_suggest,
 };
 
 #[link(wasm_import_module = "ebt")]
@@ -20,6 +20,60 @@ unsafe extern "C" {
     fn on_step(user: *mut c_void, step: *const CStep) -> c_int;
     /// JavaScript's function: sees a letter.
     fn on_letter(user: *mut c_void, letter: *const CLetter);
+    /// JavaScript's function: sees a token that was scored.
+    fn on_scored(user: *mut c_void, scored: *const CScored);
+    /// JavaScript's function: sees a suggestion.
+    fn on_suggestion(user: *mut c_void, suggestion: *const CSuggestion);
+}
+
+unsafe extern "C" fn tell_scored(user: *mut c_void, scored: *const CScored) {
+    // SAFETY: JavaScript reads the token during the call and keeps no pointer.
+    unsafe { on_scored(user, scored) }
+}
+
+unsafe extern "C" fn tell_suggestion(user: *mut c_void, suggestion: *const CSuggestion) {
+    // SAFETY: JavaScript reads the suggestion during the call and keeps no pointer.
+    unsafe { on_suggestion(user, suggestion) }
+}
+
+/// [`ebt_score`] with JavaScript's callback.
+///
+/// # Safety
+///
+/// That of [`ebt_score`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ebt_score_told(
+    generator: *mut GeneratorHandle,
+    settings: *const CSettings,
+    text: *const c_char,
+    length: usize,
+    user: *mut c_void,
+    score: *mut CScore,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { ebt_score(generator, settings, text, length, Some(tell_scored), user, score) }
+}
+
+/// [`ebt_suggest`] with JavaScript's callback.
+///
+/// # Safety
+///
+/// That of [`ebt_suggest`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ebt_suggest_told(
+    generator: *mut GeneratorHandle,
+    settings: *const CSettings,
+    options: *const CSuggestOptions,
+    text: *const c_char,
+    length: usize,
+    memory: *mut c_void,
+    memory_length: usize,
+    user: *mut c_void,
+    done: *mut CSuggested,
+) -> c_int {
+    let told = Some(tell_suggestion as unsafe extern "C" fn(*mut c_void, *const CSuggestion));
+    // SAFETY: the caller's promise.
+    unsafe { ebt_suggest(generator, settings, options, text, length, memory, memory_length, told, user, done) }
 }
 
 unsafe extern "C" fn tell_letter(user: *mut c_void, letter: *const CLetter) {

@@ -9,6 +9,7 @@
 mod boards;
 mod letters;
 mod print;
+mod words;
 
 pub use boards::run as solve;
 pub use letters::run as restore;
@@ -82,7 +83,8 @@ pub fn run(model: &[u8], arena: &mut [u8], out: &mut dyn FnMut(&[u8])) -> Result
         out(b":\n");
         generate(&mut generator, way, out).map_err(|_| number)?;
     }
-    landscape(&mut generator, out).map_err(|_| 13u32)
+    landscape(&mut generator, out).map_err(|_| 13u32)?;
+    words::run(&mut generator, out).map_err(|_| 14u32)
 }
 
 /// What the model and two configurations take.

@@ -15,9 +15,11 @@ from ._ebt import (
     Letter,
     Model,
     Restorer,
+    Score,
     Session,
     Solution,
     Solver,
+    Suggestion,
     Token,
     Tokenizer,
     __version__,
@@ -26,6 +28,6 @@ from .descent import logit_step, mirror_step, probability_step, softmax
 from .runs import read_run
 
 __all__ = [
-    "Certificate", "EbtError", "Generator", "Letter", "Model", "Restorer", "Session", "Solution", "Solver", "Token",
-    "Tokenizer", "__version__", "logit_step", "mirror_step", "probability_step", "read_run", "softmax",
+    "Certificate", "EbtError", "Generator", "Letter", "Model", "Restorer", "Score", "Session", "Solution", "Solver",
+    "Suggestion", "Token", "Tokenizer", "__version__", "logit_step", "mirror_step", "probability_step", "read_run", "softmax",
 ]
