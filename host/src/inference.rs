@@ -14,7 +14,7 @@ use ebt_data::memory;
 use ebt_model::{self as model, LoadedModel, check_vocabulary};
 use ebt_tokenizer::{Special, Tokenizer};
 
-use crate::packing;
+use crate::{hub, packing};
 
 /// The name of the model that is used where none is named, in messages and results.
 pub const SAMPLE_NAME: &str = "the built-in sample model";
@@ -51,12 +51,12 @@ enum Bytes {
 ///
 /// A file that cannot be read; the message names it.
 pub fn is_packed(path: &Path) -> Result<bool> {
-    Ok(file::map(&model::locate(path)?)?.starts_with(&packed::MAGIC))
+    Ok(file::map(&model::locate(&hub::local(path)?)?)?.starts_with(&packed::MAGIC))
 }
 
 impl InferenceModel {
-    /// The model in a file (packed ones are mapped, others packed in memory as singles) or in a run or checkpoint folder;
-    /// the built-in one where none is named.
+    /// The model in a file (packed ones are mapped, others packed in memory as singles), in a run or checkpoint folder or on the
+    /// hub; the built-in one where none is named.
     ///
     /// # Errors
     ///
@@ -95,6 +95,7 @@ impl InferenceModel {
         let packed = |name: &str, bytes| Self { name: name.to_owned(), bytes, tokenizer: None };
         let Some(path) = path else { return Ok(packed(built_in, Bytes::BuiltIn(bytes))) };
         let name = path.display().to_string();
+        let path = &hub::local(path)?;
         let mapped = file::map(&model::locate(path)?)?;
         if mapped.starts_with(&packed::MAGIC) {
             Ok(packed(&name, Bytes::Mapped(mapped)))

@@ -23,8 +23,10 @@
 //! |---|---|---|
 //! | [`ebt_model`] | a checkpoint, a run or a model file; safetensors of other programs | configuration, weights, tokenizer (`core/guide/interchange.md`) |
 //! | [`packing`] | a model | a packed model, which [`ebt`] uses in place |
+//! | [`hub`] | the name of a file on the hub | the file, in the cache |
 //! | [`inference`], [`certificate`] | a model, what to think | a session of [`ebt`], and the certificates of its tokens |
 //! | [`ebt_device::parity`] | golden cases | every quantity against the reference implementation |
+//! | [`judge`] | a model, texts of which one is right | how often it says so |
 //! | [`plot`] | certificates, a model and a prompt | pictures of energies along a descent, of the landscape |
 //!
 //! [`cli`] is what commands share.
@@ -35,7 +37,9 @@ pub mod certificate;
 pub mod cli;
 pub mod commands;
 pub mod evaluate;
+pub mod hub;
 pub mod inference;
+pub mod judge;
 pub mod packing;
 pub mod plot;
 pub mod program;

@@ -462,7 +462,8 @@ proptest! {
             }
         });
         let options = HubOptions {
-            dataset: DATASET.into(),
+            kind: hub::RepoKind::Dataset,
+            repository: DATASET.into(),
             file: FILE.into(),
             revision: "main".into(),
             endpoint: hub.hub.url(""),

@@ -75,3 +75,33 @@ fn thousands(n: u64) -> String {
     }
     out
 }
+
+#[test]
+fn the_table_of_pairs_says_what_was_judged() {
+    let table = fs::read_to_string(root().join("fixtures/results/pairs.txt")).unwrap();
+    let rows = lines("pairs.jsonl");
+    assert!(rows.len() > 7 && rows.iter().all(|row| row["of"] == 2400));
+    for row in &rows {
+        let percent = |of: &Value| format!("{:.1}", 100.0 * number(of, "accuracy"));
+        assert_eq!(number(row, "accuracy"), number(row, "right") / number(row, "of"));
+        let mut shown =
+            vec![row["name"].as_str().unwrap().to_owned(), row["by"].as_str().unwrap().to_owned(), percent(row)];
+        let between = [number(row, "low"), number(row, "high")].map(|share| format!("{:.1}", 100.0 * share));
+        shown.extend([between[0].clone(), String::from("to"), between[1].clone()]);
+        let steps = row["by_steps"].as_array().map_or(&[][..], Vec::as_slice);
+        shown.extend(steps.iter().filter(|_| steps.len() > 1).map(percent));
+        let there = table.lines().any(|line| line.split_whitespace().eq(shown.iter().map(String::as_str)));
+        assert!(there, "pairs.txt lacks {}", shown.join(" "));
+    }
+    for (place, phenomenon) in rows[0]["phenomena"].as_array().unwrap().iter().enumerate() {
+        let name = phenomenon["phenomenon"].as_str().unwrap();
+        let of = |row: &Value| {
+            let found = &row["phenomena"][place];
+            assert_eq!(found["phenomenon"], name);
+            format!("{:.1}", 100.0 * number(found, "accuracy"))
+        };
+        let shown: Vec<String> = [name.to_owned()].into_iter().chain(rows.iter().map(of)).collect();
+        let there = table.lines().any(|line| line.split_whitespace().eq(shown.iter().map(String::as_str)));
+        assert!(there, "pairs.txt lacks {}", shown.join(" "));
+    }
+}

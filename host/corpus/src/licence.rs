@@ -16,6 +16,17 @@ impl Licence {
     pub fn of_all(text: &str) -> Self {
         Self { pattern: None, text: text.to_owned() }
     }
+
+    /// The licence of one source.
+    pub fn of_source(source: &str, text: &str) -> Self {
+        let pattern = glob::Pattern::new(&glob::Pattern::escape(source)).ok();
+        Self { pattern, text: text.to_owned() }
+    }
+
+    /// Whether it is that of all sources.
+    pub fn is_of_all(&self) -> bool {
+        self.pattern.is_none()
+    }
 }
 
 impl FromStr for Licence {

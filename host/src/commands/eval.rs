@@ -1,4 +1,6 @@
-//! `ebt eval`: perplexity and bits per byte on text.
+//! `ebt eval`: perplexity and bits per byte on text, and which of several texts a model holds for right.
+
+mod judged;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -22,7 +24,9 @@ use crate::cli::{
     one_of, real, start_threads, steps, whole, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
+use crate::hub;
 use crate::inference::{InferenceModel, is_packed};
+use crate::judge::By;
 
 /// Measure perplexity and bits per byte on text, for every number of thinking steps.
 ///
@@ -32,6 +36,10 @@ use crate::inference::{InferenceModel, is_packed};
 /// predicted once, from what stands before it in a window of the model's context. Perplexity is exp of the mean loss per
 /// token; bits per byte counts every byte of the documents once and does not depend on the tokenizer. The weights in a
 /// model from training are their moving average.
+///
+/// With --pairs, --choices or --task no text is measured: it is counted how often the model gives the right one of two sentences, or
+/// the right answer to a question, the higher score. The score is the log-probability of its tokens, or by --by energy or drop
+/// one of energies; the guide's page on judging defines them. Shares are given with their intervals of 95 % by Wilson.
 ///
 /// Packed models (`ebt export --packed`) are evaluated on the processor as they are used, with a cache; so are others
 /// where --candidates asks for several starts of every token, --step-size for another step size than the trained one, or
@@ -44,39 +52,54 @@ Examples:
   ebt eval --model runs/turkish prepared/
   ebt eval --model model.ebp --candidates 4 --choose drop text.txt
   ebt eval --model model.ebp --think 10 --step-size armijo text.txt
-  ebt eval --model runs/turkish --think 100 --tolerance 0.001 text.txt")]
+  ebt eval --model runs/turkish --think 100 --tolerance 0.001 text.txt
+  ebt eval --model model.ebp --pairs fixtures/minimal-pairs/*.jsonl --by energy
+  ebt eval --model model.ebp --choices questions.jsonl --think 4 --json
+  ebt eval --model hf://OWNER/NAME/model.ebp --task xcopa")]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder
+    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE
     #[arg(long, value_name = "PATH")]
     model: PathBuf,
     /// Files, folders (searched for files of known formats), quoted globs, or folders of prepared data [default: the sample text's held-out part]
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", conflicts_with = "judged")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    judged: judged::JudgedArgs,
+    /// What says how well a text fits
+    #[arg(
+        long,
+        value_enum,
+        value_name = "SCORE",
+        default_value = "likelihood",
+        requires = "judged",
+        help_heading = "Judging"
+    )]
+    by: By,
     /// Measure up to this many descent steps (at least as many as in training)
     #[arg(long, value_name = "N", value_parser = steps())]
     think: Option<NonZeroUsize>,
     /// Starts of every token, of which one is kept; every number of steps is then run anew
-    #[arg(long, value_name = "M", default_value = "1", value_parser = candidates())]
+    #[arg(long, value_name = "M", default_value = "1", value_parser = candidates(), conflicts_with = "judged")]
     candidates: NonZeroUsize,
     /// Which candidate is kept: that of least energy, or of the largest drop of energy
-    #[arg(long, value_parser = one_of(SELECTIONS), default_value = "energy", value_name = "BY")]
+    #[arg(long, value_parser = one_of(SELECTIONS), default_value = "energy", value_name = "BY", conflicts_with = "judged")]
     choose: descent::Selection,
     /// model (the trained step size), a number, armijo (backtracking until the energy decreases enough), or curvature:C
     /// (C over the largest curvature)
-    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse)]
+    #[arg(long, value_name = "SIZE", default_value = "model", value_parser = StepSize::parse, conflicts_with = "judged")]
     step_size: StepSize,
     /// Stop a token's descent once a step changes its energy by no more than E; 0 = off
-    #[arg(long, value_name = "E", default_value_t = 0.0, value_parser = real::<f32>(0.0..))]
+    #[arg(long, value_name = "E", default_value_t = 0.0, value_parser = real::<f32>(0.0..), conflicts_with = "judged")]
     tolerance: f32,
     /// Stop a token's descent once its dissipation is no more than D; 0 = off
-    #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = real::<f32>(0.0..))]
+    #[arg(long, value_name = "D", default_value_t = 0.0, value_parser = real::<f32>(0.0..), conflicts_with = "judged")]
     dissipation: f32,
     /// Sequences computed together (with a cache: tokens, in multiples of 8); but for rounding the
     /// result does not depend on it
-    #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<NonZeroUsize>(1..=MOST_BATCH))]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<NonZeroUsize>(1..=MOST_BATCH), conflicts_with = "judged")]
     batch: NonZeroUsize,
     /// Stop after about this many bytes of text, taken evenly from all files
-    #[arg(long, value_name = "BYTES", value_parser = whole::<NonZeroUsize>(1..=u64::MAX))]
+    #[arg(long, value_name = "BYTES", value_parser = whole::<NonZeroUsize>(1..=u64::MAX), conflicts_with = "judged")]
     limit_bytes: Option<NonZeroUsize>,
     /// Seed of the initial states
     #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
@@ -85,7 +108,7 @@ pub struct Args {
     #[arg(long)]
     json: bool,
     /// Numbers to compute with
-    #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS")]
+    #[arg(long, value_parser = one_of(PRECISIONS), default_value = "f32", value_name = "NUMBERS", conflicts_with = "judged")]
     precision: Precision,
     /// Instructions of the processor with a cache; the result does not depend on them
     #[arg(long, value_parser = one_of(KERNELS), default_value = "auto", value_name = "KERNEL")]
@@ -107,6 +130,11 @@ const TOKENS: usize = 8;
 /// Files that cannot be read, a device failure, a model or losses that are no finite numbers.
 pub fn run(args: Args) -> Result<()> {
     let kernel = kernel(args.kernel)?;
+    if args.judged.asked() {
+        let (model, by, device, think) = (&args.model, args.by, &args.device, args.think);
+        let (seed, json) = (args.seed, args.json);
+        return judged::run(&args.judged, judged::Judge { model, by, device, think, seed, kernel, json });
+    }
     let options = EvaluateOptions {
         steps: args.think.map_or(0, NonZeroUsize::get),
         batch: args.batch.get(),
@@ -153,7 +181,7 @@ fn with_cache(args: &Args) -> Result<bool> {
         bail!("--tolerance and --dissipation need --backend cpu");
     }
     // a GPU that cannot be used is reported before the model is read
-    if gpu || !args.model.exists() {
+    if gpu || !(hub::is_name(&args.model) || args.model.exists()) {
         args.device.choose(args.precision)?;
     }
     let packed = is_packed(&args.model)?;
@@ -174,7 +202,7 @@ fn on_device(args: &Args, options: &EvaluateOptions) -> Result<(Evaluation, Stri
     let Choice { device, why } = args.device.choose(args.precision)?;
     start_threads(args.device.threads)?;
     let input = Input::open(&args.paths)?;
-    let model = model::load(&args.model)?;
+    let model = model::load(&hub::local(&args.model)?)?;
     let tokenizer = model.tokenizer().with_context(|| args.model.display().to_string())?;
     let text = input.tokens("validation", Split::Validation, tokenizer)?;
     if matches!(device, Device::Cpu { .. }) {

@@ -35,7 +35,7 @@ Examples:
   ebt generate --model model.ebp --prompt \"Ankara\" --step-size armijo --certificate ankara.json
   ebt generate --model model.ebt --prompt \"Ankara\" --temperature 0 --think 8 --json")]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
+    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Text to continue; may be empty

@@ -26,7 +26,7 @@ Examples:
   echo \"T_rkiye'nin ba_kenti\" | ebt restore --damage missing
   ebt restore --model runs/letters --damage circumflex --json < lines.txt")]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder, as `ebt train --preset restore` makes one [default: a built-in one]
+    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE, as `ebt train --preset restore` makes one [default: a built-in one]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// What happened to the text; the model must have learned that

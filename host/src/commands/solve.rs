@@ -30,7 +30,7 @@ Examples:
   ebt solve --step-size armijo --tolerance 0.001 --think 100 < boards.txt
   ebt solve --model solver.ebp --commits 4 --think 4 --json < boards.txt")]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder, as `ebt train --preset sudoku` makes one [default: a solver of
+    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE, as `ebt train --preset sudoku` makes one [default: a solver of
     /// boards of 6 x 6 that the program brings along]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,

@@ -5,7 +5,7 @@ use super::attend::Cached;
 use super::cache::{Cache, Visibility};
 use super::candidates::{Candidates, Points};
 use super::descent::{
-    Certificate, Descent, DescentOptions, Drawn, Dynamics, Outcome, Potential, Sampler, Sampling, StepReport,
+    Certificate, Descent, DescentOptions, Drawn, Dynamics, Outcome, Potential, Sampler, Sampling, StepReport, initial,
 };
 use super::error::Error;
 use super::layer::norm;
@@ -316,6 +316,20 @@ impl<'m, 'a> Session<'m, 'a> {
         points.held = 0;
         let (model, sizes, kernel) = (&self.model, &self.sizes, self.kernel);
         Ok(Candidates { model, sizes, kernel, cache, attention, saved, work, points, first, every: rows, n: rows })
+    }
+
+    /// Writes the state `Y0 (V)` that [`Session::think`] begins with for the next token, that of its first candidate.
+    ///
+    /// # Errors
+    ///
+    /// No token observed yet, and room for another number of logits.
+    pub fn start(&self, think: &DescentOptions, logits: &mut [f32]) -> Result<(), Error> {
+        self.require_tokens()?;
+        if logits.len() != self.sizes.vocab {
+            return Err(Error::Shape { what: "logits of a start", expected: self.sizes.vocab, given: logits.len() });
+        }
+        initial(&self.dynamics, think, self.position().saturating_sub(1) as usize, 0, logits);
+        Ok(())
     }
 
     fn baseline(&mut self) {

@@ -33,8 +33,13 @@ impl Answer {
         let location = self
             .header("location")
             .ok_or_else(|| anyhow!("{} redirects ({}) without saying where to", host(&self.url), self.status))?;
+        self.absolute(location)
+    }
+
+    /// The address that `location`, read in this answer, means.
+    pub fn absolute(&self, location: &str) -> anyhow::Result<String> {
         join(&self.url, location)
-            .ok_or_else(|| anyhow!("{} redirects to {location:?}, which is no web address", host(&self.url)))
+            .ok_or_else(|| anyhow!("{} leads to {location:?}, which is no web address", host(&self.url)))
     }
 
     /// Whether a web page came instead of a file.

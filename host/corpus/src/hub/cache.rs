@@ -1,11 +1,12 @@
 //! The place of a file in the cache that all Hugging Face libraries share.
 //!
 //! ```text
-//! datasets--OWNER--NAME/
+//! datasets--OWNER--NAME/            models--OWNER--NAME/ of a model
 //!     blobs/ETAG                    content, by its name
 //!     blobs/ETAG.part, .lock        content that is still coming, and who receives it
 //!     refs/REVISION                 the commit that a branch or tag stood for when last asked
 //!     snapshots/COMMIT/FILE         link to a blob
+//!     listings/COMMIT--FOLDER.json  the files of a folder at a commit; read by this program alone
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -13,28 +14,30 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use ebt_data::file;
 use ebt_data::progress::Progress;
 
 use super::options::{HubOptions, is_commit};
 use super::resolve::RemoteFile;
+use super::tree::{self, Listing};
 
 /// A file of the hub on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
     /// Where it lies in the cache.
     pub path: PathBuf,
-    /// The commit of the data set that it belongs to, 40 hexadecimal digits.
+    /// The commit of the repository that it belongs to, 40 hexadecimal digits.
     pub commit: String,
     /// Whether it was downloaded just now, and not found in the cache.
     pub downloaded: bool,
 }
 
-/// The part of the cache that belongs to a data set at a revision.
+/// The part of the cache that belongs to a repository at a revision.
 #[derive(Debug)]
 pub struct RepoCache {
     cache: PathBuf,
-    /// Folder of the data set.
-    dataset: PathBuf,
+    /// Folder of the repository.
+    repository: PathBuf,
     reference: PathBuf,
     revision: String,
     file: String,
@@ -43,23 +46,24 @@ pub struct RepoCache {
 impl RepoCache {
     /// The place for the file that `options` ask for.
     pub fn new(options: &HubOptions) -> Self {
-        let folder = options.cache.join(format!("datasets--{}", options.dataset.replace('/', "--")));
+        let folder =
+            options.cache.join(format!("{}--{}", options.kind.plural(), options.repository.replace('/', "--")));
         Self {
             cache: options.cache.clone(),
             reference: folder.join("refs").join(&options.revision),
-            dataset: folder,
+            repository: folder,
             revision: options.revision.clone(),
             file: options.file.clone(),
         }
     }
 
     fn blob(&self, remote: &RemoteFile) -> PathBuf {
-        self.dataset.join("blobs").join(&remote.etag)
+        self.repository.join("blobs").join(&remote.etag)
     }
 
     /// Where the file of a commit lies.
     fn snapshot(&self, commit: &str) -> PathBuf {
-        self.dataset.join("snapshots").join(commit).join(&self.file)
+        self.repository.join("snapshots").join(commit).join(&self.file)
     }
 
     /// Folder of the whole cache.
@@ -73,17 +77,68 @@ impl RepoCache {
     ///
     /// A cache that cannot be read.
     pub fn find(&self) -> Result<Option<Fetched>> {
-        let commit = if is_commit(&self.revision) {
-            self.revision.clone()
-        } else {
-            match fs::read_to_string(&self.reference) {
-                Ok(text) => text.trim().to_owned(),
-                Err(error) if is_absent(&error) => return Ok(None),
-                Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.reference.display())),
-            }
-        };
+        let Some(commit) = self.commit()? else { return Ok(None) };
         let path = self.snapshot(&commit);
-        Ok((is_commit(&commit) && path.is_file()).then_some(Fetched { path, commit, downloaded: false }))
+        Ok(path.is_file().then_some(Fetched { path, commit, downloaded: false }))
+    }
+
+    /// The commit of the revision, as it was when the hub was last asked.
+    fn commit(&self) -> Result<Option<String>> {
+        if is_commit(&self.revision) {
+            return Ok(Some(self.revision.clone()));
+        }
+        match fs::read_to_string(&self.reference) {
+            Ok(text) => Ok(Some(text.trim().to_owned()).filter(|commit| is_commit(commit))),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", self.reference.display())),
+        }
+    }
+
+    fn listing_path(&self, commit: &str) -> PathBuf {
+        let folder = tree::folder(&self.file).replace('/', "--");
+        self.repository.join("listings").join(format!("{commit}--{folder}.json"))
+    }
+
+    /// The files of the folder at a commit, or at that of the revision; none where they were never asked for, and where what
+    /// was kept is damaged.
+    ///
+    /// # Errors
+    ///
+    /// A cache that cannot be read.
+    pub fn listing(&self, commit: Option<&str>) -> Result<Option<Listing>> {
+        let Some(commit) = commit.map_or_else(|| self.commit(), |commit| Ok(Some(commit.to_owned())))? else {
+            return Ok(None);
+        };
+        let path = self.listing_path(&commit);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok().filter(|listing: &Listing| listing.commit == commit)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Keeps the files of the folder at a commit.
+    ///
+    /// # Errors
+    ///
+    /// A cache that cannot be written.
+    pub fn keep_listing(&self, listing: &Listing) -> Result<()> {
+        let path = self.listing_path(&listing.commit);
+        create_parent(&path)?;
+        file::write(&path, |out| Ok(serde_json::to_writer(out, listing)?))
+    }
+
+    /// Makes the revision that of a commit.
+    ///
+    /// # Errors
+    ///
+    /// A cache that cannot be written.
+    pub fn point(&self, commit: &str) -> Result<()> {
+        if is_commit(&self.revision) {
+            return Ok(());
+        }
+        create_parent(&self.reference)?;
+        fs::write(&self.reference, commit).with_context(|| format!("cannot write {}", self.reference.display()))
     }
 
     /// Whether the content is there in full. A blob of the wrong size is removed.
@@ -115,18 +170,18 @@ impl RepoCache {
         let path = self.blob(remote).with_extension("lock");
         create_parent(&path)?;
         let failed = || format!("cannot lock {}; set HF_HOME to a folder that can be written", path.display());
-        let file = File::options().create(true).write(true).truncate(false).open(&path).with_context(failed)?;
-        match file.try_lock() {
+        let lock = File::options().create(true).write(true).truncate(false).open(&path).with_context(failed)?;
+        match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 progress.note(&format!("another process is downloading {}; waiting for it", self.file));
-                file.lock().with_context(failed)?;
+                lock.lock().with_context(failed)?;
             }
             // some network file systems have no locks; the worst is a download done twice
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
         }
-        Ok(file)
+        Ok(lock)
     }
 
     /// Where the content is received.
@@ -157,11 +212,7 @@ impl RepoCache {
             replace_by_link(&blob, &path, &self.file)
                 .with_context(|| format!("cannot link {} to {}", path.display(), blob.display()))?;
         }
-        if !is_commit(&self.revision) {
-            create_parent(&self.reference)?;
-            fs::write(&self.reference, &remote.commit)
-                .with_context(|| format!("cannot write {}", self.reference.display()))?;
-        }
+        self.point(&remote.commit)?;
         Ok(path)
     }
 }
@@ -176,7 +227,7 @@ fn leads_to(path: &Path, blob: &Path) -> bool {
 /// Puts a link at `path`, where `file` lies in a snapshot, in place of what is there.
 fn replace_by_link(blob: &Path, path: &Path, file: &str) -> io::Result<()> {
     let name = blob.file_name().unwrap_or_default();
-    // from the folder of the file up to that of the data set: the folders inside the snapshot, commit, `snapshots`
+    // from the folder of the file up to that of the repository: the folders inside the snapshot, commit, `snapshots`
     let up: PathBuf = std::iter::repeat_n("..", file.split('/').count() + 1).collect();
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.link", std::process::id()));

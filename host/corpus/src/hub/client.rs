@@ -20,6 +20,10 @@ pub struct Client {
     endpoint: String,
     /// Where the files of the revision lie.
     files: String,
+    /// Where the hub tells about the repository.
+    repository: String,
+    /// The revision as one step of an address.
+    revision: String,
 }
 
 const MOST_REDIRECTS: usize = 10;
@@ -40,22 +44,30 @@ impl Client {
         let endpoint = options.endpoint.trim_end_matches('/').to_owned();
         // the revision is one step of the address
         let revision = options.revision.replace('/', "%2F");
-        let files = format!("{endpoint}/datasets/{}/resolve/{revision}", options.dataset);
+        let (kind, repository) = (options.kind, &options.repository);
+        let files = format!("{endpoint}/{}{repository}/resolve/{revision}", kind.prefix());
+        let repository = format!("{endpoint}/api/{}/{repository}", kind.plural());
         let authorization = options.token.as_ref().map(|token| format!("Bearer {}", token.secret));
-        Self { agent: config.build().into(), authorization, endpoint, files }
+        Self { agent: config.build().into(), authorization, endpoint, files, repository, revision }
     }
 
     /// The hub's address of a file.
     pub fn url(&self, file: &str) -> String {
-        format!("{}/{file}", self.files)
+        format!("{}/{}", self.files, encoded(file))
     }
 
-    /// Asks `url` for a range of bytes. Redirects are followed, until `enough` is content with one.
+    /// The hub's address of what it tells, `tree` or `revision`, about a path of the repository.
+    pub fn interface(&self, what: &str, path: &str) -> String {
+        let slash = if path.is_empty() { "" } else { "/" };
+        format!("{}/{what}/{}{slash}{}", self.repository, self.revision, encoded(path))
+    }
+
+    /// Asks `url` for a range of bytes, or for all. Redirects are followed, until `enough` is content with one.
     ///
     /// # Errors
     ///
     /// No answer, too many redirects, a redirect to nowhere. Any status is an answer.
-    pub fn get(&self, url: &str, range: &str, enough: impl Fn(&Answer) -> bool) -> Result<Answer, Failure> {
+    pub fn get(&self, url: &str, range: Option<&str>, enough: impl Fn(&Answer) -> bool) -> Result<Answer, Failure> {
         let mut url = url.to_owned();
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.get_once(&url, range).map_err(|error| failure::unreachable(host(&url), &error))?;
@@ -68,8 +80,11 @@ impl Client {
     }
 
     /// One request, no redirect.
-    fn get_once(&self, url: &str, range: &str) -> io::Result<Answer> {
-        let mut request = self.agent.get(url).header("Range", range).header("Accept-Encoding", "identity");
+    fn get_once(&self, url: &str, range: Option<&str>) -> io::Result<Answer> {
+        let mut request = self.agent.get(url).header("Accept-Encoding", "identity");
+        if let Some(range) = range {
+            request = request.header("Range", range);
+        }
         if let Some(authorization) = self.authorization.as_ref().filter(|_| self.is_endpoint(url)) {
             request = request.header("Authorization", authorization);
         }
@@ -87,5 +102,28 @@ impl Client {
     /// Whether an address belongs to the hub itself.
     pub fn is_endpoint(&self, url: &str) -> bool {
         origin(url).eq_ignore_ascii_case(origin(&self.endpoint))
+    }
+}
+
+/// A path with everything escaped that means something else in an address.
+fn encoded(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' | b'+' | b'@' | b'=' => {
+                out.push(char::from(byte));
+            }
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn paths_are_escaped_for_addresses() {
+        assert_eq!(super::encoded("a b/ç?#%.txt"), "a%20b/%C3%A7%3F%23%25.txt");
+        assert_eq!(super::encoded("data/train-00000-of-00001.parquet"), "data/train-00000-of-00001.parquet");
     }
 }

@@ -35,7 +35,7 @@ pub fn download(
         done = 0;
     }
     if remote.size != Some(done) {
-        let mut answer = client.get(&remote.location, &format!("bytes={done}-"), |_| false)?;
+        let mut answer = client.get(&remote.location, Some(&format!("bytes={done}-")), |_| false)?;
         if answer.status == 416 && done > 0 {
             file.set_len(0).with_context(unwritable)?;
             let host = host(&answer.url);

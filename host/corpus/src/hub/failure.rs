@@ -111,33 +111,37 @@ pub fn refused(answer: &Answer, of_hub: bool, options: &HubOptions) -> Failure {
         // its addresses are good for a while only; the next attempt asks the hub for a new one
         return passing(anyhow!("the storage host {host} refuses {} ({status}{said})", options.file));
     }
-    let dataset = &options.dataset;
+    let (what, repository) = (options.kind.what(), &options.repository);
     let error = match (status, answer.header("x-error-code").unwrap_or_default(), &options.token) {
         (401 | 403, "GatedRepo", _) => anyhow!(
-            "access to the data set {dataset} is given on request only ({status}{said}): ask for it at \
-             {}/datasets/{dataset}, then set HF_TOKEN to a token of your account",
-            options.endpoint
+            "access to the {what} {repository} is given on request only ({status}{said}): ask for it at \
+             {}/{}{repository}, then set HF_TOKEN to a token of your account",
+            options.endpoint,
+            options.kind.prefix()
         ),
         (401 | 403, _, Some(token)) => anyhow!(
-            "{host} does not accept the token from {} for the data set {dataset} ({status}{said}): set HF_TOKEN to a \
+            "{host} does not accept the token from {} for the {what} {repository} ({status}{said}): set HF_TOKEN to a \
              valid token that may read it",
             token.origin
         ),
         (401 | 403, _, None) => anyhow!(
-            "{host} does not show the data set {dataset} without a token ({status}{said}): it is private, gated or does \
+            "{host} does not show the {what} {repository} without a token ({status}{said}): it is private, gated or does \
              not exist; set HF_TOKEN to a token that may read it"
         ),
-        (404 | 410, "RepoNotFound", _) => anyhow!("{host} has no data set {dataset} ({status}{said})"),
+        (404 | 410, "RepoNotFound", _) => anyhow!("{host} has no {what} {repository} ({status}{said})"),
         (404 | 410, "RevisionNotFound", _) => {
-            anyhow!("the data set {dataset} has no revision {} ({status}{said}); see --revision", options.revision)
+            anyhow!(
+                "the {what} {repository} has no revision {} ({status}{said}); see --revision, or what stands behind @ in the name",
+                options.revision
+            )
         }
         (404 | 410, "EntryNotFound", _) => anyhow!(
-            "the data set {dataset} has no file {} in revision {} ({status}{said})",
+            "the {what} {repository} has no file {} in revision {} ({status}{said})",
             options.file,
             options.revision
         ),
         (404 | 410, ..) => anyhow!(
-            "{host} does not have {} ({status}{said}): the data set, the revision or the file is not there",
+            "{host} does not have {} ({status}{said}): the {what}, the revision or the file is not there",
             options.name()
         ),
         _ => anyhow!("{host} answers {status}{said} to the request for {}", options.name()),
@@ -174,12 +178,14 @@ pub fn not_cached(options: &HubOptions, folder: &Path) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::RepoKind;
     use ebt_data::progress::Silent;
     use std::cell::Cell;
 
     fn options(retries: u32) -> HubOptions {
         HubOptions {
-            dataset: "a/b".into(),
+            kind: RepoKind::Dataset,
+            repository: "a/b".into(),
             file: "c".into(),
             revision: "main".into(),
             endpoint: "http://h".into(),

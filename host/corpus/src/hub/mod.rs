@@ -1,10 +1,10 @@
-//! Files of data sets on the Hugging Face hub: found in the cache, else downloaded, verified and kept there.
+//! Files of data sets and models on the Hugging Face hub: found in the cache, else downloaded, verified and kept there.
 //!
 //! Layout of the cache and place of the token are those of the Python library `huggingface_hub`: what one has
 //! downloaded, the other finds. The transfer is done here, over the HTTP client `ureq`: the token goes to the hub and to
 //! no host that it redirects to, a download goes on where it broke off, and what came is verified.
 //!
-//! A file passes through [`options`] (what is asked for), `client` (requests and redirects), `resolve` (what the
+//! A [`name`] says which file, or by a glob which of those that `tree` lists. A file passes through [`options`] (what is asked for), `client` (requests and redirects), `resolve` (what the
 //! hub says about the file), `download` (its bytes, resumed where they broke off), `verify` (size, digest, format)
 //! and `cache` (its place). `failure` holds the sentences for what may go wrong.
 
@@ -13,9 +13,12 @@ mod cache;
 mod client;
 mod download;
 mod failure;
+mod files;
+pub mod name;
 pub mod options;
 mod progress;
 mod resolve;
+mod tree;
 mod verify;
 
 use anyhow::{Result, bail};
@@ -25,6 +28,8 @@ pub use cache::Fetched;
 use cache::RepoCache;
 use client::Client;
 use failure::{Failure, Remedy};
+pub use files::{FetchedFiles, fetch_all};
+pub use name::{HubName, RepoKind, SCHEME};
 pub use options::{HubOptions, Token};
 use resolve::RemoteFile;
 

@@ -8,12 +8,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-/// A file of a data set, and how to get it.
+use super::name::{HubName, RepoKind};
+
+/// A file of a repository, and how to get it.
 #[derive(Clone, Debug)]
 pub struct HubOptions {
-    /// The data set, `owner/name`.
-    pub dataset: String,
-    /// The file, a relative path with `/`.
+    /// What the repository holds.
+    pub kind: RepoKind,
+    /// The repository, `owner/name`.
+    pub repository: String,
+    /// The file, a relative path with `/`; or what [`super::fetch_all`] reads as a glob.
     pub file: String,
     /// Branch, tag or commit.
     pub revision: String,
@@ -52,19 +56,18 @@ const ENDPOINT: &str = "https://huggingface.co";
 const RETRIES: u32 = 4;
 
 impl HubOptions {
-    /// The newest version of a file, by the variables that `huggingface_hub` knows: `HF_ENDPOINT`, `HF_HUB_CACHE`,
+    /// The files of a name, by the variables that `huggingface_hub` knows: `HF_ENDPOINT`, `HF_HUB_CACHE`,
     /// `HF_HOME`, `XDG_CACHE_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
     ///
     /// # Errors
     ///
     /// A cache whose place is unknown because there is no home folder; a variable that is not Unicode.
-    pub fn from_env(dataset: &str, file: &str) -> Result<Self> {
-        Self::from_variables(dataset, file, |name| env::var_os(name), env::home_dir())
+    pub fn from_env(name: HubName) -> Result<Self> {
+        Self::from_variables(name, |name| env::var_os(name), env::home_dir())
     }
 
     fn from_variables(
-        dataset: &str,
-        file: &str,
+        HubName { kind, repository, revision, path }: HubName,
         variable: impl Fn(&str) -> Option<OsString>,
         home: Option<PathBuf>,
     ) -> Result<Self> {
@@ -85,9 +88,10 @@ impl HubOptions {
         let offline = text("HF_HUB_OFFLINE")?.is_some_and(|value| is_true(&value));
         let variable_token = text("HF_TOKEN")?.map(|secret| Token { secret, origin: String::from("HF_TOKEN") });
         Ok(Self {
-            dataset: dataset.to_owned(),
-            file: file.to_owned(),
-            revision: String::from("main"),
+            kind,
+            repository,
+            file: path,
+            revision,
             endpoint: text("HF_ENDPOINT")?.unwrap_or_else(|| ENDPOINT.to_owned()),
             cache,
             token: variable_token.or_else(|| stored_token(set("HF_TOKEN_PATH").map(PathBuf::from), base)).map(trimmed),
@@ -110,12 +114,18 @@ impl HubOptions {
         {
             bail!("the endpoint {:?} (--endpoint or HF_ENDPOINT) is no address such as {ENDPOINT}", self.endpoint);
         }
-        for (what, value) in
-            [("data set", &self.dataset), ("file", &self.file), ("revision (--revision)", &self.revision)]
-        {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '@' | '=');
-            let steps = |step: &str| step.is_empty() || step == "." || step == "..";
-            if !value.chars().all(plain) || value.split('/').any(steps) {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+' | '@' | '=');
+        let step = |step: &str| step.is_empty() || step == "." || step == "..";
+        let (what, of) = (self.kind.what(), &self.repository);
+        let repository_is_plain = of.chars().all(plain) && of.split('/').count() == 2;
+        let revision_is_plain = self.revision.chars().all(plain);
+        let file_is_plain = !self.file.chars().any(|c| c.is_control() || matches!(c, '\\' | ':'));
+        for (what, value, plain) in [
+            (what, of, repository_is_plain),
+            ("file", &self.file, file_is_plain),
+            ("revision (--revision)", &self.revision, revision_is_plain),
+        ] {
+            if !plain || value.split('/').any(step) {
                 bail!("{value:?} cannot be the name of a {what} of the hub");
             }
         }
@@ -134,7 +144,7 @@ impl HubOptions {
 
     /// The file for a message.
     pub fn name(&self) -> String {
-        format!("{} of the data set {}, revision {}", self.file, self.dataset, self.revision)
+        format!("{} of the {} {}, revision {}", self.file, self.kind.what(), self.repository, self.revision)
     }
 }
 
@@ -165,7 +175,8 @@ mod tests {
 
     fn with(variables: &[(&str, &str)], home: Option<&str>) -> Result<HubOptions> {
         let value = |name: &str| variables.iter().find(|v| v.0 == name).map(|v| OsString::from(v.1));
-        HubOptions::from_variables("biri/veri", "a/b.parquet", value, home.map(PathBuf::from))
+        let name = "hf://datasets/biri/veri/a/b.parquet".parse().unwrap();
+        HubOptions::from_variables(name, value, home.map(PathBuf::from))
     }
 
     #[test]

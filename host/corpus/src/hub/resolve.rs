@@ -41,7 +41,7 @@ pub fn resolve(client: &Client, options: &HubOptions) -> Result<RemoteFile, Fail
         let name = if here { answer.header("x-linked-etag") } else { etag_of(answer) };
         answer.header("x-repo-commit").is_some() && name.is_some()
     };
-    let answer = client.get(&url, "bytes=0-0", described)?;
+    let answer = client.get(&url, Some("bytes=0-0"), described)?;
     if !answer.is_redirect() && !matches!(answer.status, 200 | 206) {
         return Err(failure::refused(&answer, client.is_endpoint(&answer.url), options));
     }

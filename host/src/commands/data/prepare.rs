@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use ebt_corpus::licence::Licence;
 use ebt_corpus::prepare::Part;
-use ebt_data::text::{self, Borders, Format, Formats, ReadOptions};
+use ebt_data::text::{self, Borders, Format, Formats, InputFile, ReadOptions};
 
 use super::making::Making;
+use super::size;
+use crate::hub;
 
 /// Clean, deduplicate and tokenise text files into shards to train on.
 ///
@@ -17,7 +19,8 @@ use super::making::Making;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = NOTES)]
 pub struct Args {
-    /// Files, folders (searched for files of known formats) and quoted globs
+    /// Files, folders (searched for files of known formats) and quoted globs; of the Hugging Face hub
+    /// hf://datasets/OWNER/NAME[@REVISION]/GLOB
     #[arg(value_name = "INPUT", required = true)]
     inputs: Vec<PathBuf>,
     /// Folder of the data: a new one, or one in which the same command was interrupted
@@ -48,6 +51,9 @@ pub struct Args {
     /// Replace invalid UTF-8 by U+FFFD instead of stopping
     #[arg(long, help_heading = "Reading")]
     lossy: bool,
+    /// Most bytes that the files of one name of the hub may have together
+    #[arg(long, value_name = "BYTES", value_parser = size::parse, default_value = "2G", help_heading = "Reading")]
+    most_bytes: u64,
     #[command(flatten)]
     making: Making,
 }
@@ -94,6 +100,11 @@ same input (the same names, in the same order; of other parts' files only name a
 options. `ebt data merge` then makes of all parts, byte for byte, what the same command without --part makes. A part by
 itself is no data to train on: it still has all that is like documents of other parts, and nothing to measure on.
 
+A name of the hub (feature `hub`) means the file called so, else what lies below the folder called so, else what it matches as
+a glob, in which `*` stays in a folder and `**` does not. Files are fetched into the cache that all Hugging Face libraries
+share and verified, a broken transfer goes on, and without a network what is there is used. All are one source, NAME@COMMIT,
+under the licence of the repository's card, unless --licence names another. HF_ENDPOINT, HF_HOME, HF_TOKEN, HF_HUB_OFFLINE=1 hold.
+
 An interrupted command, by Ctrl-C, a full disk or anything else, goes on where it was when it is given again.
 
 Examples:
@@ -102,6 +113,7 @@ Examples:
   ebt data prepare wiki.parquet haber.csv.gz --out data/mixed --licence 'wiki=CC BY-SA 4.0' --licence haber=private
   ebt data prepare tablo.csv --delimiter '|' --column metin --out data/table
   ebt data prepare dumps/ --near-duplicates 0.8 --part 3/16 --out parts/03
+  ebt data prepare 'hf://datasets/OWNER/NAME/data/*.parquet' --most-bytes 10G --out data/hub
   ebt data prepare book.txt --documents file --longest 256Ki --tokenizer tokenizer.json --out data/book";
 
 /// Runs the command.
@@ -110,10 +122,33 @@ Examples:
 ///
 /// Options out of range, bad input, a full disk; the message names flag or file and the place in it.
 pub fn run(args: &Args) -> Result<()> {
-    let inputs = text::find(&args.inputs, args.format.map_or(Formats::ByName, Formats::All))?;
+    let (inputs, licences) = found(args)?;
     let (column, documents, lossy) = (args.column.clone(), args.documents, args.lossy);
     let quoting = args.quoting.map(|quoting| quoting == Switch::On);
     let delimiter = args.delimiter;
     let reading = ReadOptions { column, documents, lossy, delimiter, quoting, ..ReadOptions::default() };
-    args.making.run(&args.out, inputs, reading, args.licence.clone(), args.part)
+    args.making.run(&args.out, inputs, reading, licences, args.part)
+}
+
+/// The files to read, in the order of their names, and the licences of their sources.
+fn found(args: &Args) -> Result<(Vec<InputFile>, Vec<Licence>)> {
+    let formats = args.format.map_or(Formats::ByName, Formats::All);
+    let (mut inputs, mut licences) = (Vec::new(), Vec::new());
+    for names in args.inputs.chunk_by(|a, b| hub::is_name(a) == hub::is_name(b)) {
+        if !names.first().is_some_and(|name| hub::is_name(name)) {
+            inputs.extend(text::find(names, formats)?);
+            continue;
+        }
+        for name in names {
+            let files = hub::files(name, formats, args.most_bytes, args.making.quiet)?;
+            inputs.extend(files.inputs);
+            licences.extend(files.licence);
+        }
+    }
+    // a licence that is given for all sources is also that of these
+    if args.licence.iter().any(Licence::is_of_all) {
+        licences.clear();
+    }
+    licences.extend(args.licence.iter().cloned());
+    Ok((inputs, licences))
 }

@@ -15,6 +15,7 @@ use ebt_model::{ModelFile, TensorFile, locate};
 use serde::Serialize;
 
 use crate::cli::{Output, write_json};
+use crate::hub;
 use parts::{TokenizerReport, print_fields, print_origin};
 
 /// Show what a model file or a packed model holds.
@@ -25,7 +26,7 @@ Examples:
   ebt inspect model.ebp
   ebt inspect --json runs/turkish")]
 pub struct Args {
-    /// Model file, packed model, or run or checkpoint folder
+    /// Model file, packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// Print one JSON object instead of text
@@ -95,7 +96,7 @@ impl Row {
 ///
 /// A file that cannot be read or is no sound model file.
 pub fn run(args: Args) -> Result<()> {
-    let path = locate(&args.path)?;
+    let path = locate(&hub::local(&args.path)?)?;
     let bytes = file::map(&path)?;
     if bytes.starts_with(&ebt::packed::MAGIC) {
         return packed::run(&path.display().to_string(), &bytes, args.json);

@@ -16,6 +16,8 @@ use ebt_train::checkpoint::{Header, State};
 use ebt_train::run_config::{Layers, RunConfig};
 use ebt_train::task::Task;
 
+use crate::hub;
+
 /// A model to begin with.
 pub struct Origin {
     file: PathBuf,
@@ -37,7 +39,7 @@ impl Origin {
     ///
     /// A file that cannot be read, is no sound model, or holds a packed one whose conditions are folded; the message names it.
     pub fn load(path: &Path) -> Result<Self> {
-        let file = model::locate(path)?;
+        let file = model::locate(&hub::local(path)?)?;
         let bytes = file::map(&file)?;
         if !bytes.starts_with(&packed::MAGIC) {
             let loaded = ModelFile::open(&file)?.load(|_| false)?;

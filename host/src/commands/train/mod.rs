@@ -53,7 +53,7 @@ pub struct Args {
     /// Go on with the run in DIR (or in --out); its configuration is kept
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     resume: Option<Option<PathBuf>>,
-    /// Begin with the weights of a model file, packed model, or run or checkpoint folder: the model's sizes and semantics are its own
+    /// Begin with the weights of a model file, packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE: the model's sizes and semantics are its own
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["resume", "rivals"])]
     from: Option<PathBuf>,
     /// Training steps of the whole run

@@ -4,7 +4,7 @@
 //! run of characters other than white space. What a token is worth is judged by the letters it covers ([`class`]).
 //! A line or document is *restored* if decoding its ids gives it back byte for byte; lines are encoded each by itself.
 
-mod affix;
+pub mod affix;
 pub mod class;
 mod runs;
 pub mod speed;

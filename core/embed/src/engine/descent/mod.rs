@@ -36,4 +36,5 @@ pub use dynamics::Dynamics;
 pub use outcome::{Outcome, StepReport};
 pub use potential::Potential;
 pub use sampling::{Drawn, Sampler, Sampling};
+pub(super) use start::initial;
 pub use state::Descent;

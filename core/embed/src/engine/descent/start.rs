@@ -17,7 +17,13 @@ pub(super) fn first(position: usize, width: usize) -> u64 {
 
 /// `Y0` of a candidate: that of training for candidate 0, further noise for the others, of standard deviation `spread`.
 /// Where that is 0 it is `sigma0`, or 1 where that is 0 as well.
-pub(super) fn initial(dynamics: &Dynamics, think: &DescentOptions, position: usize, candidate: usize, y: &mut [f32]) {
+pub(in crate::engine) fn initial(
+    dynamics: &Dynamics,
+    think: &DescentOptions,
+    position: usize,
+    candidate: usize,
+    y: &mut [f32],
+) {
     let silent = dynamics.zero_start || dynamics.sigma0 == 0.0;
     if candidate == 0 && silent {
         y.iter_mut().for_each(|y| *y = 0.0);

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use ebt_corpus::hub::{self, HubOptions};
+use ebt_corpus::hub::{self, HubName, HubOptions, RepoKind};
 use ebt_corpus::licence::Licence;
 use ebt_corpus::read::columns_and_rows;
 use ebt_data::progress::{Terminal, eprint_line};
@@ -67,8 +67,9 @@ pub fn run(args: &Args) -> Result<()> {
 
 impl Args {
     fn options(&self) -> Result<HubOptions> {
-        let mut options = HubOptions::from_env(DATASET, FILE)?;
-        options.revision.clone_from(&self.revision);
+        let (repository, path) = (String::from(DATASET), String::from(FILE));
+        let name = HubName { kind: RepoKind::Dataset, repository, revision: self.revision.clone(), path };
+        let mut options = HubOptions::from_env(name)?;
         options.offline |= self.offline;
         options.retries = self.retries.unwrap_or(options.retries);
         if let Some(endpoint) = &self.endpoint {

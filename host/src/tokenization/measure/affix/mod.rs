@@ -7,6 +7,7 @@
 //!
 //! Everything here is a pure function of its arguments and takes time bounded by a constant whatever the input.
 
+mod attach;
 mod index;
 mod letter;
 mod loan;
@@ -16,6 +17,7 @@ mod slot;
 mod suffix;
 mod verbal;
 
+pub use attach::{Fault, attach};
 use machine::{Letters, MOST_LETTERS};
 
 /// Whether all of `text` is one or more suffixes in a valid order, after some root.
@@ -31,10 +33,10 @@ pub(super) fn is_suffix_chain(text: &str) -> bool {
 /// The places in `word` where a chain of suffixes that reaches its end may start: byte positions in ascending order,
 /// the longest chain first.
 ///
-/// What stands before such a position, the root, has [`machine::LEAST_ROOT`] letters or more and a vowel. Harmony and
+/// What stands before such a position, the root, has two letters or more and a vowel. Harmony and
 /// assimilation are checked against it. Case does not matter. A word with anything but letters in it or with more
-/// than [`MOST_LETTERS`] has no such place.
-pub(super) fn suffix_starts(word: &str) -> impl Iterator<Item = usize> {
+/// than 64 of them has no such place.
+pub fn suffix_starts(word: &str) -> impl Iterator<Item = usize> {
     let starts = Letters::any_case(word).map_or(0, |letters| letters.chain_starts());
     (word.char_indices().enumerate())
         .take(MOST_LETTERS)
