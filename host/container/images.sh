@@ -2,12 +2,16 @@
 # Builds both images without a hub and uses them: as root on Debian. The base is made of Debian's packages (mmdebstrap), and buildah builds
 # with chroot isolation, so that neither a daemon nor namespaces are needed. Takes some fifteen minutes of two cores and 6 GB.
 set -euo pipefail
+# what is mounted into a root is seen here alone, and is gone with this process however it ends: nothing is ever deleted through it
+if [ "${EBT_UNSHARED:-}" != 1 ]; then
+    EBT_UNSHARED=1 exec unshare --mount --pid --fork --kill-child --mount-proc bash "$0" "$@"
+fi
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$(mktemp -d)
-export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
+export TMPDIR=$work STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 store=(--root "$work/storage" --runroot "$work/run")
-trap 'buildah "${store[@]}" rm --all > /dev/null 2>&1 || true; rm -rf "$work"' EXIT
+trap 'buildah "${store[@]}" rm --all > /dev/null 2>&1 || true; rm -rf --one-file-system "$work"' EXIT
 apt-get install -y -qq --no-install-recommends mmdebstrap buildah > /dev/null
 
 # Rust of Debian's is newer than the oldest that serves; certificates are those of this machine

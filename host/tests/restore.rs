@@ -158,6 +158,7 @@ fn the_restorer_that_the_program_brings_along_restores_turkish() {
         ("missing", "T_rkiye'nin ba_kenti Ankara'd_r, hava g_zel.\n", "Türkiye'nin başkenti Ankara'dır, hava güzel.\n"),
         ("keyboard", "başkemti, yaron akşsm güzel bir gün olavak.\n", "başkenti, yarın akşam güzel bir gün olacak.\n"),
         ("ocr", "Türkiye'nin başkentı Ankara'dir.\n", "Türkiye'nin başkenti Ankara'dır.\n"),
+        ("ascii", "3'uncu, 9'uncu ve 6'nci iOS'un activeIndex'i\n", "3'üncü, 9'uncu ve 6'ncı iOS'un activeIndex'i\n"),
     ] {
         let output = restore(&["--damage", damage], typed.as_bytes());
         assert_eq!(String::from_utf8_lossy(&output.stdout), right, "{damage}");
@@ -199,7 +200,7 @@ fn what_cannot_be_learned_is_refused_by_name() {
     fs::write(at("text.txt"), TEXT.repeat(9)).unwrap();
     let text = at("text.txt");
     for (set, words) in [
-        ("model.vocab=6", "`model.vocab`: text has 46 symbols, got 6"),
+        ("model.vocab=6", "`model.vocab`: text has 55 symbols, got 6"),
         ("model.kind=ebt", "section `restore`: needs `model.kind = \"joint\"`"),
         ("restore.kept=2", "`restore.kept`"),
         ("restore.share=[0.5,0.1]", "`restore.share`"),

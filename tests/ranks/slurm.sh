@@ -8,9 +8,9 @@ if [ "$(id -u)" != 0 ] || ! command -v debootstrap > /dev/null || ! unshare --mo
     exit 0
 fi
 if [ ! -x "$root/usr/sbin/slurmctld" ]; then
-    rm -rf "$root"
+    rm -rf --one-file-system "$root"
     if ! debootstrap --include=slurmctld,slurmd,slurm-client,munge,openmpi-bin,mpich,procps bookworm "$root" > "$work/debootstrap.log" 2>&1; then
-        rm -rf "$root"
+        rm -rf --one-file-system "$root"
         echo "slurm: not run: debootstrap made no root, see $work/debootstrap.log"
         exit 0
     fi

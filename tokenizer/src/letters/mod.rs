@@ -1,7 +1,8 @@
 //! Letters as symbols: text for models that know every position of it as one of few symbols, and what a damaged letter may have
 //! been.
 //!
-//! A symbol is a letter without its case, or a class of other characters. Text is restored by choosing a symbol for every letter
+//! A symbol is a letter without its case, a digit, or a class of other characters. Digits are told apart because suffixes follow what
+//! a number is called: `3'üncü`, `9'uncu`. Text is restored by choosing a symbol for every letter
 //! that is in doubt ([`Damage::set`]) and writing it in the case of the letter that stood there ([`written`]); everything else stays as
 //! it is, to the byte.
 //!
@@ -14,6 +15,7 @@
 //! ```
 
 mod damage;
+pub mod numbers;
 pub mod words;
 
 pub use damage::Damage;
@@ -25,16 +27,17 @@ pub const LETTERS: [char; 35] = [
 ];
 
 /// Number of symbols.
-pub const SYMBOLS: usize = 46;
+pub const SYMBOLS: usize = 55;
 
-/// What stands at a position: 0 beyond the ends of a text, then [`LETTERS`], then classes of other characters.
+/// What stands at a position: 0 beyond the ends of a text, then [`LETTERS`], then classes of other characters, then the digits 1 to 9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Symbol(u8);
 
 impl Symbol {
     /// Beyond the ends of a text; a line break.
     pub const EDGE: Self = Self(0);
-    const DIGIT: Self = Self(36);
+    /// The digit 0, and every number that is not written with the digits of ASCII.
+    const ZERO: Self = Self(36);
     const SPACE: Self = Self(37);
     const APOSTROPHE: Self = Self(38);
     const HYPHEN: Self = Self(39);
@@ -53,6 +56,15 @@ impl Symbol {
     /// The symbol of a number, where there is one.
     pub fn of_index(index: usize) -> Option<Self> {
         u8::try_from(index).ok().filter(|_| index < SYMBOLS).map(Self)
+    }
+
+    /// What a digit counts; 0 for numbers that are not written with the digits of ASCII.
+    pub fn digit(self) -> Option<usize> {
+        if self == Self::ZERO {
+            Some(0)
+        } else {
+            self.index().checked_sub(Self::OTHER.index()).filter(|&digit| digit > 0)
+        }
     }
 
     /// The letter in lower case, where it is one of [`LETTERS`].
@@ -99,7 +111,8 @@ pub fn symbol(c: char) -> Symbol {
         '.' | '!' | '?' | '…' => Symbol::STOP,
         ',' | ';' | ':' => Symbol::COMMA,
         '"' | '“' | '”' | '„' | '«' | '»' | '(' | ')' | '[' | ']' | '{' | '}' => Symbol::QUOTE,
-        _ if c.is_numeric() => Symbol::DIGIT,
+        '1'..='9' => Symbol(Symbol::OTHER.0 + (c as u8 - b'0')),
+        _ if c.is_numeric() => Symbol::ZERO,
         _ if c.is_whitespace() => Symbol::SPACE,
         _ if c.is_ascii() => Symbol::SIGN,
         _ if c.is_alphabetic() => Symbol::OTHER_LETTER,
@@ -185,6 +198,16 @@ mod tests {
             assert_eq!(written(symbol(letter), 'X'), upper(letter));
         }
         assert_eq!((symbol('I'), symbol('İ')), (symbol('ı'), symbol('i')));
+    }
+
+    #[test]
+    fn digits_are_told_apart() {
+        let indices: std::vec::Vec<usize> = ('0'..='9').map(|digit| symbol(digit).index()).collect();
+        assert_eq!(indices, [36, 46, 47, 48, 49, 50, 51, 52, 53, SYMBOLS - 1]);
+        assert!(
+            ('0'..='9').enumerate().all(|(i, digit)| symbol(digit).digit() == Some(i)) && symbol('a').digit().is_none()
+        );
+        assert_eq!((symbol('½'), symbol('٣')), (Symbol::ZERO, Symbol::ZERO));
     }
 
     #[test]

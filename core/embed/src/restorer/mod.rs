@@ -7,7 +7,7 @@ use core::fmt;
 use core::ops::ControlFlow;
 
 use ebt_tokenizer::letters::words::Words;
-use ebt_tokenizer::letters::{Damage, SYMBOLS, Set, Symbol, symbol, written};
+use ebt_tokenizer::letters::{Damage, SYMBOLS, Set, Symbol, numbers, symbol, written};
 
 use crate::engine::arena::Arena;
 use crate::engine::descent::{DescentOptions, Prior};
@@ -140,7 +140,7 @@ impl<'m, 'a> Restorer<'m, 'a> {
     ///
     /// Addresses, paths, names of files, code and mixtures of letters and digits are left as they are: runs without white space that
     /// hold one of `@ \ _ = < > { } | ~ ^ #` (of a gap, which stands for a lost letter, not the `_`), `://` or a digit beside a letter, that
-    /// begin with `www.` or end like a name in the net.
+    /// begin with `www.` or end like a name in the net; and names with a capital after a small letter, up to an apostrophe.
     ///
     /// What is restored once may change when it is restored again, because more letters are then known ([`Restorer::settle`]).
     ///
@@ -184,7 +184,7 @@ impl<'m, 'a> Restorer<'m, 'a> {
     }
 
     /// Says what is held likely: what stands there, or the words that stand whole in a window of `cells` characters, whose sets are
-    /// there, as they are mostly written; `ends` says whether the text begins and ends with it.
+    /// there, as they are mostly written, and suffixes as the number before them wants them; `ends` says whether the text begins and ends with it.
     fn expect(&mut self, rest: &str, cells: usize, (begins, ends): (bool, bool), damage: Damage) {
         let standing = damage.prior().unwrap_or(0.0);
         self.logits.iter_mut().for_each(|logit| *logit = standing);
@@ -200,11 +200,16 @@ impl<'m, 'a> Restorer<'m, 'a> {
             if length > 0 && (first > 0 || begins) && (end < cells || ends) {
                 let sets = sets.as_chunks::<WORDS>().0.iter().map(|words| Set::of_words(*words));
                 let word = letters().zip(sets).skip(first).take(length);
-                words.prior(word, |i, symbol, logit| {
+                let mut tell = |i, symbol: Symbol, logit| {
                     let at = first.saturating_add(i);
                     tokens.get_mut(at).into_iter().for_each(|token| *token = symbol.index() as u32);
                     logits.get_mut(at).into_iter().for_each(|to| *to = logit);
-                });
+                };
+                let start = rest.char_indices().nth(first).map_or(0, |(at, _)| at);
+                let before = rest.get(..start).unwrap_or_default().chars().rev().map(symbol);
+                if !numbers::prior(before, word.clone(), &mut tell) {
+                    words.prior(word, tell);
+                }
             }
             first = end.saturating_add(1);
         }

@@ -1,4 +1,4 @@
-//! What is no prose: addresses, paths, names of files, code.
+//! What is no prose: addresses, paths, names of files, code, names like `iOS`.
 
 use ebt_tokenizer::letters::Damage;
 
@@ -11,7 +11,7 @@ const ENDS: [&str; 26] = [
     "doc", "docx", "xml", "json", "csv", "py", "rs", "js", "exe",
 ];
 
-/// Whether the run without white space that is being passed is verbatim.
+/// Whether the run that is being passed is verbatim: one without white space, or a name up to the apostrophe of its suffix.
 pub(super) struct Verbatim<'t> {
     text: &'t str,
     gap: bool,
@@ -38,7 +38,12 @@ impl<'t> Verbatim<'t> {
         let most = REACH.min(rest.len());
         let seen = (0..=most).rev().find_map(|end| rest.get(..end)).unwrap_or_default();
         let run = seen.split(char::is_whitespace).next().unwrap_or_default();
-        (self.verbatim, self.end) = (is_verbatim(run, self.gap), start + run.len());
+        let name = run.split(['\'', '’']).next().unwrap_or_default();
+        let whole = is_verbatim(run, self.gap);
+        (self.verbatim, self.end) = match has_capital_inside(name) {
+            true if !whole => (true, start + name.len()),
+            _ => (whole, start + run.len()),
+        };
     }
 
     /// Whether the character `c` at `at`, the next one or a later one, is left as it is.
@@ -64,6 +69,11 @@ fn is_verbatim(run: &str, gap: bool) -> bool {
         || mixed
         || run.starts_with("www.")
         || ends_like_a_name(run)
+}
+
+/// Whether a capital follows a small letter: `iOS`, `activeIndex`, `JavaScript`.
+fn has_capital_inside(name: &str) -> bool {
+    name.chars().zip(name.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase())
 }
 
 /// Whether a run is `name.end` with an end of [`ENDS`], whatever stands after an apostrophe or as punctuation.
@@ -104,6 +114,23 @@ mod tests {
             assert!(!is_verbatim(run, false), "{run}");
         }
         assert!(!is_verbatim("T_rk_ye", true));
+    }
+
+    #[test]
+    fn a_name_is_left_alone_and_its_suffix_is_not() {
+        let text = "bu activeIndex'in (JavaScript’in) İstanbul'un eklerI";
+        let mut verbatim = Verbatim::at(text, 0, Damage::Ascii);
+        let left: std::string::String =
+            text.char_indices().filter(|&(at, c)| verbatim.covers(at, c)).map(|(_, c)| c).collect();
+        assert_eq!(left, "activeIndex(JavaScripteklerI");
+        for start in (0..text.len()).filter(|&i| text.is_char_boundary(i)) {
+            let (mut from, mut verbatim) =
+                (Verbatim::at(text, start, Damage::Ascii), Verbatim::at(text, 0, Damage::Ascii));
+            for (at, c) in text.char_indices() {
+                let whole = verbatim.covers(at, c);
+                assert!(at < start || from.covers(at, c) == whole, "{start} {at}");
+            }
+        }
     }
 
     #[test]

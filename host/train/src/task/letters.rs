@@ -12,7 +12,7 @@ use ebt_data::progress::count;
 use ebt_data::shard::manifest::Split;
 use ebt_data::{BatchOptions, Batches, Input, Tokens, Worker};
 use ebt_tokenizer::letters::words::{self, Counts, Words};
-use ebt_tokenizer::letters::{Damage, SYMBOLS, Set, Symbol, symbol};
+use ebt_tokenizer::letters::{Damage, SYMBOLS, Set, Symbol, numbers, symbol};
 
 use super::fingerprints::Fingerprints;
 use crate::run_config::{RestoreConfig, RunConfig};
@@ -224,9 +224,13 @@ pub fn problems(
             start = end;
             let word = word.split_last().filter(|((symbol, _), _)| symbol.letter().is_none());
             let Some((_, word)) = word.filter(|_| begin > 0 && drawn(3, begin) >= fate.unknown) else { continue };
-            words.prior(word.iter().copied(), |i, symbol, logit| {
+            let mut tell = |i, symbol: Symbol, logit| {
                 prior.push(Prior { at: (at + begin + i) as u32, token: symbol.index() as u32, logit });
-            });
+            };
+            let before = letters[..begin].iter().rev().map(|&(symbol, _)| symbol);
+            if !numbers::prior(before, word.iter().copied(), &mut tell) {
+                words.prior(word.iter().copied(), tell);
+            }
         }
     }
     Sequences { starts, prior, ..Sequences::problems(ids.len() / context.max(1), context, allowed, targets) }

@@ -34,7 +34,7 @@ const MAGIC: [u8; 4] = *b"EBW1";
 const HEADER: usize = 16;
 
 /// The logit of a letter as nearly all of a word are written: the table holds it fifty times as likely as the other.
-const OF_NEARLY_ALL: f32 = 4.0;
+pub(super) const OF_NEARLY_ALL: f32 = 4.0;
 /// The logit of a letter as most of a word are written.
 const OF_MOST: f32 = 1.5;
 
