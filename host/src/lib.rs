@@ -25,6 +25,7 @@
 //! | [`packing`] | a model | a packed model, which [`ebt`] uses in place |
 //! | [`hub`] | the name of a file on the hub | the file, in the cache |
 //! | [`inference`], [`certificate`] | a model, what to think | a session of [`ebt`], and the certificates of its tokens |
+//! | `serve` (feature `serve`) | requests over HTTP | completions, streams, counters |
 //! | [`ebt_device::parity`] | golden cases | every quantity against the reference implementation |
 //! | [`judge`] | a model, texts of which one is right | how often it says so |
 //! | [`plot`] | certificates, a model and a prompt | pictures of energies along a descent, of the landscape |
@@ -43,5 +44,7 @@ pub mod judge;
 pub mod packing;
 pub mod plot;
 pub mod program;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod solver;
 pub mod tokenization;

@@ -44,6 +44,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         ("parity", cfg!(feature = "parity")),
         ("parquet", cfg!(feature = "parquet")),
         ("png", cfg!(feature = "png")),
+        ("serve", cfg!(feature = "serve")),
     ];
     let list = |wanted: bool| {
         let names: Vec<&str> = all.iter().filter(|(_, built)| *built == wanted).map(|(name, _)| *name).collect();

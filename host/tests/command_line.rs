@@ -29,6 +29,7 @@ fn help_and_version_are_there() {
         "tokenizer",
         "eval",
         "generate",
+        "serve",
         "solve",
         "restore",
         "suggest",

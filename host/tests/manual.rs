@@ -9,7 +9,7 @@ use std::process::Command;
 use support::fed::feed;
 use support::program::{fails, succeeds};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "bench",
     "completions",
     "data",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 15] = [
     "parity",
     "plan",
     "plot",
+    "serve",
     "tokenizer",
     "train",
 ];

@@ -76,7 +76,7 @@ fn what_a_build_lacks_is_refused_with_the_command_that_brings_it() {
     }
     fs::write(folder.path().join("a.txt"), "bir").unwrap();
     let prepare = ["data", "prepare", "--out", "out"];
-    let cases: [(&str, bool, Vec<&str>); 11] = [
+    let cases: [(&str, bool, Vec<&str>); 12] = [
         ("parquet", cfg!(feature = "parquet"), [&prepare[..], &["a.parquet"]].concat()),
         ("parquet", cfg!(feature = "parquet"), [&prepare[..], &["a.arrow"]].concat()),
         ("parquet", cfg!(feature = "parquet"), [&prepare[..], &["a.txt", "a.feather.zst"]].concat()),
@@ -87,6 +87,7 @@ fn what_a_build_lacks_is_refused_with_the_command_that_brings_it() {
         ("manual", cfg!(feature = "manual"), vec!["completions", "bash"]),
         ("manual", cfg!(feature = "manual"), vec!["man"]),
         ("parity", cfg!(feature = "parity"), vec!["parity", "a.txt"]),
+        ("serve", cfg!(feature = "serve"), vec!["serve"]),
         ("cuda", cfg!(feature = "cuda"), vec!["eval", "--model", "x", "--backend", "cuda"]),
     ];
     let help = succeeds(ebt, folder.path(), &["--help"]);

@@ -156,7 +156,12 @@ impl StepSize {
     }
 }
 
-fn noise(text: &str) -> Result<descent::Noise, String> {
+/// `none`, `langevin:S`, `temperature:T` or `mala:T[:N]`.
+///
+/// # Errors
+///
+/// Anything else; the message lists these.
+pub fn noise(text: &str) -> Result<descent::Noise, String> {
     let parts: Vec<&str> = text.split(':').collect();
     let tau = |text: &str| positive(text).map_err(|wrong| format!("T {wrong}"));
     Ok(match parts[..] {

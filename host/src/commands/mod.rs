@@ -15,6 +15,7 @@ pub mod plan;
 pub mod plot;
 pub mod restore;
 pub mod score;
+pub mod serve;
 pub mod solve;
 pub mod suggest;
 pub mod tokenizer;
@@ -31,6 +32,7 @@ pub enum Command {
     Generate(generate::Args),
     Suggest(suggest::Args),
     Score(score::Args),
+    Serve(serve::Args),
     Solve(solve::Args),
     Restore(restore::Args),
     Parity(parity::Args),
@@ -59,6 +61,7 @@ impl Command {
             Command::Generate(args) => generate::run(args),
             Command::Suggest(args) => suggest::run(args),
             Command::Score(args) => score::run(args),
+            Command::Serve(args) => serve::run(&args),
             Command::Solve(args) => solve::run(args),
             Command::Restore(args) => restore::run(args),
             Command::Parity(args) => parity::run(args),
