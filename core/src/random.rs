@@ -31,6 +31,8 @@ pub enum Purpose {
     Puzzle = 12,
     /// Damage done to a text (`detail`: which of several decisions).
     Damage = 13,
+    /// First values of adapters (`step`: number of the array).
+    Adapters = 14,
 }
 
 /// One stream: elements are indexed by a 64-bit counter.

@@ -45,6 +45,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         ("parquet", cfg!(feature = "parquet")),
         ("png", cfg!(feature = "png")),
         ("serve", cfg!(feature = "serve")),
+        ("tensorboard", cfg!(feature = "tensorboard")),
     ];
     let list = |wanted: bool| {
         let names: Vec<&str> = all.iter().filter(|(_, built)| *built == wanted).map(|(name, _)| *name).collect();

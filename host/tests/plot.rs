@@ -6,7 +6,13 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use ebt_core::training::StepReport;
+use ebt_data::baselines::Baselines;
 use ebt_model::Dtype;
+use ebt_train::boards::Solved;
+use ebt_train::checkpoint::Validation;
+use ebt_train::metrics::{Metrics, StepLine};
+use ebt_train::restored::{Restored, Right};
 use support::configs;
 use support::program::{fails, succeeds};
 
@@ -93,6 +99,94 @@ fn a_board_is_drawn_as_it_fills_in_beside_its_starts() {
     let text = svg(&vector);
     assert!(text.contains("after 100 steps") && !text.contains("start 1"), "one start is shown once: {text}");
     assert!(png_colours(&pixels, &[&common[..], &[&pixels]].concat()) > 20);
+}
+
+/// Writes a run of so many steps, with a measurement after every tenth.
+fn run(folder: &Path, steps: u64, validation: impl Fn(u64) -> Validation, baselines: Option<Baselines>) {
+    fs::create_dir_all(folder).unwrap();
+    let (mut metrics, _) = Metrics::open(&folder.join("metrics.jsonl"), 0).unwrap();
+    baselines.into_iter().for_each(|of| metrics.baselines(0, of).unwrap());
+    for step in 1..=steps {
+        let x = 1.0 / step as f64;
+        // a loss that was no number, as half precision may have it
+        let loss = if step == 3 { f64::NAN } else { 2.0 + x };
+        let report = StepReport { loss, energies: vec![x, -x], ..StepReport::default() };
+        metrics.step(&StepLine::new(report, step, 100 * step, step as f64 / 7.0, 1e-3)).unwrap();
+        if step % 10 == 0 {
+            metrics.validation(&validation(step), &[]).unwrap();
+        }
+    }
+    if steps >= 10 {
+        metrics.validation(&Validation { tokens: 500, ..validation(steps) }, &[]).unwrap();
+    }
+}
+
+#[test]
+fn runs_are_drawn_whatever_they_learn_and_however_far_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let text = |step: u64| {
+        let bits = 2.0 + 1.0 / step as f64;
+        Validation { step, bits_per_byte: bits, per_step: vec![bits + 0.1, bits], tokens: 50, ..Validation::default() }
+    };
+    let of = |step: u64| Validation { step, tokens: 50, bits_per_byte: f64::NAN, ..Validation::default() };
+    let solved =
+        |step| Validation { solved: Some(Solved { boards: 9, per_step: vec![0, 4], ..Solved::default() }), ..of(step) };
+    let right = Right { letters: 8, words: 4 };
+    let restored = |step| {
+        let found = Restored { of: Right { letters: 10, words: 5 }, per_step: vec![right], ..Restored::default() };
+        Validation { restored: Some(found), ..of(step) }
+    };
+    let baselines = Some(Baselines { unigram: 2.5, bigram: 1.9 });
+    run(&folder.path().join("first"), 40, text, baselines);
+    run(&folder.path().join("a/second"), 4000, text, baselines);
+    run(&folder.path().join("one"), 1, text, baselines);
+    run(&folder.path().join("boards"), 20, solved, None);
+    run(&folder.path().join("letters"), 20, restored, None);
+    let (vector, pixels) = (at("r.svg"), at("r.png"));
+    let plot = |arguments: &[&str]| {
+        succeeds(&[&["plot", "--out", &vector], arguments].concat());
+        svg(&vector)
+    };
+    let [first, second, one, boards, letters] =
+        ["first", "a/second", "one", "boards", "letters"].map(|name| format!("--run={}", at(name)));
+    let text = plot(&[&first, &second, "--smooth", "0.9"]);
+    for words in [
+        "2 runs",
+        "first",
+        "second",
+        "training loss, smoothed by 0.9",
+        "bits per byte",
+        "unigram",
+        "bigram",
+        "ring: on",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(fs::metadata(&vector).unwrap().len() < 400_000, "as many points as can be seen");
+    assert!(plot(&[&one]).contains("mean energy"));
+    assert!(plot(&[&boards, "--by", "seconds"]).contains("boards solved, %"));
+    assert!(plot(&[&letters, "--by", "tokens"]).contains("words right, %"));
+    let all = plot(&[&first, &boards, &letters]);
+    assert!(["boards solved, %", "words right, %", "bits per byte"].iter().all(|words| all.contains(words)), "{all}");
+    // a run that is written to right now
+    let metrics = folder.path().join("one/metrics.jsonl");
+    fs::write(&metrics, [fs::read(&metrics).unwrap(), b"{\"step\": 2, \"tok".to_vec()].concat()).unwrap();
+    assert!(plot(&[&one]).contains("one"));
+    let stored = format!("--run={}/../fixtures/formats", env!("CARGO_MANIFEST_DIR"));
+    assert!(plot(&[&stored]).contains("training loss"));
+    assert!(png_colours(&pixels, &["plot", "--out", &pixels, &first]) > 20);
+
+    let refused = |arguments: &[&str], code: i32| fails(&[&["plot", "--out", &vector], arguments].concat(), code);
+    fs::create_dir_all(at("empty")).unwrap();
+    assert!(refused(&["--run", &at("empty")], 1).contains("empty/metrics.jsonl"));
+    fs::write(at("empty/metrics.jsonl"), "").unwrap();
+    assert!(refused(&["--run", &at("empty")], 1).contains("holds no step of a run yet"));
+    assert!(refused(&[&first, "--think", "3"], 1).contains("--think"));
+    assert!(refused(&[&first, "--kind", "landscape"], 1).contains("--kind landscape"));
+    refused(&[&first, "--smooth", "1"], 2);
+    refused(&[&first, "--prompt", "a"], 2);
+    assert!(refused(&["--prompt", "a", "--by", "tokens"], 1).contains("--by: only with --run"));
 }
 
 #[test]

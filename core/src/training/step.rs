@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::layer::Model;
 use crate::objective::target::Target;
 use crate::optimizer::{self, Optimizer};
-use crate::parameters::{FeedForwardIds, ParameterLayout};
+use crate::parameters::{FeedForwardIds, ParameterId, ParameterLayout};
 use crate::transformer;
 
 impl<B: Backend> Trainer<B> {
@@ -200,16 +200,30 @@ impl<B: Backend> Trainer<B> {
     fn update(&mut self, b: &B) {
         let Some(inputs) = &mut self.inputs else { return };
         let left = b.enter(Scope::Optimizer);
-        let squares = b.sum_squares(&self.grads);
+        if let Some(lora) = &mut self.lora {
+            lora.differentiate(b, &self.grads);
+        }
+        for &id in &self.frozen {
+            b.clear(&mut self.grads[id]);
+        }
+        let mut squares = b.sum_squares(&self.grads);
+        if let Some(lora) = &self.lora {
+            squares = b.add(&squares, &b.sum_squares(lora.gradients()));
+        }
         let loss = inputs.report_layout.loss(b, &inputs.report);
         let unscale = inputs.scaling.as_ref().map(|s| &s.inverse_outer);
         let (norm, factor) = optimizer::clip(b, self.optimizer_config.clip, &squares, &loss, unscale);
         let loads = inputs.report_layout.loads(b, &inputs.report);
-        nudge_routing(b, &self.config, &self.layout, &mut self.weights, &loads, &factor);
+        nudge_routing(b, &self.config, (&self.layout, &self.frozen), &mut self.weights, &loads, &factor);
         let device_scalars = b.add(&inputs.device_scalars, &b.pad_columns(&factor, 3, 5));
-        let param_groups =
+        let mut param_groups =
             Optimizer::<B::Array>::param_groups(&self.layout, &self.optimizer_config, self.objective.learn_alpha);
+        self.frozen.iter().for_each(|&id| param_groups[id].rate = 0.0);
         self.optimizer.find_directions(b, &self.layout, &self.optimizer_config, &self.grads, &factor);
+        if let Some(lora) = &mut self.lora {
+            let how = (self.optimizer_config.constants(), self.optimizer_config.weight_decay);
+            lora.update(b, how, &device_scalars, &mut self.weights);
+        }
         let parameters = Parameters {
             weights: &mut self.weights,
             first: &mut self.optimizer.first,
@@ -221,7 +235,9 @@ impl<B: Backend> Trainer<B> {
         b.update(parameters, self.optimizer_config.constants(), &device_scalars);
         let share = inputs.report_layout.decreased(b, &inputs.report);
         let share = unscale.map_or_else(|| share.clone(), |unscale| b.mul(&share, unscale));
-        step_size::control(b, &self.config, &self.objective, &self.layout, &mut self.weights, &share, &factor);
+        if !self.layout.energy.is_some_and(|ids| self.frozen.contains(&ids.alpha)) {
+            step_size::control(b, &self.config, &self.objective, &self.layout, &mut self.weights, &share, &factor);
+        }
         let alpha = self.layout.energy.map(|ids| &self.weights[ids.alpha]);
         inputs.report_layout.add_update(b, &mut inputs.report, &norm, alpha);
         b.enter(left);
@@ -255,7 +271,7 @@ impl<B: Backend> Trainer<B> {
 fn nudge_routing<B: Backend>(
     b: &B,
     config: &Config,
-    layout: &ParameterLayout,
+    (layout, frozen): (&ParameterLayout, &[ParameterId]),
     weights: &mut [B::Array],
     loads: &[B::Array],
     factor: &B::Array,
@@ -266,7 +282,7 @@ fn nudge_routing<B: Backend>(
         FeedForwardIds::Dense(_) => None,
     });
     let applied = b.heaviside(&b.offset(&b.scale(factor, 0.0), 1.0));
-    for (bias, load) in biases.zip(loads) {
+    for (bias, load) in biases.zip(loads).filter(|(bias, _)| !frozen.contains(bias)) {
         let mean = b.scale(&b.sum_columns(load), 1.0 / moe.n_routed as f64);
         let over = b.add(load, &b.scale(&mean, -1.0));
         let sign = b.add(&b.heaviside(&b.scale(&over, -1.0)), &b.scale(&b.heaviside(&over), -1.0));

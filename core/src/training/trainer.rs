@@ -13,10 +13,11 @@ use crate::config_error::ConfigError;
 use crate::descent::replay_buffer::ReplayBuffer;
 use crate::error::{Error, Result};
 use crate::layer::Model;
+use crate::lora::Lora;
 use crate::loss_scale::LossScale;
 use crate::objective::Objective;
 use crate::optimizer::{Optimizer, OptimizerConfig};
-use crate::parameters::ParameterLayout;
+use crate::parameters::{ParameterId, ParameterLayout};
 
 /// Settings of a training step.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +62,11 @@ pub struct Trainer<B: Backend> {
     pub average: Average<B::Array>,
     /// Sequences with the states that their rollouts ended in, to be continued: a buffer a lane.
     pub replay: Vec<ReplayBuffer>,
+    /// Parameters that no step changes: their weights, moments and averages keep their bits, and their gradients count nowhere, in
+    /// the clip neither. Empty in a fresh trainer; the same in all steps of a run.
+    pub frozen: Vec<ParameterId>,
+    /// Adapters that are trained in place of the parameters; all of these are then [frozen](Self::frozen).
+    pub lora: Option<Lora<B::Array>>,
     /// Loss scales, for backends whose numbers need them.
     pub loss_scale: LossScale,
     /// Gradients of the last step, in layout order.
@@ -125,6 +131,8 @@ impl<B: Backend> Trainer<B> {
             optimizer,
             average,
             replay,
+            frozen: Vec::new(),
+            lora: None,
             loss_scale: LossScale::default(),
             grads,
             waiting: Vec::new(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 use super::Tokens;
 
@@ -28,7 +29,7 @@ pub struct Counts {
 }
 
 /// Bits per byte of the baselines on a text.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Baselines {
     /// Every token by its frequency.
     pub unigram: f64,

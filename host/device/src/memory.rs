@@ -3,6 +3,7 @@
 use anyhow::Result;
 use ebt_core::compute::{Backend as _, Compute as _};
 use ebt_core::layer::Model;
+use ebt_core::lora::{parameters, shapes};
 use ebt_core::parameters::ParameterLayout;
 use ebt_core::plan::Plan;
 use ebt_core::training::{Part, Sequences};
@@ -46,7 +47,8 @@ impl MainMemory {
     ///
     /// Sizes beyond what can be addressed.
     pub fn of(config: &RunConfig) -> Result<Self> {
-        let values = ParameterLayout::new(&config.model).count() as u64;
+        let layout = ParameterLayout::new(&config.model);
+        let values = layout.count() as u64;
         let list = values.saturating_mul(ELEMENT as u64);
         let sequences = sequences_bytes(config);
         memory::check("this step", sequences, "a smaller `train.batch` or `train.accumulate` takes less")?;
@@ -57,8 +59,19 @@ impl MainMemory {
         let peak = peak_at(config.train.batch, config.context(), peak)?;
         let row = config.model.vocab as u64 * ELEMENT as u64 + 3 * size_of::<u32>() as u64;
         let replay = (config.objective.replay as u64).saturating_mul(config.context() as u64).saturating_mul(row);
-        let copies = list.saturating_mul(4);
-        let held = list.saturating_mul(5);
+        let mut copies = list.saturating_mul(4);
+        let adapters = match &config.lora {
+            Some(lora) => {
+                let of = lora.adapted(&layout)?;
+                let own: usize = shapes(&layout, &of, lora.rank).iter().map(|(rows, columns)| rows * columns).sum();
+                let base: usize = parameters(&of).into_iter().map(|id| layout.entries[id].len()).sum();
+                // weights, moments and gradients
+                ((4 * own + base) * ELEMENT) as u64
+            }
+            None => 0,
+        };
+        let held = list.saturating_mul(5).saturating_add(adapters);
+        copies = copies.saturating_add(adapters);
         let lanes = list.saturating_mul(Part::waiting(config.train.lanes()) as u64);
         Ok(Self {
             held: held.saturating_add(copies).saturating_add(lanes),

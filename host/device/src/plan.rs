@@ -7,6 +7,7 @@ use ebt_core::parameters::ParameterLayout;
 use ebt_core::plan::{FlopKind, Flops, Plan};
 use ebt_core::training::{Part, Sequences, StepSettings, Trainer};
 use ebt_data::memory;
+use ebt_train::adapt::{attach, trained};
 #[cfg(feature = "cuda")]
 use ebt_train::run_config::Sums;
 use ebt_train::run_config::{Precision, RunConfig};
@@ -34,6 +35,8 @@ pub struct PlanReport {
     pub precision: &'static str,
     /// Number of trained values, those of every expert included.
     pub parameters: usize,
+    /// Those of them, or of adapters, that the run trains: the others are frozen.
+    pub trained: usize,
     /// Trained values that a token meets.
     pub active_parameters: usize,
     /// Bytes of the weights in single precision.
@@ -95,6 +98,7 @@ pub fn plan_of_rank(config: &RunConfig, ranks: usize) -> Result<PlanReport> {
     let b = Plan::new(ELEMENT);
     let weights = b.weights(&layout);
     let mut trainer = Trainer::with_weights(&b, config.model.clone(), objective, config.optimizer.clone(), weights)?;
+    attach(&b, &mut trainer, config)?;
     b.reset_flops();
     step(&b, &mut trainer, config, ranks, 0)?;
     let flops = b.flops();
@@ -102,6 +106,7 @@ pub fn plan_of_rank(config: &RunConfig, ranks: usize) -> Result<PlanReport> {
         backend: "cpu",
         precision: Precision::F32.name(),
         parameters: layout.count(),
+        trained: trained(&b, &trainer),
         active_parameters: layout.active(&config.model),
         weight_bytes: values * ELEMENT,
         gradient_bytes: values * ELEMENT,
@@ -160,6 +165,7 @@ pub fn gpu_peak(config: &RunConfig, ranks: usize, precision: Precision) -> Resul
     let weights = layout.entries.iter().map(|e| b.upload(e.rows, e.columns, &vec![0.0; e.len()])).collect();
     let (model, optimizer) = (config.model.clone(), config.optimizer.clone());
     let mut trainer = Trainer::with_weights(&b, model, longest(config), optimizer, weights)?;
+    attach(&b, &mut trainer, config)?;
     // once to choose and compile, once to record, once as all others
     for number in 0..3 {
         step(&b, &mut trainer, config, ranks, number)?;

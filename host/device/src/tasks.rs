@@ -14,7 +14,7 @@ use ebt_tokenizer::Tokenizer;
 use ebt_train::checkpoint::State;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate_tokens};
 use ebt_train::run_config::RunConfig;
-use ebt_train::session::{Session, Summary, train};
+use ebt_train::session::{RateSearch, Session, Summary, find_rate, train};
 use ebt_train::task::Task;
 
 use crate::device::{BackendTask, Device};
@@ -29,6 +29,15 @@ impl Device {
     pub fn train(&self, training: Training<'_>) -> Result<Summary> {
         let ranks = training.ranks.clone();
         self.with_ranks(&ranks, training)
+    }
+
+    /// Opens this device and sweeps over learning rates on it.
+    ///
+    /// # Errors
+    ///
+    /// A device that cannot be opened, and as [`find_rate`].
+    pub fn find_rate(&self, training: Training<'_>) -> Result<RateSearch> {
+        self.with_backend(Sweeping(training))
     }
 
     /// Evaluates a model; gives the device's name, too.
@@ -63,14 +72,36 @@ pub struct Training<'a> {
     pub progress: &'a mut dyn Progress,
 }
 
+impl Training<'_> {
+    /// Tells the device, and does `work` as a session on it.
+    fn on<B: Backend, T>(
+        self,
+        backend: &B,
+        work: impl FnOnce(Session<'_, B>, &mut dyn Progress) -> Result<T>,
+    ) -> Result<T> {
+        let Self { ranks, config, task, out, state, stop, started, why, progress } = self;
+        progress.note(&format!("device: {} ({why})", backend.name()));
+        let ranks = &*ranks.collective;
+        work(Session { backend, ranks, config, task, out, resume: state, stop, stop_after: None, started }, progress)
+    }
+}
+
 impl BackendTask for Training<'_> {
     type Output = Summary;
 
     fn run<B: Backend>(self, backend: &B) -> Result<Summary> {
-        let Self { ranks, config, task, out, state, stop, started, why, progress } = self;
-        progress.note(&format!("device: {} ({why})", backend.name()));
-        let ranks = &*ranks.collective;
-        train(Session { backend, ranks, config, task, out, resume: state, stop, stop_after: None, started }, progress)
+        self.on(backend, train)
+    }
+}
+
+/// A sweep over learning rates that waits for its device.
+struct Sweeping<'a>(Training<'a>);
+
+impl BackendTask for Sweeping<'_> {
+    type Output = RateSearch;
+
+    fn run<B: Backend>(self, backend: &B) -> Result<RateSearch> {
+        self.0.on(backend, find_rate)
     }
 }
 

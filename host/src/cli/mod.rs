@@ -21,7 +21,7 @@ pub use ebt_device::{BackendTask, Device};
 pub use json::{write_json, write_json_line};
 pub use mistake::reporting_mistakes;
 pub use names::{
-    CHOICES, DTYPES, KERNELS, KINDS, Names, PRECISIONS, RULES, SELECTIONS, SPLITS, STORAGES, name_of, one_of,
+    CHOICES, DTYPES, KERNELS, KINDS, LOGS, Names, PRECISIONS, RULES, SELECTIONS, SPLITS, STORAGES, name_of, one_of,
 };
 pub use number::{MOST_SIZE, real, taking_negative_numbers, whole};
 pub use output::Output;

@@ -7,7 +7,7 @@ use ebt_core::config::UpdateRule;
 use ebt_data::shard::manifest::Split;
 use ebt_model::Dtype;
 use ebt_tokenizer::Kind;
-use ebt_train::run_config::Precision;
+use ebt_train::run_config::{Log, Precision};
 
 /// Name, explanation and value of every choice.
 pub type Names<T> = &'static [(&'static str, &'static str, T)];
@@ -24,6 +24,10 @@ pub const PRECISIONS: Names<Precision> = &[
     ),
     (Precision::F16.name(), "IEEE half with dynamic loss scaling; GPU only", Precision::F16),
 ];
+
+/// What records a run beside its metrics.
+pub const LOGS: Names<Log> =
+    &[("tensorboard", "Files of events, in the folder tensorboard of the run", Log::Tensorboard)];
 
 /// Storage of the weights of model files.
 pub const DTYPES: Names<Dtype> = &[

@@ -126,6 +126,14 @@ pub fn run(args: Args) -> Result<()> {
 fn print(r: &PlanReport, config: &RunConfig, out: &mut impl Write) -> io::Result<()> {
     let (all, active) = (count(r.parameters as f64), count(r.active_parameters as f64));
     writeln!(out, "parameters   {all:>12}   {active} of them active, {} blocks", config.model.layers)?;
+    if r.trained < r.parameters {
+        let of = if config.lora.is_some() {
+            "of adapters, whose memory counts as activations below"
+        } else {
+            "the others are frozen"
+        };
+        writeln!(out, "trained      {:>12}   {of}", count(r.trained as f64))?;
+    }
     writeln!(
         out,
         "step         {:>12}   {} x {} sequences of {}, {} descent steps\n",

@@ -61,8 +61,8 @@ pub fn axes<'a, DB: DrawingBackend>(
     Ok(chart)
 }
 
-/// Least and largest energy with a margin.
-fn range(energies: impl Iterator<Item = f64>) -> (f64, f64) {
+/// Least and largest number with a margin.
+pub fn range(energies: impl Iterator<Item = f64>) -> (f64, f64) {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     energies.filter(|e| e.is_finite()).for_each(|e| (low, high) = (low.min(e), high.max(e)));
     if low > high {

@@ -1,4 +1,5 @@
-//! Pictures of descents: energies along trajectories, slices of the landscape they descend on, and boards that fill in.
+//! Pictures of descents: energies along trajectories, slices of the landscape they descend on, and boards that fill in; and of
+//! runs: the course of training.
 //!
 //! SVG names the generic font `sans-serif`; PNG, which is a feature, draws text with DejaVu Sans (of the free DejaVu licence,
 //! in the crate `dejavu`), which the program brings along, so no font of the system is needed and pictures of a build are
@@ -6,11 +7,13 @@
 
 pub mod boards;
 mod canvas;
+pub mod curves;
 pub mod landscape;
 mod map;
 mod panels;
 #[cfg(feature = "png")]
 mod pixels;
+pub mod runs;
 pub mod trajectory;
 
 use std::path::Path;
@@ -20,6 +23,7 @@ use plotters::prelude::*;
 
 use boards::Boards;
 use canvas::{Area, fonts};
+use curves::Curves;
 use ebt_data::{file, program};
 use landscape::Landscape;
 use panels::COLUMNS;
@@ -48,6 +52,13 @@ pub enum Figure {
         title: String,
         /// What is on it.
         boards: Boards,
+    },
+    /// Quantities over the course of training.
+    Curves {
+        /// Above everything.
+        title: String,
+        /// Panels.
+        curves: Curves,
     },
 }
 
@@ -92,6 +103,7 @@ impl Figure {
             }
             Figure::Landscape { .. } => (860, 680),
             Figure::Boards { boards, .. } => boards.size(),
+            Figure::Curves { curves, .. } => curves.size(),
         }
     }
 
@@ -133,6 +145,7 @@ fn draw<DB: DrawingBackend>(figure: &Figure, area: &Area<DB>) -> Result<()> {
         Figure::Trajectories { title, tokens } => panels::draw(area, title, tokens),
         Figure::Landscape { title, landscape } => map::draw(area, title, landscape),
         Figure::Boards { title, boards } => boards::draw(area, title, boards),
+        Figure::Curves { title, curves } => curves::draw(area, title, curves),
     };
     drawn.and_then(|()| area.present()).map_err(|error| anyhow!("{error}"))
 }

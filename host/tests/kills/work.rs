@@ -69,6 +69,7 @@ steps = 7
 validate_every = 2
 checkpoint_every = 1
 keep_checkpoints = 2
+keep_best = true
 validate_tokens = 40
 threads = 1
 [data]

@@ -2,8 +2,13 @@
 
 use std::cell::Cell;
 
+use ebt_core::parameters::ParameterLayout;
+use ebt_core::training::Trainer;
 use ebt_cpu::Ranks;
 use ebt_ranks::{Collective, Lost, Place as Rank, Scratch, ThreadRank, threads};
+
+use ebt_train::checkpoint::download;
+use ebt_train::run_config::LoraConfig;
 
 use super::*;
 
@@ -87,12 +92,14 @@ fn four_lanes() -> Place {
     let mut place = place();
     (place.config.train.accumulate, place.config.train.lanes) = (4, 4);
     place.config.objective.replay = 8;
+    place.config.train.keep_best = true;
+    place.config.train.freeze = vec![String::from("blocks.0.attention")];
     place.config.validate().unwrap();
     place
 }
 
 fn files(out: &Path) -> Vec<Vec<u8>> {
-    let names = ["model.ebt", "config.toml", "checkpoints/step-00000006/model.ebt"];
+    let names = ["model.ebt", "best.ebt", "config.toml", "checkpoints/step-00000006/model.ebt"];
     names.iter().map(|name| fs::read(out.join(name)).unwrap()).chain([state_file(out, 6)]).collect()
 }
 
@@ -205,4 +212,44 @@ fn ranks_that_cannot_share_lanes_and_data_that_differ_are_refused() {
         found.iter().all(|message| message == "rank 1 has other training text (`data.train`) than rank 0"),
         "{found:?}"
     );
+}
+
+#[test]
+fn adapters_go_on_with_any_number_of_ranks_and_change_nothing_else() {
+    let mut place = four_lanes();
+    place.config.train.freeze.clear();
+    place.config.lora = Some(LoraConfig { rank: 2, alpha: 4.0, on: vec![String::from("wq"), String::from("w2")] });
+    place.config.validate().unwrap();
+    let (whole, out) = (place.out("whole"), place.out("broken"));
+    all(run_as(&place, 1, &whole, None, None));
+    let mut state: Option<State> = None;
+    for (world, steps) in [(4, Some(2)), (2, Some(2)), (1, None)] {
+        all(run_as(&place, world, &out, state.as_ref(), steps));
+        state = Some(Store::new(&out, 2).latest().unwrap());
+    }
+    assert!(files(&out) == files(&whole));
+    let (state, layout) = (state.unwrap(), ParameterLayout::new(&place.config.model));
+    let adapters = state.lora.as_ref().unwrap();
+    assert!(adapters.weights.iter().all(|list| list.iter().any(|&x| x != 0.0)), "all of them have moved");
+    let fresh = Trainer::new(
+        &Cpu::<f32>::new(1),
+        place.config.model.clone(),
+        place.config.objective.clone(),
+        place.config.optimizer.clone(),
+        place.config.train.seed,
+    )
+    .unwrap();
+    let begun = download(&Cpu::<f32>::new(1), &fresh.weights);
+    for (entry, (weights, begun)) in layout.entries.iter().zip(state.weights.iter().zip(&begun)) {
+        let adapted = entry.parts.iter().any(|part| part.name.contains("wq") || part.name.contains("w2"));
+        assert_eq!(weights != begun, adapted, "{}", entry.name);
+    }
+    // the model is whole: it is read like any other, and holds the average of the adapted weights
+    assert!(ebt_model::load(&out.join("model.ebt")).unwrap().weights == state.average);
+
+    // what was started with adapters keeps them
+    let mut other = place.config.clone();
+    other.lora = None;
+    let message = resume::check(&state.header, &other, &place.task, &out).unwrap_err().to_string();
+    assert!(message.contains("`lora."), "{message}");
 }

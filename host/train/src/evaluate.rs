@@ -18,7 +18,7 @@ use ebt_ranks::{Alone, Collective, Place};
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
-use crate::rollout::{Predictor, usual_steps};
+use crate::rollout::{Energies, Predictor, usual_steps};
 use ebt_model::check_vocabulary;
 
 /// How to evaluate.
@@ -99,6 +99,9 @@ pub struct Evaluation {
     pub usual_steps: usize,
     /// Seconds it took.
     pub seconds: f64,
+    /// Energies of some of the positions before every step, where there are any; see [`Energies`].
+    #[serde(skip)]
+    pub energies: Vec<Vec<f32>>,
 }
 
 impl Evaluation {
@@ -107,7 +110,8 @@ impl Evaluation {
         let mut total = Losses::none("total", steps);
         sources.iter().for_each(|l| total.add(l));
         sources.retain(|l| l.tokens > 0);
-        Self { sources, total, steps, usual_steps, seconds: started.elapsed().as_secs_f64() }
+        let seconds = started.elapsed().as_secs_f64();
+        Self { sources, total, steps, usual_steps, seconds, energies: Vec::new() }
     }
 }
 
@@ -170,6 +174,7 @@ pub fn evaluate_shared<B: Backend>(
     let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
     let mut losses = no_losses(text, steps);
     let predictor = Predictor::new(b, model, objective, options.seed);
+    let mut energies = Energies::default();
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     let groups = batches(&windows, model.config.context, options.batch.max(1));
     let Place { rank, world } = ranks.place();
@@ -179,7 +184,7 @@ pub fn evaluate_shared<B: Backend>(
     for (i, group) in groups.iter().enumerate() {
         let found = rest.split_off_mut(..steps * group.windows.len()).unwrap_or_default();
         if i % world == rank {
-            measure(b, &predictor, text, group, found)?;
+            measure(b, &predictor, text, group, found, &mut energies)?;
         }
         progress.advance(group.windows.iter().map(|w| w.length).sum());
     }
@@ -197,7 +202,7 @@ pub fn evaluate_shared<B: Backend>(
         source.tokens += window.length;
         source.bytes += window.bytes;
     }
-    Ok(Evaluation::of(losses, steps, usual, started))
+    Ok(Evaluation { energies: energies.by_step, ..Evaluation::of(losses, steps, usual, started) })
 }
 
 fn objective_descends<T>(model: Model<'_, T>) -> bool {
@@ -316,6 +321,7 @@ fn measure<B: Backend>(
     text: &Tokens,
     group: &Group<'_>,
     losses: &mut [f64],
+    energies: &mut Energies,
 ) -> Result<()> {
     let (batch, context) = (group.windows.len(), group.context);
     let rows = batch * context;
@@ -341,6 +347,7 @@ fn measure<B: Backend>(
     predictor.run(&sequences, group.first_row, losses.len() / batch, |step| {
         let (loss, _) = b.cross_entropy(step.logits, &targets, &weight);
         b.download_f64(&loss, &mut values);
+        energies.add(b, step.index, step.energy, |row| sequences.targets[row] != NO_TARGET);
         b.status()?;
         let found = losses.chunks_exact_mut(batch).nth(step.index).unwrap_or_default();
         for ((loss, window), row) in found.iter_mut().zip(&group.windows).zip(values.chunks_exact(context)) {

@@ -4,6 +4,7 @@
 //!
 //! All of it is generic over the [`Backend`](ebt_core::compute::Backend): which device computes is chosen by the caller.
 
+pub mod adapt;
 pub mod boards;
 pub mod checkpoint;
 pub mod evaluate;

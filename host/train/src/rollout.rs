@@ -33,6 +33,31 @@ pub struct Predictor<'a, B: Backend> {
     seed: u64,
 }
 
+/// Most energies that are kept of a step.
+const MOST_ENERGIES: usize = 1 << 16;
+
+/// Energies of the positions that were measured first, before every thinking step: of ranks that share a measurement, of those
+/// that this one measured.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Energies {
+    /// By step, from the first; empty where there are none.
+    pub by_step: Vec<Vec<f32>>,
+    rows: Vec<f32>,
+}
+
+impl Energies {
+    /// Adds those `energy (n,1)` before step `index`, of the rows that count.
+    pub fn add<B: Backend>(&mut self, b: &B, index: usize, energy: Option<&B::Array>, counts: impl Fn(usize) -> bool) {
+        let Some(energy) = energy else { return };
+        self.by_step.resize(self.by_step.len().max(index + 1), Vec::new());
+        let Some(kept) = self.by_step.get_mut(index).filter(|kept| kept.len() < MOST_ENERGIES) else { return };
+        self.rows.resize(b.shape(energy).0, 0.0);
+        b.download(energy, &mut self.rows);
+        let more = self.rows.iter().enumerate().filter(|(row, _)| counts(*row)).map(|(_, &energy)| energy);
+        kept.extend(more.take(MOST_ENERGIES - kept.len()));
+    }
+}
+
 /// What one step of the descent left behind.
 #[derive(Debug)]
 pub struct Step<'a, T> {

@@ -4,7 +4,7 @@ use ebt_core::compute::Backend;
 use ebt_core::config::{Config, ModelKind, UpdateRule};
 use ebt_core::error::Error;
 use ebt_core::objective::{Flow, Objective};
-use ebt_core::optimizer::{OptimizerConfig, OptimizerKind};
+use ebt_core::optimizer::{Optimizer, OptimizerConfig, OptimizerKind};
 use ebt_core::parameters::{FeedForwardIds, ParameterLayout};
 use ebt_core::training::{Sequences, StepSettings, Trainer};
 use proptest::prelude::*;
@@ -163,6 +163,45 @@ pub fn routing_biases_follow_the_load_and_averages_warm_up<F: Factory>() {
                 close("average", &Mat::download(b, average), &want, 3.0 * F::TOLERANCE.value)?;
             }
             Ok(())
+        });
+    });
+}
+
+/// What is frozen keeps weights, averages and moments to the bit, whatever moves the rest, routing biases and the step size included;
+/// the rest moves, and the norm of the gradient is that of the rest.
+pub fn frozen_parameters_keep_their_bits<F: Factory>() {
+    fn all<B: Backend>(b: &B, trainer: &Trainer<B>, id: usize) -> [Vec<f64>; 4] {
+        let Optimizer { first, second, .. } = &trainer.optimizer;
+        [&trainer.weights, &trainer.average.weights, first, second].map(|list| Mat::download(b, &list[id]).data)
+    }
+    F::with(|b| {
+        for_all(8, (model::sizes(), any::<u64>(), any::<bool>()), |(sizes, seed, muon)| {
+            let draw = Draw::new(seed);
+            let mut config = model::config(&draw, sizes, Kind::Experts);
+            config.moe.iter_mut().for_each(|moe| moe.bias_rate = 0.25);
+            let weights = model::weights(&draw, &config);
+            let mut trainer = model::trainer(b, &config, &Objective::default(), &weights);
+            trainer.optimizer_config.kind = if muon { OptimizerKind::Muon } else { OptimizerKind::AdamW };
+            trainer.frozen = (0..weights.len()).filter(|id| seed >> (id % 64) & 1 == 1).collect();
+            let before: Vec<_> = (0..weights.len()).map(|id| all(b, &trainer, id)).collect();
+            let sequences = model::sequences(&draw, sizes);
+            let mut norm = 0.0;
+            for step in 0..2 {
+                let settings = StepSettings { step, rate: 1e-2, ..model::settings(seed) };
+                norm = trainer.step(b, &sequences, &settings).map_err(|e| e.to_string())?.gradient_norm;
+            }
+            let mut squares = 0.0;
+            for (id, before) in before.iter().enumerate() {
+                let after = all(b, &trainer, id);
+                if trainer.frozen.contains(&id) {
+                    ensure(after == *before, || format!("{} changed", trainer.layout.entries[id].name))?;
+                    continue;
+                }
+                let square: f64 = Mat::download(b, &trainer.gradients()[id]).data.iter().map(|x| x * x).sum();
+                ensure(square < 1e-12 || after[0] != before[0], || format!("parameter {id} stands still"))?;
+                squares += square;
+            }
+            close_number("norm of what is trained", norm, squares.sqrt(), F::TOLERANCE.model)
         });
     });
 }

@@ -2,6 +2,7 @@
 
 mod beginning;
 mod interrupt;
+mod rates;
 pub mod report;
 mod rivals;
 
@@ -20,16 +21,17 @@ use ebt_device::memory::MainMemory;
 use ebt_device::{Device, NO_MEMORY, Training};
 use ebt_train::checkpoint::{Header, State, Store};
 use ebt_train::run_config::presets;
-use ebt_train::run_config::{Layers, Precision, RunConfig, Sums, TrainConfig};
+use ebt_train::run_config::{Layers, Log, Precision, RunConfig, Sums, TrainConfig};
 use ebt_train::session::{Ending, RunFolder, Summary, resume};
 use serde::Serialize;
 
 use beginning::Origin;
 
 use crate::cli::{
-    DeviceArgs, Output, PRECISIONS, RanksArgs, Team, one_of, real, refuse_unnamed, start_threads, thread_count, whole,
-    write_json_line,
+    DeviceArgs, LOGS, Output, PRECISIONS, RanksArgs, Team, one_of, real, refuse_unnamed, start_threads, thread_count,
+    whole, write_json_line,
 };
+use crate::plot::Format;
 
 /// Trains a model, or goes on with a run.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -72,6 +74,12 @@ pub struct Args {
     /// Numbers to compute with [default: train.precision, which is auto unless the configuration sets it]
     #[arg(long, value_parser = one_of(PRECISIONS), value_name = "NUMBERS")]
     precision: Option<Precision>,
+    /// What records the run beside its metrics.jsonl: tensorboard writes files of events to the folder tensorboard of the run
+    #[arg(long, value_name = "KIND", value_parser = one_of(LOGS))]
+    log: Option<Log>,
+    /// Train no run, but look for a learning rate: a hundred steps with rates from 1e-6 to 1; --out names a picture, .svg or .png
+    #[arg(long, conflicts_with_all = ["resume", "rivals", "log"])]
+    find_rate: bool,
     /// Train for as many seconds what a joint energy is held against: one pass, one that commits, the loop
     #[arg(long, conflicts_with = "resume")]
     rivals: bool,
@@ -99,6 +107,8 @@ Examples:
   ebt train --set model.kind=transformer --set schedule.rate=1e-3 --steps 2000
   ebt train --preset sudoku --rivals
   ebt train --from runs/turkish --data letters/ --set schedule.rate=3e-4 --out runs/letters
+  ebt train --find-rate --out rates.svg
+  ebt train --log tensorboard --set train.keep_best=true --set train.patience=5
   ebt train --resume runs/mine";
 
 /// Which configuration is meant; shared by `train` and `plan`.
@@ -145,6 +155,9 @@ impl Args {
         train.seed = self.seed.unwrap_or(train.seed);
         train.threads = self.device.threads.map(usize::from).or(train.threads);
         train.precision = self.precision.unwrap_or(train.precision);
+        if let Some(log) = self.log.filter(|log| !train.log.contains(log)) {
+            train.log.push(log);
+        }
         let data = &mut config.data;
         if !self.data.is_empty() {
             data.train = self.data.clone();
@@ -225,9 +238,15 @@ fn configuration(args: &Args, team: &Team) -> Result<Found> {
             (config, Some((folder, state)), None)
         }
         None => {
-            if let Some(out) = &args.out {
-                absolute(out)?;
-                RunFolder::refuse_used(out)?;
+            match &args.out {
+                Some(picture) if args.find_rate => {
+                    Format::of(picture)?;
+                }
+                Some(out) => {
+                    absolute(out)?;
+                    RunFolder::refuse_used(out)?;
+                }
+                None => {}
             }
             let origin = args.from.as_deref().map(Origin::load).transpose()?;
             let layers = args.choice.layers();
@@ -281,6 +300,7 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
     let begins = origin.map(|origin| origin.begin(&config, &task)).transpose()?;
     let (held, state) = begun.map_or((None, begins), |(folder, state)| (Some(folder), Some(state)));
     let folder = match (held, &args.out) {
+        _ if args.find_rate => None,
         (Some(folder), _) => Some(folder),
         (None, _) if !first => None,
         (None, Some(out)) => Some(RunFolder::begin(out)?),
@@ -299,6 +319,11 @@ fn train(args: &Args, team: &Team, started: Instant, stop: &AtomicBool) -> Resul
     let (config, task, ranks) = (&config, &task, team.ranks(config.train.sums == Sums::Fast));
     let (out, why, progress) = (&*out, &*choice.why, progress.as_mut());
     let training = Training { ranks, config, task, out, state, stop, started, why, progress };
+    if args.find_rate {
+        let found = choice.device.find_rate(training).map_err(with_less_memory)?;
+        rates::report(&found, args.out.as_deref(), args.json)?;
+        return Ok(Ending::Finished);
+    }
     let summary = choice.device.train(training).map_err(with_less_memory)?;
     let rivals = match args.rivals && summary.ending != Ending::Stopped {
         true => {

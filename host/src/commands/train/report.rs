@@ -29,11 +29,22 @@ pub fn table(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {
         clock(summary.seconds)
     )?;
     writeln!(out, "model:    {}", summary.model.display())?;
+    if let (Some(best), Some(path)) = (&summary.best, &summary.best_model) {
+        writeln!(out, "best:     {}, of step {}", path.display(), best.step)?;
+    }
     match summary.ending {
         Ending::Finished => {}
         Ending::TimeUp => {
             writeln!(out, "the time was up before the last step; to go on:")?;
             writeln!(out, "resume:   {} --minutes M", resume_command(&summary.out))?;
+        }
+        Ending::OutOfPatience => {
+            let step = summary.best.as_ref().map_or(0, |best| best.step);
+            writeln!(
+                out,
+                "ended early: no validation since that of step {step} was better (train.patience); to go on:"
+            )?;
+            writeln!(out, "resume:   {} --set train.patience=none", resume_command(&summary.out))?;
         }
         Ending::Stopped => writeln!(out, "resume:   {}", resume_command(&summary.out))?,
     }

@@ -10,6 +10,7 @@ use ebt_core::training::NO_TARGET;
 use ebt_ranks::{Collective, Place};
 use serde::{Deserialize, Serialize};
 
+use crate::rollout::Energies;
 use crate::task::sudoku::Sudoku;
 use solver::Solver;
 
@@ -66,7 +67,8 @@ fn count(solved: impl IntoIterator<Item = bool>) -> u64 {
     solved.into_iter().map(u64::from).sum()
 }
 
-/// Measures `model` on the first `tests` test boards; ranks share them.
+/// Measures `model` on the first `tests` test boards; ranks share them. The energies of unknown cells along the plain descent are added
+/// to `energies`.
 ///
 /// # Errors
 ///
@@ -78,6 +80,7 @@ pub fn measure<B: Backend>(
     objective: &Objective,
     (sudoku, tests): (&Sudoku, usize),
     trial: &Trial,
+    energies: &mut Energies,
 ) -> Result<Solved> {
     let solver = Solver { b, model, objective };
     let Place { rank, world } = ranks.place();
@@ -91,7 +94,8 @@ pub fn measure<B: Backend>(
     let mut kept = vec![[0.0; Choice::COUNT]; trial.starts.len()];
     for first in (0..tests).step_by(TOGETHER).skip(rank).step_by(world) {
         let problems = sudoku.test_problems(first..(first + TOGETHER).min(tests));
-        let last = solver.descend(&problems, None, trial.steps, |step, _, logits| {
+        let last = solver.descend(&problems, None, trial.steps, |step, energy, logits| {
+            energies.add(b, step, energy, |row| problems.targets[row] != NO_TARGET);
             all.per_step[step] += count(solver.solved(&problems, logits));
         })?;
         let v = solver.vocab();

@@ -92,8 +92,10 @@ pub struct Header {
     pub from: String,
     /// The last validation.
     pub last: Option<Validation>,
-    /// The best validation.
+    /// The best validation of those on the same data during the run.
     pub best: Option<Validation>,
+    /// Such validations since, none of which was better.
+    pub stale: u64,
     /// The configuration as TOML.
     #[serde(skip)]
     pub config: String,

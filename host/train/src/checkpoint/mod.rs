@@ -4,6 +4,8 @@
 //! name, flushed to the disk, then renamed; an old one is renamed back before it is removed. So a folder `step-*` is whole
 //! whenever the process is killed.
 
+mod adapters;
+mod arrays;
 mod header;
 mod json;
 mod replay;
@@ -17,8 +19,10 @@ use ebt_data::file;
 use ebt_data::in_use;
 use ebt_model::model::MODEL_FILE;
 
+pub use adapters::Adapters;
+pub use arrays::download;
 pub use header::{Header, Validation};
-pub use state::{State, download};
+pub use state::State;
 
 /// Name of the folder of checkpoints in that of a run.
 pub const CHECKPOINTS: &str = "checkpoints";

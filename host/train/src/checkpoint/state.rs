@@ -2,7 +2,8 @@
 //!
 //! A safetensors file, as model files are ([`ebt_model::format`]). Weights, both moments and averages are tensors under the
 //! published names behind [`GROUPS`]; sequence `i` of the replay buffer is `replay.i.tokens`, `.targets`, `.starts` (absent
-//! where everything is visible) and `.state`. Two strings hold the rest: [`RUN_KEY`] and [`PROGRESS_KEY`]. No clock and no path
+//! where everything is visible) and `.state`; adapters are `lora.weights.NAME.a` and `.b` (transposed), `lora.first.*`, `lora.second.*`, and
+//! what they are added to is `lora.base.*`. Two strings hold the rest: [`RUN_KEY`] and [`PROGRESS_KEY`]. No clock and no path
 //! of the run enters, so equal runs write equal files.
 
 use std::io::Write;
@@ -17,8 +18,11 @@ use ebt_model::weights::{Names, layout_for, read_parameters};
 use ebt_model::write;
 use ebt_model::{Dtype, Format, TensorFile};
 
+use super::adapters::{Adapters, LORA};
+use super::arrays::download;
 use super::header::{Header, configuration};
 use super::replay::{REPLAY, read_replay, replay_tensors};
+use crate::adapt::attach;
 use crate::run_config::RunConfig;
 
 /// The training state. Versions 1 and 2 were files of another kind.
@@ -53,6 +57,8 @@ pub struct State {
     pub second: Vec<Vec<f32>>,
     /// Averaged weights in layout order: those that evaluation and generation use.
     pub average: Vec<Vec<f32>>,
+    /// Adapters, where a run trains these; none before it has begun to.
+    pub lora: Option<Adapters>,
 }
 
 impl State {
@@ -60,7 +66,7 @@ impl State {
     pub fn beginning(header: Header, config: &RunConfig, weights: Vec<Vec<f32>>) -> Self {
         let zeros: Vec<Vec<f32>> = weights.iter().map(|values| vec![0.0; values.len()]).collect();
         let replay = ReplayBuffer::new(config.objective.replay);
-        Self { header, replay, first: zeros.clone(), second: zeros, average: weights.clone(), weights }
+        Self { header, replay, first: zeros.clone(), second: zeros, average: weights.clone(), weights, lora: None }
     }
 
     /// Copies a trainer off its device; of a rank among many the replay buffers of its own lanes.
@@ -76,6 +82,7 @@ impl State {
             first: copy(&trainer.optimizer.first),
             second: copy(&trainer.optimizer.second),
             average: copy(&trainer.average.weights),
+            lora: trainer.lora.as_ref().map(|lora| Adapters::of(b, lora)),
         };
         b.status()?;
         Ok(state)
@@ -94,6 +101,12 @@ impl State {
         trainer.average.weights = up("averages", &self.average)?;
         trainer.average.updates = self.header.average_updates;
         trainer.loss_scale = self.header.loss_scale;
+        attach(b, &mut trainer, config)?;
+        match (&self.lora, &mut trainer.lora) {
+            (Some(adapters), Some(lora)) => adapters.restore(b, lora)?,
+            (None, Some(_)) if self.header.step > 0 => bail!("the state holds no adapters"),
+            _ => {}
+        }
         if self.replay.capacity() != config.objective.replay {
             bail!("the state remembers {} sequences, not {}", self.replay.capacity(), config.objective.replay);
         }
@@ -119,6 +132,9 @@ impl State {
         let mut tensors = Vec::new();
         for (prefix, list) in GROUPS.iter().zip(lists) {
             tensors.extend(names.tensors(&layout, list, prefix, Dtype::F32).context("the state does not fit its run")?);
+        }
+        if let (Some(adapters), Some(lora)) = (&self.lora, &config.lora) {
+            tensors.extend(adapters.tensors(&layout, lora)?);
         }
         for (i, memory) in (0..self.replay.len()).filter_map(|i| Some((i, self.replay.get(i)?))) {
             tensors.extend(replay_tensors(i, memory, config.model.vocab)?);
@@ -157,26 +173,18 @@ impl State {
         let layout = layout_for(file, &config.model)?;
         let mut lists = GROUPS.map(|_| Vec::new());
         for (prefix, list) in GROUPS.iter().zip(&mut lists) {
-            let aside =
-                |name: &str| name.starts_with(REPLAY) || GROUPS.iter().any(|g| g != prefix && name.starts_with(g));
+            let aside = |name: &str| {
+                [REPLAY, LORA].iter().any(|aside| name.starts_with(aside))
+                    || GROUPS.iter().any(|g| g != prefix && name.starts_with(g))
+            };
             *list = read_parameters(file, &layout, prefix, aside, |x| Ok(x as f32))?;
         }
         let replay = read_replay(file, &config)?;
+        let lora = Adapters::read(file, &layout, config.lora.as_ref())?;
         let [weights, first, second, average] = lists;
         let header = Header { config: text.to_owned(), ..header };
-        Ok(Self { header, replay, weights, first, second, average })
+        Ok(Self { header, replay, weights, first, second, average, lora })
     }
-}
-
-/// Copies arrays off a device.
-pub fn download<B: Backend>(b: &B, list: &[B::Array]) -> Vec<Vec<f32>> {
-    let copy = |a: &B::Array| {
-        let (rows, columns) = b.shape(a);
-        let mut values = vec![0.0; rows * columns];
-        b.download(a, &mut values);
-        values
-    };
-    list.iter().map(copy).collect()
 }
 
 fn upload<B: Backend>(b: &B, layout: &ParameterLayout, what: &str, list: &[Vec<f32>]) -> Result<Vec<B::Array>> {

@@ -16,7 +16,7 @@ use ebt_tokenizer::letters::words::Words;
 use ebt_tokenizer::letters::{Damage, Symbol};
 use serde::{Deserialize, Serialize};
 
-use crate::rollout::Predictor;
+use crate::rollout::{Energies, Predictor};
 use crate::task::letters::{Fate, problems, truth};
 pub use detection::Detection;
 use detection::Scores;
@@ -107,7 +107,7 @@ fn judge(to: &mut Right, targets: &[u32], words: &[Word], token: impl Fn(usize) 
     }
 }
 
-/// Measures `model` on `text`; ranks share it.
+/// Measures `model` on `text`; ranks share it. The energies of letters in doubt are added to `kept`.
 ///
 /// # Errors
 ///
@@ -119,6 +119,7 @@ pub fn measure<B: Backend>(
     objective: &Objective,
     (text, damage, table, forms): (&Tokens, Damage, Option<&Words<'_>>, Option<&Forms>),
     (steps, last): (usize, bool),
+    kept: &mut Energies,
 ) -> Result<Restored> {
     let (context, vocab) = (model.config.context, model.config.vocab);
     let predictor = Predictor::new(b, model, objective, 0);
@@ -169,6 +170,7 @@ pub fn measure<B: Backend>(
         let (mut state, mut energies) = (Vec::new(), vec![0.0f32; batch.targets.len()]);
         predictor.run(&batch, 0, steps, |step| {
             b.download(step.logits, &mut logits);
+            kept.add(b, step.index, step.energy, |row| batch.targets[row] != NO_TARGET);
             for (row, words) in places.iter().enumerate() {
                 let (targets, logits) = (&batch.targets[part(row)], &logits[row * context * vocab..]);
                 judge(&mut all.per_step[step.index], targets, words, |i| {

@@ -3,7 +3,8 @@
 use ebt_model::fields;
 use toml::Value;
 
-use super::{RestoreConfig, RunConfig, SudokuConfig};
+use super::edits::edits;
+use super::{LoraConfig, RestoreConfig, RunConfig, SudokuConfig};
 
 pub use ebt_model::fields::join;
 
@@ -12,9 +13,11 @@ fn complete() -> RunConfig {
     let mut c = RunConfig { model: fields::complete_config(), ..RunConfig::default() };
     c.train.minutes = Some(1.0);
     c.train.threads = Some(1);
+    c.train.patience = Some(1);
     c.data.tokenizer = Some("tokenizer.json".into());
     c.sudoku = Some(SudokuConfig::default());
     c.restore = Some(RestoreConfig::default());
+    c.lora = Some(LoraConfig::default());
     c
 }
 
@@ -30,7 +33,7 @@ pub fn is_whole(name: &str) -> bool {
 }
 
 /// Keys that may be left out or unset with `none`.
-pub const OPTIONAL: [&str; 10] = [
+pub const OPTIONAL: [&str; 12] = [
     "model.kv_heads",
     "model.head_dim",
     "model.window",
@@ -38,8 +41,10 @@ pub const OPTIONAL: [&str; 10] = [
     "model.joint.grid",
     "sudoku",
     "restore",
+    "lora",
     "train.minutes",
     "train.threads",
+    "train.patience",
     "data.tokenizer",
 ];
 
@@ -56,22 +61,6 @@ pub fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
         }
     };
     known.iter().map(String::as_str).min_by_key(|key| distance(key))
-}
-
-/// Levenshtein distance: the fewest characters to insert, delete or replace that make `b` of `a`.
-pub fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

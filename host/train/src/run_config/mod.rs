@@ -2,8 +2,12 @@
 //!
 //! A configuration is put together in layers, later ones winning: preset, file, `--set`, flags ([`layers`]).
 
+mod edits;
+pub mod freeze;
 pub mod keys;
 pub mod layers;
+mod lora;
+mod names;
 pub mod presets;
 mod restore;
 mod sudoku;
@@ -13,12 +17,15 @@ use ebt_core::config::Config;
 use ebt_core::error::Error;
 use ebt_core::objective::Objective;
 use ebt_core::optimizer::OptimizerConfig;
+use ebt_core::parameters::ParameterLayout;
 use ebt_core::schedule::Schedule;
+use ebt_data::program;
 use ebt_data::{BatchOptions, Batches, DataConfig, Dataset, Documents, Worker};
 use ebt_tokenizer::Special;
 use serde::{Deserialize, Serialize};
 
 pub use layers::Layers;
+pub use lora::LoraConfig;
 pub use restore::RestoreConfig;
 pub use sudoku::SudokuConfig;
 
@@ -36,6 +43,8 @@ pub struct RunConfig {
     pub schedule: Schedule,
     /// Batches, length, checkpoints.
     pub train: TrainConfig,
+    /// Adapters, where these alone are trained.
+    pub lora: Option<LoraConfig>,
     /// Text and tokenizer.
     pub data: DataConfig,
     /// Boards, where a joint model learns those.
@@ -75,6 +84,14 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Newest checkpoints that are kept.
     pub keep_checkpoints: usize,
+    /// Whether the model of the best validation is kept, as `best.ebt` in the folder of the run.
+    pub keep_best: bool,
+    /// Validations in a row that are no better than the best one, after which the run ends; none = it goes on to its last step.
+    pub patience: Option<u64>,
+    /// Names of weights, or what such names begin with, that keep their values: `embeddings`, `blocks.0`.
+    pub freeze: Vec<String>,
+    /// What records the run beside `metrics.jsonl`.
+    pub log: Vec<Log>,
     /// CPU threads; none = all cores.
     pub threads: Option<usize>,
     /// Numbers of activations and products; weights, gradients and sums are always single.
@@ -97,10 +114,22 @@ impl Default for TrainConfig {
             validate_tokens: 16_384,
             checkpoint_every: 100,
             keep_checkpoints: 2,
+            keep_best: false,
+            patience: None,
+            freeze: Vec::new(),
+            log: Vec::new(),
             threads: None,
             precision: Precision::Auto,
         }
     }
+}
+
+/// What records a run beside its metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Log {
+    /// Files of events for TensorBoard, in the folder `tensorboard` of the run
+    Tensorboard,
 }
 
 /// How ranks add their gradients.
@@ -210,6 +239,16 @@ impl RunConfig {
         self.optimizer.validate()?;
         self.schedule_is_sane()?;
         self.train.validate(self.model.context)?;
+        let layout = ParameterLayout::new(&self.model);
+        freeze::frozen(&layout, &self.train.freeze)?;
+        if let Some(lora) = &self.lora {
+            lora.adapted(&layout)?;
+            if !self.train.freeze.is_empty() {
+                bail!(
+                    "configuration field `train.freeze`: with a section `lora` only adapters are trained; leave one of them out"
+                );
+            }
+        }
         if !self.objective.replay.is_multiple_of(self.train.lanes()) {
             bail!(
                 "configuration field `objective.replay`: {} remembered sequences cannot be shared by {} lanes (`train.lanes`)",
@@ -321,6 +360,17 @@ impl TrainConfig {
         between("steps", self.steps, 1, u64::from(u32::MAX))?;
         between("keep_checkpoints", self.keep_checkpoints as u64, 1, 1 << 20)?;
         self.validate_threads()?;
+        if let Some(patience) = self.patience {
+            between("patience", patience, 1, u64::from(u32::MAX))?;
+            if self.validate_every == 0 {
+                bail!(
+                    "configuration field `train.patience`: it counts validations, of which there are none (`train.validate_every` is 0)"
+                );
+            }
+        }
+        if self.log.contains(&Log::Tensorboard) && !cfg!(feature = "tensorboard") {
+            return Err(program::lacks("`train.log`: writing events for TensorBoard", "tensorboard"));
+        }
         if self.context > longest {
             bail!(
                 "configuration field `train.context`: {} positions are more than `model.context`, {longest}",

@@ -7,7 +7,7 @@ use ebt_core::config::{
 use ebt_core::objective::{Flow, InitialState, LossSteps};
 use ebt_tokenizer::letters::SYMBOLS;
 
-use super::keys::edits;
+use super::edits::edits;
 use super::{RestoreConfig, RunConfig, SudokuConfig};
 
 /// Names of all presets, smallest first.

@@ -15,6 +15,7 @@ use crate::boards::{self, Trial};
 use crate::checkpoint::{Header, Validation};
 use crate::evaluate::{EvaluateOptions, evaluate_shared};
 use crate::restored::{self, Forms};
+use crate::rollout::Energies;
 use crate::run_config::RunConfig;
 use crate::task::{Probe, Task};
 
@@ -24,7 +25,7 @@ const STEPS: usize = 16;
 const MOST_STEPS: usize = 100;
 
 /// Bits per byte of the averaged model after every thinking step, or the boards that it solves; more of these is tried where
-/// it is the `last` measurement. The caller fills in the training step.
+/// it is the `last` measurement; beside it energies of positions before every step. The caller fills in the training step.
 pub fn validate<B: Backend>(
     (ranks, b): (&dyn Collective, &B),
     trainer: &Trainer<B>,
@@ -32,10 +33,11 @@ pub fn validate<B: Backend>(
     task: &Task,
     probe: &Probe,
     last: bool,
-) -> Result<Validation> {
+) -> Result<(Validation, Vec<Vec<f32>>)> {
     let model = Model { config: &trainer.config, layout: &trainer.layout, weights: &trainer.average.weights };
     let options = EvaluateOptions { batch: config.train.batch, ..EvaluateOptions::default() };
     let reached = trainer.objective.reached(trainer.optimizer.updates);
+    let mut energies = Energies::default();
     let (data, tokens) = match (task, probe) {
         (Task::Text(data), Probe::Text(tokens)) => (data, tokens),
         (Task::Sudoku(sudoku), &Probe::Boards(boards)) => {
@@ -51,9 +53,10 @@ pub fn validate<B: Backend>(
                     start_steps: STEPS,
                 },
             };
-            let solved = boards::measure(ranks, b, model, &reached, (sudoku, boards), &trial)?;
+            let solved = boards::measure(ranks, b, model, &reached, (sudoku, boards), &trial, &mut energies)?;
             let tokens = solved.boards * config.model.context as u64;
-            return Ok(Validation { bits_per_byte: f64::NAN, tokens, solved: Some(solved), ..Validation::default() });
+            let found = Validation { bits_per_byte: f64::NAN, tokens, solved: Some(solved), ..Validation::default() };
+            return Ok((found, energies.by_step));
         }
         (Task::Letters(text), Probe::Letters(tokens)) => {
             let damage = text.config.damage;
@@ -61,22 +64,24 @@ pub fn validate<B: Backend>(
             let steps = if last && config.objective.max_steps > 1 { STEPS } else { config.objective.max_steps };
             let words = Words::read(&text.words).ok();
             let on = (tokens, damage, words.as_ref(), forms.as_ref());
-            let restored = restored::measure(ranks, b, model, &reached, on, (steps, last))?;
-            let restored = Some(restored);
-            return Ok(Validation { bits_per_byte: f64::NAN, tokens: tokens.len(), restored, ..Validation::default() });
+            let restored = restored::measure(ranks, b, model, &reached, on, (steps, last), &mut energies)?;
+            let (tokens, restored) = (tokens.len(), Some(restored));
+            let found = Validation { bits_per_byte: f64::NAN, tokens, restored, ..Validation::default() };
+            return Ok((found, energies.by_step));
         }
         _ => anyhow::bail!("a model is measured on what it learns"),
     };
     let sources = tokens.as_one_source("validation");
     let found = evaluate_shared(ranks, b, model, &reached, &data.tokenizer, &sources, &options)?;
     let per_step: Vec<f64> = (0..found.steps).map(|i| found.total.bits_per_byte(i)).collect();
-    Ok(Validation {
+    let validation = Validation {
         step: 0,
         bits_per_byte: per_step.last().copied().unwrap_or(f64::NAN),
         per_step,
         tokens: found.total.tokens as u64,
         ..Validation::default()
-    })
+    };
+    Ok((validation, found.energies))
 }
 
 /// Writes the averaged weights with configuration and tokenizer or words as a model file.

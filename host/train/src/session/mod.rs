@@ -1,11 +1,14 @@
 //! One invocation of training: from a fresh model or a checkpoint to the end of the run, of the time, or an interrupt.
 
+mod begin;
 mod folder;
 mod measure;
+mod rates;
 mod results;
 pub mod resume;
 mod run;
 mod share;
+mod tell;
 mod types;
 
 use anyhow::{Context, Result};
@@ -16,10 +19,11 @@ use ebt_data::progress::Progress;
 
 use crate::task::{Probe, Task};
 
+pub use begin::unfit;
 pub use folder::RunFolder;
+pub use rates::{RateSearch, SweepEnd, find_rate};
 use run::Run;
-pub use run::unfit;
-pub use types::{CONFIG_FILE, Ending, Learns, METRICS_FILE, Session, Summary, quoted, resume_command};
+pub use types::{BEST_FILE, CONFIG_FILE, Ending, Learns, METRICS_FILE, Session, Summary, quoted, resume_command};
 
 /// Trains until the run is complete, the time is up or a stop is asked for, and saves the model and the state.
 ///
@@ -46,6 +50,9 @@ pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -
     let mut run = Run::start(session, toml)?;
     if ranks.place().is_first() {
         run.describe(counted.as_ref().map(|(baselines, _)| *baselines), progress);
+        if let Some((baselines, counts)) = &counted {
+            run.compare(*baselines, counts)?;
+        }
     }
     let ended = run.train(progress);
     progress.end();
@@ -54,6 +61,7 @@ pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -
         Some((validation, text)) => {
             if let (Some((baselines, counts)), Probe::Text(text)) = (&mut counted, &text) {
                 *baselines = counts.measure(text)?;
+                run.metrics.baselines(run.header.step, *baselines)?;
             }
             Some(validation)
         }
@@ -79,6 +87,8 @@ pub fn train<B: Backend>(session: Session<'_, B>, progress: &mut dyn Progress) -
         unigram,
         bigram,
         validation,
+        best: run.header.best,
+        best_model: Some(out.join(BEST_FILE)).filter(|path| config.train.keep_best && path.is_file()),
         out: out.to_path_buf(),
         model: run.model,
     })

@@ -11,7 +11,7 @@ use ebt_data::progress::Progress;
 use super::measure;
 use super::run::Run;
 use super::share;
-use super::types::Ending;
+use super::types::{BEST_FILE, Ending};
 use crate::checkpoint::{State, Validation, download};
 use crate::task::Probe;
 use ebt_model::model::MODEL_FILE;
@@ -24,22 +24,46 @@ impl<B: Backend> Run<'_, B> {
     fn validate(&mut self, probe: &Probe, last: bool) -> Result<Validation> {
         let (start, session) = (Instant::now(), &self.session);
         let (ranks, b) = (session.ranks, session.backend);
-        let mut validation = measure::validate((ranks, b), &self.trainer, session.config, session.task, probe, last)?;
+        let trainer = &self.trainer;
+        let (mut validation, energies) =
+            measure::validate((ranks, b), trainer, session.config, session.task, probe, last)?;
         validation.step = self.header.step;
         self.validation_cost = Some(start.elapsed().as_secs_f64() / probe.tokens(self.session.config).max(1) as f64);
-        self.metrics.validation(&validation)?;
+        self.metrics.validation(&validation, &energies)?;
         self.header.last = Some(validation.clone());
         Ok(validation)
     }
 
-    /// Measures the averaged model on the probe.
-    pub(super) fn check(&mut self) -> Result<Validation> {
+    /// Measures the averaged model on the probe, and keeps it if it is the best so far and that is asked for.
+    pub(super) fn check(&mut self, progress: &mut dyn Progress) -> Result<Validation> {
         let probe = self.probe.clone();
         let validation = self.validate(&probe, false)?;
-        if self.header.best.as_ref().is_none_or(|best| validation.is_better_than(best)) {
-            self.header.best = Some(validation.clone());
+        if self.header.best.as_ref().is_some_and(|best| !validation.is_better_than(best)) {
+            self.header.stale += 1;
+            return Ok(validation);
+        }
+        self.header.best = Some(validation.clone());
+        self.header.stale = 0;
+        if self.session.config.train.keep_best && self.session.ranks.place().is_first() {
+            let average = download(self.session.backend, &self.trainer.average.weights);
+            let (config, task) = (self.session.config, self.session.task);
+            let path = self.session.out.join(BEST_FILE);
+            let saved = measure::save_model(&path, config, &average, task, &self.header);
+            if let Err(error) = saved {
+                let in_use = was_in_use(&error);
+                let error = error.context("the best model was not saved");
+                if !in_use {
+                    return Err(error);
+                }
+                progress.note(&format!("{error:#}; another program uses it"));
+            }
         }
         Ok(validation)
+    }
+
+    /// Whether as many validations as may be were no better than the best one.
+    pub(super) fn is_out_of_patience(&self) -> bool {
+        self.session.config.train.patience.is_some_and(|patience| self.header.stale >= patience)
     }
 
     /// The last checkpoint and validation, with the text measured. A run that is not at its end is saved first, as it
@@ -49,6 +73,11 @@ impl<B: Backend> Run<'_, B> {
         ending: Ending,
         progress: &mut dyn Progress,
     ) -> Result<Option<(Validation, Probe)>> {
+        let measured = self.header.last.as_ref().is_some_and(|last| last.step == self.header.step);
+        if self.session.config.train.keep_best && ending != Ending::Stopped && !measured {
+            progress.during("the validation at the end of the run");
+            self.check(progress)?;
+        }
         if ending != Ending::Finished {
             self.save(progress)?;
         }

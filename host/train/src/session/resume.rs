@@ -13,13 +13,16 @@ use crate::run_config::keys::join;
 use crate::task::Task;
 
 /// Keys that do not touch the course of a run. Paths are free because the text itself is compared.
-const FREE: [&str; 9] = [
+const FREE: [&str; 12] = [
     "train.minutes",
     "train.threads",
     "train.validate_every",
     "train.validate_tokens",
     "train.checkpoint_every",
     "train.keep_checkpoints",
+    "train.keep_best",
+    "train.patience",
+    "train.log",
     "data.train",
     "data.validation",
     "data.tokenizer",

@@ -4,21 +4,25 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ebt_core::compute::Backend;
 use ebt_core::error::Error;
 use ebt_core::training::{Part, Sequences, StepSettings, Trainer};
-use ebt_data::baselines::Baselines;
 use ebt_data::loader::DEPTH;
-use ebt_data::progress::{Progress, Stretch, clock, count};
+use ebt_data::progress::{Progress, Stretch, clock};
 use ebt_data::{BatchSource, Loader, Worker};
 use ebt_model::model::MODEL_FILE;
-use ebt_ranks::{Place, tree};
+use ebt_ranks::Place;
 
+use super::begin::{begin, remove};
 use super::share;
-use super::types::{Ending, METRICS_FILE, Session, resume_command};
+use super::types::{BEST_FILE, Ending, METRICS_FILE, Session, resume_command};
 use crate::checkpoint::{Header, Store, Validation};
-use crate::metrics::{Metrics, StepLine};
+#[cfg(feature = "tensorboard")]
+use crate::metrics::Events;
+use crate::metrics::{Metrics, Standing, StepLine};
+#[cfg(feature = "tensorboard")]
+use crate::run_config::Log;
 use crate::task::Probe;
 
 /// Largest share of a time limit that is kept for the validation at the end.
@@ -30,16 +34,6 @@ const BAR: &str = "{bar:24.cyan/blue} {pos}/{len} steps  {msg}";
 
 fn line(stretch: &Stretch, step: u64, message: &str) -> String {
     format!("step {step}/{}  {message}", stretch.total.unwrap_or(0))
-}
-
-/// Why so many ranks cannot share so many lanes, and what can be done.
-pub fn unfit(lanes: usize, world: usize) -> String {
-    let worlds: Vec<String> = tree::worlds(lanes).iter().map(ToString::to_string).collect();
-    format!(
-        "{world} ranks cannot share `train.lanes` = {lanes} evenly: use {} ranks, or in a new run --set train.lanes={world} \
-         (`train.accumulate` must be a multiple of it)",
-        worlds.join(" or ")
-    )
 }
 
 /// A run in progress.
@@ -64,6 +58,8 @@ pub(super) struct Run<'a, B: Backend> {
     pub(super) validation_cost: Option<f64>,
     /// The last check of this invocation.
     shown: Option<Validation>,
+    /// Bits per byte of a bigram table on what checks measure on, where that is text.
+    pub(super) bigram: Option<f64>,
     /// What checks during the run measure on.
     pub(super) probe: Probe,
     /// The model that was saved last.
@@ -72,31 +68,22 @@ pub(super) struct Run<'a, B: Backend> {
 
 impl<'a, B: Backend> Run<'a, B> {
     pub(super) fn start(mut session: Session<'a, B>, toml: String) -> Result<Self> {
-        let (b, config, task) = (session.backend, session.config, session.task);
+        let (config, task) = (session.config, session.task);
         let probe = task.probe(config, config.train.validate_tokens)?;
-        let (ranks, lanes) = (session.ranks, config.train.lanes());
-        let place = ranks.place();
-        if !tree::fits(lanes, place.world) {
-            bail!("{}", unfit(lanes, place.world));
+        let (header, trainer) = begin(&mut session, toml)?;
+        let (mut metrics, mut standing) = (Metrics::none(), Standing::default());
+        if session.ranks.place().is_first() {
+            (metrics, standing) = Metrics::open(&session.out.join(METRICS_FILE), header.step)?;
+            if header.step == 0 {
+                // of a run that ended before it had saved anything else
+                remove(&session.out.join(BEST_FILE))?;
+            }
+            #[cfg(feature = "tensorboard")]
+            if config.train.log.contains(&Log::Tensorboard) {
+                let standing = Standing { step: header.step, ..standing };
+                metrics.also(Box::new(Events::begin(session.out, standing, &header.config)?));
+            }
         }
-        let (header, trainer) = match share::state(ranks, session.resume.take())? {
-            Some(state) => {
-                let header = Header { config: toml, ..state.header.clone() };
-                let mut trainer =
-                    state.restore(b, config).context("the checkpoint does not fit its own configuration")?;
-                trainer.replay = trainer.replay.drain(tree::own(lanes, place)).collect();
-                (header, trainer)
-            }
-            None => {
-                let (model, objective) = (config.model.clone(), config.objective.clone());
-                let header = Header::new(config, task, toml);
-                (header, Trainer::new(b, model, objective, config.optimizer.clone(), config.train.seed)?)
-            }
-        };
-        let (metrics, before) = match place.is_first() {
-            true => Metrics::open(&session.out.join(METRICS_FILE), header.step)?,
-            false => (Metrics::none(), 0.0),
-        };
         Ok(Self {
             store: Store::new(session.out, config.train.keep_checkpoints),
             probe,
@@ -108,35 +95,13 @@ impl<'a, B: Backend> Run<'a, B> {
             trained: 0,
             validation_cost: None,
             shown: None,
+            bigram: None,
             session,
             trainer,
             header,
             metrics,
-            before,
+            before: standing.seconds,
         })
-    }
-
-    pub(super) fn describe(&self, baselines: Option<Baselines>, progress: &mut dyn Progress) {
-        let (config, task) = (self.session.config, self.session.task);
-        let (all, active) = (self.trainer.layout.count(), self.trainer.layout.active(&config.model));
-        let active = if active < all { format!(" ({} active)", count(active as f64)) } else { String::new() };
-        progress.note(&format!(
-            "model: {} parameters{active}, {} blocks, width {}, vocabulary {}",
-            count(all as f64),
-            config.model.layers,
-            config.model.dim,
-            config.model.vocab
-        ));
-        task.describe(config, progress);
-        if let Some(Baselines { unigram, bigram, .. }) = baselines {
-            progress.note(&format!("to beat: unigram {unigram:.3}, bigram {bigram:.3} bits per byte"));
-        }
-        if self.header.step == 0 && !self.header.from.is_empty() {
-            progress.note(&format!("begins with the weights of {}", self.header.from));
-        }
-        if self.header.step > 0 {
-            progress.note(&format!("resumed after step {} of {}", self.header.step, self.header.total_steps));
-        }
     }
 
     pub(super) fn train(&mut self, progress: &mut dyn Progress) -> Result<Ending> {
@@ -151,6 +116,9 @@ impl<'a, B: Backend> Run<'a, B> {
             lasting: true,
             ..Stretch::default()
         });
+        if self.is_out_of_patience() {
+            return Ok(Ending::OutOfPatience);
+        }
         let Place { rank, world } = self.session.ranks.place();
         let all = task.batches(config, Worker { rank: rank as u64, world: world as u64 });
         let mut batches = Loader::new(all.clone(), self.header.step..self.header.total_steps, DEPTH)?;
@@ -177,11 +145,14 @@ impl<'a, B: Backend> Run<'a, B> {
             let step = self.header.step;
             if every(t.validate_every, step) && step < self.header.total_steps {
                 progress.during(&format!("the validation after step {step}"));
-                let validation = self.check()?;
-                self.shown = Some(validation);
+                self.shown = Some(self.check(progress)?);
             }
             if every(t.checkpoint_every, step) && step < self.header.total_steps {
                 self.save(progress)?;
+            }
+            // every rank has the same validations
+            if self.is_out_of_patience() && step < self.header.total_steps {
+                return Ok(Ending::OutOfPatience);
             }
             if leave && step < self.header.total_steps {
                 // whose clock it is, is only asked of the first
@@ -233,15 +204,15 @@ impl<'a, B: Backend> Run<'a, B> {
         self.metrics.step(&line)?;
         let left = (self.header.total_steps - self.header.step) as f64 * self.step_seconds();
         let left = self.time_left().map_or(left, |limit| left.min(limit));
-        let (tokens_per_second, data_wait, shown) = (self.speed(), self.data_wait(), &self.shown);
+        let (tokens_per_second, data_wait) = (self.speed(), self.data_wait());
+        let shown = self.shown.as_ref().map_or_else(String::new, |shown| shown.told() + &self.beside_bigram(shown));
         progress.advance(line.step, &|| {
-            let validation = shown.as_ref().map_or(String::new(), Validation::told);
             let waiting = match data_wait {
                 share if share >= NOTABLE_WAIT => format!("  {:.0}% waiting for data", 100.0 * share),
                 _ => String::new(),
             };
             let loss = line.report.loss;
-            format!("loss {loss:.3}{validation}  {tokens_per_second:.0} tokens/s{waiting}  {} left", clock(left))
+            format!("loss {loss:.3}{shown}  {tokens_per_second:.0} tokens/s{waiting}  {} left", clock(left))
         });
         Ok(leave)
     }
@@ -295,7 +266,10 @@ impl<'a, B: Backend> Run<'a, B> {
     /// Seconds left for training: a share of the limit is reserved for the validation at the end.
     fn time_left(&self) -> Option<f64> {
         let limit = 60.0 * self.session.config.train.minutes?;
-        let whole = 1.1 * self.validation_cost() * self.session.task.whole().tokens(self.session.config) as f64;
+        let config = self.session.config;
+        let probe = if config.train.keep_best { self.probe.tokens(config) } else { 0 };
+        let tokens = self.session.task.whole().tokens(config) + probe;
+        let whole = 1.1 * self.validation_cost() * tokens as f64;
         Some(self.until(limit) - whole.min(MOST_VALIDATION * limit))
     }
 

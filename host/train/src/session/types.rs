@@ -16,6 +16,8 @@ use crate::task::Task;
 pub const CONFIG_FILE: &str = "config.toml";
 /// Name of the metrics in the folder of a run.
 pub const METRICS_FILE: &str = "metrics.jsonl";
+/// Name of the model of the best validation in the folder of a run.
+pub const BEST_FILE: &str = "best.ebt";
 
 /// What a session needs.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub enum Ending {
     TimeUp,
     /// Somebody asked to stop.
     Stopped,
+    /// As many validations as `train.patience` says were no better than the best one.
+    OutOfPatience,
 }
 
 /// What a run learns.
@@ -91,6 +95,10 @@ pub struct Summary {
     pub bigram: f64,
     /// The whole validation text, or what the time limit allowed of it; none if stopped.
     pub validation: Option<Validation>,
+    /// The best validation during the run, if there was one.
+    pub best: Option<Validation>,
+    /// The model of it, where it is kept.
+    pub best_model: Option<PathBuf>,
     /// Folder of the run.
     pub out: PathBuf,
     /// The averaged model: in the folder of the run, or in its last checkpoint where another program used the file that was

@@ -1,4 +1,6 @@
-//! `ebt plot`: draws descents.
+//! `ebt plot`: draws descents and runs.
+
+mod runs;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -19,8 +21,9 @@ use crate::plot::landscape::Landscape;
 use crate::plot::trajectory::{Recorder, Trajectory};
 use crate::plot::{Figure, Format};
 use crate::solver::{solve, with_solver};
+use runs::RunsArgs;
 
-/// Draw how a model thinks: energies of descents, or the landscape that one descends on.
+/// Draw how a model thinks, energies of descents or the landscape that one descends on; or how runs went.
 ///
 /// A trajectory shows the energy before and after every step; grey lines are candidates that were not kept, and upright
 /// lines separate landscapes, between which energies do not compare. A landscape is the energy at softmax(Y + a u + b v)
@@ -35,6 +38,7 @@ Examples:
   ebt plot --prompt \"Ankara\" --kind landscape --candidates 6 --out landscape.png
   ebt generate --prompt \"Ankara\" --tokens 9 --certificate ankara.json
   ebt plot --certificate ankara.json --out ankara.svg
+  ebt plot --run runs/a --run runs/b --smooth 0.98 --out curves.svg
   ebt plot --board '..5.2. ...... 2..... .6.1.. 1...5. ...4.3' --candidates 6 --out board.svg")]
 pub struct Args {
     /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along, for a
@@ -45,7 +49,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "TEXT",
-        required_unless_present_any = ["certificate", "board"],
+        required_unless_present_any = ["certificate", "board", "run"],
         conflicts_with = "certificate",
         allow_hyphen_values = true
     )]
@@ -56,6 +60,8 @@ pub struct Args {
     /// Draw what `ebt generate --certificate` wrote
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
+    #[command(flatten)]
+    runs: RunsArgs,
     /// Picture to write, .svg or, in a build with the feature `png`, .png
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -98,7 +104,19 @@ const ROWS: usize = 32;
 pub fn run(args: Args) -> Result<()> {
     // a wrong name is reported before the work
     Format::of(&args.out)?;
+    if let Some(flag) = args.runs.without_run() {
+        bail!("{flag}: only with --run");
+    }
     let figure = match (&args.certificate, &args.board) {
+        _ if !args.runs.run.is_empty() => {
+            let refused = args.think.beyond_steps().or(args.think.think.map(|_| "--think"));
+            let refused = refused.or((args.tokens > 1).then_some("--tokens"));
+            let refused = refused.or((args.kind == Kind::Landscape).then_some("--kind landscape"));
+            if let Some(flag) = refused {
+                bail!("{flag}: not with --run, which draws what the run has told");
+            }
+            args.runs.figure()?
+        }
         (_, Some(board)) => of_board(&args, board)?,
         (Some(path), _) => {
             if args.kind == Kind::Landscape {
