@@ -123,7 +123,7 @@ mod tests {
             text in "[abış€😀]{0,16}",
             broken in proptest::option::of(0usize..40),
             stops in proptest::collection::vec("[abış€😀]{1,3}", 0..4),
-            lengths in proptest::collection::vec(0usize..5, 64),
+            lengths in proptest::collection::vec(1usize..5, 64),
         ) {
             let mut bytes = text.into_bytes();
             if let Some(at) = broken.filter(|at| *at < bytes.len()) {

@@ -1,6 +1,6 @@
 //! Adapters: products of small matrices that are added to frozen ones.
 
-use ebt_core::compute::Backend;
+use ebt_core::compute::{Backend, Compute};
 use ebt_core::lora::{Adapted, Lora};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::Role;
