@@ -1,6 +1,6 @@
 //! What is no prose: addresses, paths, names of files, code, names like `iOS`.
 
-use ebt_tokenizer::letters::Damage;
+use ebt_tokenizer::letters::{Damage, lower_letter};
 
 /// Bytes on either side of a place that are looked at.
 const REACH: usize = 256;
@@ -71,9 +71,10 @@ fn is_verbatim(run: &str, gap: bool) -> bool {
         || ends_like_a_name(run)
 }
 
-/// Whether a capital follows a small letter: `iOS`, `activeIndex`, `JavaScript`.
+/// Whether a capital follows a letter that is none: `iOS`, `activeIndex`, `JavaScript`.
 fn has_capital_inside(name: &str) -> bool {
-    name.chars().zip(name.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase())
+    let is_capital = |c: char| lower_letter(c) != c;
+    name.chars().zip(name.chars().skip(1)).any(|(a, b)| a.is_alphabetic() && !is_capital(a) && is_capital(b))
 }
 
 /// Whether a run is `name.end` with an end of [`ENDS`], whatever stands after an apostrophe or as punctuation.
