@@ -253,8 +253,8 @@ fn certificates_of_version_1_and_metrics_are_read() {
     fs::copy(pinned("metrics.jsonl"), &metrics).unwrap();
     let whole = fs::read_to_string(&metrics).unwrap();
     assert_eq!(whole.lines().count(), 4 + 2);
-    let (_, seconds) = Metrics::open(&metrics, 4).unwrap();
-    assert!(seconds > 0.0);
+    let (_, standing) = Metrics::open(&metrics, 4).unwrap();
+    assert!(standing.seconds > 0.0);
     assert_eq!(fs::read_to_string(&metrics).unwrap(), whole);
     Metrics::open(&metrics, 2).unwrap();
     assert_eq!(fs::read_to_string(&metrics).unwrap().lines().count(), 2 + 1);

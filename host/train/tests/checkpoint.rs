@@ -46,7 +46,7 @@ fn state(step: u64) -> State {
     let fill = |x: f32| ParameterLayout::new(&run.model).entries.iter().map(|e| vec![x; e.len()]).collect();
     // what has to keep its bits: no number, the smallest, and the sign of zero
     let (first, second) = (fill(f32::NAN), fill(f32::MIN_POSITIVE));
-    State { header, replay, weights: fill(1.5), first, second, average: fill(-0.0) }
+    State { header, replay, weights: fill(1.5), first, second, average: fill(-0.0), lora: None }
 }
 
 fn bytes(state: &State) -> Vec<u8> {
