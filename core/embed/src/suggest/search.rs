@@ -4,8 +4,8 @@ use core::ops::ControlFlow;
 
 use super::found::Found;
 use super::paths::{Path, Paths, ROOT};
+use super::question::{MOST_BYTES, Question, Suggested, Suggestion};
 use super::word::{Ending, Next};
-use super::{MOST_BYTES, Question, Suggested, Suggestion};
 use crate::engine::math::{exp, log_sum_exp};
 use crate::engine::slices::put;
 use crate::engine::{Error, Session};
