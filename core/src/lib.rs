@@ -44,8 +44,8 @@ cfg_if::cfg_if! {
         pub mod error;
         pub mod fused;
         pub mod layer;
+        pub mod loss_scale;
         pub mod lora;
-pub mod loss_scale;
         pub mod muon;
         pub mod optimizer;
         pub mod parameters;

@@ -202,7 +202,7 @@ impl<'m, 'a> Generator<'m, 'a> {
     ///
     /// # Errors
     ///
-    /// A word longer than [`Options::prompt`] bytes, settings out of their range or beyond the options, numbers that are not finite;
+    /// A line (a word, where the tokenizer cuts text into words) longer than [`Options::prompt`] bytes, settings out of their range or beyond the options, numbers that are not finite;
     /// what was scored before belongs to the text.
     pub fn score(
         &mut self,

@@ -57,6 +57,7 @@ pub mod c;
 pub mod engine;
 mod error;
 mod generator;
+mod mark;
 pub mod packed;
 mod restorer;
 mod suggest;

@@ -327,7 +327,7 @@ fn what_cannot_be_suggested_is_refused_and_leaves_no_trace() {
         assert_eq!(generator.position(), position);
         // the word is longer than what is cut in every way, and is finished all the same
         let (endings, _) = suggested(generator, &"ab".repeat(50), &SuggestOptions { evaluations: 4, ..usual })
-            .map_or_else(|error| panic!("{error}"), |found| found);
+            .unwrap_or_else(|error| panic!("{error}"));
         assert!(endings.len() <= 5);
     });
 }

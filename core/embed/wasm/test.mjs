@@ -78,7 +78,8 @@ for (const typed of [' Ankara\'d', ' büyük ']) {
     said += `  ${ending}|${hex(bits(probability))}\n`;
   }
 }
-assert.equal(generator.finished("Türkiye'nin başk"), "Türkiye'nin");
+// this tokenizer cuts text into lines
+assert.equal(generator.finished('gel\ngit'), 'gel\n');
 
 // boards are filled in with the same bits
 const BOARD = '..3.1. 56.32. .542.3 2.645. .12.45 .4.1..';

@@ -96,7 +96,8 @@ def test_words_are_finished_without_a_trace(sample):
     assert {"Ankara'da", "Ankara'dan"} <= {word.word for word in words}
     assert all(word.word == "Ankara'd" + word.ending and 0 < word.probability <= 1 for word in words)
     assert [generator.next(seed=2).id for _ in range(3)] == plain
-    assert generator.finished("Türkiye'nin başk") == "Türkiye'nin"
+    # this tokenizer cuts text into lines
+    assert generator.finished("gel\ngit") == "gel\n"
     for wrong in ({"words": 0}, {"evaluations": 0}, {"longest": 999}, {"least": -1.0}, {"wide": 1}):
         with pytest.raises(ebt.EbtError):
             generator.suggest("a", **wrong)

@@ -7,7 +7,7 @@ use core::ops::ControlFlow;
 
 use ebt_tokenizer::compact::CompactTokenizer;
 
-use super::pointer::{read, slice, slice_mut, writable, write};
+use super::pointer::{self, read, slice, slice_mut, writable, write};
 use super::types::{CCertificate, COptions, CSettings, CStep, CToken, StepFunction};
 use super::{Status, status};
 use crate::{Generator, Options, Settings, StepReport};
@@ -274,8 +274,7 @@ pub unsafe extern "C" fn ebt_token_bytes(
 pub unsafe extern "C" fn ebt_prompt(generator: *mut GeneratorHandle, text: *const c_char, length: usize) -> c_int {
     code(|| {
         // SAFETY: the caller's promise.
-        let (handle, text) = unsafe { (open(generator)?, slice(text.cast::<u8>(), length)?) };
-        let text = core::str::from_utf8(text).map_err(|_| Status::Utf8)?;
+        let (handle, text) = unsafe { (open(generator)?, pointer::text(text, length)?) };
         handle.generator()?.prompt(text).map_err(status::of_use).map(|()| Status::Ok)
     })
 }

@@ -1,5 +1,7 @@
 //! Pointers from C, checked as far as they can be.
 
+use core::ffi::c_char;
+
 use super::Status;
 
 /// The longest object in bytes.
@@ -66,6 +68,16 @@ pub(super) unsafe fn slice<'a, T>(pointer: *const T, length: usize) -> Result<&'
     }
     // SAFETY: not null, aligned, no longer than an object can be; the rest is the caller's promise.
     Ok(unsafe { core::slice::from_raw_parts(pointer, length) })
+}
+
+/// The `length` bytes of UTF-8 at `pointer`.
+///
+/// # Safety
+///
+/// As for [`slice`].
+pub(super) unsafe fn text<'a>(pointer: *const c_char, length: usize) -> Result<&'a str, Status> {
+    // SAFETY: the caller's promise.
+    core::str::from_utf8(unsafe { slice(pointer.cast::<u8>(), length) }?).map_err(|_| Status::Utf8)
 }
 
 /// `length` elements at `pointer`, to be written.

@@ -6,7 +6,7 @@ use core::ffi::{c_char, c_int, c_void};
 use ebt_tokenizer::letters::Damage;
 
 use super::handle::{Marked, code, given, given_mut, head, open, options_of, place};
-use super::pointer::{slice, slice_mut, writable, write};
+use super::pointer::{self, slice_mut, writable, write};
 use super::types::{CLetter, COptions, LetterFunction};
 use super::{Status, status};
 use crate::engine::descent::DescentOptions;
@@ -113,9 +113,8 @@ pub unsafe extern "C" fn ebt_restorer_restore(
         let handle = unsafe { open(restorer)? };
         let mut restorer = handle.restorer.try_borrow_mut().map_err(|_| Status::Busy)?;
         // SAFETY: the caller's promise.
-        let (text, scratch) =
-            unsafe { (slice(text.cast::<u8>(), length)?, slice_mut(scratch.cast::<u8>(), scratch_length)?) };
-        let text = core::str::from_utf8(text).map_err(|_| Status::Utf8)?;
+        let (scratch, text) =
+            unsafe { (slice_mut(scratch.cast::<u8>(), scratch_length)?, pointer::text(text, length)?) };
         let &(_, _, damage) = Damage::ALL.get(damage as usize).ok_or(Status::Setting)?;
         if scratch.len() < Restorer::bytes_to_settle(text.len()) {
             return Err(Status::Buffer);

@@ -3,7 +3,7 @@
 use core::ffi::{c_char, c_int, c_void};
 
 use super::handle::{GeneratorHandle, code, given_mut, open, settings_of};
-use super::pointer::{read, slice, writable, write};
+use super::pointer::{self, read, writable, write};
 use super::types::CSettings;
 use super::{Status, status};
 use crate::{Score, Scored, SuggestOptions, Suggested, Suggestion};
@@ -111,16 +111,6 @@ unsafe fn search_of(options: *const CSuggestOptions) -> Result<SuggestOptions, S
     Ok(SuggestOptions { words, evaluations, paths, bytes, least })
 }
 
-/// Text of C.
-///
-/// # Safety
-///
-/// `text` points to `length` bytes.
-unsafe fn text_of<'a>(text: *const c_char, length: usize) -> Result<&'a str, Status> {
-    // SAFETY: the caller's promise.
-    core::str::from_utf8(unsafe { slice(text.cast::<u8>(), length) }?).map_err(|_| Status::Utf8)
-}
-
 /// Writes how many bytes at the front of a text are finished: their tokens are the same whatever follows the text.
 ///
 /// # Safety
@@ -135,7 +125,7 @@ pub unsafe extern "C" fn ebt_finished(
 ) -> c_int {
     code(|| {
         // SAFETY: the caller's promise.
-        let (handle, text) = unsafe { (open(generator)?, text_of(text, length)?) };
+        let (handle, text) = unsafe { (open(generator)?, pointer::text(text, length)?) };
         // SAFETY: the caller's promise.
         unsafe { write(bytes, handle.tokenizer().finished(text)) }.map(|()| Status::Ok)
     })
@@ -150,7 +140,7 @@ pub unsafe extern "C" fn ebt_finished(
 pub unsafe extern "C" fn ebt_word_start(text: *const c_char, length: usize, bytes: *mut usize) -> c_int {
     code(|| {
         // SAFETY: the caller's promise.
-        let text = unsafe { text_of(text, length) }?;
+        let text = unsafe { pointer::text(text, length) }?;
         // SAFETY: the caller's promise.
         unsafe { write(bytes, crate::word_start(text)) }.map(|()| Status::Ok)
     })
@@ -176,7 +166,8 @@ pub unsafe extern "C" fn ebt_score(
     code(|| {
         writable(score)?;
         // SAFETY: the caller's promise.
-        let (handle, text, settings) = unsafe { (open(generator)?, text_of(text, length)?, settings_of(settings)?) };
+        let (handle, text, settings) =
+            unsafe { (open(generator)?, pointer::text(text, length)?, settings_of(settings)?) };
         let mut tell = |Scored { id, at, bytes, bits }: Scored<'_>| {
             if let Some(on_scored) = on_scored {
                 let scored = CScored { id, bits, at, bytes: bytes.as_ptr(), length: bytes.len() };
@@ -234,7 +225,8 @@ pub unsafe extern "C" fn ebt_suggest(
         writable(done)?;
         let on_suggestion = on_suggestion.ok_or(Status::Null)?;
         // SAFETY: the caller's promise.
-        let (handle, text, settings) = unsafe { (open(generator)?, text_of(text, length)?, settings_of(settings)?) };
+        let (handle, text, settings) =
+            unsafe { (open(generator)?, pointer::text(text, length)?, settings_of(settings)?) };
         // before the memory, which a callback might name again
         let mut generator = handle.generator()?;
         // SAFETY: the caller's promise; whatever the memory holds are bytes.

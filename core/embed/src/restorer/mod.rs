@@ -12,6 +12,7 @@ use ebt_tokenizer::letters::{Damage, SYMBOLS, Set, Symbol, numbers, symbol, writ
 use crate::engine::arena::Arena;
 use crate::engine::descent::{DescentOptions, Prior};
 use crate::engine::{Problem, SessionOptions, Solver};
+use crate::mark::is_mark;
 use crate::packed::{Isa, Model};
 use crate::{EngineError, Error};
 use verbatim::Verbatim;
@@ -251,9 +252,4 @@ impl<'m, 'a> Restorer<'m, 'a> {
         }
         Ok(())
     }
-}
-
-/// Whether a character changes the letter before it.
-fn is_mark(c: char) -> bool {
-    matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}')
 }

@@ -18,14 +18,8 @@ mod question;
 mod search;
 mod word;
 
-use ebt_tokenizer::compact::CompactTokenizer;
-
 use crate::engine::arena::Arena;
-use crate::engine::descent::DescentOptions;
 use crate::engine::{Error, Session};
-use crate::token_generator::Delimiters;
-use found::Found;
-use paths::{FOLLOWED, OPEN, Paths};
 pub(crate) use question::{MOST_TYPED, Question};
 pub use question::{SuggestOptions, Suggested, Suggestion};
 use search::Search;

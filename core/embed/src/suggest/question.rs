@@ -1,11 +1,19 @@
 //! What is asked, and what is found.
 
+use ebt_tokenizer::compact::CompactTokenizer;
+
+use super::found::{self, Found};
+use super::paths::{FOLLOWED, OPEN, Paths};
+use crate::engine::Error;
+use crate::engine::arena::Arena;
 use crate::engine::descent::DescentOptions;
+use crate::token_generator::Delimiters;
 
 /// Most bytes of an ending.
-const MOST_BYTES: usize = 192;
+pub(super) const MOST_BYTES: usize = 192;
 
-/// Most typed bytes of a word whose cuts are summed over; of a longer word the tokens in front are taken as the tokenizer cuts them.
+/// Most typed bytes since the last safe border whose cuts are summed over; of more the tokens in front are taken as the tokenizer cuts
+/// them.
 pub(crate) const MOST_TYPED: usize = 64;
 
 /// How long and how widely endings are looked for; it fixes the memory of a search.
@@ -90,7 +98,7 @@ impl SuggestOptions {
         Ok(arena.used())
     }
 
-    fn parts<'s>(&self, arena: &mut Arena<'s>) -> Result<(Paths<'s>, Found<'s>), Error> {
+    pub(super) fn parts<'s>(&self, arena: &mut Arena<'s>) -> Result<(Paths<'s>, Found<'s>), Error> {
         self.validate()?;
         let mut words = |n: usize, size| arena.words(n.checked_mul(size).ok_or(Error::Size { what: "paths" })?);
         let (open, followed) = (words(self.paths, OPEN)?, words(self.evaluations, FOLLOWED)?);

@@ -1,9 +1,10 @@
 //! Where words end, read token by token: tokens may begin and end inside a character.
 
+use crate::mark::is_mark;
+
 /// Whether a character belongs to a word: letters, digits, marks on letters, and the apostrophes before Turkish suffixes.
 fn is_of_word(c: char) -> bool {
-    let mark = matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}');
-    c.is_alphanumeric() || matches!(c, '\'' | '’') || mark
+    c.is_alphanumeric() || matches!(c, '\'' | '’') || is_mark(c)
 }
 
 /// Where the unfinished word at the end of `text` begins, in bytes: the length of `text` where it ends in none.

@@ -164,7 +164,8 @@ static int words_and_scores(ebt_generator *generator, const char *text)
     CHECK(ebt_score(generator, NULL, "\xC4", 1, NULL, NULL, &score) == EBT_STATUS_UTF8);
     CHECK(ebt_score(generator, NULL, "a", 1, NULL, NULL, NULL) == EBT_STATUS_NULL);
 
-    CHECK(ebt_finished(generator, typed, strlen(typed), &finished) == EBT_STATUS_OK && finished == 6);
+    /* this tokenizer cuts text into lines */
+    CHECK(ebt_finished(generator, "gel\ngit", 7, &finished) == EBT_STATUS_OK && finished == 4);
     CHECK(ebt_word_start(typed, strlen(typed), &start) == EBT_STATUS_OK && start == 0);
     ebt_suggest_options options;
     ebt_suggested done;
