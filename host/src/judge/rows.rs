@@ -90,7 +90,7 @@ fn json_lines(from: impl BufRead, place: &str) -> Result<Vec<Row>> {
 }
 
 fn table(from: File, place: &str, delimiter: u8) -> Result<Vec<Row>> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(from);
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).quoting(delimiter == b',').from_reader(from);
     let names = reader.headers().with_context(|| format!("cannot read {place}"))?.clone();
     let mut rows = Vec::new();
     for (number, record) in (1..).zip(reader.records()) {
@@ -108,27 +108,29 @@ fn parquet(from: File, place: &str) -> Result<Vec<Row>> {
     use parquet::record::Field;
 
     let unusable = || format!("{place} is not a usable Parquet file");
-    let reader = SerializedFileReader::new(from).with_context(unusable)?;
-    let mut rows = Vec::new();
-    for (number, row) in (1..).zip(reader.get_row_iter(None).with_context(unusable)?) {
-        let row = row.with_context(unusable)?;
-        let value = |field: &Field| match field {
-            Field::Str(text) => Value::from(text.as_str()),
-            Field::Byte(number) => Value::from(*number),
-            Field::Short(number) => Value::from(*number),
-            Field::Int(number) => Value::from(*number),
-            Field::Long(number) => Value::from(*number),
-            Field::UByte(number) => Value::from(*number),
-            Field::UShort(number) => Value::from(*number),
-            Field::UInt(number) => Value::from(*number),
-            Field::ULong(number) => Value::from(*number),
-            Field::Bool(truth) => Value::from(*truth),
-            _ => Value::Null,
-        };
-        let fields = row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect();
-        rows.push(Row { place: format!("row {number} of {place}"), fields });
-    }
-    Ok(rows)
+    ebt_corpus::read::guarded(place, || {
+        let reader = SerializedFileReader::new(from).with_context(unusable)?;
+        let mut rows = Vec::new();
+        for (number, row) in (1..).zip(reader.get_row_iter(None).with_context(unusable)?) {
+            let row = row.with_context(unusable)?;
+            let value = |field: &Field| match field {
+                Field::Str(text) => Value::from(text.as_str()),
+                Field::Byte(number) => Value::from(*number),
+                Field::Short(number) => Value::from(*number),
+                Field::Int(number) => Value::from(*number),
+                Field::Long(number) => Value::from(*number),
+                Field::UByte(number) => Value::from(*number),
+                Field::UShort(number) => Value::from(*number),
+                Field::UInt(number) => Value::from(*number),
+                Field::ULong(number) => Value::from(*number),
+                Field::Bool(truth) => Value::from(*truth),
+                _ => Value::Null,
+            };
+            let fields = row.get_column_iter().map(|(name, field)| (name.clone(), value(field))).collect();
+            rows.push(Row { place: format!("row {number} of {place}"), fields });
+        }
+        Ok(rows)
+    })
 }
 
 #[cfg(not(feature = "parquet"))]

@@ -82,8 +82,13 @@ async fn method(method: Method) -> Refusal {
 async fn observed(State(server): Shared, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let known = |list: &[&'static str]| list.iter().copied().find(|route| *route == path);
-    let is_open = known(&OPEN).is_some() || (request.method() == Method::GET && server.page.has(path));
-    let route = known(&OPEN).or_else(|| known(&ROUTES)).unwrap_or(if is_open { "/" } else { "other" });
+    let of_route = known(&OPEN).or_else(|| known(&ROUTES));
+    // a file of the page cannot open a route of its name
+    let of_page = of_route.is_none() && request.method() == Method::GET && server.page.has(path);
+    let is_open = known(&OPEN).is_some() || of_page;
+    let route = of_route.unwrap_or(if of_page { "/" } else { "other" });
+    // the body of an answer to HEAD is dropped unread
+    let is_head = request.method() == Method::HEAD;
     let mut watch = Watch { metrics: Arc::clone(&server.metrics), route, status: LEFT, started: Instant::now() };
     let response = match server.check_key(request.headers()) {
         Err(refusal) if !is_open => refusal.into_response(),
@@ -91,7 +96,7 @@ async fn observed(State(server): Shared, request: Request, next: Next) -> Respon
     };
     let status = response.status().as_u16();
     response.map(|body| {
-        if body.is_end_stream() {
+        if is_head || body.is_end_stream() {
             watch.status = status;
         }
         Body::new(Observed { body, status, watch })

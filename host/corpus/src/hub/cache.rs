@@ -134,7 +134,7 @@ impl RepoCache {
     ///
     /// A cache that cannot be written.
     pub fn point(&self, commit: &str) -> Result<()> {
-        if is_commit(&self.revision) {
+        if is_commit(&self.revision) || fs::read_to_string(&self.reference).is_ok_and(|there| there.trim() == commit) {
             return Ok(());
         }
         create_parent(&self.reference)?;

@@ -89,14 +89,13 @@ fn list(options: &HubOptions, cache: &RepoCache, progress: &mut dyn Progress) ->
                 return Ok(Listing { licence: listing.licence, ..known });
             }
             let at = HubOptions { revision: listing.commit.clone(), ..options.clone() };
-            Ok(Listing { files: tree::files(&Client::new(&at), &at)?, ..listing })
+            let listing = Listing { files: tree::files(&Client::new(&at), &at)?, ..listing };
+            cache.keep_listing(&listing)?;
+            Ok(listing)
         },
     );
     match asked {
-        Ok(listing) => {
-            cache.keep_listing(&listing)?;
-            Ok(listing)
-        }
+        Ok(listing) => Ok(listing),
         Err(Failure { error, remedy: Remedy::None }) => Err(error),
         Err(Failure { error, .. }) => {
             let Some(known) = cache.listing(None)? else { return Err(error) };

@@ -18,6 +18,8 @@ use anyhow::Result;
 use ebt_data::text::{DocumentReader, Format, InputFile, Position, ReadOptions};
 
 #[cfg(feature = "parquet")]
+pub use self::guard::guarded;
+#[cfg(feature = "parquet")]
 pub use self::parquet::columns_and_rows;
 
 /// Opens a file of any format. Packed files of formats that are read out of order are unpacked to an unnamed file in

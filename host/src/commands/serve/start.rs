@@ -60,7 +60,7 @@ impl Args {
     fn key(&self) -> Result<Option<String>> {
         let Some(name) = &self.api_key_env else { return Ok(None) };
         match std::env::var(name) {
-            Ok(key) if !key.trim().is_empty() => Ok(Some(key)),
+            Ok(key) if !key.trim().is_empty() => Ok(Some(key.trim().to_owned())),
             Ok(_) => bail!("--api-key-env {name}: this variable of the environment is empty"),
             Err(_) => bail!("--api-key-env {name}: there is no such variable of the environment, or it is no text"),
         }

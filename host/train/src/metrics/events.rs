@@ -46,7 +46,7 @@ impl Events {
         let folder = run.join(EVENTS_FOLDER);
         fs::create_dir_all(&folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
         // whatever the clock says, the file stands behind those before it
-        let number = (now() as u64).max(newest(&folder)?.map_or(0, |newest| newest + 1));
+        let number = (now() as u64).max(newest(&folder)?.map_or(0, |newest| newest.saturating_add(1)));
         let path = folder.join(format!("{PREFIX}{number:010}.ebt"));
         let file = OpenOptions::new().create_new(true).append(true).open(&path);
         let file = file.with_context(|| format!("cannot create {}", path.display()))?;
@@ -83,7 +83,10 @@ impl Sink for Events {
         value.extend(line.load.iter().enumerate().map(|(block, &load)| scalar(&format!("experts/load/{block}"), load)));
         let Standing { tokens, seconds, .. } = self.last;
         if line.seconds > seconds {
-            value.push(scalar("speed/tokens_per_second", (line.tokens - tokens) as f64 / (line.seconds - seconds)));
+            value.push(scalar(
+                "speed/tokens_per_second",
+                line.tokens.saturating_sub(tokens) as f64 / (line.seconds - seconds),
+            ));
         }
         self.last = Standing { step: line.step, tokens: line.tokens, seconds: line.seconds };
         self.write(line.step, What::Summary(Summary { value }))

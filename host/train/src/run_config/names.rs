@@ -8,7 +8,10 @@ const PROPOSED: usize = 3;
 /// A name as it may be written shortly: `blocks.0.attention.wq` for `transformer.layers.0.attention.wq`.
 pub fn short(name: &str) -> String {
     let name = name.strip_prefix("transformer.").unwrap_or(name);
-    name.strip_prefix("layers.").map_or_else(|| name.to_owned(), |rest| format!("blocks.{rest}"))
+    match name.strip_prefix("layers") {
+        Some(rest) if rest.is_empty() || rest.starts_with('.') => format!("blocks{rest}"),
+        _ => name.to_owned(),
+    }
 }
 
 /// Those nearest to `name` among `known` names, their beginnings and their parts, each in backquotes.

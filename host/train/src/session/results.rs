@@ -61,9 +61,10 @@ impl<B: Backend> Run<'_, B> {
         Ok(validation)
     }
 
-    /// Whether as many validations as may be were no better than the best one.
+    /// Whether a run that is not at its end has had as many validations as may be that were no better than the best one.
     pub(super) fn is_out_of_patience(&self) -> bool {
-        self.session.config.train.patience.is_some_and(|patience| self.header.stale >= patience)
+        let patience = self.session.config.train.patience;
+        self.header.step < self.header.total_steps && patience.is_some_and(|patience| self.header.stale >= patience)
     }
 
     /// The last checkpoint and validation, with the text measured. A run that is not at its end is saved first, as it
