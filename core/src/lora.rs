@@ -34,8 +34,8 @@ pub struct Lora<T> {
     pub first: Vec<T>,
     /// Second moments, in the shapes of the weights.
     pub second: Vec<T>,
-    /// What the parameters that hold adapted matrices began with.
-    pub base: Vec<(ParameterId, T)>,
+    /// What the parameters that hold adapted matrices ([`parameters`]) began with.
+    pub base: Vec<T>,
     /// Gradients of the last step, in the shapes of the weights.
     gradients: Vec<T>,
 }
@@ -71,18 +71,12 @@ impl<T: Clone> Lora<T> {
         let shapes = shapes(layout, &of, rank);
         let own = shapes.iter().copied().enumerate().map(draw).collect();
         // a copy, not a second handle: weights are updated in place
-        let base = parameters(&of).into_iter().map(|id| (id, b.scale(&weights[id], 1.0))).collect();
+        let base = parameters(&of).into_iter().map(|id| b.scale(&weights[id], 1.0)).collect();
         Self::with(b, alpha / rank as f64, of, own, base)
     }
 
     /// Adapters with given weights, and moments of zero.
-    pub fn with<B: Backend<Array = T>>(
-        b: &B,
-        scale: f64,
-        of: Vec<Adapted>,
-        weights: Vec<T>,
-        base: Vec<(ParameterId, T)>,
-    ) -> Self {
+    pub fn with<B: Backend<Array = T>>(b: &B, scale: f64, of: Vec<Adapted>, weights: Vec<T>, base: Vec<T>) -> Self {
         let zeros = || {
             let zero = |own: &T| {
                 let (rows, columns) = b.shape(own);
@@ -137,9 +131,9 @@ impl<T: Clone> Lora<T> {
 
     /// Writes `W_0 + s B A` to the weights, in place.
     pub fn merge<B: Backend<Array = T>>(&self, b: &B, weights: &mut [T]) {
-        for (id, base) in &self.base {
-            b.clear(&mut weights[*id]);
-            b.accumulate(&mut weights[*id], base);
+        for (id, base) in parameters(&self.of).into_iter().zip(&self.base) {
+            b.clear(&mut weights[id]);
+            b.accumulate(&mut weights[id], base);
         }
         for (at, own) in self.of.iter().zip(self.weights.chunks_exact(2)) {
             b.accumulate_product(&mut weights[at.id], at.start, &b.scale(&own[1], self.scale), &own[0]);

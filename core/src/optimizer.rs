@@ -125,16 +125,17 @@ impl<T: Clone> Optimizer<T> {
         groups
     }
 
-    /// Writes the directions that Muon finds to the places of second moments; `factor (1,1)` is that on the gradients.
+    /// Writes the directions that Muon finds to the places of second moments, but of `frozen` parameters, which move nowhere; `factor
+    /// (1,1)` is that on the gradients.
     pub fn find_directions<B: Backend<Array = T>>(
         &mut self,
         b: &B,
         layout: &ParameterLayout,
-        config: &OptimizerConfig,
+        (config, frozen): (&OptimizerConfig, &[ParameterId]),
         gradients: &[T],
         factor: &T,
     ) {
-        for id in directed(layout, config) {
+        for id in directed(layout, config).filter(|id| !frozen.contains(id)) {
             let of = (&self.first[id], &gradients[id]);
             let direction = muon::direction(b, of, factor, config.momentum, &layout.entries[id].parts);
             // written in place: a recorded step finds it where it was

@@ -62,6 +62,14 @@ pub struct Certified {
     pub certificate: Certificate,
 }
 
+impl Certified {
+    /// A token that was drawn: its bytes, and how it was found.
+    pub fn new(drawn: descent::Drawn, bytes: &[u8], certificate: &descent::Certificate<'_>) -> Self {
+        let piece = String::from_utf8_lossy(bytes).into_owned();
+        Self { id: drawn.id, piece, probability: drawn.probability, certificate: Certificate::from(certificate) }
+    }
+}
+
 /// [`descent::Certificate`] with memory of its own; the fields are the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the fields are explained where they are borrowed from")]

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use ebt::engine::descent::{DescentOptions, Noise, StepSize};
 use ebt::engine::{Session, SessionOptions};
 use ebt::packed::{self, Isa, Model, Storage};
-use ebt::{Damage, Delimiters};
+use ebt::{Damage, Delimiters, Generator, Options};
 use ebt_core::config::Config;
 use ebt_data::file::{self, Mapped};
 use ebt_data::memory;
@@ -102,6 +102,29 @@ impl InferenceModel {
         } else {
             Self::of(&name, model::load(path)?)
         }
+    }
+
+    /// Memory for a generator.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Generator::bytes_needed`], and more than can be had.
+    pub fn generator_memory(&self, options: &Options) -> Result<SessionMemory> {
+        SessionMemory::of_bytes(Generator::bytes_needed(self.bytes(), options).with_context(|| self.name.clone())?)
+    }
+
+    /// A generator in such memory, with its products computed by `kernel`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Generator::new`]; the message names the model.
+    pub fn generator<'m, 'a>(
+        &'m self,
+        options: &Options,
+        memory: &'a mut SessionMemory,
+        kernel: Isa,
+    ) -> Result<Generator<'m, 'a>> {
+        Ok(Generator::new(self.bytes(), options, memory.arena()).with_context(|| self.name.clone())?.with_isa(kernel))
     }
 
     /// A trainable model, packed as singles.

@@ -219,7 +219,7 @@ impl<B: Backend> Trainer<B> {
         let mut param_groups =
             Optimizer::<B::Array>::param_groups(&self.layout, &self.optimizer_config, self.objective.learn_alpha);
         self.frozen.iter().for_each(|&id| param_groups[id].rate = 0.0);
-        self.optimizer.find_directions(b, &self.layout, &self.optimizer_config, &self.grads, &factor);
+        self.optimizer.find_directions(b, &self.layout, (&self.optimizer_config, &self.frozen), &self.grads, &factor);
         if let Some(lora) = &mut self.lora {
             let how = (self.optimizer_config.constants(), self.optimizer_config.weight_decay);
             lora.update(b, how, &device_scalars, &mut self.weights);

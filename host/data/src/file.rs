@@ -93,6 +93,20 @@ pub fn is_temporary(name: &str) -> bool {
     name.strip_prefix(".tmp").is_some_and(|rest| rest.len() == 6)
 }
 
+/// Removes a file, if it is there.
+///
+/// # Errors
+///
+/// What the file system refuses; the message names the file.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Removes what killed processes left of files on their way to a name in a folder ([`write()`]). Nobody else may be writing
 /// into it.
 ///

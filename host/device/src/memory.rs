@@ -59,7 +59,6 @@ impl MainMemory {
         let peak = peak_at(config.train.batch, config.context(), peak)?;
         let row = config.model.vocab as u64 * ELEMENT as u64 + 3 * size_of::<u32>() as u64;
         let replay = (config.objective.replay as u64).saturating_mul(config.context() as u64).saturating_mul(row);
-        let mut copies = list.saturating_mul(4);
         let adapters = match &config.lora {
             Some(lora) => {
                 let of = lora.adapted(&layout)?;
@@ -71,7 +70,7 @@ impl MainMemory {
             None => 0,
         };
         let held = list.saturating_mul(5).saturating_add(adapters);
-        copies = copies.saturating_add(adapters);
+        let copies = list.saturating_mul(4).saturating_add(adapters);
         let lanes = list.saturating_mul(Part::waiting(config.train.lanes()) as u64);
         Ok(Self {
             held: held.saturating_add(copies).saturating_add(lanes),

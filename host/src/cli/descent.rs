@@ -22,7 +22,7 @@ pub const MOST_CANDIDATES: u64 = 1024;
 const PRODUCTS: usize = 8;
 
 /// Most Hessian-vector products a step.
-const MOST_PRODUCTS: u64 = 32;
+pub const MOST_PRODUCTS: u64 = 32;
 
 /// Parser of a number of descent steps.
 pub fn steps() -> impl Fn(&str) -> Result<NonZeroUsize, String> + Clone + Send + Sync {
@@ -240,7 +240,11 @@ impl DynamicsArgs {
 /// An error that names the flag, where it is that of a session and names an option.
 pub fn by_flag(error: impl Into<anyhow::Error>) -> anyhow::Error {
     let error = error.into();
-    let Some(Error::Option { field, requirement }) = error.downcast_ref() else { return error };
+    let inner = match error.downcast_ref() {
+        Some(ebt::Error::Engine(inner)) => Some(inner),
+        _ => error.downcast_ref::<Error>(),
+    };
+    let Some(Error::Option { field, requirement }) = inner else { return error };
     let flag = match *field {
         "steps" => "--think",
         "candidates" | "rows" => "--candidates",

@@ -13,7 +13,7 @@ use ebt_tokenizer::{StreamDecoder, Tokenizer};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::certificate::{Certificate, CertificateFile, Certified, VERSION};
+use crate::certificate::{CertificateFile, Certified, VERSION};
 use crate::cli::{DescentArgs, KERNELS, Output, by_flag, kernel, one_of, real, whole, write_json};
 use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 
@@ -151,9 +151,7 @@ pub fn run(args: Args) -> Result<()> {
         out.push(drawn.id)?;
         if certified || args.output.json {
             let bytes = tokenizer.token_bytes(drawn.id).unwrap_or_default();
-            let piece = String::from_utf8_lossy(bytes).into_owned();
-            let certificate = Certificate::from(&certificate);
-            out.tokens.push(Certified { id: drawn.id, piece, probability: drawn.probability, certificate });
+            out.tokens.push(Certified::new(drawn, bytes, &certificate));
         }
     }
     let (text, tokens) = out.finish(stop, &loaded.name, &backend)?;

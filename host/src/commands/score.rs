@@ -5,13 +5,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use ebt::{DescentOptions, Generator, Options, SessionOptions};
+use ebt::{DescentOptions, Options, SessionOptions};
 use ebt_data::progress::Counter;
 use ebt_data::text::clean::normal;
 use serde::Serialize;
 
 use crate::cli::{KERNELS, Output, by_flag, kernel, one_of, steps, write_json};
-use crate::inference::{InferenceModel, SessionMemory, extents};
+use crate::inference::{InferenceModel, extents};
 
 /// Say how many bits a text takes with a model: of every byte, and of every token.
 ///
@@ -99,11 +99,8 @@ pub fn run(args: Args) -> Result<()> {
     let inference = InferenceModel::load(args.model.as_deref())?;
     let session = SessionOptions { rows: TOGETHER, ..extents(&think, inference.model()?.descent.steps) };
     let options = Options { session, prompt: PIECE };
-    let name = || inference.name.clone();
-    let bytes = inference.bytes();
-    let mut memory = SessionMemory::of_bytes(Generator::bytes_needed(bytes, &options).with_context(name)?)?;
-    let generator = Generator::new(bytes, &options, memory.arena()).with_context(name)?;
-    let mut generator = generator.with_isa(kernel(args.kernel)?);
+    let mut memory = inference.generator_memory(&options)?;
+    let mut generator = inference.generator(&options, &mut memory, kernel(args.kernel)?)?;
     let progress = Counter::new(!args.json && !args.by_token, text.len());
     let (mut out, mut each, mut written) = (Output::of_results(), Vec::new(), Ok(()));
     let score = generator.score(&text, &think, &mut |scored| {
@@ -120,10 +117,7 @@ pub fn run(args: Args) -> Result<()> {
         }
     });
     written?;
-    let score = score.map_err(|error| match error {
-        ebt::Error::Engine(error) => by_flag(error),
-        other => other.into(),
-    })?;
+    let score = score.map_err(by_flag)?;
     let report = Report {
         model: inference.name.clone(),
         tokens: score.tokens,

@@ -67,11 +67,8 @@ pub fn run(args: Args) -> Result<()> {
     let inference = InferenceModel::load(args.model.as_deref())?;
     let session = extents(&think, inference.model()?.descent.steps);
     let options = Options { session: ebt::SessionOptions { block: BLOCK, ..session }, prompt: 1 << 16 };
-    let name = || inference.name.clone();
-    let bytes = inference.bytes();
-    let mut memory = SessionMemory::of_bytes(Generator::bytes_needed(bytes, &options).with_context(name)?)?;
-    let generator = Generator::new(bytes, &options, memory.arena()).with_context(name)?;
-    let mut generator = generator.with_isa(kernel(args.kernel)?);
+    let mut memory = inference.generator_memory(&options)?;
+    let mut generator = inference.generator(&options, &mut memory, kernel(args.kernel)?)?;
     let paths = args.paths.max(args.words);
     let search = SuggestOptions {
         words: args.words,
@@ -142,9 +139,6 @@ fn suggestions(
         let (ending, probability) = (suggestion.ending.to_owned(), suggestion.probability);
         words.push(Word { word: format!("{typed}{ending}").trim_start().to_owned(), ending, probability });
     });
-    let done = done.map_err(|error| match error {
-        ebt::Error::Engine(error) => by_flag(error),
-        other => other.into(),
-    })?;
+    let done = done.map_err(by_flag)?;
     Ok(Found { words, evaluations: done.evaluations })
 }

@@ -133,19 +133,10 @@ impl<'m, 'a> Scorer<'m, 'a> {
         let texts = item.choices.iter().map(|choice| ids(&joined(&item.context, choice)));
         let texts: Vec<Vec<u32>> = texts.collect::<Result<_>>()?;
         // what all have in common adds the same to all; of choices whose lengths count, no more than the context
-        let mut shared = match kind {
-            Kind::Pairs => texts.iter().map(Vec::len).min().unwrap_or(0),
-            Kind::Choices => ids(&item.context)?.len(),
-        };
-        if let Some((first, others)) = texts.split_first() {
-            let common = |other: &Vec<u32>| first.iter().zip(other).take_while(|(a, b)| a == b).count();
-            shared = others.iter().map(common).fold(shared, usize::min);
-            if kind == Kind::Choices {
-                let context = ids(&item.context)?;
-                shared = shared.min(common(&context));
-            }
-        }
-        let shared = shared.max(1);
+        let context = if kind == Kind::Choices { Some(ids(&item.context)?) } else { None };
+        let first = texts.first().map_or(&[][..], Vec::as_slice);
+        let common = |other: &Vec<u32>| first.iter().zip(other).take_while(|(a, b)| a == b).count();
+        let shared = texts.iter().skip(1).chain(&context).map(common).min().unwrap_or(0).max(1);
         let scores = texts.iter().map(|text| {
             let (before, tokens) = text.split_at(shared.min(text.len()));
             self.score(before, tokens)

@@ -101,7 +101,7 @@ struct Choice {
 /// How the tokens of a completion were found: what `ebt generate --certificate` writes of each.
 #[derive(Debug, Serialize)]
 struct Certificates {
-    tokens: Vec<Box<Certified>>,
+    tokens: Vec<Certified>,
 }
 
 /// Log probabilities as they are sent.
@@ -140,7 +140,7 @@ impl Form {
             Scores { top_logprobs: self.alternatives.filter(|n| *n > 0).map(|_| Vec::new()), ..Scores::default() };
         let mut certified = Vec::new();
         for (offset, token) in released.tokens {
-            certified.extend(token.certified);
+            certified.extend(token.certified.map(|certified| *certified));
             let Some(Score { token, log_probability, alternatives }) = token.score else { continue };
             if let Some(top) = &mut scores.top_logprobs {
                 top.push(Some(alternatives.into_iter().collect()).filter(|map: &BTreeMap<_, _>| !map.is_empty()));

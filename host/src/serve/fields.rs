@@ -61,7 +61,7 @@ impl Fields {
         self.map.remove(name).filter(|value| !value.is_null())
     }
 
-    /// A field whose text `parse` understands: a string, a number as it is written, `true` or `false`.
+    /// A field whose text `parse` understands: a string, or a number as it is written.
     ///
     /// # Errors
     ///

@@ -44,7 +44,7 @@ pub struct Limits {
     pub queue: usize,
     /// Connections that are open.
     pub connections: usize,
-    /// Time of a request, from its arrival to the last byte of its answer.
+    /// Time of a request, from its arrival to the end of its computing; sending it is bounded by `writing`.
     pub request: Duration,
     /// Time for a client to take what was written to it.
     pub writing: Duration,

@@ -127,6 +127,7 @@ mod tests {
             n,
             tokens: 0,
             settings: Settings::default(),
+            extents: ebt::SessionOptions::default(),
             rule: None,
             alternatives: None,
             stops: Vec::new(),

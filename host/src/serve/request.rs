@@ -1,6 +1,6 @@
 //! A request for completions, checked.
 
-use ebt::{Sampling, Settings};
+use ebt::{Sampling, SessionOptions, Settings};
 use ebt_core::config::UpdateRule;
 use ebt_data::text::clean::normal;
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub struct Completion {
     pub tokens: usize,
     /// How tokens are thought of and drawn.
     pub settings: Settings,
+    /// What a session for it takes.
+    pub extents: SessionOptions,
     /// How a state moves, where that is not as in training.
     pub rule: Option<UpdateRule>,
     /// How many alternatives are listed beside the log probability of every token; none: no log probabilities.
@@ -110,8 +112,8 @@ impl Completion {
             return Err(Refusal::field(field, requirement));
         }
         let settings = Settings { think, sampling };
-        engine.extents(&settings).map_err(|why| Refusal::field("ebt", why))?;
-        Ok(Self { prompts, n, tokens, settings, rule, alternatives, stops, echo, certificate, stream })
+        let extents = engine.extents(&settings).map_err(|why| Refusal::field("ebt", why))?;
+        Ok(Self { prompts, n, tokens, settings, extents, rule, alternatives, stops, echo, certificate, stream })
     }
 }
 

@@ -4,18 +4,12 @@
 use std::collections::VecDeque;
 
 /// What can be sent: text, and the tokens that lie in the text so far.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Released<T> {
     /// Whole characters; bytes that are none are U+FFFD.
     pub text: String,
     /// Tokens, each with the number of characters before it.
     pub tokens: Vec<(usize, T)>,
-}
-
-impl<T> Default for Released<T> {
-    fn default() -> Self {
-        Self { text: String::new(), tokens: Vec::new() }
-    }
 }
 
 /// Bytes that were not sent yet.

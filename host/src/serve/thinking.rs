@@ -2,13 +2,15 @@
 
 use std::num::NonZeroUsize;
 
-use ebt::engine::descent::{DescentOptions, Noise, Selection, StepSize as Size, Tolerance};
+use ebt::engine::descent::{DescentOptions, Noise, Selection};
 use ebt_core::config::UpdateRule;
 
 use super::fields::Fields;
 use super::limits::Limits;
 use super::refusal::Refusal;
-use crate::cli::{MOST_STEPS, Names, RULES, SELECTIONS, StepSize, candidates, noise, steps};
+use crate::cli::{
+    DynamicsArgs, MOST_PRODUCTS, MOST_STEPS, Names, RULES, SELECTIONS, StepSize, candidates, noise, steps,
+};
 
 /// What the field `ebt` says.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +43,6 @@ impl Thinking {
     ///
     /// The first that is unknown, out of its range or beyond `limits`.
     pub fn read(mut fields: Fields, limits: &Limits) -> Result<Self, Refusal> {
-        let usual = DescentOptions::default();
         let steps = fields.parsed("think", steps())?.map_or(0, NonZeroUsize::get);
         if steps > limits.steps {
             let why = format!("must be at most {}: `ebt serve --most-think N` allows more", limits.steps);
@@ -54,29 +55,20 @@ impl Thinking {
         }
         let choose = fields.parsed("choose", named(SELECTIONS))?.unwrap_or(Selection::Energy);
         let rule = fields.parsed("rule", named(RULES))?;
-        let step_size = fields.parsed("step_size", StepSize::parse)?;
-        let noise = fields.parsed("noise", noise)?.unwrap_or(Noise::None);
-        let tolerance = Tolerance {
-            energy: fields.real("tolerance", 0.0..)?.unwrap_or(0.0),
+        let dynamics = DynamicsArgs {
+            step_size: fields.parsed("step_size", StepSize::parse)?,
+            noise: fields.parsed("noise", noise)?.unwrap_or(Noise::None),
+            tolerance: fields.real("tolerance", 0.0..)?.unwrap_or(0.0),
             dissipation: fields.real("dissipation", 0.0..)?.unwrap_or(0.0),
             min_steps: fields.whole("min_steps", 0..=MOST_STEPS)?.unwrap_or(0) as usize,
+            curvature: fields.whole("curvature", 0..=MOST_PRODUCTS)?.unwrap_or(0) as usize,
+            certify: fields.flag("certify")?,
         };
-        let curvature = fields.whole("curvature", 0..=32)?.unwrap_or(0) as usize;
-        let certify = fields.flag("certify")?;
         let certificate = fields.flag("certificate")?;
         let top_k = fields.whole("top_k", 0..=u64::from(u32::MAX))?.unwrap_or(0) as usize;
         let min_p = fields.real("min_p", 0.0..=1.0)?.unwrap_or(0.0);
-        let think = DescentOptions {
-            steps,
-            candidates,
-            choose,
-            step_size: step_size.map_or(Size::Model, |size| size.core(curvature)),
-            noise,
-            tolerance,
-            curvature,
-            certify: certify || certificate,
-            ..usual
-        };
+        let think = DescentOptions { steps, candidates, choose, certify: certificate, ..DescentOptions::default() };
+        let think = dynamics.laid_over(think);
         if let Err(error) = think.validate() {
             return Err(Refusal::field("ebt", format!("cannot be run: {error}")));
         }

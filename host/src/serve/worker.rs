@@ -22,7 +22,7 @@ use super::refusal::Refusal;
 use super::request::Prompt;
 use super::scores::Score;
 use super::tail::{Released, Tail};
-use crate::certificate::{Certificate, Certified};
+use crate::certificate::Certified;
 use crate::inference::{SessionMemory, spells};
 
 /// Tokens of a prompt that are read between two looks at the client.
@@ -69,7 +69,6 @@ impl Workers {
             bytes,
             "--sessions N asks for fewer, --most-candidates N for smaller ones",
         )?;
-        self.engine.model.model()?;
         for number in 0..count {
             let memory = SessionMemory::of_bytes(self.engine.bytes)?;
             let workers = self.clone();
@@ -82,7 +81,7 @@ impl Workers {
     }
 
     fn work(&self, mut memory: SessionMemory) {
-        // it was read before the threads were started
+        // the engine has read it
         let Ok(model) = self.engine.model.model() else { return };
         while let Some(job) = self.queue.next() {
             self.metrics.busy.inc();
@@ -136,8 +135,7 @@ impl Task<'_> {
         let (engine, request) = (&*self.workers.engine, &self.job.request);
         let mut settings = request.settings;
         settings.think.seed = settings.think.seed.wrapping_add(k);
-        let extents = engine.extents(&settings).map_err(|why| Ended::Refused(Refusal::field("ebt", why)))?;
-        let session = memory.session(model.clone(), &extents, engine.kernel);
+        let session = memory.session(model.clone(), &request.extents, engine.kernel);
         let mut session = session.map_err(|error| Ended::Refused(Refusal::failed(error)))?;
         if let Some(rule) = request.rule {
             session.dynamics_mut().update = rule;
@@ -156,14 +154,7 @@ impl Task<'_> {
             };
             self.usage.completion += 1;
             let bytes = engine.tokenizer.token_bytes(drawn.id).unwrap_or_default();
-            let certified = request.certificate.then(|| {
-                Box::new(Certified {
-                    id: drawn.id,
-                    piece: String::from_utf8_lossy(bytes).into_owned(),
-                    probability: drawn.probability,
-                    certificate: Certificate::from(&certificate),
-                })
-            });
+            let certified = request.certificate.then(|| Box::new(Certified::new(drawn, bytes, &certificate)));
             let logits = generator.session().logits();
             let score = request.alternatives.map(|count| Score::of(engine, logits, drawn.id, count));
             let (released, is_over) = tail.push(bytes, Token { score, certified });

@@ -1,7 +1,6 @@
 //! The folder that data is prepared in: whether it may be used, and what in it is ours.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -64,7 +63,7 @@ impl Folder {
         }
         if replaced {
             // without it the rest is no data
-            remove(&out.join(MANIFEST_FILE))?;
+            file::remove(&out.join(MANIFEST_FILE))?;
         }
         let folder = Self { out: out.to_path_buf(), work: out.join(WORK_FOLDER), journal, created, lock };
         folder.tidy()?;
@@ -85,11 +84,11 @@ impl Folder {
         let known = |name: &str| train.iter().chain(validation).any(|f| f.shard.file == name);
         for name in names(&self.out)? {
             if (is_shard(&name) && !known(&name)) || is_temporary(&name) {
-                remove(&self.out.join(name))?;
+                file::remove(&self.out.join(name))?;
             }
         }
         if survey.is_none() {
-            remove(&self.out.join(TOKENIZER_FILE))?;
+            file::remove(&self.out.join(TOKENIZER_FILE))?;
             if self.work.exists() {
                 fs::remove_dir_all(&self.work).with_context(|| format!("cannot remove {}", self.work.display()))?;
             }
@@ -167,15 +166,6 @@ fn is_shard(name: &str) -> bool {
 /// Whether a name is that of a file on its way to another name.
 fn is_temporary(name: &str) -> bool {
     (name.starts_with('.') && name.ends_with(UNFINISHED)) || file::is_temporary(name)
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

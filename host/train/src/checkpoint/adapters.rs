@@ -50,19 +50,22 @@ fn places(layout: &ParameterLayout, of: &[Adapted], rank: usize) -> ([Vec<Place>
 impl Adapters {
     /// Copies adapters off their device.
     pub(super) fn of<B: Backend>(b: &B, lora: &Lora<B::Array>) -> Self {
-        let base: Vec<B::Array> = lora.base.iter().map(|(_, base)| base.clone()).collect();
         let copy = |list: &[B::Array]| download(b, list);
-        Self { weights: copy(&lora.weights), first: copy(&lora.first), second: copy(&lora.second), base: copy(&base) }
+        Self {
+            weights: copy(&lora.weights),
+            first: copy(&lora.first),
+            second: copy(&lora.second),
+            base: copy(&lora.base),
+        }
     }
 
     /// Puts them in the place of fresh ones.
     pub(super) fn restore<B: Backend>(&self, b: &B, lora: &mut Lora<B::Array>) -> Result<()> {
-        let base = lora.base.iter_mut().map(|(_, base)| base).collect();
-        let lists: [(Vec<&mut B::Array>, &Vec<Vec<f32>>); 4] = [
-            (lora.weights.iter_mut().collect(), &self.weights),
-            (lora.first.iter_mut().collect(), &self.first),
-            (lora.second.iter_mut().collect(), &self.second),
-            (base, &self.base),
+        let lists = [
+            (&mut lora.weights, &self.weights),
+            (&mut lora.first, &self.first),
+            (&mut lora.second, &self.second),
+            (&mut lora.base, &self.base),
         ];
         for (to, from) in lists {
             if to.len() != from.len() {
@@ -72,7 +75,7 @@ impl Adapters {
                     to.len()
                 );
             }
-            for (to, from) in to.into_iter().zip(from) {
+            for (to, from) in to.iter_mut().zip(from) {
                 let (rows, columns) = b.shape(to);
                 if from.len() != rows * columns {
                     bail!("an adapter of the state has {} values instead of {rows} x {columns}", from.len());

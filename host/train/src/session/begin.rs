@@ -1,9 +1,5 @@
 //! Before the first step of an invocation.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use ebt_core::compute::Backend;
 use ebt_core::training::Trainer;
@@ -41,14 +37,4 @@ pub(super) fn begin<B: Backend>(session: &mut Session<'_, B>, toml: String) -> R
     let mut trainer = state.restore(b, config).context("the checkpoint does not fit its own configuration")?;
     trainer.replay = trainer.replay.drain(tree::own(lanes, place)).collect();
     Ok((header, trainer))
-}
-
-/// Removes a file, if it is there.
-pub(super) fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }

@@ -8,13 +8,14 @@ use anyhow::{Context, Result};
 use ebt_core::compute::Backend;
 use ebt_core::error::Error;
 use ebt_core::training::{Part, Sequences, StepSettings, Trainer};
+use ebt_data::file;
 use ebt_data::loader::DEPTH;
 use ebt_data::progress::{Progress, Stretch, clock};
 use ebt_data::{BatchSource, Loader, Worker};
 use ebt_model::model::MODEL_FILE;
 use ebt_ranks::Place;
 
-use super::begin::{begin, remove};
+use super::begin::begin;
 use super::share;
 use super::types::{BEST_FILE, Ending, METRICS_FILE, Session, resume_command};
 use crate::checkpoint::{Header, Store, Validation};
@@ -76,7 +77,7 @@ impl<'a, B: Backend> Run<'a, B> {
             (metrics, standing) = Metrics::open(&session.out.join(METRICS_FILE), header.step)?;
             if header.step == 0 {
                 // of a run that ended before it had saved anything else
-                remove(&session.out.join(BEST_FILE))?;
+                file::remove(&session.out.join(BEST_FILE))?;
             }
             #[cfg(feature = "tensorboard")]
             if config.train.log.contains(&Log::Tensorboard) {
@@ -151,7 +152,7 @@ impl<'a, B: Backend> Run<'a, B> {
                 self.save(progress)?;
             }
             // every rank has the same validations
-            if self.is_out_of_patience() && step < self.header.total_steps {
+            if self.is_out_of_patience() {
                 return Ok(Ending::OutOfPatience);
             }
             if leave && step < self.header.total_steps {
