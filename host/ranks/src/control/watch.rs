@@ -27,8 +27,8 @@ pub struct Shared {
     links: Vec<Link>,
     state: Mutex<State>,
     changed: Condvar,
-    /// Whether somebody has begun to tell of a loss; only the first one is told.
-    telling: AtomicBool,
+    /// Whether the others were told of a loss: only the first one is told, and nothing else is said until all have heard it.
+    told: Mutex<bool>,
     /// Whether `State::lost` holds something.
     is_lost: AtomicBool,
     during: Mutex<String>,
@@ -73,7 +73,7 @@ impl Shared {
             links,
             state: Mutex::new(state),
             changed: Condvar::new(),
-            telling: AtomicBool::new(false),
+            told: Mutex::default(),
             is_lost: AtomicBool::new(false),
             during: Mutex::default(),
             on_loss,
@@ -165,18 +165,22 @@ impl Shared {
 
     /// Tells of a loss that was noticed at a link: first the others, then this rank, which may end the process at once.
     fn tell(&self, link: usize, sentence: &str) {
-        if self.telling.swap(true, Ordering::SeqCst) {
-            return;
+        let mut told = lock(&self.told);
+        if !std::mem::replace(&mut *told, true) {
+            let words = Message::LastWords(sentence.to_owned());
+            (0..self.links.len()).filter(|other| *other != link).for_each(|other| drop(self.write(other, &words)));
         }
-        let words = Message::LastWords(sentence.to_owned());
-        (0..self.links.len()).filter(|other| *other != link).for_each(|other| drop(self.write(other, &words)));
         let lost = Lost(sentence.to_owned());
         let mut state = lock(&self.state);
+        if state.lost.is_some() {
+            return;
+        }
         state.lost = Some(lost.clone());
         self.is_lost.store(true, Ordering::Release);
         let closed = state.closed;
         self.changed.notify_all();
         drop(state);
+        drop(told);
         if !closed {
             (self.on_loss)(&lost);
         }
@@ -251,6 +255,8 @@ impl Shared {
             Message::LastWords(why) if self.me.rank == 0 => Message::LastWords(format!("{}: {why}", self.me)),
             other => other.clone(),
         };
+        let mut told = lock(&self.told);
+        *told |= matches!(message, Message::LastWords(_));
         for link in 0..self.links.len() {
             let _ = self.write(link, &message);
             let _ = lock(&self.links[link].stream).shutdown(Shutdown::Write);
