@@ -26,6 +26,8 @@ const WORST: f64 = 4.0;
 const FIRST: usize = STEPS as usize / 10;
 /// Steps to either side that a slope is measured over.
 const REACH: usize = 2;
+/// A smoothed loss that falls by less than this share of itself stays as it is.
+const ROUNDING: f64 = 1e-9;
 
 /// Why a sweep ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -77,11 +79,11 @@ impl RateSearch {
         !high
     }
 
-    /// Looks for the steepest fall.
+    /// Looks for the steepest fall; less than [`ROUNDING`] is none.
     fn conclude(mut self) -> Self {
         let slope = |i: usize| self.smoothed[i + REACH] - self.smoothed[i - REACH];
         let places = FIRST.max(REACH)..self.smoothed.len().saturating_sub(REACH);
-        let steepest = places.min_by(|&a, &b| slope(a).total_cmp(&slope(b))).filter(|&i| slope(i) < 0.0);
+        let steepest = places.min_by(|&a, &b| slope(a).total_cmp(&slope(b))).filter(|&i| slope(i) < -ROUNDING * self.smoothed[i].abs());
         self.steepest = steepest.map(|i| self.rates[i]);
         self
     }
