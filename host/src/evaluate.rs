@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use ebt::engine::descent::{DescentOptions, Selection, StepSize, Tolerance};
 use ebt::engine::{Session, SessionOptions};
-use ebt::packed::{Isa, Model};
+use ebt::packed::{Isa, Model, Storage};
 use ebt_core::config::ModelKind;
 use ebt_core::random::{Purpose, Stream};
 use ebt_data::progress::Counter;
@@ -31,6 +31,8 @@ pub struct CachedEvaluation {
     pub step_size: StepSize,
     /// When a token stops early.
     pub tolerance: Tolerance,
+    /// How observed keys and values are kept.
+    pub cache: Storage,
     /// Instructions; the result does not depend on them.
     pub kernel: Isa,
     /// Sessions at work, on the threads of the current rayon pool; the result does not depend on their number.
@@ -61,9 +63,9 @@ pub fn evaluate_cached(
     let steps = if descends { usual.max(options.steps) } else { 1 };
     let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
     let block = options.batch.max(1);
-    let CachedEvaluation { candidates, choose, step_size, tolerance, .. } = *with;
+    let CachedEvaluation { candidates, choose, step_size, tolerance, cache, .. } = *with;
     let think = DescentOptions { steps, candidates, choose, step_size, tolerance, ..DescentOptions::default() };
-    let extents = SessionOptions { block, rows: block.max(candidates), ..extents(&think, usual) };
+    let extents = SessionOptions { block, rows: block.max(candidates), cache, ..extents(&think, usual) };
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     let work = WindowedEvaluation { model, text, windows: &windows, seed: options.seed, think, extents, with };
     let wanted = Session::bytes_needed(&model.config, &work.extents)?.saturating_mul(work.sessions());

@@ -203,6 +203,7 @@ pub fn extents(think: &DescentOptions, usual_steps: usize) -> SessionOptions {
         steps: steps.saturating_mul(think.commits.max(1)),
         trials: matches!(think.step_size, StepSize::Armijo { .. }) || matches!(think.noise, Noise::Metropolis { .. }),
         curvature: think.curvature > 0 || matches!(think.step_size, StepSize::Curvature { .. }),
+        ..SessionOptions::default()
     }
 }
 

@@ -5,7 +5,7 @@
 # under QEMU, and as WebAssembly in node; texts, answers and the bits of all energies must be the same everywhere. There is
 # no allocator in any of these programs, so nothing asked for memory. Every program is then linked again with a panic handler that does not exist
 # (also for machines without a floating-point unit or compare-and-swap): no code that panics is left. `all` adds the page
-# in headless Chromium, and the types of the JavaScript package.
+# in headless Chromium, the package for npm and a program that Vite puts together with it, and the types of the JavaScript package.
 #
 # Needs, on Debian: rustc-web cargo-web rust-web-src qemu-system-arm nodejs, for `all` chromium npm (setup.sh installs
 # them). EBT_MODEL names another packed model than the sample, EBT_SOLVER another one of boards of 6 x 6, EBT_RESTORER one of
@@ -74,6 +74,7 @@ done
 printf '%-30s %10d\n' $wasm "$(stat -c %s "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm")"
 printf '\n%-30s %10s\n' 'memory (scenario: options)' B
 awk '$1 == "size" { label["model"] = "the model, in flash"; label["arena least"] = "1 candidate, 3 steps"
+    label["arena f16"] = "the same, cache of f16"; label["arena int8"] = "the same, cache of int8"; label["arena int4"] = "the same, cache of int4"
     label["arena usual"] = "the usual options, 32 steps"; label["arena most"] = "2 candidates, 8, curvature"
     label["solver"] = "the solver, in flash"; label["board least"] = "a board, 1 start, 16 steps"
     label["board most"] = "4 starts, 16, curvature"
@@ -86,6 +87,12 @@ if [ "${1:-}" = all ]; then
     (cd "$work/browser" && npm install --silent --no-audit --no-fund)
     mkdir -p "$work/pictures"
     EBT_PARAGRAPHS=$root/tests/tests/one_text/paragraphs.txt node "$work/browser/test.mjs" "$work/page" "$work/pictures"
+
+    ../../core/embed/wasm/npm/pack.sh "$CARGO_TARGET_DIR/$wasm/release/ebt_wasm.wasm" "$EBT_MODEL" "$EBT_SOLVER" "$EBT_RESTORER" "$work/package"
+    rm -rf "$work/bundle"
+    cp -r bundle "$work/bundle"
+    (cd "$work/bundle" && npm pack --silent --pack-destination . "$work/package" > packed.txt \
+        && npm install --silent --no-audit --no-fund "./$(tail -n 1 packed.txt)" && node test.mjs)
 
     rm -rf "$work/typescript"
     cp -r types "$work/typescript"

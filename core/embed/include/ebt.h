@@ -15,6 +15,31 @@
 #include <stdint.h>
 
 /*
+ Keys and values are kept as they are: results are those of the model as it was trained.
+ */
+#define EBT_CACHE_F32 0
+
+/*
+ Keys and values are kept as half-precision numbers.
+ */
+#define EBT_CACHE_F16 1
+
+/*
+ Keys and values are kept as brain floats.
+ */
+#define EBT_CACHE_BF16 2
+
+/*
+ Keys and values are kept as 8-bit integers, with a scale a head and token.
+ */
+#define EBT_CACHE_INT8 3
+
+/*
+ Keys and values are kept as 4-bit integers, with a scale for 32 of them.
+ */
+#define EBT_CACHE_INT4 4
+
+/*
  How steps are sized: by the model.
  */
 #define EBT_STEP_MODEL 0
@@ -194,6 +219,10 @@ typedef struct ebt_options {
    Not 0: curvatures may be asked for.
    */
   uint32_t curvature;
+  /*
+   How observed keys and values are kept: `EBT_CACHE_F32` or a smaller one.
+   */
+  uint32_t cache;
 } ebt_options;
 
 /*

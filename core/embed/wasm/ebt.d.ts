@@ -12,6 +12,8 @@ export interface Options {
   trials?: boolean;
   /** Whether curvatures may be asked for. */
   curvature?: boolean;
+  /** How observed keys and values are kept; less than `f32` takes less memory and changes results a little. */
+  cache?: 'f32' | 'f16' | 'bf16' | 'int8' | 'int4';
 }
 
 /** How a token is thought of and drawn. What is left out has its usual value. */

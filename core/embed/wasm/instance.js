@@ -2,10 +2,12 @@
 
 const PAGE = 65536;
 const SCRATCH = 1024;
+/** How keys and values may be kept, by the numbers of ebt.h. */
+const STORAGES = ['f32', 'f16', 'bf16', 'int8', 'int4'];
 const STOPS = ['steps', 'energy', 'dissipation', 'stationary'];
 
 // The structs of include/ebt.h on a machine of 32 bits: where fields lie, in bytes.
-const OPTIONS = { block: 0, rows: 4, steps: 8, prompt: 12, trials: 16, curvature: 20, bytes: 24 };
+const OPTIONS = { block: 0, rows: 4, steps: 8, prompt: 12, trials: 16, curvature: 20, cache: 24, bytes: 28 };
 const STEP = {
   position: 0, candidate: 4, step: 8, landscape: 12, energy: 16, energyAfter: 20, stepSize: 24, dissipation: 28,
   vocabulary: 32, logits: 36, probabilities: 40,
@@ -74,8 +76,8 @@ export class Instance {
     new Uint8Array(wasm.memory.buffer).set(bytes, place);
     const optionsAt = self.scratch, resultAt = optionsAt + OPTIONS.bytes;
     self.check(wasm.ebt_options_default(optionsAt));
-    for (const [offset, , value] of placed(options, OPTIONS, 'option', -5)) {
-      self.view().setUint32(optionsAt + offset, Number(value), true);
+    for (const [offset, name, value] of placed(options, OPTIONS, 'option', -5)) {
+      self.view().setUint32(optionsAt + offset, name === 'cache' ? STORAGES.indexOf(value) >>> 0 : Number(value), true);
     }
     self.check(wasm[`${prefix}_bytes_needed`](place, bytes.length, optionsAt, resultAt));
     const needed = self.word(resultAt);

@@ -37,6 +37,19 @@ const list = (floats) => [...floats].map((x) => hex(bits(x))).join('');
 const folded = (states, { probabilities: p }) =>
   new Uint32Array(p.buffer, p.byteOffset, p.length).reduce((sum, word) => ((sum << 5) | (sum >>> 27)) ^ word, states);
 
+/** The next token, as the scenario prints it. */
+function tokenOf(generator, settings) {
+  let states = 0, steps = 0;
+  const token = generator.next({ ...common, ...settings }, (step) => {
+    steps += 1;
+    states = folded(states, step);
+  });
+  if (!token) return '  end\n';
+  assert.ok(steps >= token.steps && token.energies.length === token.steps);
+  return `  ${token.text}|${hex(token.id)}${hex(bits(token.probability))}${hex(states)}`
+    + `${[token.energies, token.energiesAfter, token.stepSizes, token.alphaLambda].map(list).join('')}\n`;
+}
+
 const options = { block: 8, rows: 2, steps: 8, prompt: 64, trials: true, curvature: true };
 const generator = await Generator.open(module, model, options);
 let said = '';
@@ -44,20 +57,7 @@ for (const [name, tokens, settings] of WAYS) {
   generator.reset();
   generator.prompt(PROMPT);
   said += `${name}:\n`;
-  for (let i = 0; i < tokens; i++) {
-    let states = 0, steps = 0;
-    const token = generator.next({ ...common, ...settings }, (step) => {
-      steps += 1;
-      states = folded(states, step);
-    });
-    if (!token) {
-      said += '  end\n';
-      break;
-    }
-    assert.ok(steps >= token.steps && token.energies.length === token.steps);
-    said += `  ${token.text}|${hex(token.id)}${hex(bits(token.probability))}${hex(states)}`;
-    said += `${[token.energies, token.energiesAfter, token.stepSizes, token.alphaLambda].map(list).join('')}\n`;
-  }
+  for (let i = 0; i < tokens && !said.endsWith('  end\n'); i++) said += tokenOf(generator, settings);
 }
 const even = new Float32Array(generator.vocabulary).fill(1 / generator.vocabulary);
 said += `even:${hex(bits(generator.energies(0, even)[0]))}\n`;
@@ -80,6 +80,16 @@ for (const typed of [' Ankara\'d', ' büyük ']) {
 }
 // this tokenizer cuts text into lines
 assert.equal(generator.finished('gel\ngit'), 'gel\n');
+
+// keys and values may be kept in less memory, with the same bits everywhere
+for (const cache of ['f16', 'int8', 'int4']) {
+  const smaller = await Generator.open(module, model, { ...options, cache });
+  assert.ok(smaller.bytes.memory < generator.bytes.memory);
+  smaller.prompt(PROMPT);
+  said += `cache ${cache}:\n`;
+  for (let i = 0; i < 3; i++) said += tokenOf(smaller, {});
+}
+await assert.rejects(Generator.open(module, model, { cache: 'int2' }), EbtError);
 
 // boards are filled in with the same bits
 const BOARD = '..3.1. 56.32. .542.3 2.645. .12.45 .4.1..';

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use ebt::engine::descent;
-use ebt::packed::Isa;
+use ebt::packed::{Isa, Storage};
 use ebt_data::progress::eprint_line;
 use ebt_data::shard::manifest::Split;
 use ebt_data::{Input, Tokens, memory};
@@ -20,7 +20,7 @@ use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Choice, DeviceArgs, DeviceKind, KERNELS, Output, PRECISIONS, SELECTIONS, StepSize, by_flag, candidates, kernel,
+    Choice, DeviceArgs, DeviceKind, KERNELS, Output, PRECISIONS, SELECTIONS, STORAGES, StepSize, by_flag, candidates, kernel,
     one_of, real, start_threads, steps, whole, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
@@ -113,6 +113,9 @@ pub struct Args {
     /// Instructions of the processor with a cache; the result does not depend on them
     #[arg(long, value_parser = one_of(KERNELS), default_value = "auto", value_name = "KERNEL")]
     kernel: &'static str,
+    /// How read keys and values are kept: f16 and int8 take half and a quarter of a session's memory, and change results a little
+    #[arg(long, value_parser = one_of(STORAGES), default_value = "f32", value_name = "NUMBERS", conflicts_with = "judged")]
+    cache: Storage,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -174,6 +177,9 @@ fn with_cache(args: &Args) -> Result<bool> {
     if gpu && several {
         bail!("--candidates {} needs --backend cpu", args.candidates);
     }
+    if gpu && args.cache != Storage::F32 {
+        bail!("--cache needs --backend cpu");
+    }
     if gpu && other_size {
         bail!("--step-size needs --backend cpu");
     }
@@ -233,7 +239,7 @@ fn on_processor(args: &Args, options: &EvaluateOptions, kernel: Isa) -> Result<(
     let (candidates, choose) = (args.candidates.get(), args.choose);
     let step_size = args.step_size.core(0);
     let tolerance = descent::Tolerance { energy: args.tolerance, dissipation: args.dissipation, min_steps: 0 };
-    let with = CachedEvaluation { candidates, choose, step_size, tolerance, kernel, threads };
+    let with = CachedEvaluation { candidates, choose, step_size, tolerance, cache: args.cache, kernel, threads };
     // eight tokens take about the memory of a sequence's share
     let options = EvaluateOptions { batch: TOKENS * options.batch, ..options.clone() };
     let result = evaluate_cached(&model, &tokenizer, &text, &options, &with);

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use ebt::{DescentOptions, Sampling, Settings, TokenGenerator};
+use ebt::packed::Storage;
+use ebt::{DescentOptions, Sampling, SessionOptions, Settings, TokenGenerator};
 use ebt_data::file;
 use ebt_data::text::clean::normal;
 use ebt_tokenizer::{StreamDecoder, Tokenizer};
@@ -14,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::certificate::{CertificateFile, Certified, VERSION};
-use crate::cli::{DescentArgs, KERNELS, Output, by_flag, kernel, one_of, real, whole, write_json};
+use crate::cli::{DescentArgs, KERNELS, Output, STORAGES, by_flag, kernel, one_of, real, whole, write_json};
 use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 
 /// Continue a prompt.
@@ -50,6 +51,9 @@ pub struct Args {
     /// Instructions of the processor; the text does not depend on them
     #[arg(long, value_parser = one_of(KERNELS), default_value = "auto", value_name = "KERNEL")]
     kernel: &'static str,
+    /// How read keys and values are kept: f16 and int8 take half and a quarter of a session's memory, and change results a little
+    #[arg(long, value_parser = one_of(STORAGES), default_value = "f32", value_name = "NUMBERS")]
+    cache: Storage,
     #[command(flatten)]
     sampling: SamplingArgs,
     #[command(flatten)]
@@ -126,7 +130,7 @@ pub fn run(args: Args) -> Result<()> {
     let model = loaded.model()?;
     let tokenizer = loaded.tokenizer(&model)?;
     let backend = format!("cpu {} ({})", model.storage.name(), kernel.name());
-    let extents = extents(&think, model.descent.steps);
+    let extents = SessionOptions { cache: args.cache, ..extents(&think, model.descent.steps) };
     let mut memory = SessionMemory::of(&model.config, &extents)?;
     let mut session = memory.session(model, &extents, kernel)?;
     if let Some(rule) = args.think.rule {

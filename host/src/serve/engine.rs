@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 use ebt::engine::descent::DescentOptions;
 use ebt::engine::{Session, SessionOptions};
-use ebt::packed::Isa;
+use ebt::packed::{Isa, Storage};
 use ebt::{Delimiters, Settings};
 use ebt_core::config::{Config, ModelKind};
 use ebt_tokenizer::{Special, Tokenizer};
@@ -32,6 +32,8 @@ pub struct Engine {
     pub steps: usize,
     /// Bytes of a session: what the largest settings that the limits allow take, without curvatures.
     pub bytes: usize,
+    /// How sessions keep keys and values.
+    pub cache: Storage,
     /// Instructions of the processor.
     pub kernel: Isa,
     /// Bounds of requests.
@@ -44,7 +46,7 @@ impl Engine {
     /// # Errors
     ///
     /// A model that continues no text, and limits below what the model itself asks for.
-    pub fn new(model: InferenceModel, name: String, kernel: Isa, limits: Limits) -> Result<Self> {
+    pub fn new(model: InferenceModel, name: String, cache: Storage, kernel: Isa, limits: Limits) -> Result<Self> {
         let read = model.model()?;
         let (config, steps) = (read.config.clone(), read.descent.steps);
         if config.kind == ModelKind::Joint {
@@ -55,10 +57,10 @@ impl Engine {
         }
         let tokenizer = model.tokenizer(&read)?.into_owned();
         let think = DescentOptions { steps: limits.steps, candidates: limits.candidates, ..DescentOptions::default() };
-        let bytes = Session::bytes_needed(&config, &SessionOptions { trials: true, ..extents(&think, steps) })?;
+        let bytes = Session::bytes_needed(&config, &SessionOptions { trials: true, cache, ..extents(&think, steps) })?;
         let delimiters = delimiters(&tokenizer)?;
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Ok(Self { model, name, created, tokenizer, delimiters, config, steps, bytes, kernel, limits })
+        Ok(Self { model, name, created, tokenizer, delimiters, config, steps, bytes, cache, kernel, limits })
     }
 
     /// Extents of a session for such settings: those of `ebt generate`, where they fit in a session of this server.
@@ -67,7 +69,7 @@ impl Engine {
     ///
     /// A sentence that says how much they take and how much there is.
     pub fn extents(&self, settings: &Settings) -> Result<SessionOptions, String> {
-        let wanted = extents(&settings.think, self.steps);
+        let wanted = SessionOptions { cache: self.cache, ..extents(&settings.think, self.steps) };
         match Session::bytes_needed(&self.config, &wanted) {
             Ok(needed) if needed <= self.bytes => Ok(wanted),
             Ok(needed) => Err(format!(

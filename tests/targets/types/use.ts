@@ -5,7 +5,7 @@ import {
   type SolverSettings, type Step, type Token,
 } from 'ebt';
 
-const options: Options = { block: 16, rows: 2, steps: 8, prompt: 256, trials: true, curvature: true };
+const options: Options = { block: 16, rows: 2, steps: 8, prompt: 256, trials: true, curvature: true, cache: 'int8' };
 const generator: Generator = await Generator.open(fetch('ebt.wasm'), new Uint8Array(8), options);
 const from_bytes: Promise<Generator> = Generator.open(new ArrayBuffer(8), new ArrayBuffer(8));
 
@@ -50,6 +50,8 @@ generator.next({ stepSize: 'newton' });
 generator.next({ colour: 1 });
 // @ts-expect-error no such option
 await Generator.open(new ArrayBuffer(8), new ArrayBuffer(8), { threads: 2 });
+// @ts-expect-error no such storage
+await Generator.open(new ArrayBuffer(8), new ArrayBuffer(8), { cache: 'int2' });
 // @ts-expect-error energies are of probabilities in single precision
 generator.energies(0, new Float64Array(4));
 // @ts-expect-error there may be no token

@@ -14,7 +14,7 @@ use crate::error::raised;
 use crate::memory::{GeneratorCell, Shared};
 use crate::model::{Model, bytes_or};
 use crate::session::values;
-use crate::settings::settings;
+use crate::settings::{settings, storage};
 
 /// Continues a text: the same tokens from the same seed as the program `ebt generate`, C and JavaScript.
 ///
@@ -160,7 +160,7 @@ fn asked(given: Option<&Bound<'_, PyDict>>) -> PyResult<Settings> {
 #[pymethods]
 impl Generator {
     #[new]
-    #[pyo3(signature = (model=None, *, candidates=1, steps=32, prompt=4096, curvature=false))]
+    #[pyo3(signature = (model=None, *, candidates=1, steps=32, prompt=4096, curvature=false, cache="f32"))]
     fn new(
         py: Python<'_>,
         model: Option<&Model>,
@@ -168,9 +168,10 @@ impl Generator {
         steps: usize,
         prompt: usize,
         curvature: bool,
+        cache: &str,
     ) -> PyResult<Self> {
         let bytes = bytes_or(model, Model::sample)?;
-        let session = SessionOptions { rows: candidates, steps, curvature, ..SessionOptions::default() };
+        let session = SessionOptions { rows: candidates, steps, curvature, cache: storage(cache)?, ..SessionOptions::default() };
         let options = Options { session, prompt };
         py.detach(|| {
             let needed = Inner::bytes_needed(&bytes, &options).map_err(raised)?;

@@ -14,7 +14,7 @@ use crate::certificate::Certificate;
 use crate::error::{raised, refused};
 use crate::memory::{SessionCell, Shared};
 use crate::model::{Model, bytes_or};
-use crate::settings::settings;
+use crate::settings::{settings, storage};
 
 /// A model with a cache of the tokens that it observed: the next token's distribution by descent, and the energy that is descended on.
 ///
@@ -88,7 +88,7 @@ impl Session {
 #[pymethods]
 impl Session {
     #[new]
-    #[pyo3(signature = (model=None, *, rows=1, steps=32, block=16, curvature=true))]
+    #[pyo3(signature = (model=None, *, rows=1, steps=32, block=16, curvature=true, cache="f32"))]
     fn new(
         py: Python<'_>,
         model: Option<&Model>,
@@ -96,9 +96,10 @@ impl Session {
         steps: usize,
         block: usize,
         curvature: bool,
+        cache: &str,
     ) -> PyResult<Self> {
         let bytes = bytes_or(model, Model::sample)?;
-        let options = SessionOptions { block, rows, steps, trials: true, curvature };
+        let options = SessionOptions { block, rows, steps, trials: true, curvature, cache: storage(cache)? };
         py.detach(|| {
             let config = Packed::read(&bytes).map_err(raised)?.config;
             let needed = Inner::bytes_needed(&config, &options).map_err(raised)?;

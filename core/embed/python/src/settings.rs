@@ -1,6 +1,7 @@
 //! How a token or a problem is thought of, from keyword arguments.
 
 use ebt::engine::descent::{DescentOptions, Noise, Sampling, Selection, StepSize};
+use ebt::packed::Storage;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -45,6 +46,11 @@ pub fn settings(
     }
     think.validate().map_err(crate::error::raised)?;
     Ok(think)
+}
+
+/// How keys and values are kept, by name.
+pub fn storage(name: &str) -> PyResult<Storage> {
+    Storage::named(name).ok_or_else(|| refused("cache: must be f32, f16, bf16, int8 or int4"))
 }
 
 fn selection(name: &str) -> PyResult<Selection> {

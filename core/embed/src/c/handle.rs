@@ -204,7 +204,7 @@ pub(super) unsafe fn options_of(options: *const COptions) -> Result<Options, Sta
         return Ok(Options::default());
     }
     // SAFETY: the caller's promise.
-    unsafe { read(options) }.map(Options::from)
+    unsafe { read(options) }?.options().ok_or(Status::Option)
 }
 
 /// Settings, or the usual ones for null.

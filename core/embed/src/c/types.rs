@@ -6,6 +6,7 @@ use ebt_core::config::Grid;
 
 use crate::engine;
 use crate::engine::descent::{Certificate, DescentOptions, Noise, Selection, StepReport, StepSize, Stop, Tolerance};
+use crate::packed::Storage;
 use crate::{Letter, Options, Sampling, Settings};
 
 /// Extents; they fix the memory that a generator needs. `ebt_options_default` fills in the usual ones.
@@ -24,7 +25,29 @@ pub struct COptions {
     pub trials: u32,
     /// Not 0: curvatures may be asked for.
     pub curvature: u32,
+    /// How observed keys and values are kept: `EBT_CACHE_F32` or a smaller one.
+    pub cache: u32,
 }
+
+/// Keys and values are kept as they are: results are those of the model as it was trained.
+pub const CACHE_F32: u32 = 0;
+/// Keys and values are kept as half-precision numbers.
+pub const CACHE_F16: u32 = 1;
+/// Keys and values are kept as brain floats.
+pub const CACHE_BF16: u32 = 2;
+/// Keys and values are kept as 8-bit integers, with a scale a head and token.
+pub const CACHE_INT8: u32 = 3;
+/// Keys and values are kept as 4-bit integers, with a scale for 32 of them.
+pub const CACHE_INT4: u32 = 4;
+
+/// What these numbers mean.
+const CACHES: [(u32, Storage); 5] = [
+    (CACHE_F32, Storage::F32),
+    (CACHE_F16, Storage::F16),
+    (CACHE_BF16, Storage::Bf16),
+    (CACHE_INT8, Storage::Int8),
+    (CACHE_INT4, Storage::Int4),
+];
 
 /// How steps are sized: by the model.
 pub const STEP_MODEL: u32 = 0;
@@ -294,16 +317,19 @@ impl CSolverSettings {
     }
 }
 
-impl From<&COptions> for Options {
-    fn from(o: &COptions) -> Self {
+impl COptions {
+    /// The options, or none if a number names no choice.
+    pub(super) fn options(&self) -> Option<Options> {
+        let o = self;
         let session = engine::SessionOptions {
             block: o.block as usize,
             rows: o.rows as usize,
             steps: o.steps as usize,
             trials: o.trials != 0,
             curvature: o.curvature != 0,
+            cache: CACHES.into_iter().find(|(number, _)| *number == o.cache)?.1,
         };
-        Self { session, prompt: o.prompt as usize }
+        Some(Options { session, prompt: o.prompt as usize })
     }
 }
 
@@ -317,6 +343,7 @@ impl From<Options> for COptions {
             prompt: small(o.prompt),
             trials: o.session.trials.into(),
             curvature: o.session.curvature.into(),
+            cache: CACHES.into_iter().find(|(_, storage)| *storage == o.session.cache).map_or(CACHE_F32, |(number, _)| number),
         }
     }
 }

@@ -80,6 +80,15 @@ impl<'a> Arena<'a> {
         bytemuck::checked::try_cast_slice_mut(bytes).map_err(|_| Error::Alignment)
     }
 
+    /// `n` bytes, all zero; what follows them starts aligned.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::floats`].
+    pub fn octets(&mut self, n: usize) -> Result<&'a mut [u8], Error> {
+        Ok(self.bytes(n, 1)?.unwrap_or_default())
+    }
+
     /// `n` elements of `size` bytes, zeroed; what follows them starts aligned. None when measuring, and of
     /// no elements.
     fn bytes(&mut self, n: usize, size: usize) -> Result<Option<&'a mut [u8]>, Error> {

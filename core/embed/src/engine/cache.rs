@@ -12,16 +12,17 @@ use core::ops::Range;
 use super::arena::Arena;
 use super::error::Error;
 use super::sizes::Sizes;
+use super::slices::row_of;
+use crate::packed::quantize::{self, Fit};
+use crate::packed::{Matrix, Storage};
 
 /// The rings of all streams.
 #[derive(Debug)]
 pub struct Cache<'a> {
-    keys: &'a mut [f32],
-    values: &'a mut [f32],
+    keys: Rows<'a>,
+    values: Rows<'a>,
     slots: usize,
     window: u64,
-    /// Floats of one ring.
-    ring: usize,
     layers: usize,
     heads: usize,
     width: usize,
@@ -29,6 +30,43 @@ pub struct Cache<'a> {
     written: u64,
     /// Most tokens that were ever written since the rings were cleared.
     reached: u64,
+}
+
+/// The slots of all rings, one behind the other: a matrix `(slots, d)` that is written row by row.
+#[derive(Debug)]
+struct Rows<'a> {
+    storage: Storage,
+    width: usize,
+    numbers: &'a mut [u8],
+    scales: &'a mut [u8],
+}
+
+impl<'a> Rows<'a> {
+    fn alloc(arena: &mut Arena<'a>, storage: Storage, rows: usize, width: usize) -> Result<Self, Error> {
+        let numbers = arena.octets(storage.row_bytes(width).saturating_mul(rows))?;
+        Ok(Self { storage, width, numbers, scales: arena.octets(storage.scale_bytes(width).saturating_mul(rows))? })
+    }
+
+    /// Bytes `from .. to` of the numbers and of the scales, counted in rows.
+    fn range(&self, from: usize, to: usize) -> [Range<usize>; 2] {
+        [self.storage.row_bytes(self.width), self.storage.scale_bytes(self.width)]
+            .map(|bytes| bytes.saturating_mul(from)..bytes.saturating_mul(to))
+    }
+
+    fn write(&mut self, row: usize, values: &[f32]) {
+        let [numbers, scales] = self.range(row, row.saturating_add(1));
+        let numbers = self.numbers.get_mut(numbers).unwrap_or_default();
+        let scales = self.scales.get_mut(scales).unwrap_or_default();
+        // beyond the range of halves the largest half is the best that can be kept
+        let _ = quantize::row(self.storage, Fit::Largest, values, numbers, scales);
+    }
+
+    fn matrix(&self, start: usize, count: usize) -> Matrix<'_> {
+        let [numbers, scales] = self.range(start, start.saturating_add(count));
+        let numbers = self.numbers.get(numbers).unwrap_or_default();
+        let scales = self.scales.get(scales).unwrap_or_default();
+        Matrix::over(self.storage, count, self.width, numbers, scales).unwrap_or(Matrix::EMPTY)
+    }
 }
 
 /// Where rows of queries stand.
@@ -65,9 +103,9 @@ pub struct Span {
 #[derive(Clone, Copy, Debug)]
 pub struct Ring<'a> {
     /// Rotated keys of the slots in use, `(used, d)`.
-    pub keys: &'a [f32],
+    pub keys: Matrix<'a>,
     /// Values of the slots in use, `(used, d)`.
-    pub values: &'a [f32],
+    pub values: Matrix<'a>,
     /// Slots in use: all, or the first ones.
     pub used: usize,
     slots: usize,
@@ -77,14 +115,13 @@ pub struct Ring<'a> {
 impl<'a> Cache<'a> {
     /// Rings for `sizes`.
     pub fn alloc(arena: &mut Arena<'a>, sizes: &Sizes) -> Result<Self, Error> {
-        let ring = sizes.slots.saturating_mul(sizes.head_width);
         let rings = sizes.streams.saturating_mul(sizes.layers).saturating_mul(sizes.key_heads);
+        let mut rows = || Rows::alloc(arena, sizes.cache, rings.saturating_mul(sizes.slots), sizes.head_width);
         Ok(Self {
-            keys: arena.floats(ring.saturating_mul(rings))?,
-            values: arena.floats(ring.saturating_mul(rings))?,
+            keys: rows()?,
+            values: rows()?,
             slots: sizes.slots,
             window: sizes.window as u64,
-            ring,
             layers: sizes.layers,
             heads: sizes.key_heads,
             width: sizes.head_width,
@@ -138,9 +175,10 @@ impl<'a> Cache<'a> {
         Span { from: position.saturating_add(1).saturating_sub(self.window), to }
     }
 
+    /// The first row of a ring.
     fn start(&self, stream: usize, layer: usize, head: usize) -> usize {
         let number = stream.saturating_mul(self.layers).saturating_add(layer);
-        number.saturating_mul(self.heads).saturating_add(head).saturating_mul(self.ring)
+        number.saturating_mul(self.heads).saturating_add(head).saturating_mul(self.slots)
     }
 
     /// Stores key and value heads of the token at `position`: `keys (K d)`, rotated, and `values (K d)`.
@@ -148,11 +186,9 @@ impl<'a> Cache<'a> {
         let slot = position.checked_rem(self.slots as u64).unwrap_or(0) as usize;
         let (width, heads) = (self.width, self.heads);
         for head in 0..heads {
-            let at = self.start(stream, layer, head).saturating_add(slot.saturating_mul(width));
-            for (ring, from) in [(&mut *self.keys, keys), (&mut *self.values, values)] {
-                let to = ring.get_mut(at..).unwrap_or(&mut []).iter_mut().take(width);
-                to.zip(from.iter().skip(head.saturating_mul(width))).for_each(|(to, &x)| *to = x);
-            }
+            let row = self.start(stream, layer, head).saturating_add(slot);
+            self.keys.write(row, row_of(keys, head, width));
+            self.values.write(row, row_of(values, head, width));
         }
     }
 
@@ -160,10 +196,9 @@ impl<'a> Cache<'a> {
     pub fn ring(&self, stream: usize, layer: usize, head: usize) -> Ring<'_> {
         let used = (self.written.min(self.slots as u64)) as usize;
         let start = self.start(stream, layer, head);
-        let end = start.saturating_add(used.saturating_mul(self.width));
         Ring {
-            keys: self.keys.get(start..end).unwrap_or(&[]),
-            values: self.values.get(start..end).unwrap_or(&[]),
+            keys: self.keys.matrix(start, used),
+            values: self.values.matrix(start, used),
             used,
             slots: self.slots,
             written: self.written,

@@ -1,6 +1,7 @@
 //! How much memory a session is given to work with.
 
 use super::error::Error;
+use crate::packed::Storage;
 
 /// Extents of a session; they fix its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -16,11 +17,14 @@ pub struct SessionOptions {
     pub trials: bool,
     /// Whether curvatures may be asked for (this includes the memory of trial states).
     pub curvature: bool,
+    /// How observed keys and values are kept. Only with [`Storage::F32`] are results those of the model as it was trained;
+    /// [`Storage::F16`] and [`Storage::Int8`] (a scale a head and token) take half and little more than a quarter of the memory.
+    pub cache: Storage,
 }
 
 impl Default for SessionOptions {
     fn default() -> Self {
-        Self { block: 16, rows: 1, steps: 32, trials: true, curvature: false }
+        Self { block: 16, rows: 1, steps: 32, trials: true, curvature: false, cache: Storage::F32 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::Error;
 use super::options::SessionOptions;
+use crate::packed::Storage;
 use ebt_core::config::{Conditioning, Config, ModelKind, Positions};
 
 /// Every size that buffers are made from.
@@ -27,6 +28,8 @@ pub struct Sizes {
     pub window: usize,
     /// Slots of a ring; 0 in a joint model, which has no cache.
     pub slots: usize,
+    /// How the keys and values of a ring are stored.
+    pub cache: Storage,
     /// Observed tokens computed together; 0 in a joint model, which observes none.
     pub block: usize,
     /// Candidate rows computed together; in a joint model the positions of one problem.
@@ -85,6 +88,7 @@ impl Sizes {
             streams,
             window,
             slots: if joint { 0 } else { window.saturating_sub(1).saturating_add(block) },
+            cache: options.cache,
             block,
             rows: if joint { config.context } else { options.rows },
             turned: if rotary { config.head_width() } else { 0 },

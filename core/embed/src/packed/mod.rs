@@ -37,6 +37,7 @@ mod model;
 mod pack;
 mod parts;
 mod product;
+pub(crate) mod quantize;
 mod storage;
 mod version2;
 

@@ -39,6 +39,11 @@ impl Storage {
         }
     }
 
+    /// The storage of that name, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|storage| storage.name() == name)
+    }
+
     /// Bytes of the values of a row.
     pub fn row_bytes(self, columns: usize) -> usize {
         match self {

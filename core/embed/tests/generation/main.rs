@@ -8,10 +8,11 @@ mod uncached;
 
 use ebt::engine::descent::{DescentOptions, Potential, StepSize};
 use ebt::engine::{Session, SessionOptions};
-use ebt::packed::{Isa, Model};
-use ebt_core::config::ModelKind;
-use model::{Case, cases};
+use ebt::packed::{Isa, Model, Storage};
+use ebt_core::config::{Conditioning, ModelKind};
+use model::{Case, NUDGE, cases};
 use proptest::prelude::*;
+use proptest::sample::select;
 use std::ops::ControlFlow;
 use uncached::{Uncached, curvature};
 
@@ -99,12 +100,54 @@ proptest! {
         expected.check(&losses, 2e-4, |e| (1..case.tokens.len()).map(|t| e.loss(t - 1, case.tokens[t])).collect())?;
     }
 
+    /// Keys and values that are kept as smaller numbers change results by what their rounding is to that of the nudges.
+    #[test]
+    fn smaller_caches_change_results_by_their_rounding(case in cases(), block in 1..6usize, seed in any::<u64>()) {
+        let expected = Expected::of(&case, |case| Uncached::run(case, seed));
+        let packed = case.pack();
+        for (cache, rounding) in [(Storage::F16, 5e-4), (Storage::Bf16, 4e-3), (Storage::Int8, 8e-3)] {
+            let options = SessionOptions { block, rows: 1, steps: case.steps, cache, ..SessionOptions::default() };
+            let mut memory = arena(&case, &options);
+            let mut session = Session::new(Model::read(&packed).unwrap(), &options, bytemuck::cast_slice_mut(&mut memory)).unwrap();
+            session.observe(&case.tokens).unwrap();
+            let think = DescentOptions { steps: case.steps, seed, ..DescentOptions::default() };
+            session.think(&think, &mut { GO }).unwrap();
+            let exact = expected.exact.logits(case.tokens.len() - 1);
+            let nudges = expected.nudged.iter().map(|n| distance(n.logits(case.tokens.len() - 1), exact));
+            let allowed = rounding + nudges.fold(0.0, f64::max) * 10.0 * rounding / NUDGE;
+            if allowed <= 0.5 {
+                let d = distance(session.logits(), exact);
+                prop_assert!(d <= allowed, "{:?}: they differ by {} where {} is allowed", cache, d, allowed);
+            }
+        }
+    }
+
+    /// A cache takes what its numbers take.
+    #[test]
+    fn a_cache_takes_the_memory_of_its_numbers(case in cases(), block in 1..6usize) {
+        let bytes = |cache| {
+            let options = SessionOptions { block, rows: 1, steps: case.steps, cache, ..SessionOptions::default() };
+            Session::bytes_needed(&case.config, &options).unwrap()
+        };
+        let c = &case.config;
+        let streams = if c.kind == ModelKind::Ebt && c.condition == Conditioning::All { c.landscapes.min(case.steps) } else { 1 };
+        let slots = c.window.unwrap_or(c.context + 1) - 1 + block;
+        let rows = streams * c.layers * c.key_heads() * slots;
+        let of = |cache: Storage| {
+            let words = |bytes: usize| 4 * (rows * bytes).div_ceil(4);
+            2 * (words(cache.row_bytes(c.head_width())) + words(cache.scale_bytes(c.head_width())))
+        };
+        for cache in Storage::ALL {
+            prop_assert_eq!(bytes(Storage::F32) - bytes(cache), of(Storage::F32) - of(cache), "{:?}", cache);
+        }
+    }
+
     /// Tokens that are taken back leave no trace: what is thought after it has the bits of a session that never saw them, also in rings
     /// that are full; and what can no more be taken back is refused.
     #[test]
-    fn tokens_taken_back_leave_no_trace(case in cases(), block in 1..6usize, turns in 1..4usize, seed in any::<u64>()) {
+    fn tokens_taken_back_leave_no_trace(case in cases(), cache in select(&Storage::ALL), block in 1..6usize, turns in 1..4usize, seed in any::<u64>()) {
         let packed = case.pack();
-        let options = SessionOptions { block, rows: 1, steps: case.steps, ..SessionOptions::default() };
+        let options = SessionOptions { block, rows: 1, steps: case.steps, cache, ..SessionOptions::default() };
         let think = DescentOptions { steps: case.steps, seed, ..DescentOptions::default() };
         let run = |aside: bool| -> Result<Vec<u32>, TestCaseError> {
             let mut memory = arena(&case, &options);

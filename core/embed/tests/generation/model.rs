@@ -21,6 +21,9 @@ pub struct Case {
     pub steps: usize,
 }
 
+/// By how much of itself a nudged weight moves, as a standard deviation.
+pub const NUDGE: f64 = 1e-6;
+
 /// Weights large enough that every part of the model shows.
 fn weights(config: &Config, seed: u64) -> Vec<Vec<f32>> {
     let layout = ParameterLayout::new(config);
@@ -73,7 +76,7 @@ impl Case {
         let nudge = |(id, w): (usize, &Vec<f32>)| {
             let stream = Stream::new(seed, id as u32, Purpose::Test);
             let each = w.iter().enumerate();
-            each.map(|(i, x)| (f64::from(*x) * (1.0 + 1e-6 * stream.normal(i as u64))) as f32).collect()
+            each.map(|(i, x)| (f64::from(*x) * (1.0 + NUDGE * stream.normal(i as u64))) as f32).collect()
         };
         Self { weights: self.weights.iter().enumerate().map(nudge).collect(), ..self.clone() }
     }

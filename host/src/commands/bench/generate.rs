@@ -74,6 +74,10 @@ pub struct Args {
     #[arg(long, value_parser = one_of(STORAGES), default_value = "f32")]
     #[serde(skip)]
     dtype: Storage,
+    /// How read keys and values are kept
+    #[arg(long, value_parser = one_of(STORAGES), default_value = "f32")]
+    #[serde(skip)]
+    cache: Storage,
     /// Tokens of a prompt that are read together
     #[arg(long, default_value_t = 64, value_parser = whole::<usize>(1..=4096))]
     block: usize,
@@ -112,6 +116,7 @@ struct Line<'a> {
     prompt_share_of_gemm: f64,
     threads: usize,
     dtype: &'a str,
+    cache: &'a str,
     kernel: &'a str,
     config: &'a Args,
 }
@@ -170,7 +175,7 @@ pub fn run(args: &Args) -> Result<()> {
     let bytes = args.pack(storage)?;
     let model = Model::read(&bytes)?;
     let options =
-        SessionOptions { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false };
+        SessionOptions { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false, cache: args.cache };
     let mut memory = SessionMemory::of(&model.config, &options)?;
     let session_bytes = memory.bytes();
     let mut session = memory.session(model.clone(), &options, kernel)?;
@@ -200,6 +205,7 @@ pub fn run(args: &Args) -> Result<()> {
         prompt_share_of_gemm: rounded(prompt_flops / prompt_seconds / gemm, 1e4),
         threads: 1,
         dtype: storage.name(),
+        cache: args.cache.name(),
         kernel: kernel.name(),
         config: args,
     };

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use crate::cli::{KERNELS, MOST_CANDIDATES, MOST_STEPS, one_of, whole};
+use ebt::packed::Storage;
+
+use crate::cli::{KERNELS, MOST_CANDIDATES, MOST_STEPS, STORAGES, one_of, whole};
 
 /// Answer completions over HTTP, as OpenAI's clients ask for them.
 ///
@@ -48,6 +50,9 @@ pub struct Args {
     /// Instructions of the processor; answers do not depend on them
     #[arg(long, value_parser = one_of(KERNELS), default_value = "auto", value_name = "KERNEL")]
     pub kernel: &'static str,
+    /// How read keys and values are kept: f16 and int8 take half and a quarter of a session's memory, and change results a little
+    #[arg(long, value_parser = one_of(STORAGES), default_value = "f32", value_name = "NUMBERS")]
+    pub cache: Storage,
     /// What requests may ask for.
     #[command(flatten)]
     pub limits: LimitArgs,

@@ -87,7 +87,7 @@ async fn serving(args: &Args) -> Result<()> {
     let listener = bind(args.bind).await?;
     let address = listener.local_addr().context("the address is not known")?;
     let model = InferenceModel::load(args.model.as_deref())?;
-    let engine = Arc::new(Engine::new(model, args.name(), kernel(args.kernel)?, limits)?);
+    let engine = Arc::new(Engine::new(model, args.name(), args.cache, kernel(args.kernel)?, limits)?);
     let sessions = thread_count(args.sessions);
     let metrics = Arc::new(Metrics::new(sessions, engine.bytes));
     let queue = Arc::new(Queue::new(limits.queue, metrics.queue.clone()));

@@ -114,7 +114,7 @@ Examples:
 /// Which configuration is meant; shared by `train` and `plan`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Choice {
-    /// Named configuration: sample, restore, sudoku, sudoku9, seed, 4xs, 3xs, xxs, xs, small, medium, large or xl, with or without +s1 or +s2
+    /// Named configuration: micro, sample, restore, sudoku, sudoku9, seed, 4xs, 3xs, xxs, xs, small, medium, large or xl, with or without +s1 or +s2
     #[arg(long, value_name = "NAME", value_parser = preset_name)]
     pub preset: Option<String>,
     /// Training recipe laid over the preset: s1 or s2

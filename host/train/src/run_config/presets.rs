@@ -11,8 +11,8 @@ use super::edits::edits;
 use super::{RestoreConfig, RunConfig, SudokuConfig};
 
 /// Names of all presets, smallest first.
-pub const NAMES: [&str; 13] =
-    ["sample", "restore", "sudoku", "sudoku9", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large", "xl"];
+pub const NAMES: [&str; 14] =
+    ["micro", "sample", "restore", "sudoku", "sudoku9", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large", "xl"];
 
 /// Names of the recipes.
 pub const RECIPES: [&str; 2] = ["s1", "s2"];
@@ -42,6 +42,7 @@ pub fn preset(name: &str, recipe: Option<&str>) -> Result<RunConfig> {
     }
     let published = PUBLISHED.iter().find(|p| p.0 == size);
     let mut config = match (size, published) {
+        ("micro", _) => micro(),
         ("sample", _) => sample(),
         ("seed", _) => seed(),
         ("restore", _) => restore(),
@@ -68,6 +69,23 @@ pub fn neutral() -> RunConfig {
 
 fn closest<'a>(name: &str, among: &[&'a str]) -> &'a str {
     among.iter().copied().min_by_key(|n| edits(n, name)).unwrap_or_default()
+}
+
+/// A model for boards with a megabyte of flash: below 400 kB as int8 with a tokenizer of 1,024 tokens, and one descent step a token.
+fn micro() -> RunConfig {
+    let mut c = neutral();
+    let m = &mut c.model;
+    (m.dim, m.layers, m.heads, m.ffn, m.context, m.window) = (96, 2, 3, 312, 128, Some(64));
+    (m.update, m.alpha, m.landscapes, m.tied) = (UpdateRule::Mirror, 5.0, 1, true);
+    m.initialization = Initialization::AdalnIdentity;
+    (c.objective.min_steps, c.objective.max_steps) = (1, 1);
+    c.objective.initial = InitialState::Zeros;
+    c.optimizer.alpha_rate = 1.0;
+    (c.schedule.rate, c.schedule.warmup) = (3e-3, 100);
+    let t = &mut c.train;
+    (t.batch, t.accumulate, t.ema) = (16, 1, 0.998);
+    (t.steps, t.validate_every, t.validate_tokens, t.checkpoint_every) = (20_000, 1000, 32_768, 500);
+    c
 }
 
 /// A small model that learns within two minutes on two CPU cores.

@@ -22,12 +22,12 @@ const DIGITS: u32 = 6;
 
 /// Extents of one descent.
 pub fn small_options() -> SessionOptions {
-    SessionOptions { block: 1, rows: 1, steps: 16, trials: false, curvature: false }
+    SessionOptions { block: 1, rows: 1, steps: 16, trials: false, ..SessionOptions::default() }
 }
 
 /// Extents with everything that may be asked for.
 pub fn options() -> SessionOptions {
-    SessionOptions { block: 1, rows: 4, steps: 16, trials: true, curvature: true }
+    SessionOptions { block: 1, rows: 4, steps: 16, curvature: true, ..SessionOptions::default() }
 }
 
 /// Every setting that leads to code of its own.

@@ -15,11 +15,12 @@ pub use boards::run as solve;
 pub use letters::run as restore;
 
 use core::ops::ControlFlow;
+use ebt::packed::Storage;
 use ebt::{
     Selection, Error, Generator, Noise, Options, Sampling, SessionOptions, Settings, StepReport, StepSize,
     DescentOptions, Tolerance,
 };
-use print::{hexadecimal, size};
+use print::{decimal, hexadecimal, size};
 
 /// What is generated from.
 pub const PROMPT: &str = "Türkiye'nin 81 ilinde, Ankara'da ve İstanbul'da";
@@ -33,13 +34,13 @@ struct Way {
 
 /// Extents with everything that may be asked for.
 pub fn options() -> Options {
-    let session = SessionOptions { block: 8, rows: 2, steps: 8, trials: true, curvature: true };
+    let session = SessionOptions { block: 8, rows: 2, steps: 8, curvature: true, ..SessionOptions::default() };
     Options { session, prompt: 64 }
 }
 
 /// The least that generates: one candidate, the steps of the model.
 pub fn small_options() -> Options {
-    let session = SessionOptions { block: 1, rows: 1, steps: 3, trials: false, curvature: false };
+    let session = SessionOptions { block: 1, rows: 1, steps: 3, trials: false, ..SessionOptions::default() };
     Options { session, prompt: 64 }
 }
 
@@ -84,7 +85,26 @@ pub fn run(model: &[u8], arena: &mut [u8], out: &mut dyn FnMut(&[u8])) -> Result
         generate(&mut generator, way, out).map_err(|_| number)?;
     }
     landscape(&mut generator, out).map_err(|_| 13u32)?;
-    words::run(&mut generator, out).map_err(|_| 14u32)
+    words::run(&mut generator, out).map_err(|_| 14u32)?;
+    CACHES.into_iter().try_for_each(|(name, cache)| cached(model, arena, name, cache, out)).map_err(|_| 15u32)
+}
+
+/// Caches that are smaller than the usual one.
+const CACHES: [(&[u8], Storage); 3] = [(b"f16", Storage::F16), (b"int8", Storage::Int8), (b"int4", Storage::Int4)];
+
+fn of_cache(options: Options, cache: Storage) -> Options {
+    Options { session: SessionOptions { cache, ..options.session }, ..options }
+}
+
+/// Some tokens with keys and values in another storage.
+fn cached(model: &[u8], arena: &mut [u8], name: &[u8], cache: Storage, out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+    let mut generator = Generator::new(model, &of_cache(options(), cache), arena)?;
+    generator.prompt(PROMPT)?;
+    out(b"cache ");
+    out(name);
+    out(b":\n");
+    let [model, ..] = ways();
+    generate(&mut generator, &Way { tokens: 3, ..model }, out)
 }
 
 /// What the model and two configurations take.
@@ -96,6 +116,11 @@ fn sizes(model: &[u8], out: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         [(&b"model"[..], model.len()), (b"arena least", least), (b"arena usual", usual), (b"arena most", most)]
     {
         size(name, bytes, out);
+    }
+    for (name, cache) in CACHES {
+        out(b"size arena ");
+        out(name);
+        decimal(Generator::bytes_needed(model, &of_cache(small_options(), cache))?, out);
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ pub fn size(name: &[u8], bytes: usize, out: &mut dyn FnMut(&[u8])) {
 }
 
 /// A space, a number and a line end.
-fn decimal(number: usize, out: &mut dyn FnMut(&[u8])) {
+pub fn decimal(number: usize, out: &mut dyn FnMut(&[u8])) {
     let mut digits = [b' '; 21];
     let mut rest = number;
     for place in digits.iter_mut().rev() {

@@ -5,7 +5,7 @@
 //! gradients are products with the ring of keys or values. With `P` the weights of the keys and `P0` that of the own key,
 //! `delta = sum P dP + P0 dP0`, the backward pass is `dS = P (dP - delta) scale`, `dq = dS K + dS0 k`, `dk = dS0 q`, `dv = P0 dout`.
 
-use super::columns::{Columns, of_floats, softmax};
+use super::columns::{Columns, softmax};
 use crate::engine::cache::{Cache, Visibility};
 use crate::engine::math;
 use crate::engine::number::Number;
@@ -110,8 +110,7 @@ pub fn forward<N: Number>(
         let own = row_mut(weights.own, head, N::PARTS.saturating_mul(stacked));
         let (queries, mixed) = (front(scratch.a, flat), front(scratch.b, flat));
         shape.of_group(columns, at_q).gather::<N>(qkv, 0..shape.n, queries);
-        let keys = of_floats(ring.keys, ring.used, d);
-        keys.product(memory.kernel, queries, scores);
+        ring.keys.product(memory.kernel, queries, scores);
         let mut rows =
             N::rows_mut(scores, stacked, ring.used).zip(N::rows_mut(own, stacked, 1)).zip(N::rows(queries, stacked, d));
         for (number, row) in N::rows(qkv, shape.n, columns).enumerate() {
@@ -125,8 +124,7 @@ pub fn forward<N: Number>(
             }
         }
         drop(rows);
-        let values = of_floats(ring.values, ring.used, d);
-        values.adjoint(memory.kernel, scores, mixed);
+        ring.values.adjoint(memory.kernel, scores, mixed);
         if shape.own {
             let mut rows = N::rows_mut(mixed, stacked, d).zip(N::rows(own, stacked, 1));
             for row in N::rows(qkv, shape.n, columns) {
@@ -164,7 +162,7 @@ pub fn backward<N: Number>(
         let (douts, dqs) = (front(scratch.a, flat), front(scratch.b, flat));
         let ds = front(scratch.scores, wide);
         shape.of_group(shape.queries(), at_q).gather::<N>(dout, 0..shape.n, douts);
-        of_floats(ring.values, ring.used, d).product(memory.kernel, douts, ds);
+        ring.values.product(memory.kernel, douts, ds);
         // dP becomes dS in place
         let mut p_rows = N::rows(weight, stacked, ring.used);
         let mut ds_rows = N::rows_mut(ds, stacked, ring.used);
@@ -192,7 +190,7 @@ pub fn backward<N: Number>(
             }
         }
         drop(ds_rows);
-        of_floats(ring.keys, ring.used, d).adjoint(memory.kernel, ds, dqs);
+        ring.keys.adjoint(memory.kernel, ds, dqs);
         let wide = shape.group.saturating_mul(d);
         for (dq, mut drow) in N::rows(dqs, shape.n, wide).zip(N::rows_mut(dqkv, shape.n, columns)) {
             N::update(&mut N::part_mut(&mut drow, at_q, wide), dq, |y, dq| y + dq);

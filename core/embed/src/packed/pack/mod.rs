@@ -1,17 +1,18 @@
 //! Writing packed models.
 
 mod fold;
-mod quantize;
 mod unpack;
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use serde::Serialize;
 
 use super::header::{CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, VERSION};
 use super::layout::{Places, aligned};
+use super::quantize::{self, Fit};
 use super::storage::Storage;
 use ebt_core::config::SMALLEST_ALPHA;
 use ebt_core::config::{Conditioning, Config};
@@ -160,9 +161,13 @@ impl<W: AsRef<[f32]>> Writer<'_, W> {
         let (Some(entry), Some(values)) = (self.layout.entries.get(id), self.weights.get(id)) else {
             return Ok(());
         };
-        let mut scales = Vec::new();
+        let mut scales = vec![0; self.storage.scale_bytes(entry.columns).saturating_mul(entry.rows)];
+        let mut of_row = scales.chunks_mut(self.storage.scale_bytes(entry.columns).max(1));
         for row in values.as_ref().chunks(entry.columns) {
-            if let Err(value) = quantize::row(self.storage, row, &mut self.out, &mut scales) {
+            let start = self.out.len();
+            self.out.resize(start.saturating_add(self.storage.row_bytes(row.len())), 0);
+            let (out, scales) = (self.out.get_mut(start..).unwrap_or_default(), of_row.next().unwrap_or_default());
+            if let Err(value) = quantize::row(self.storage, Fit::Best, row, out, scales) {
                 let name = self.storage.name();
                 return refuse(format!("{} holds {value}, which is too large for {name}", entry.name));
             }

@@ -1,0 +1,3 @@
+import { run } from './use.js';
+
+document.getElementById('said').textContent = await run().catch((error) => `failed: ${error}`);
