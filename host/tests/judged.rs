@@ -100,7 +100,8 @@ impl With for Value {
 fn scores(model: &InferenceModel, text: &str, by: By, steps: usize, seed: u64) -> Vec<f64> {
     let packed = model.model().unwrap();
     let think = DescentOptions { steps, seed, ..DescentOptions::default() };
-    let options = SessionOptions { block: 1, rows: 2, steps, trials: false, curvature: false, ..SessionOptions::default() };
+    let options =
+        SessionOptions { block: 1, rows: 2, steps, trials: false, curvature: false, ..SessionOptions::default() };
     let mut memory = SessionMemory::of(&packed.config, &options).unwrap();
     let (vocab, landscapes) = (packed.config.vocab, packed.config.landscapes);
     let mut session = memory.session(packed, &options, Isa::detect()).unwrap();
@@ -171,7 +172,14 @@ fn a_descent_begins_with_the_start_that_is_told() {
         let packed = model.model().unwrap();
         let vocab = packed.config.vocab;
         let think = DescentOptions { steps: 1, seed: 7, ..DescentOptions::default() };
-        let options = SessionOptions { block: 1, rows: 1, steps: 1, trials: false, curvature: false, ..SessionOptions::default() };
+        let options = SessionOptions {
+            block: 1,
+            rows: 1,
+            steps: 1,
+            trials: false,
+            curvature: false,
+            ..SessionOptions::default()
+        };
         let mut memory = SessionMemory::of(&packed.config, &options).unwrap();
         let mut session = memory.session(packed, &options, Isa::detect()).unwrap();
         let mut start = vec![0.0; vocab];

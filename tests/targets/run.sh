@@ -94,6 +94,8 @@ if [ "${1:-}" = all ]; then
     (cd "$work/bundle" && npm pack --silent --pack-destination . "$work/package" > packed.txt \
         && npm install --silent --no-audit --no-fund "./$(tail -n 1 packed.txt)" && node test.mjs)
 
+    "${own[@]}" bash boards.sh
+
     rm -rf "$work/typescript"
     cp -r types "$work/typescript"
     (cd "$work/typescript" && npm install --silent --no-audit --no-fund)

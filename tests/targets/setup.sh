@@ -6,7 +6,7 @@ packages=(rustc-web cargo-web rust-web-src qemu-system-arm valgrind)
 # node may have come another way, and then brings its own npm
 command -v node > /dev/null || packages+=(nodejs)
 if [ "${1:-}" = all ]; then
-    packages+=(chromium)
+    packages+=(chromium gcc-arm-none-eabi picolibc-arm-none-eabi gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc)
     command -v npm > /dev/null || packages+=(npm)
 fi
 apt-get update -qq

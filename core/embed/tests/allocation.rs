@@ -48,7 +48,7 @@ fn nothing_is_allocated() {
     let (counted, kept) = allocations(|| vec![1u8; 100]);
     assert!(counted > 0 && kept.len() == 100, "the counter counts");
 
-    let session = SessionOptions { block: 8, rows: 4, steps: 8, trials: true, curvature: true };
+    let session = SessionOptions { block: 8, rows: 4, steps: 8, curvature: true, ..SessionOptions::default() };
     let options = Options { session, ..Options::default() };
     let model = support::model();
     let mut memory = vec![0u32; Generator::bytes_needed(&model, &options).unwrap().div_ceil(4)];

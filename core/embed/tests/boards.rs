@@ -36,7 +36,8 @@ fn boards_say_what_this_machine_says() {
     let kilobytes: usize = memory.trim_start_matches('(').split('u').next().unwrap().parse().unwrap();
 
     let model = std::fs::read(folder().join("../../../../fixtures/micro-model.ebp")).unwrap();
-    let session = SessionOptions { block: 4, steps: 2, trials: false, cache: Storage::Int8, ..SessionOptions::default() };
+    let session =
+        SessionOptions { block: 1, steps: 2, trials: false, cache: Storage::Int8, ..SessionOptions::default() };
     let options = Options { session, prompt: 64 };
     let needed = Generator::bytes_needed(&model, &options).unwrap();
     // beside the generator lies its handle

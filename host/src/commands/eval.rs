@@ -20,8 +20,8 @@ use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    Choice, DeviceArgs, DeviceKind, KERNELS, Output, PRECISIONS, SELECTIONS, STORAGES, StepSize, by_flag, candidates, kernel,
-    one_of, real, start_threads, steps, whole, write_json,
+    Choice, DeviceArgs, DeviceKind, KERNELS, Output, PRECISIONS, SELECTIONS, STORAGES, StepSize, by_flag, candidates,
+    kernel, one_of, real, start_threads, steps, whole, write_json,
 };
 use crate::evaluate::{CachedEvaluation, evaluate_cached};
 use crate::hub;

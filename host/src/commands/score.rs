@@ -27,7 +27,7 @@ pub struct Args {
     /// Text in UTF-8 [default: standard input]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
+    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Descent steps [default: as in training]

@@ -28,7 +28,7 @@ pub struct Args {
     /// Text whose last word is finished [default: every line of standard input]
     #[arg(value_name = "TEXT", allow_hyphen_values = true)]
     text: Option<String>,
-    /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along]
+    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Most words to suggest
@@ -54,9 +54,6 @@ pub struct Args {
     kernel: &'static str,
 }
 
-/// Tokens of a text, behind its finished part, that may be taken back, and those of a path.
-const BLOCK: usize = 64;
-
 /// Runs the command.
 ///
 /// # Errors
@@ -66,7 +63,7 @@ pub fn run(args: Args) -> Result<()> {
     let think = DescentOptions { steps: args.think.map_or(0, NonZeroUsize::get), ..DescentOptions::default() };
     let inference = InferenceModel::load(args.model.as_deref())?;
     let session = extents(&think, inference.model()?.descent.steps);
-    let options = Options { session: ebt::SessionOptions { block: BLOCK, ..session }, prompt: 1 << 16 };
+    let options = Options { session, prompt: 1 << 16 };
     let mut memory = inference.generator_memory(&options)?;
     let mut generator = inference.generator(&options, &mut memory, kernel(args.kernel)?)?;
     let paths = args.paths.max(args.words);

@@ -58,6 +58,7 @@ impl Input<'_> {
             prompt: self.word(),
             trials: self.word(),
             curvature: self.word(),
+            cache: u32::from(self.byte() % 6),
         }
     }
 

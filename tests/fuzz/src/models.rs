@@ -96,7 +96,8 @@ pub fn packed(bytes: &[u8]) {
 
 /// Generates a token, if the session is small and the model has a tokenizer.
 fn generate(packed: &[u8]) {
-    let session = SessionOptions { block: 4, rows: 1, steps: 2, trials: false, curvature: false, ..SessionOptions::default() };
+    let session =
+        SessionOptions { block: 4, rows: 1, steps: 2, trials: false, curvature: false, ..SessionOptions::default() };
     let options = Options { session, prompt: 32 };
     let needed = match Generator::bytes_needed(packed, &options) {
         Ok(needed) if needed <= SESSION => needed,

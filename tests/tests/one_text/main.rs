@@ -32,7 +32,8 @@ fn run(command: &mut Command) -> String {
 
 /// Extents with everything that a case may ask for.
 fn options() -> Options {
-    let session = SessionOptions { block: 8, rows: 4, steps: 8, trials: true, curvature: true, ..SessionOptions::default() };
+    let session =
+        SessionOptions { block: 8, rows: 4, steps: 8, trials: true, curvature: true, ..SessionOptions::default() };
     Options { session, prompt: 256 }
 }
 

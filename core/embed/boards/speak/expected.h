@@ -5,7 +5,7 @@
 
 #define SPEAK_PROMPT "Türkiye'nin"
 #define SPEAK_TOKENS 24
-#define SPEAK_MEMORY (96u << 10)
-#define SPEAK_CHECKSUM 0x00000000u
+#define SPEAK_MEMORY (80u << 10)
+#define SPEAK_CHECKSUM 0x37d9b16bu
 
 #endif

@@ -62,7 +62,7 @@ int speak(speak_print print)
     ebt_generator *generator = NULL;
     ebt_options options;
     ebt_options_default(&options);
-    options.block = 4;
+    options.block = 1;
     options.steps = 2;
     options.prompt = 64;
     options.trials = 0;

@@ -1,4 +1,4 @@
-/* A program for any board: continues a Turkish prompt on 96 KB of memory and says whether every bit is as it must be. */
+/* A program for any board: continues a Turkish prompt on 80 KB of memory and says whether every bit is as it must be. */
 
 #ifndef SPEAK_H
 #define SPEAK_H

@@ -343,7 +343,10 @@ impl From<Options> for COptions {
             prompt: small(o.prompt),
             trials: o.session.trials.into(),
             curvature: o.session.curvature.into(),
-            cache: CACHES.into_iter().find(|(_, storage)| *storage == o.session.cache).map_or(CACHE_F32, |(number, _)| number),
+            cache: CACHES
+                .into_iter()
+                .find(|(_, storage)| *storage == o.session.cache)
+                .map_or(CACHE_F32, |(number, _)| number),
         }
     }
 }

@@ -207,7 +207,7 @@ pub fn solve<T>(
     let repeated = problems.iter().flat_map(|(_, p)| vec![p.clone(); think.candidates]);
     let mut rows = Rows::new(repeated.collect());
     let (n, cells, vocab) = (rows.rows(), rows.cells(), rows.vocab());
-    let options = SessionOptions { block: 1, rows: n, steps, trials: true, curvature: true };
+    let options = SessionOptions { block: 1, rows: n, steps, curvature: true, ..SessionOptions::default() };
     let mut counting = Arena::measure();
     Descent::alloc_joint(&mut counting, n, cells, vocab, &options)?;
     let mut memory = vec![0u32; counting.used() / 4];

@@ -87,7 +87,7 @@ fn energies_and_gradients_that_are_not_numbers_are_errors() {
 #[test]
 fn one_distribution_a_row_takes_the_memory_that_it_always_took() {
     for (trials, curvature, matrices) in [(false, false, 3), (true, false, 6), (true, true, 7)] {
-        let options = SessionOptions { block: 1, rows: 3, steps: 8, trials, curvature };
+        let options = SessionOptions { block: 1, rows: 3, steps: 8, trials, curvature, ..SessionOptions::default() };
         let mut counting = Arena::measure();
         Descent::alloc(&mut counting, 3, 11, &options).expect("a size");
         let columns = 4 + usize::from(curvature);

@@ -142,7 +142,7 @@ pub fn run<T>(
     look: impl FnOnce(&Descent<'_>, Outcome) -> T,
 ) -> Result<T, Error> {
     let steps = if think.steps == 0 { dynamics.steps } else { think.steps };
-    let options = SessionOptions { block: 1, rows: toy.rows(), steps, trials: true, curvature: true };
+    let options = SessionOptions { block: 1, rows: toy.rows(), steps, curvature: true, ..SessionOptions::default() };
     let mut counting = Arena::measure();
     Descent::alloc(&mut counting, toy.rows(), toy.vocab(), &options)?;
     let mut memory = vec![0u32; counting.used() / 4];

@@ -174,8 +174,14 @@ pub fn run(args: &Args) -> Result<()> {
     let (kernel, storage) = (kernel(args.kernel)?, args.dtype);
     let bytes = args.pack(storage)?;
     let model = Model::read(&bytes)?;
-    let options =
-        SessionOptions { block: args.block, rows: args.candidates, steps: args.steps, trials: false, curvature: false, cache: args.cache };
+    let options = SessionOptions {
+        block: args.block,
+        rows: args.candidates,
+        steps: args.steps,
+        trials: false,
+        curvature: false,
+        cache: args.cache,
+    };
     let mut memory = SessionMemory::of(&model.config, &options)?;
     let session_bytes = memory.bytes();
     let mut session = memory.session(model.clone(), &options, kernel)?;

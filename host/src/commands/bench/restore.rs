@@ -23,7 +23,7 @@ use crate::inference::{InferenceModel, SessionMemory, extents};
 #[derive(Clone, Debug, Serialize, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder [default: the built-in one]
+    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE [default: the built-in one]
     #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Descent steps; 0 = as in training

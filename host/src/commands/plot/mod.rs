@@ -41,7 +41,7 @@ Examples:
   ebt plot --run runs/a --run runs/b --smooth 0.98 --out curves.svg
   ebt plot --board '..5.2. ...... 2..... .6.1.. 1...5. ...4.3' --candidates 6 --out board.svg")]
 pub struct Args {
-    /// Model file or packed model, or run or checkpoint folder [default: a small model that the program brings along, for a
+    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE [default: a small model that the program brings along, for a
     /// board one that solves them]
     #[arg(long, value_name = "PATH", conflicts_with = "certificate")]
     model: Option<PathBuf>,

@@ -11,8 +11,10 @@ use super::edits::edits;
 use super::{RestoreConfig, RunConfig, SudokuConfig};
 
 /// Names of all presets, smallest first.
-pub const NAMES: [&str; 14] =
-    ["micro", "sample", "restore", "sudoku", "sudoku9", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large", "xl"];
+pub const NAMES: [&str; 14] = [
+    "micro", "sample", "restore", "sudoku", "sudoku9", "seed", "4xs", "3xs", "xxs", "xs", "small", "medium", "large",
+    "xl",
+];
 
 /// Names of the recipes.
 pub const RECIPES: [&str; 2] = ["s1", "s2"];

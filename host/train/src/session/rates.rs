@@ -83,7 +83,9 @@ impl RateSearch {
     fn conclude(mut self) -> Self {
         let slope = |i: usize| self.smoothed[i + REACH] - self.smoothed[i - REACH];
         let places = FIRST.max(REACH)..self.smoothed.len().saturating_sub(REACH);
-        let steepest = places.min_by(|&a, &b| slope(a).total_cmp(&slope(b))).filter(|&i| slope(i) < -ROUNDING * self.smoothed[i].abs());
+        let steepest = places
+            .min_by(|&a, &b| slope(a).total_cmp(&slope(b)))
+            .filter(|&i| slope(i) < -ROUNDING * self.smoothed[i].abs());
         self.steepest = steepest.map(|i| self.rates[i]);
         self
     }
