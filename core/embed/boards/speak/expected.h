@@ -6,6 +6,6 @@
 #define SPEAK_PROMPT "Türkiye'nin"
 #define SPEAK_TOKENS 24
 #define SPEAK_MEMORY (80u << 10)
-#define SPEAK_CHECKSUM 0x37d9b16bu
+#define SPEAK_CHECKSUM 0xa3f66a55u
 
 #endif

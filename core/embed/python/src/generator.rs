@@ -171,7 +171,8 @@ impl Generator {
         cache: &str,
     ) -> PyResult<Self> {
         let bytes = bytes_or(model, Model::sample)?;
-        let session = SessionOptions { rows: candidates, steps, curvature, cache: storage(cache)?, ..SessionOptions::default() };
+        let session =
+            SessionOptions { rows: candidates, steps, curvature, cache: storage(cache)?, ..SessionOptions::default() };
         let options = Options { session, prompt };
         py.detach(|| {
             let needed = Inner::bytes_needed(&bytes, &options).map_err(raised)?;
