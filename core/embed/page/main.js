@@ -106,10 +106,11 @@ const ANSWERS = {
   preview({ token }) {
     status(words().ready);
     preview = token;
-    if (token) choose(-1, true);
+    if (token) choose(-1, true, false);
   },
   words({ words: found }) {
     $('chips').replaceChildren(...found.map(chip));
+    if (preview) surround(-1);
   },
   token({ index, token }) {
     tokens[index] = token;
@@ -165,7 +166,13 @@ function name(button, token) {
   button.setAttribute('aria-label', button.title);
 }
 
-function choose(index, play) {
+/** Asks for the energies around a token. */
+function surround(index) {
+  send({ type: 'surface', index: Math.max(0, index) });
+}
+
+/** Looks at a token. What was sent before goes unanswered once its surroundings are asked for. */
+function choose(index, play, around = true) {
   stopPlaying();
   chosen = index;
   surface = null;
@@ -178,7 +185,7 @@ function choose(index, play) {
   $('step').max = String(token.steps);
   $('step').disabled = $('play').disabled = false;
   now = token.steps;
-  if (!busy) send({ type: 'surface', index: Math.max(0, index) });
+  if (around && !busy) surround(index);
   show();
   if (play && !still.matches) startPlaying();
 }

@@ -26,7 +26,7 @@ Examples:
   ebt serve --bind 0.0.0.0:8080 --api-key-env EBT_KEY
   curl -d '{\"prompt\": \"Ankara\", \"max_tokens\": 8}' -H 'Content-Type: application/json' http://127.0.0.1:8080/v1/completions")]
 pub struct Args {
-    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE [default: a small model that the program brings along]
+    /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME/FILE [default: a small model that the program brings along]
     #[arg(long, value_name = "PATH")]
     pub model: Option<PathBuf>,
     /// What requests call the model [default: the name of its file; `sample`]
