@@ -32,7 +32,7 @@ speak() {
     shift 8
     "$boards/build.sh" "$triple" "$work/$triple"
     local place=(-Wl,--defsym=__flash="$flash",--defsym=__flash_size="$flash_size",--defsym=__ram="$ram",--defsym=__ram_size="$ram_size")
-    "$cc" "$@" --specs=picolibc.specs --crt0=hosted --oslib=semihost -T picolibc.ld "${place[@]}" -Wl,--defsym=__stack_size=16k -Wl,--gc-sections -O2 \
+    "$cc" "$@" --specs=picolibc.specs --crt0=hosted --oslib=semihost -T picolibc.ld "${place[@]}" -Wl,--defsym=__stack_size=16k -Wl,--gc-sections,-z,noexecstack -O2 \
         -std=c11 -Wall -Wextra -Werror -I "$boards/speak" -I "$root/core/embed/include" -I "$root/fixtures" \
         "$boards/speak/speak.c" "$boards/speak/model.S" "$boards/zephyr/src/main.c" "$work/$triple/libebt.a" -o "$work/$name"
     local processor=arm
