@@ -173,11 +173,12 @@ fn with_cache(args: &Args) -> Result<bool> {
     let several = args.candidates.get() > 1;
     let other_size = args.step_size != StepSize::Is(descent::StepSize::Model);
     let stops = args.tolerance > 0.0 || args.dissipation > 0.0;
+    let smaller = args.cache != Storage::F32;
     let gpu = args.device.backend == DeviceKind::Cuda || args.device.gpu.is_some();
     if gpu && several {
         bail!("--candidates {} needs --backend cpu", args.candidates);
     }
-    if gpu && args.cache != Storage::F32 {
+    if gpu && smaller {
         bail!("--cache needs --backend cpu");
     }
     if gpu && other_size {
@@ -197,7 +198,7 @@ fn with_cache(args: &Args) -> Result<bool> {
             args.model.display()
         );
     }
-    let cached = packed || several || other_size || stops;
+    let cached = packed || several || other_size || stops || smaller;
     if cached && !matches!(args.precision, Precision::F32 | Precision::Auto) {
         bail!("--precision {}: with a cache the processor computes f32", args.precision.name());
     }

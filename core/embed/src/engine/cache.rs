@@ -25,7 +25,6 @@ pub struct Cache<'a> {
     window: u64,
     layers: usize,
     heads: usize,
-    width: usize,
     /// Observed tokens whose keys are there.
     written: u64,
     /// Most tokens that were ever written since the rings were cleared.
@@ -124,7 +123,6 @@ impl<'a> Cache<'a> {
             window: sizes.window as u64,
             layers: sizes.layers,
             heads: sizes.key_heads,
-            width: sizes.head_width,
             written: 0,
             reached: 0,
         })
@@ -184,7 +182,7 @@ impl<'a> Cache<'a> {
     /// Stores key and value heads of the token at `position`: `keys (K d)`, rotated, and `values (K d)`.
     pub fn store(&mut self, stream: usize, layer: usize, position: u64, keys: &[f32], values: &[f32]) {
         let slot = position.checked_rem(self.slots as u64).unwrap_or(0) as usize;
-        let (width, heads) = (self.width, self.heads);
+        let (width, heads) = (self.keys.width, self.heads);
         for head in 0..heads {
             let row = self.start(stream, layer, head).saturating_add(slot);
             self.keys.write(row, row_of(keys, head, width));
