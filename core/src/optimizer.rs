@@ -1,5 +1,5 @@
-//! AdamW, or Muon for the matrices of blocks, with a global-norm clip, decoupled decay on matrices only and a learning rate of its own
-//! for the step size.
+//! AdamW, or Muon for the matrices of blocks, with a global-norm clip, decoupled decay on matrices only and learning rates of their own
+//! for the step size and the token embedding.
 
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub struct OptimizerConfig {
     pub clip: f64,
     /// Learning rate of `alpha` over that of the weights.
     pub alpha_rate: f64,
+    /// Learning rate of the token embedding over that of the other weights. With AdamW, `m` times the rate and `m` times the standard
+    /// deviation at the start are a multiplier `m` on the embedding.
+    pub embedding_rate: f64,
     /// Share of the first moment that Muon keeps at an update, in `[0, 1)`.
     pub momentum: f64,
 }
@@ -53,6 +56,7 @@ impl Default for OptimizerConfig {
             weight_decay: 0.01,
             clip: 1.0,
             alpha_rate: 1500.0,
+            embedding_rate: 1.0,
             momentum: 0.95,
         }
     }
@@ -78,6 +82,7 @@ impl OptimizerConfig {
         positive("optimizer.eps", self.eps)?;
         not_negative("optimizer.weight_decay", self.weight_decay)?;
         not_negative("optimizer.clip", self.clip)?;
+        not_negative("optimizer.embedding_rate", self.embedding_rate)?;
         Ok(not_negative("optimizer.alpha_rate", self.alpha_rate)?)
     }
 }
@@ -119,6 +124,7 @@ impl<T: Clone> Optimizer<T> {
             ParamGroup { rate, decay, rule: Rule::AdamW }
         });
         let mut groups: Vec<ParamGroup> = groups.collect();
+        groups[layout.embedding].rate *= config.embedding_rate;
         for id in directed(layout, config) {
             groups[id].rule = Rule::Direction { momentum: config.momentum };
         }

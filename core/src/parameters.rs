@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::compute::Backend;
 use crate::config::{Config, Head, Initialization, JointConfig, ModelKind, RelationKind};
 use crate::random::{Purpose, Stream};
 
@@ -119,6 +120,17 @@ pub enum FeedForwardIds {
         /// Shared experts side by side.
         shared: Option<SwigluIds>,
     },
+}
+
+impl FeedForwardIds {
+    /// The SwiGLUs of a layer: the one, or the routed experts and the shared ones.
+    fn all(self) -> impl Iterator<Item = SwigluIds> {
+        let list = match self {
+            Self::Dense(ids) => [Some(ids), None],
+            Self::Mixture { experts, shared, .. } => [Some(experts), shared],
+        };
+        list.into_iter().flatten()
+    }
 }
 
 /// The AdaLN projection from a condition to shifts, scales and gates.
@@ -377,6 +389,20 @@ impl ParameterLayout {
         BlockIds { qkv, wo, attention_norm, ffn_norm, modulation, relations, feed_forward }
     }
 
+    /// The weights before training, in layout order.
+    pub fn draw<B: Backend>(&self, b: &B, seed: u64) -> Vec<B::Array> {
+        let draw = |(id, e): (ParameterId, &ParameterInfo)| {
+            let values: Vec<f64> = (0..e.len()).map(e.initial(id, seed)).collect();
+            b.upload_f64(e.rows, e.columns, &values)
+        };
+        self.entries.iter().enumerate().map(draw).collect()
+    }
+
+    /// The matrices that add to the residual stream: `wo` and `w2` of every block and expert.
+    pub fn outputs(&self) -> impl Iterator<Item = ParameterId> + use<'_> {
+        self.blocks.iter().flat_map(|block| [block.wo].into_iter().chain(block.feed_forward.all().map(|ids| ids.w2)))
+    }
+
     /// Number of values in all trained parameters.
     pub fn count(&self) -> usize {
         self.entries.iter().filter(|e| e.role != Role::State).map(ParameterInfo::len).sum()
@@ -385,12 +411,8 @@ impl ParameterLayout {
     /// The matrices of blocks whose rows and columns are those of activations: all but gates and AdaLN.
     pub fn block_matrices(&self) -> Vec<ParameterId> {
         let of = |block: &BlockIds| {
-            let feed_forward = match block.feed_forward {
-                FeedForwardIds::Dense(ids) => [Some(ids), None],
-                FeedForwardIds::Mixture { experts, shared, .. } => [Some(experts), shared],
-            };
-            let both = feed_forward.into_iter().flatten().flat_map(|ids| [ids.w13, ids.w2]);
-            [block.qkv, block.wo].into_iter().chain(both).collect::<Vec<_>>()
+            let feed_forward = block.feed_forward.all().flat_map(|ids| [ids.w13, ids.w2]);
+            [block.qkv, block.wo].into_iter().chain(feed_forward)
         };
         self.blocks.iter().flat_map(of).collect()
     }

@@ -328,6 +328,10 @@ fn evaluation_with_a_cache_is_that_without() {
             let other = run(model, &["--threads", "1", "--batch", "1"]);
             assert!((bits(&found) - bits(&other)).abs() < 1e-5 * bits(&found), "batches do not matter");
         }
+        // a smaller cache is heeded for files of both kinds
+        let [smaller, packed] = [&files[0], &files[1]].map(|model| run(model, &["--cache", "int8"])["total"].clone());
+        assert_eq!(smaller, packed);
+        assert_ne!(smaller, run(&files[1], &[])["total"]);
     }
 }
 

@@ -81,17 +81,7 @@ impl<B: Backend> Trainer<B> {
     /// A fresh model: parameters drawn from `seed`.
     pub fn new(b: &B, config: Config, objective: Objective, optimizer: OptimizerConfig, seed: u64) -> Result<Self> {
         config.validate()?;
-        let layout = ParameterLayout::new(&config);
-        let weights = layout
-            .entries
-            .iter()
-            .enumerate()
-            .map(|(id, e)| {
-                let draw = e.initial(id, seed);
-                let values: Vec<f64> = (0..e.len()).map(draw).collect();
-                b.upload_f64(e.rows, e.columns, &values)
-            })
-            .collect();
+        let weights = ParameterLayout::new(&config).draw(b, seed);
         Self::with_weights(b, config, objective, optimizer, weights)
     }
 

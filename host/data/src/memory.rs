@@ -35,12 +35,12 @@ const THREAD: u64 = (2 << 20) + (64 << 10);
 ///
 /// # Errors
 ///
-/// Too many; the message says how many, and that `--threads N` asks for fewer.
-pub fn check_threads(threads: usize) -> Result<()> {
+/// Too many; the message says how many, and ends in `advice`.
+pub fn check_threads(threads: usize, advice: &str) -> Result<()> {
     let wanted = (threads as u64).saturating_mul(THREAD);
     match process_below(Path::new("/")) {
         Some(left) if wanted > left => bail!(
-            "cannot start {threads} threads: their stacks take {} of address space, and a limit leaves {}; --threads N asks for fewer",
+            "cannot start {threads} threads: their stacks take {} of address space, and a limit leaves {}; {advice}",
             size(wanted as f64),
             size(left as f64)
         ),

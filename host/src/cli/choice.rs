@@ -113,7 +113,7 @@ thread_local! {
 pub fn start_threads(asked: Option<NonZeroUsize>) -> Result<usize> {
     let threads = thread_count(asked);
     if rayon::current_thread_index().is_none() {
-        check_threads(threads)?;
+        check_threads(threads, "--threads N asks for fewer")?;
         let pool = ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build();
         let pool = pool.map_err(|error| not_given(threads, &error))?;
         HOME.with(|home| home.replace(Some(pool)));
@@ -128,7 +128,7 @@ pub fn start_threads(asked: Option<NonZeroUsize>) -> Result<usize> {
 /// Threads that the system does not give.
 pub fn thread_pool(asked: Option<NonZeroUsize>) -> Result<ThreadPool> {
     let threads = thread_count(asked);
-    check_threads(threads)?;
+    check_threads(threads, "--threads N asks for fewer")?;
     ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| not_given(threads, &error))
 }
 

@@ -62,7 +62,7 @@ impl Workers {
     ///
     /// Memory or threads that the system does not give; a model that is damaged.
     pub fn start(&self, count: usize) -> Result<()> {
-        ebt_data::memory::check_threads(count)?;
+        ebt_data::memory::check_threads(count, "--sessions N asks for fewer")?;
         let bytes = (count as u64).saturating_mul(self.engine.bytes as u64);
         ebt_data::memory::check(
             "the sessions",

@@ -77,7 +77,7 @@ impl Task<'_> {
             inputs: self.inputs.iter().map(InputFile::absolute).collect::<Result<_>>()?,
             part: self.part.clone(),
         };
-        check_threads(self.threads)?;
+        check_threads(self.threads, "--threads N asks for fewer")?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build();
         let pool =
             pool.with_context(|| format!("cannot start {} threads; --threads N asks for fewer", self.threads))?;

@@ -18,6 +18,7 @@ fn complete() -> RunConfig {
     c.sudoku = Some(SudokuConfig::default());
     c.restore = Some(RestoreConfig::default());
     c.lora = Some(LoraConfig::default());
+    c.start.embedding = Some(1.0);
     c
 }
 
@@ -33,7 +34,7 @@ pub fn is_whole(name: &str) -> bool {
 }
 
 /// Keys that may be left out or unset with `none`.
-pub const OPTIONAL: [&str; 12] = [
+pub const OPTIONAL: [&str; 13] = [
     "model.kv_heads",
     "model.head_dim",
     "model.window",
@@ -42,6 +43,7 @@ pub const OPTIONAL: [&str; 12] = [
     "sudoku",
     "restore",
     "lora",
+    "start.embedding",
     "train.minutes",
     "train.threads",
     "train.patience",

@@ -10,6 +10,7 @@ mod lora;
 mod names;
 pub mod presets;
 mod restore;
+mod start;
 mod sudoku;
 
 use anyhow::{Context, Result, bail};
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use layers::Layers;
 pub use lora::LoraConfig;
 pub use restore::RestoreConfig;
+pub use start::StartConfig;
 pub use sudoku::SudokuConfig;
 
 /// Everything a run depends on.
@@ -41,6 +43,8 @@ pub struct RunConfig {
     pub optimizer: OptimizerConfig,
     /// Learning rate over the run.
     pub schedule: Schedule,
+    /// How weights are drawn.
+    pub start: StartConfig,
     /// Batches, length, checkpoints.
     pub train: TrainConfig,
     /// Adapters, where these alone are trained.
@@ -238,6 +242,7 @@ impl RunConfig {
         self.objective.validate()?;
         self.optimizer.validate()?;
         self.schedule_is_sane()?;
+        self.start.validate()?;
         self.train.validate(self.model.context)?;
         let layout = ParameterLayout::new(&self.model);
         freeze::frozen(&layout, &self.train.freeze)?;

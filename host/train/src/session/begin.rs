@@ -29,7 +29,9 @@ pub(super) fn begin<B: Backend>(session: &mut Session<'_, B>, toml: String) -> R
     }
     let Some(state) = share::state(session.ranks, session.resume.take())? else {
         let (model, objective) = (config.model.clone(), config.objective.clone());
-        let mut trainer = Trainer::new(b, model, objective, config.optimizer.clone(), config.train.seed)?;
+        model.validate()?;
+        let weights = config.start.layout(&model).draw(b, config.train.seed);
+        let mut trainer = Trainer::with_weights(b, model, objective, config.optimizer.clone(), weights)?;
         attach(b, &mut trainer, config)?;
         return Ok((Header::new(config, session.task, toml), trainer));
     };

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use anyhow::{Result, bail};
 use ebt_core::compute::Backend;
 use ebt_core::error::Error;
-use ebt_core::training::{Part, StepSettings};
+use ebt_core::training::{Part, StepSettings, Trainer};
 use ebt_data::loader::DEPTH;
 use ebt_data::progress::{Progress, Stretch};
 use ebt_data::{Loader, Worker};
@@ -103,7 +103,7 @@ fn rate(i: u64) -> f64 {
 ///
 /// Several ranks, data that cannot be read, a device failure, a stop that was asked for.
 pub fn find_rate<B: Backend>(mut session: Session<'_, B>, progress: &mut dyn Progress) -> Result<RateSearch> {
-    let (b, config) = (session.backend, session.config);
+    let config = session.config;
     if session.ranks.place().world > 1 {
         bail!("--find-rate: the rate is looked for by one process; start it without mpirun");
     }
@@ -112,6 +112,21 @@ pub fn find_rate<B: Backend>(mut session: Session<'_, B>, progress: &mut dyn Pro
     let mut batches = Loader::new(all, 0..STEPS, DEPTH)?;
     let mut found = RateSearch::new();
     progress.begin(Stretch { name: "rates", total: Some(STEPS), ..Stretch::default() });
+    let swept = sweep(&session, &mut trainer, &mut batches, &mut found, progress);
+    progress.end();
+    swept?;
+    Ok(found.conclude())
+}
+
+/// Steps at rates that rise, until the loss says that they are too high or the last one is done.
+fn sweep<B: Backend>(
+    session: &Session<'_, B>,
+    trainer: &mut Trainer<B>,
+    batches: &mut Loader,
+    found: &mut RateSearch,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    let (b, config) = (session.backend, session.config);
     for step in 0..STEPS {
         if session.stop.load(Ordering::Relaxed) {
             bail!("stopped after {step} of {STEPS} steps of --find-rate");
@@ -136,8 +151,7 @@ pub fn find_rate<B: Backend>(mut session: Session<'_, B>, progress: &mut dyn Pro
             break;
         }
     }
-    progress.end();
-    Ok(found.conclude())
+    Ok(())
 }
 
 #[cfg(test)]
