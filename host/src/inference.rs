@@ -78,15 +78,11 @@ impl InferenceModel {
     ///
     /// # Errors
     ///
-    /// As [`Self::load`], and a damage that no built-in model has learned.
+    /// As [`Self::load`].
     pub fn load_restorer(path: Option<&Path>, damage: Damage) -> Result<Self> {
         let built_in = match damage {
-            Damage::Ascii => (RESTORER_NAME, ebt_fixtures::RESTORE_MODEL),
+            Damage::Ascii | Damage::Circumflex => (RESTORER_NAME, ebt_fixtures::RESTORE_MODEL),
             Damage::Missing | Damage::Keyboard | Damage::Ocr => (MISTAKES_NAME, ebt_fixtures::MISTAKES_MODEL),
-            Damage::Circumflex if path.is_none() => {
-                bail!("--damage circumflex: no built-in model restores circumflexes; name one with --model")
-            }
-            Damage::Circumflex => (RESTORER_NAME, ebt_fixtures::RESTORE_MODEL),
         };
         Self::load_or(path, built_in)
     }

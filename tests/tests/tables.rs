@@ -105,3 +105,34 @@ fn the_table_of_pairs_says_what_was_judged() {
         assert!(there, "pairs.txt lacks {}", shown.join(" "));
     }
 }
+
+#[test]
+fn the_table_of_keystrokes_says_what_was_typed() {
+    let rows = lines("suggest.jsonl");
+    let sum = |of: &dyn Fn(&Value) -> f64| rows.iter().map(of).sum::<f64>();
+    let field = |name: &'static str| sum(&|row| number(row, name));
+    let (letters, asked) = (field("letters"), field("questions"));
+    let of_all = |way: &str, offers| {
+        let saved = sum(&|row| number(&row["saved"], &format!("{way}, {offers}")));
+        format!("{:.1} %", 100.0 * saved / letters)
+    };
+    let all = |way: &str| [1, 3, 5].map(|offers| of_all(way, offers));
+    let (ours, theirs) = (all("ebt suggest"), all("bigrams and words"));
+    let table = fs::read_to_string(root().join("fixtures/results/suggest.txt")).unwrap();
+    let shown = [
+        format!("{} sentences", rows.len()),
+        format!("{letters} letters, {} words", field("words")),
+        format!("ebt suggest {}", ours.join(" ")),
+        format!("bigrams and words {}", theirs.join(" ")),
+        format!("{asked} questions, {:.1} evaluations each", field("evaluations") / asked),
+    ];
+    let table = table.split_whitespace().collect::<Vec<_>>().join(" ");
+    let guide = fs::read_to_string(root().join("host/guide/suggest.md")).unwrap();
+    for shown in shown {
+        assert!(table.contains(&shown), "suggest.txt lacks {shown}");
+    }
+    for row in [["`ebt suggest`", &ours.join(" | ")], ["bigrams, then words", &theirs.join(" | ")]] {
+        let row = format!("| {} | {} |", row[0], row[1]);
+        assert!(guide.contains(&row), "the guide lacks {row}");
+    }
+}

@@ -24,7 +24,7 @@ Examples:
   echo \"Turkiye'nin baskenti\" | ebt restore
   ebt restore --mark 0.9 < mektup.txt
   echo \"T_rkiye'nin ba_kenti\" | ebt restore --damage missing
-  ebt restore --model runs/letters --damage circumflex --json < lines.txt")]
+  ebt restore --damage circumflex --json < lines.txt")]
 pub struct Args {
     /// Model file or packed model, run or checkpoint folder, or hf://OWNER/NAME[@REVISION]/FILE, as `ebt train --preset restore` makes one [default: a built-in one]
     #[arg(long, value_name = "PATH")]

@@ -73,13 +73,8 @@ impl Damage {
                 turkish(plain).map_or(Set::of(own), |turkish| Set::of(plain).with(turkish))
             }
             Self::Circumflex => {
-                let roof: &[char] = match letter {
-                    'a' => &['â'],
-                    'i' | 'ı' => &['î'],
-                    'u' => &['û'],
-                    _ => &[],
-                };
-                roof.iter().fold(Self::Ascii.set(c), |set, &other| set.with(symbol(other)))
+                let set = Self::Ascii.set(c);
+                circumflex(Self::ascii_symbol(own)).map_or(set, |other| set.with(other))
             }
             Self::Missing => Set::of(own),
             Self::Keyboard => neighbours(letter).fold(Set::of(own), |set, other| set.with(symbol(other))),
@@ -135,6 +130,12 @@ impl Damage {
     pub fn ascii_symbol(of: Symbol) -> Symbol {
         of.letter().map_or(of, |letter| symbol(Self::ascii(letter)))
     }
+
+    /// A symbol without its circumflex.
+    pub fn flat_symbol(of: Symbol) -> Symbol {
+        let plain = Self::ascii_symbol(of);
+        if circumflex(plain) == Some(of) { plain } else { of }
+    }
 }
 
 /// The letters of the keys beside that of a letter.
@@ -161,6 +162,17 @@ pub(super) fn turkish(plain: Symbol) -> Option<Symbol> {
         'o' => 'ö',
         's' => 'ş',
         'u' => 'ü',
+        _ => return None,
+    };
+    Some(symbol(letter))
+}
+
+/// A plain vowel with a circumflex, where it may have one.
+pub(super) fn circumflex(plain: Symbol) -> Option<Symbol> {
+    let letter = match plain.letter()? {
+        'a' => 'â',
+        'i' => 'î',
+        'u' => 'û',
         _ => return None,
     };
     Some(symbol(letter))

@@ -89,7 +89,7 @@ fn read(file: &[u8]) -> Result<(Model<'_>, Option<Words<'_>>), Error> {
         return refuse("a model of letters sees at least four of them");
     }
     let words = model.words().map(Words::read).transpose();
-    let requirement = "the table of words inside is damaged";
+    let requirement = "the table of words inside is damaged, or of an earlier version";
     Ok((model, words.or(Err(EngineError::Option { field: "model", requirement }))?))
 }
 
@@ -209,7 +209,7 @@ impl<'m, 'a> Restorer<'m, 'a> {
                 let start = rest.char_indices().nth(first).map_or(0, |(at, _)| at);
                 let before = rest.get(..start).unwrap_or_default().chars().rev().map(symbol);
                 if !numbers::prior(before, word.clone(), &mut tell) {
-                    words.prior(word, tell);
+                    words.prior(word, damage, tell);
                 }
             }
             first = end.saturating_add(1);

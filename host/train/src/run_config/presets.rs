@@ -118,7 +118,7 @@ fn restore() -> RunConfig {
     (m.update, m.alpha, m.tau) = (UpdateRule::Mirror, 1.0, 1.0);
     m.joint = JointConfig { relations: RelationKind::Bias, distance: 16, ..JointConfig::default() };
     m.head = Head::Logits;
-    c.restore = Some(RestoreConfig { words: 210_000, ..RestoreConfig::default() });
+    c.restore = Some(RestoreConfig { words: 202_500, ..RestoreConfig::default() });
     let o = &mut c.objective;
     (o.min_steps, o.max_steps, o.initial, o.learn_alpha) = (1, 1, InitialState::Zeros, false);
     (c.optimizer.beta2, c.optimizer.weight_decay, c.optimizer.alpha_rate) = (0.98, 0.01, 1.0);

@@ -16,9 +16,10 @@ pub struct RestoreConfig {
     /// Smallest and largest share of letters that are damaged, where not all that can be are: lost, mistyped, misread.
     pub share: [f64; 2],
     /// Most bytes of the table of the training text's words, which goes with the model and says beforehand how a word is mostly
-    /// written; 0: none, as where letters are lost or mistaken.
+    /// written, and how rarer ones begin; 0: none, as where letters are lost or mistaken.
     pub words: usize,
-    /// Share of words that training hides from the table, so that the model learns words that it does not hold.
+    /// Share of words that training hides from the table, so that the model learns words that it does not hold; of a third of them the
+    /// beginning is hidden, too.
     pub unknown: f64,
 }
 

@@ -129,7 +129,7 @@ fn table(text: &Tokens, restore: &RestoreConfig) -> Result<Vec<u8>> {
         if !seen.insert(hash.finish()) {
             continue;
         }
-        let truths: Vec<Symbol> = ids.iter().map(|&id| truth(id, Damage::Ascii)).collect();
+        let truths: Vec<Symbol> = ids.iter().map(|&id| truth(id, Damage::Circumflex)).collect();
         truths.split(|symbol| symbol.letter().is_none()).for_each(|word| counts.add(word));
     }
     Ok(words::build(&counts, LEAST, restore.words))
@@ -138,13 +138,11 @@ fn table(text: &Tokens, restore: &RestoreConfig) -> Result<Vec<u8>> {
 /// The letter of a symbol as it is to be restored: without its circumflex where those are not asked for.
 pub fn truth(id: u32, damage: Damage) -> Symbol {
     let of = Symbol::of_index(id as usize).unwrap_or(Symbol::EDGE);
-    match of.letter() {
-        Some('â') if damage == Damage::Ascii => symbol('a'),
-        Some('î') if damage == Damage::Ascii => symbol('i'),
-        Some('û') if damage == Damage::Ascii => symbol('u'),
-        _ => of,
-    }
+    if damage == Damage::Ascii { Damage::flat_symbol(of) } else { of }
 }
+
+/// Share of the hidden words whose beginning is hidden, too.
+const UTTERLY: f64 = 1.0 / 3.0;
 
 /// How the letters of a sequence suffer.
 #[derive(Clone, Copy, Debug)]
@@ -223,13 +221,19 @@ pub fn problems(
             let (begin, end) = (start, start + word.len());
             start = end;
             let word = word.split_last().filter(|((symbol, _), _)| symbol.letter().is_none());
-            let Some((_, word)) = word.filter(|_| begin > 0 && drawn(3, begin) >= fate.unknown) else { continue };
+            let chance = drawn(3, begin);
+            let Some((_, word)) = word.filter(|_| begin > 0 && chance >= UTTERLY * fate.unknown) else { continue };
             let mut tell = |i, symbol: Symbol, logit| {
                 prior.push(Prior { at: (at + begin + i) as u32, token: symbol.index() as u32, logit });
             };
             let before = letters[..begin].iter().rev().map(|&(symbol, _)| symbol);
-            if !numbers::prior(before, word.iter().copied(), &mut tell) {
-                words.prior(word.iter().copied(), tell);
+            if numbers::prior(before, word.iter().copied(), &mut tell) {
+                continue;
+            }
+            if chance < fate.unknown {
+                words.prior_of_beginning(word.iter().copied(), fate.damage, tell);
+            } else {
+                words.prior(word.iter().copied(), fate.damage, tell);
             }
         }
     }

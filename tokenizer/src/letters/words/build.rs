@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::vec::Vec;
 
 use super::hash::Hash;
-use super::{HEADER, LETTERS_IN_DOUBT, MAGIC, SURE};
-use crate::letters::damage::turkish;
+use super::{BEGINNING, CIRCUMFLEX, HEADER, LETTERS_IN_DOUBT, MAGIC, SHORTEST, SURE};
+use crate::letters::damage::{circumflex, turkish};
 use crate::letters::{Damage, Symbol};
 
 /// The plain letters of a word.
@@ -13,28 +13,62 @@ type Typed = Box<[Symbol]>;
 
 /// Of a word that is written in one way this often, nearly all are.
 const NEARLY_ALL: f64 = 0.98;
+/// A beginning that so large a share of its words is written with is written in one way.
+const ONE_WAY: f64 = 0.97;
+/// Fewest hidden words of a beginning: what one word alone begins with helps no other.
+const FEWEST: u64 = 2;
+/// Share of the entries that are beginnings, where there are as many.
+const BEGINNINGS: (usize, usize) = (3, 8);
+/// A word that has a circumflex in so large a share of its occurrences has it now and then: most text leaves it out.
+const NOW_AND_THEN: f64 = 0.2;
+/// In so large a share it has it mostly.
+const MOSTLY_MARKED: f64 = 0.7;
+
+/// How often a word is written in each way: bit `i` of a way says that letter `i` of those in doubt is not the plain one.
+type Ways = BTreeMap<u16, u64>;
 
 /// How often each word is written in each way.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    of: HashMap<Typed, BTreeMap<u16, u64>>,
+    of: HashMap<Typed, Ways>,
+    /// The same of circumflexes.
+    circumflexes: HashMap<Typed, Ways>,
 }
 
 impl Counts {
-    /// Counts a word: its letters as they belong, without circumflexes. Words without a letter in doubt or with too many are passed over.
+    /// Counts a word: its letters as they belong. Words without a letter in doubt or with too many are passed over.
     pub fn add(&mut self, word: &[Symbol]) {
         let plain: Typed = word.iter().map(|&letter| Damage::ascii_symbol(letter)).collect();
-        let in_doubt = || plain.iter().zip(word).filter(|(plain, _)| turkish(**plain).is_some());
-        if !(1..=LETTERS_IN_DOUBT).contains(&in_doubt().count()) {
-            return;
-        }
-        let bit = |(i, (plain, letter)): (usize, (&Symbol, &Symbol))| u16::from(plain != letter) << i;
-        let form = in_doubt().enumerate().map(bit).sum();
-        *self.of.entry(plain).or_default().entry(form).or_default() += 1;
+        let count = |of: &mut HashMap<Typed, Ways>, word: &[Symbol], other: fn(Symbol) -> Option<Symbol>| {
+            let in_doubt = || plain.iter().zip(word).filter_map(|(&plain, &letter)| Some((other(plain)?, letter)));
+            if !(1..=LETTERS_IN_DOUBT).contains(&in_doubt().count()) {
+                return;
+            }
+            let way = in_doubt().enumerate().map(|(i, (other, letter))| u16::from(other == letter) << i).sum();
+            *of.entry(plain.clone()).or_default().entry(way).or_default() += 1;
+        };
+        let flat: Vec<Symbol> = word.iter().map(|&letter| Damage::flat_symbol(letter)).collect();
+        count(&mut self.of, &flat, turkish);
+        count(&mut self.circumflexes, word, circumflex);
     }
 
-    /// The words that occur at least `least` times, with their slots, those first that occur most.
-    fn slots(&self, least: u64) -> Vec<(&Typed, u16)> {
+    /// The words that are written with a circumflex now and then, with their slots, those first that are most often.
+    fn with_circumflex(&self) -> Vec<Entry<'_>> {
+        let words = self.circumflexes.iter().filter_map(|(word, ways)| {
+            let all: u64 = ways.values().sum();
+            let marked = all - ways.get(&0).copied().unwrap_or_default();
+            let (&way, _) = ways.iter().rev().filter(|(way, _)| **way != 0).max_by_key(|(_, count)| **count)?;
+            let often = |share: f64| marked as f64 >= share * all as f64;
+            let slot = way | if often(MOSTLY_MARKED) { SURE } else { 0 };
+            (marked >= FEWEST && often(NOW_AND_THEN)).then_some((marked, &**word, slot))
+        });
+        let mut words: Vec<_> = words.collect();
+        words.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        words.into_iter().map(|(_, word, slot)| (word, Some(CIRCUMFLEX), slot)).collect()
+    }
+
+    /// All words, those first that occur most.
+    fn slots(&self) -> Vec<Word<'_>> {
         let mut words: Vec<_> = self
             .of
             .iter()
@@ -43,36 +77,96 @@ impl Counts {
                 // of equally frequent forms the plainest
                 let (&form, &most) = forms.iter().rev().max_by_key(|(_, count)| **count)?;
                 let sure = most as f64 >= NEARLY_ALL * all as f64;
-                (all >= least).then_some((all, word, form | if sure { SURE } else { 0 }))
+                Some((all, &**word, form | if sure { SURE } else { 0 }))
             })
             .collect();
         words.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-        words.into_iter().map(|(_, word, slot)| (word, slot)).collect()
+        words
     }
 }
 
-/// The table of the words that occur at least `least` times, of the most frequent ones where that takes more than `most` bytes; no bytes
-/// where there is no such word or no room.
-pub fn build(counts: &Counts, least: u64, most: usize) -> Vec<u8> {
-    let mut words = counts.slots(least);
-    loop {
-        let Some(hash) = Hash::of(words.len()).filter(|_| !words.is_empty()) else { return Vec::new() };
-        let room = most.saturating_sub(HEADER) / 2;
-        if hash.cells() > room {
-            words.truncate((words.len() as f64 * (room as f64 / hash.cells() as f64)) as usize - usize::from(room > 0));
-            continue;
-        }
-        let tries = (0..64).map(|seed| Hash { seed, ..hash });
-        match tries.into_iter().find_map(|hash| filled(hash, &words).map(|cells| (hash, cells))) {
-            Some((hash, cells)) => {
-                let head = [hash.seed, hash.segment, hash.segments].into_iter().flat_map(u32::to_le_bytes);
-                let cells = cells.into_iter().flat_map(u16::to_le_bytes);
-                return MAGIC.into_iter().chain(head).chain(cells).collect();
+/// What a table holds: letters, what is hashed behind them, and their slot.
+type Entry<'w> = (&'w [Symbol], Option<u8>, u16);
+
+/// A word, how often it occurs, and its slot.
+type Word<'w> = (u64, &'w [Symbol], u16);
+
+/// The words that begin so: how many are hidden, and how many are written in each way.
+#[derive(Default)]
+struct Beginning {
+    hidden: u64,
+    ways: Ways,
+}
+
+/// How words of `hidden` begin, of which a table does not hold the whole: beginnings that are written in nearly one way in all words, known
+/// and hidden. First come those of most hidden words.
+fn beginnings<'w>(known: &[Word<'w>], hidden: &[Word<'w>]) -> Vec<Entry<'w>> {
+    let mut of: HashMap<&[Symbol], Beginning> = HashMap::new();
+    for (words, hidden) in [(known, 0), (hidden, 1)] {
+        for &(_, word, slot) in words {
+            let mut doubts = 0;
+            for length in 1..word.len() {
+                doubts += usize::from(turkish(word[length - 1]).is_some());
+                if length >= SHORTEST && doubts > 0 {
+                    let found = of.entry(&word[..length]).or_default();
+                    found.hidden += hidden;
+                    *found.ways.entry(slot & ((1 << doubts) - 1)).or_default() += 1;
+                }
             }
-            // two words with the same cells in every try, as happens among very few
-            None => words.truncate(words.len() - 1),
         }
     }
+    let form = |beginning: &[Symbol]| {
+        let Beginning { hidden, ways } = of.get(beginning)?;
+        let (&way, &most) = ways.iter().rev().max_by_key(|(_, count)| **count)?;
+        let one_way = most as f64 >= ONE_WAY * ways.values().sum::<u64>() as f64;
+        (*hidden >= FEWEST && one_way).then_some((*hidden, way))
+    };
+    // what a shorter beginning says already is left out
+    let is_new = |beginning: &[Symbol]| {
+        let shorter = (SHORTEST..beginning.len()).rev().find(|&length| form(&beginning[..length]).is_some());
+        shorter.is_none_or(|length| beginning[length..].iter().any(|&letter| turkish(letter).is_some()))
+    };
+    let found = of.keys().filter_map(|&beginning| Some((form(beginning)?, beginning)));
+    let mut found: Vec<_> = found.filter(|(_, beginning)| is_new(beginning)).collect();
+    found.sort_unstable_by(|a, b| b.0.0.cmp(&a.0.0).then_with(|| a.1.cmp(b.1)));
+    found.into_iter().map(|((_, form), beginning)| (beginning, Some(BEGINNING), form)).collect()
+}
+
+/// At most so many entries: words with a circumflex, the words that occur at least `least` times, and beginnings of the rest.
+fn entries(counts: &Counts, least: u64, most: usize) -> Vec<Entry<'_>> {
+    let words = counts.slots();
+    let known = words.iter().take_while(|(count, ..)| *count >= least).count();
+    let mut marked = counts.with_circumflex();
+    marked.truncate(most / 2);
+    let most = most - marked.len();
+    let whole = known.min(most - most / BEGINNINGS.1 * BEGINNINGS.0);
+    let mut beginnings = beginnings(&words[..whole], &words[whole..]);
+    beginnings.truncate(most - whole);
+    let whole = words.into_iter().take(known.min(most - beginnings.len()));
+    marked.into_iter().chain(whole.map(|(_, word, slot)| (word, None, slot))).chain(beginnings).collect()
+}
+
+/// The table of the words that occur at least `least` times, of the most frequent ones where that takes more than `most` bytes, and of
+/// beginnings of the others; no bytes where there is no such word or no room.
+pub fn build(counts: &Counts, least: u64, most: usize) -> Vec<u8> {
+    let room = most.saturating_sub(HEADER) / 2;
+    let fits = |count: &usize| Hash::of(*count).is_some_and(|hash| hash.cells() <= room);
+    // the cells of a table are more than its entries, and grow with them but for a few
+    let mut count = (counts.of.len() + counts.circumflexes.len()).saturating_mul(2).min(room);
+    while count > 0 && !fits(&count) {
+        count -= count.div_ceil(200);
+    }
+    let mut entries = entries(counts, least, count);
+    while let Some(hash) = Hash::of(entries.len()).filter(|_| !entries.is_empty()) {
+        let tries = (0..64).map(|seed| Hash { seed, ..hash });
+        if let Some((hash, cells)) = tries.into_iter().find_map(|hash| Some((hash, filled(hash, &entries)?))) {
+            let head = [hash.seed, hash.segment, hash.segments].into_iter().flat_map(u32::to_le_bytes);
+            return MAGIC.into_iter().chain(head).chain(cells.into_iter().flat_map(u16::to_le_bytes)).collect();
+        }
+        // two entries with the same cells in every try, as happens among very few
+        entries.pop();
+    }
+    Vec::new()
 }
 
 impl Hash {
@@ -91,16 +185,17 @@ impl Hash {
     }
 }
 
-/// The cells of a table that holds the words, where they peel: while a cell is that of one word alone, this word is put aside; last put
-/// aside, first written, every word finds a cell that no other needs any more.
-fn filled(hash: Hash, words: &[(&Typed, u16)]) -> Option<Vec<u16>> {
-    let places: Vec<_> = words
+/// The cells of a table that holds the entries, where they peel: while a cell is that of one entry alone, this one is put aside; last put
+/// aside, first written, every entry finds a cell that no other needs any more.
+fn filled(hash: Hash, entries: &[Entry<'_>]) -> Option<Vec<u16>> {
+    let places: Vec<_> = entries
         .iter()
-        .map(|(word, _)| {
-            hash.places(word.iter().fold(hash.start(), |state, letter| Hash::push(state, letter.index() as u8)))
+        .map(|&(letters, marker, _)| {
+            let hashed = letters.iter().map(|letter| letter.index() as u8).chain(marker);
+            hash.places(hashed.fold(hash.start(), Hash::push))
         })
         .collect();
-    // number of words of a cell, and the exclusive or of their numbers
+    // number of entries of a cell, and the exclusive or of their numbers
     let mut users = vec![(0u32, 0usize); hash.cells()];
     for (i, (at, _)) in places.iter().enumerate() {
         at.iter().for_each(|&cell| {
@@ -109,7 +204,7 @@ fn filled(hash: Hash, words: &[(&Typed, u16)]) -> Option<Vec<u16>> {
         });
     }
     let mut alone: Vec<u32> = (0..hash.cells() as u32).filter(|&cell| users[cell as usize].0 == 1).collect();
-    let mut order = Vec::with_capacity(words.len());
+    let mut order = Vec::with_capacity(entries.len());
     while let Some(cell) = alone.pop() {
         let (1, i) = users[cell as usize] else { continue };
         order.push((i, cell));
@@ -121,14 +216,14 @@ fn filled(hash: Hash, words: &[(&Typed, u16)]) -> Option<Vec<u16>> {
             }
         }
     }
-    if order.len() < words.len() {
+    if order.len() < entries.len() {
         return None;
     }
     let mut cells = vec![0u16; hash.cells()];
     for (i, cell) in order.into_iter().rev() {
         let (at, check) = places[i];
         let others = at.iter().filter(|&&other| other != cell).fold(0, |sum, &other| sum ^ cells[other as usize]);
-        cells[cell as usize] = words[i].1 ^ check ^ others;
+        cells[cell as usize] = entries[i].2 ^ check ^ others;
     }
     Some(cells)
 }
@@ -151,7 +246,7 @@ mod tests {
     fn restored(words: &Words<'_>, word: &[Symbol]) -> Vec<Symbol> {
         let mut of: Vec<Symbol> = word.iter().map(|&s| Damage::ascii_symbol(s)).collect();
         let sets = of.clone().into_iter().map(|s| (s, s.letter().map_or(Set::of(s), |c| Damage::Ascii.set(c))));
-        words.prior(sets, |i, symbol, _| of[i] = symbol);
+        words.prior(sets, Damage::Ascii, |i, symbol, _| of[i] = symbol);
         of
     }
 
@@ -197,7 +292,7 @@ mod tests {
         // one letter that is known to be another contradicts the form
         let icin = symbols("icin").into_iter().map(|s| (s, Set::of(s)));
         let known = icin.enumerate().map(|(i, (s, set))| if i == 0 { (s, Damage::Ascii.set('i')) } else { (s, set) });
-        words.prior(known, |_, _, _| panic!("icin is not için"));
+        words.prior(known, Damage::Ascii, |_, _, _| panic!("icin is not için"));
     }
 
     #[test]
@@ -217,8 +312,51 @@ mod tests {
                 .iter()
                 .filter(|word| words.form(word.iter().map(|&s| Damage::ascii_symbol(s))).is_some())
                 .count()
-                > 800
+                > 550
         );
+    }
+
+    #[test]
+    fn words_that_it_does_not_hold_begin_as_others_do() {
+        let mut counts = Counts::default();
+        for word in ["gözlük", "gözlem", "gözlerim", "köşeden", "köşeye", "kosedağ", "kosehan", "kösele"] {
+            counts.add(&symbols(word));
+        }
+        // what occurs once is not held itself
+        let bytes = build(&counts, 2, usize::MAX);
+        let words = Words::read(&bytes).unwrap();
+        assert_eq!(words.form(symbols("gozluk").into_iter()), None);
+        for (typed, said) in [("gozlukcu", "gözlukcu"), ("gozlu", "gözlu"), ("gozl", "gozl"), ("kosesi", "kosesi")] {
+            assert_eq!(restored(&words, &symbols(typed)), symbols(said), "{typed}");
+        }
+        assert_eq!(words.beginning(symbols("gozluk").into_iter()).map(|(length, _)| length), Some(4));
+        // a word that the table holds says more than its beginning
+        (0..2).for_each(|_| counts.add(&symbols("gözlüğü")));
+        let bytes = build(&counts, 2, usize::MAX);
+        assert_eq!(restored(&Words::read(&bytes).unwrap(), &symbols("gozlugu")), symbols("gözlüğü"));
+    }
+
+    #[test]
+    fn circumflexes_are_known_where_they_are_asked_for() {
+        let mut counts = Counts::default();
+        for (word, times) in [("hâlâ", 3), ("hala", 4), ("kâğıt", 5), ("dâhi", 1), ("araba", 9)] {
+            (0..times).for_each(|_| counts.add(&symbols(word)));
+        }
+        let bytes = build(&counts, 1, usize::MAX);
+        let words = Words::read(&bytes).unwrap();
+        let told = |damage: Damage, typed: &str| {
+            let mut of = symbols(typed);
+            let sets = typed.chars().map(|c| (symbol(c), damage.set(c)));
+            words.prior(sets, damage, |i, symbol, _| of[i] = symbol);
+            of
+        };
+        for (typed, said) in
+            [("hala", "hâlâ"), ("kagit", "kâğıt"), ("dahi", "dahi"), ("araba", "araba"), ("hâla", "hâlâ")]
+        {
+            assert_eq!(told(Damage::Circumflex, typed), symbols(said), "{typed}");
+        }
+        assert_eq!(told(Damage::Ascii, "kagit"), symbols("kağıt"));
+        assert_eq!(told(Damage::Ascii, "hala"), symbols("hala"));
     }
 
     #[test]
@@ -238,13 +376,14 @@ mod tests {
         #[test]
         fn any_bytes_are_read_or_refused(mut bytes: Vec<u8>, good: bool, word: String) {
             if good {
-                bytes.splice(0..0, *b"EBW1\x01\0\0\0\x02\0\0\0\x03\0\0\0");
+                bytes.splice(0..0, *b"EBW2\x01\0\0\0\x02\0\0\0\x03\0\0\0");
                 bytes.resize(28, 7);
             }
             let read = Words::read(&bytes);
             prop_assert!(!good || read.is_ok());
             if let Ok(words) = read {
-                words.prior(symbols(&word).into_iter().map(|s| (s, Set::of(s))), |_, _, _| panic!("nothing is in doubt"));
+                let known = symbols(&word).into_iter().map(|s| (s, Set::of(s)));
+                words.prior(known, Damage::Circumflex, |_, _, _| panic!("nothing is in doubt"));
             }
         }
     }
