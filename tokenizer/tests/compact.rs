@@ -113,6 +113,18 @@ proptest! {
     }
 
     #[test]
+    fn white_space_of_two_segments_is_finished_together(
+        spaces in "[ \u{2028}\u{a0}\n]{0,4}", word in "[ab!1]?", more in "[ \u{2028}a]{0,2}", which in 0..4_usize,
+    ) {
+        let tokenizer = PAIRS[which].tokenizer.compact().unwrap();
+        let segments = |text: &str| PAIRS[which].tokenizer.encode(text).unwrap();
+        let text = format!("{spaces}{word}");
+        let all = format!("{text}{more}");
+        let (front, rest) = all.split_at(tokenizer.finished(&text));
+        prop_assert_eq!([segments(front), segments(rest)].concat(), segments(&all), "{:?} {:?}", front, rest);
+    }
+
+    #[test]
     fn long_words_are_encoded_alike(text in "[a-eş]{60,400}( [a-c]{60,70}){0,2}", which in 0..4_usize) {
         PAIRS[which].check(&text);
     }

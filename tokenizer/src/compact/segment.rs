@@ -107,15 +107,21 @@ impl Segmentation {
     pub(crate) fn finished(self, classes: Classes<'_>, text: &str) -> usize {
         // white space at the end may join what follows, also where it is several segments by now
         let solid = text.trim_end_matches(|c| classes.of(c) == Class::Space).len();
-        let mut start = 0;
+        let is_space = |c| classes.of(c) == Class::Space && !matches!(c, '\r' | '\n');
+        let (mut border, mut start) = (0, 0);
         for segment in self.segments(classes, text) {
             let end = start + segment.len();
             if end > solid || end == text.len() {
                 break;
             }
+            // a front that ended here would have the white space of two segments as one
+            let before = text.get(..start).and_then(|before| before.chars().next_back());
+            if !(segment.chars().next_back().is_some_and(is_space) && before.is_some_and(is_space)) {
+                border = end;
+            }
             start = end;
         }
-        start
+        border
     }
 
     /// The length in bytes of the first segment of `text`; 0 only for empty text.

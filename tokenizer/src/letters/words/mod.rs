@@ -14,8 +14,8 @@
 //! 16  cells       u16 each: bits 0 to 8 say which letters in doubt are Turkish, bit 9 that nearly all are written so, 10 to 15 check
 //! ```
 //!
-//! Behind the letters of a beginning [`BEGINNING`] is hashed, and its bit 9 is 0. Behind those of a word with a circumflex [`CIRCUMFLEX`] is
-//! hashed; the letters in doubt are then `a i u`.
+//! A word is hashed as the numbers of its plain letters. Behind those of a beginning stands 55, and its bit 9 is 0. Behind those of a word with
+//! a circumflex stands 56; the letters in doubt are then `a i u`.
 //!
 //! All integers are little-endian.
 
