@@ -283,7 +283,7 @@ impl ParameterLayout {
         let mut b = Builder(Vec::new());
         let (d, mixes) = (c.dim, c.kind != ModelKind::Transformer);
         let alone = c.kind == ModelKind::Joint;
-        let embedding_std = if mixes { xavier(d, c.vocab) } else { 0.02 };
+        let embedding_std = if mixes || c.tied { xavier(d, c.vocab) } else { 1.0 };
         let embedding =
             (!alone).then(|| b.matrix("embedding", d, embedding_std, &[(String::from("embeddings.weight"), c.vocab)]));
         let vocabulary = if let Some(embedding) = embedding.filter(|_| c.tied) {

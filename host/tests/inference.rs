@@ -66,3 +66,24 @@ fn a_uniform_model_has_the_perplexity_of_its_vocabulary() {
     let bits = (300.0f64).log2() * result.total.tokens as f64 / result.total.bytes as f64;
     assert!((result.total.bits_per_byte(0) - bits).abs() < 1e-12);
 }
+
+#[test]
+fn how_errors_are_told_changes_no_losses_and_counts_every_token() {
+    for config in configs() {
+        let loaded = support::model(&config, false);
+        let plain = run(&loaded, &EvaluateOptions::default());
+        let told = run(&loaded, &EvaluateOptions { confidence: true, batch: 3, ..EvaluateOptions::default() });
+        assert!(plain.confidence.is_none());
+        assert_eq!((&told.total.nats.len(), told.steps), (&plain.total.nats.len(), plain.steps));
+        for (a, b) in told.total.nats.iter().zip(&plain.total.nats) {
+            assert!((a - b).abs() < 1e-9 * a.abs(), "{a} {b}");
+        }
+        let found = told.confidence.unwrap();
+        assert_eq!(found.tokens, plain.total.tokens);
+        assert_eq!(found.scores.len(), if loaded.layout.energy.is_some() { 4 } else { 2 });
+        for score in &found.scores {
+            assert_eq!(score.wrong[3], found.wrong as f64 / found.tokens as f64, "{}", score.score);
+            assert!(score.area.is_none_or(|area| (0.0..=1.0).contains(&area)));
+        }
+    }
+}

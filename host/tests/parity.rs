@@ -14,7 +14,7 @@ fn golden() -> Vec<PathBuf> {
     let folders = ["golden", "golden_joint"].map(|folder| std::fs::read_dir(fixtures(folder)).unwrap());
     let mut files: Vec<PathBuf> = folders.into_iter().flatten().map(|e| e.unwrap().path()).collect();
     files.sort();
-    assert!(files.len() >= 46, "golden cases are missing");
+    assert!(files.len() >= 48, "golden cases are missing");
     files
 }
 

@@ -285,3 +285,16 @@ fn a_path_that_is_not_utf8_is_shown_and_nothing_is_begun() {
         Command::new(env!("CARGO_BIN_EXE_host")).args(["eval", "--model", &model()]).arg(&bad).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
+
+#[test]
+fn errors_are_told_of_models_that_training_left() {
+    let p = Place::new();
+    let (text, out) = (p.write("text.txt", TEXT), p.at("run"));
+    succeeds(&[&["train", "--data", &text, "--validation", &text, "--out", &out], &TINY[..]].concat());
+    let shown = succeeds(&["eval", "--model", &out, "--confidence", &text]);
+    for part in ["wrong among the surest", "probability", "entropy", "energy", "drop"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let message = fails(&["eval", "--model", &model(), "--confidence", &text], 1);
+    assert!(message.contains("--confidence") && message.contains("not packed"), "{message}");
+}

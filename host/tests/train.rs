@@ -3,6 +3,8 @@
 
 #[path = "train/ranks.rs"]
 mod ranks;
+#[path = "train/rounding.rs"]
+mod rounding;
 
 use std::fs;
 use std::path::{Path, PathBuf};

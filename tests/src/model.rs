@@ -51,7 +51,7 @@ pub fn kinds() -> impl Strategy<Value = Kind> {
 /// The configuration made joint: any positions and relations, with and without AdaLN, an entropy where the rule takes one.
 pub fn joint(draw: &Draw, mut config: Config) -> Config {
     config.kind = ModelKind::Joint;
-    config.tied = false;
+    (config.tied, config.last_token) = (false, false);
     config.condition = if draw.one_in(2) { Conditioning::None } else { Conditioning::All };
     if config.update == UpdateRule::Mirror {
         config.tau = [0.0, 0.4, 1.0 / config.alpha][draw.below(3)];
@@ -181,6 +181,7 @@ pub fn config(draw: &Draw, sizes: Sizes, kind: Kind) -> Config {
         window: if draw.one_in(2) { None } else { Some(1 + draw.below(sizes.context + 2)) },
         landscapes: sizes.landscapes,
         tied: draw.one_in(3),
+        last_token: draw.one_in(2),
         // differences need a network that is not steep where a candidate's mix is small
         eps: 0.02,
         alpha: 1.5,

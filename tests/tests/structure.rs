@@ -57,7 +57,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ebt-data", &["ebt-core", "ebt-fixtures", "ebt-tokenizer"]),
     ("ebt-corpus", &["ebt-data", "ebt-tokenizer"]),
     ("ebt-model", &["ebt-core", "ebt-data", "ebt-tokenizer"]),
-    ("ebt-train", &["ebt-core", "ebt-data", "ebt-model", "ebt-ranks", "ebt-tokenizer"]),
+    ("ebt-train", &["ebt", "ebt-core", "ebt-data", "ebt-model", "ebt-ranks", "ebt-tokenizer"]),
     (
         "ebt-device",
         &["ebt-core", "ebt-cpu", "ebt-cuda", "ebt-data", "ebt-model", "ebt-ranks", "ebt-tokenizer", "ebt-train"],

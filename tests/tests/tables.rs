@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -50,6 +51,15 @@ fn guide_says_what_restoring_measured() {
         let row = row(shown, rival(name), number(rival(name), "bytes"));
         assert!(guide.contains(&row), "the guide lacks {row}");
     }
+    // the same on the text as the network learned it
+    let weighted = lines("restore-rivals-weighted.jsonl");
+    let words = |name: &str| {
+        let found = weighted.iter().find(|of| of["name"] == name && of["text"] == "validation").unwrap();
+        share(found, "words_right", "words")
+    };
+    let [all, within] = ["letter 6-gram with words", "letter 6-gram with words within 1 MB"].map(words);
+    let said = format!("{all} % of words, and {within} in a megabyte");
+    assert!(guide.contains(&said), "the guide does not say {said}");
     let own = lines("restore.jsonl");
     let bytes = fs::metadata(root().join("fixtures/restore-model.ebp")).unwrap().len() as f64;
     let row = row("**`ebt restore`**, int8", &own[0], bytes);
@@ -134,5 +144,42 @@ fn the_table_of_keystrokes_says_what_was_typed() {
     for row in [["`ebt suggest`", &ours.join(" | ")], ["bigrams, then words", &theirs.join(" | ")]] {
         let row = format!("| {} | {} |", row[0], row[1]);
         assert!(guide.contains(&row), "the guide lacks {row}");
+    }
+}
+
+/// Scripts that make a table of raw lines make the one that stands there.
+#[test]
+fn scripts_print_the_tables_that_stand_beside_them() {
+    let results = root().join("fixtures/results");
+    for name in ["causal", "confidence", "race"] {
+        let script = results.join(format!("{name}.py"));
+        let Ok(printed) = Command::new("python3").arg(&script).arg("--table").output() else {
+            eprintln!("not run: there is no python3");
+            return;
+        };
+        assert!(printed.status.success(), "{name}.py: {}", String::from_utf8_lossy(&printed.stderr));
+        let stands = fs::read_to_string(results.join(format!("{name}.txt"))).unwrap();
+        let table = String::from_utf8(printed.stdout).unwrap();
+        assert_eq!(table.lines().collect::<Vec<_>>(), stands.lines().collect::<Vec<_>>(), "{name}.txt");
+    }
+}
+
+/// The middle of an odd number of values.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[test]
+fn the_front_page_says_what_the_race_measured() {
+    let rounds = lines("race.jsonl");
+    let tokens = |round: &Value, arm: &str| number(&round[arm], "tokens_per_second");
+    let over = |ours: &str, theirs: &str| {
+        let ratios = rounds.iter().map(|round| tokens(round, ours) / tokens(round, theirs)).collect();
+        format!("{:.2} times", median(ratios))
+    };
+    let page = fs::read_to_string(root().join("README.md")).unwrap();
+    for said in [over("ours f32", "PyTorch f32"), over("ours bf16", "PyTorch bf16")] {
+        assert!(page.contains(&said), "README.md does not say {said}");
     }
 }

@@ -162,6 +162,9 @@ pub struct Config {
     pub landscapes: usize,
     /// Candidates are mixed with the embedding matrix instead of one of their own.
     pub tied: bool,
+    /// The predicted stream begins with the candidate and the embedding of the last token that was read, instead of the candidate alone.
+    /// The baseline begins with that token anyhow.
+    pub last_token: bool,
     /// How a state moves against the energy's gradient.
     pub update: UpdateRule,
     /// Temperature `tau` of an entropy in what is descended, `F = E + tau sum P log P`; rule `mirror` only.
@@ -197,6 +200,7 @@ impl Default for Config {
             eps: 1e-5,
             landscapes: 2,
             tied: false,
+            last_token: false,
             update: UpdateRule::Probability,
             tau: 0.0,
             alpha: 500.0,
@@ -296,6 +300,8 @@ impl Config {
         not_negative("tau", self.tau)?;
         let mirror = self.tau == 0.0 || self.update == UpdateRule::Mirror;
         require("tau", self.tau, mirror, "needs update = \"mirror\"")?;
+        let causal = !self.last_token || self.kind != ModelKind::Joint;
+        require_choice("last_token", causal, "is not for joint models, which read no tokens")?;
         if self.kind == ModelKind::Joint {
             let conditions = self.condition != Conditioning::Predictions;
             require_choice("condition", conditions, "must be \"all\" or \"none\" in a joint model")?;

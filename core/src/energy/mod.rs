@@ -66,6 +66,7 @@ pub fn observe<B: Backend>(
     let (q, k) = (geometry.shape.query_columns(), geometry.shape.key_columns());
     let mut h = b.gather_rows(&model.weights[model.layout.embedding], tokens);
     let mut observed = Observed { memory: Vec::new(), blocks: Vec::new(), last: None };
+    let embedded = model.config.last_token.then(|| h.clone());
     for layer in 0..layers {
         let x = BlockContext { model, layer, condition: &condition.blocks[layer], geometry, stream: Stream::Observed };
         if layer + 1 == layers {
@@ -85,6 +86,7 @@ pub fn observe<B: Backend>(
             h = out;
         }
     }
+    observed.memory.extend(embedded);
     b.enter(left);
     observed
 }
@@ -105,7 +107,10 @@ impl<T: Clone> ObservedGradient<T> {
         let layers = model.config.layers;
         let shapes = match model.config.kind {
             ModelKind::Joint => vec![(n, model.config.dim)],
-            ModelKind::Ebt | ModelKind::Transformer => vec![(n, columns); layers],
+            ModelKind::Ebt | ModelKind::Transformer => {
+                let embedded = model.config.last_token.then_some((n, model.config.dim));
+                core::iter::repeat_n((n, columns), layers).chain(embedded).collect()
+            }
         };
         Self { memory: b.zeros(&shapes), balance: vec![None; layers] }
     }
@@ -146,6 +151,10 @@ pub fn observe_backward<B: Backend>(
             _ => dh,
         };
     }
+    let dh = match (dh, gradient.memory.get(model.config.layers)) {
+        (Some(dh), Some(d)) => Some(b.add(&dh, d)),
+        (dh, _) => dh,
+    };
     if let Some(dh) = dh {
         b.accumulate_scatter(&mut grads[model.layout.embedding], tokens, &dh);
     }
@@ -191,9 +200,18 @@ impl<'a, L, I> Prediction<'a, L, I> {
         self.model.config.kind == ModelKind::Joint
     }
 
+    /// Which of what was observed is added to the candidates, if any: the place of a joint model, or the last token.
+    fn added(&self) -> Option<usize> {
+        let config = self.model.config;
+        if self.joint() { Some(0) } else { config.last_token.then_some(config.layers) }
+    }
+
     /// The hidden state `(n,D)` that the first block reads.
     fn enter<C: Compute<Leaf = L>>(&self, c: &C, p: &C::Tensor) -> C::Tensor {
-        if self.joint() { c.add(p, &c.lift(&self.memory[0])) } else { p.clone() }
+        match self.added() {
+            Some(i) => c.add(p, &c.lift(&self.memory[i])),
+            None => p.clone(),
+        }
     }
 }
 
@@ -319,15 +337,15 @@ pub fn backward<C: Compute>(
     dh
 }
 
-/// Collects the gradient of what a joint energy adds to the candidates.
+/// Collects the gradient of what was added to the candidates.
 fn leave<C: Compute>(
     c: &C,
     x: &Prediction<'_, C::Leaf, C::Index>,
     dh: &C::Tensor,
     sink: Option<PredictionSink<'_, C::Leaf>>,
 ) {
-    if let Some(slot) = sink.filter(|_| x.joint()).and_then(|s| s.memory.first_mut()) {
-        c.accumulate(slot, dh);
+    if let Some((slot, i)) = sink.zip(x.added()) {
+        c.accumulate(&mut slot.memory[i], dh);
     }
 }
 

@@ -15,6 +15,7 @@ use ebt_data::{Input, Tokens, memory};
 use ebt_device::memory::peak_of_evaluation;
 use ebt_device::{Device, Evaluating};
 use ebt_model as model;
+use ebt_train::confidence::{COVERAGES, Confidence};
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses};
 use ebt_train::run_config::Precision;
 use serde_json::{Value, json};
@@ -50,6 +51,7 @@ Examples:
   ebt eval --model model.ebt
   ebt eval --model runs/turkish --think 8 --json text.txt
   ebt eval --model runs/turkish prepared/
+  ebt eval --model runs/turkish --confidence
   ebt eval --model model.ebp --candidates 4 --choose drop text.txt
   ebt eval --model model.ebp --think 10 --step-size armijo text.txt
   ebt eval --model runs/turkish --think 100 --tolerance 0.001 text.txt
@@ -98,6 +100,9 @@ pub struct Args {
     /// result does not depend on it
     #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<NonZeroUsize>(1..=MOST_BATCH), conflicts_with = "judged")]
     batch: NonZeroUsize,
+    /// How well probability, entropy and energy tell the tokens of which the most probable one is wrong
+    #[arg(long, conflicts_with = "judged")]
+    confidence: bool,
     /// Stop after about this many bytes of text, taken evenly from all files
     #[arg(long, value_name = "BYTES", value_parser = whole::<NonZeroUsize>(1..=u64::MAX), conflicts_with = "judged")]
     limit_bytes: Option<NonZeroUsize>,
@@ -145,6 +150,7 @@ pub fn run(args: Args) -> Result<()> {
         limit_bytes: args.limit_bytes.map(NonZeroUsize::get),
         seed: args.seed,
         progress: !args.json,
+        confidence: args.confidence,
     };
     let (result, name) =
         if with_cache(&args)? { on_processor(&args, &options, kernel)? } else { on_device(&args, &options)? };
@@ -199,6 +205,11 @@ fn with_cache(args: &Args) -> Result<bool> {
         );
     }
     let cached = packed || several || other_size || stops || smaller;
+    if cached && args.confidence {
+        bail!(
+            "--confidence asks for a model that is not packed, and for its own descent: without --candidates, --step-size, --tolerance, --dissipation and --cache"
+        );
+    }
     if cached && !matches!(args.precision, Precision::F32 | Precision::Auto) {
         bail!("--precision {}: with a cache the processor computes f32", args.precision.name());
     }
@@ -277,7 +288,23 @@ fn print(out: &mut impl Write, e: &Evaluation) -> Result<()> {
             writeln!(out, "  {:>5}  {loss:>11.5}  {:>11}  {bits:>13.5}{note}", i + 1, readable(perplexity))?;
         }
     }
+    if let Some(confidence) = &e.confidence {
+        print_confidence(out, confidence)?;
+    }
     writeln!(out, "\n{} bytes in {:.1} s", e.total.bytes, e.seconds)?;
+    Ok(())
+}
+
+fn print_confidence(out: &mut impl Write, c: &Confidence) -> Result<()> {
+    let share = |part: f64| format!("{:.1} %", 100.0 * part);
+    writeln!(out, "\nwrong are {} of {} tokens; how well it is told which:", c.wrong, c.tokens)?;
+    let among = COVERAGES.map(|coverage| format!("{:>10}", format!("{:.0} %", 100.0 * coverage))).concat();
+    writeln!(out, "  {:<12}{:>8}   wrong among the surest{among}", "by", "AUROC")?;
+    for told in &c.scores {
+        let area = told.area.map_or_else(|| String::from("-"), |area| format!("{area:.4}"));
+        let wrong = told.wrong.map(|wrong| format!("{:>10}", share(wrong))).concat();
+        writeln!(out, "  {:<12}{area:>8}   {:<22}{wrong}", told.score, "")?;
+    }
     Ok(())
 }
 
@@ -313,6 +340,7 @@ fn to_json(e: &Evaluation, args: &Args, backend: &str) -> Value {
         "perplexity": number(e.total.perplexity(usual)),
         "bits_per_byte": e.total.bits_per_byte(usual),
         "total": of(&e.total),
+        "confidence": e.confidence,
         "sources": e.sources.iter().map(of).collect::<Vec<Value>>(),
         "seconds": e.seconds,
     })

@@ -69,7 +69,10 @@ impl Count {
         let whole = 1.0 + Z * Z / n;
         let middle = (p + Z * Z / (2.0 * n)) / whole;
         let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt() / whole;
-        ((middle - half).max(0.0), (middle + half).min(1.0))
+        // where none or all were right, the end is exact, and rounding must not move it
+        let low = if self.right == 0 { 0.0 } else { (middle - half).max(0.0) };
+        let high = if self.right == self.items { 1.0 } else { (middle + half).min(1.0) };
+        (low, high)
     }
 }
 

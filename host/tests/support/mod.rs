@@ -39,7 +39,8 @@ pub fn configs() -> Vec<Config> {
         Config { tied: true, moe: Some(moe.clone()), ..base.clone() },
         Config { moe: Some(MoeConfig { n_shared: 0, first_dense: 0, bias_rate: 0.1, ..moe }), ..base.clone() },
         Config { kind: ModelKind::Transformer, ..base.clone() },
-        Config { kind: ModelKind::Transformer, tied: true, ..base },
+        Config { kind: ModelKind::Transformer, tied: true, ..base.clone() },
+        Config { last_token: true, window: Some(4), ..base },
     ]
 }
 

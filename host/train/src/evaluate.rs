@@ -18,6 +18,7 @@ use ebt_ranks::{Alone, Collective, Place};
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
+use crate::confidence::{Confidence, Doubt};
 use crate::rollout::{Energies, Predictor, usual_steps};
 use ebt_model::check_vocabulary;
 
@@ -36,11 +37,13 @@ pub struct EvaluateOptions {
     pub seed: u64,
     /// Whether progress is shown on standard error.
     pub progress: bool,
+    /// Whether it is found how well the model tells its errors; the energy of the final state then takes another evaluation.
+    pub confidence: bool,
 }
 
 impl Default for EvaluateOptions {
     fn default() -> Self {
-        Self { steps: 0, batch: 8, limit_tokens: None, limit_bytes: None, seed: 0, progress: false }
+        Self { steps: 0, batch: 8, limit_tokens: None, limit_bytes: None, seed: 0, progress: false, confidence: false }
     }
 }
 
@@ -102,6 +105,9 @@ pub struct Evaluation {
     /// Energies of some of the positions before every step, where there are any; see [`Energies`].
     #[serde(skip)]
     pub energies: Vec<Vec<f32>>,
+    /// How well the model tells its errors after the usual steps, where that was asked for; of ranks that share an evaluation, of
+    /// what this one measured.
+    pub confidence: Option<Confidence>,
 }
 
 impl Evaluation {
@@ -111,7 +117,7 @@ impl Evaluation {
         sources.iter().for_each(|l| total.add(l));
         sources.retain(|l| l.tokens > 0);
         let seconds = started.elapsed().as_secs_f64();
-        Self { sources, total, steps, usual_steps, seconds, energies: Vec::new() }
+        Self { sources, total, steps, usual_steps, seconds, energies: Vec::new(), confidence: None }
     }
 }
 
@@ -175,6 +181,7 @@ pub fn evaluate_shared<B: Backend>(
     let mut losses = no_losses(text, steps);
     let predictor = Predictor::new(b, model, objective, options.seed);
     let mut energies = Energies::default();
+    let mut doubts = options.confidence.then(|| Doubts { after: usual, of: Vec::new() });
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     let groups = batches(&windows, model.config.context, options.batch.max(1));
     let Place { rank, world } = ranks.place();
@@ -184,7 +191,7 @@ pub fn evaluate_shared<B: Backend>(
     for (i, group) in groups.iter().enumerate() {
         let found = rest.split_off_mut(..steps * group.windows.len()).unwrap_or_default();
         if i % world == rank {
-            measure(b, &predictor, text, group, found, &mut energies)?;
+            measure(b, &predictor, text, group, found, (&mut energies, doubts.as_mut()))?;
         }
         progress.advance(group.windows.iter().map(|w| w.length).sum());
     }
@@ -202,7 +209,8 @@ pub fn evaluate_shared<B: Backend>(
         source.tokens += window.length;
         source.bytes += window.bytes;
     }
-    Ok(Evaluation { energies: energies.by_step, ..Evaluation::of(losses, steps, usual, started) })
+    let confidence = doubts.map(|doubts| Confidence::of(&doubts.of, objective_descends(model)));
+    Ok(Evaluation { energies: energies.by_step, confidence, ..Evaluation::of(losses, steps, usual, started) })
 }
 
 fn objective_descends<T>(model: Model<'_, T>) -> bool {
@@ -314,6 +322,12 @@ fn batches(windows: &[Window], context: usize, batch: usize) -> Vec<Group<'_>> {
     groups
 }
 
+/// Doubts in tokens that were predicted, after so many steps.
+struct Doubts {
+    after: usize,
+    of: Vec<Doubt>,
+}
+
 /// The losses of the windows of a group, summed over each, after every step.
 fn measure<B: Backend>(
     b: &B,
@@ -321,7 +335,7 @@ fn measure<B: Backend>(
     text: &Tokens,
     group: &Group<'_>,
     losses: &mut [f64],
-    energies: &mut Energies,
+    (energies, mut doubts): (&mut Energies, Option<&mut Doubts>),
 ) -> Result<()> {
     let (batch, context) = (group.windows.len(), group.context);
     let rows = batch * context;
@@ -344,7 +358,26 @@ fn measure<B: Backend>(
     let targets = b.index(&sequences.targets);
     let weight = b.fill(rows, 1, 1.0);
     let mut values = vec![0.0; rows];
-    predictor.run(&sequences, group.first_row, losses.len() / batch, |step| {
+    let steps = losses.len() / batch;
+    // the state after step `after` is the one before the next, where its energy is found
+    let most = doubts.as_ref().map_or(steps, |doubts| steps.max(doubts.after + 1));
+    let (mut logits, mut of_states) = (Vec::new(), [Vec::new(), Vec::new()]);
+    predictor.run(&sequences, group.first_row, most, |step| {
+        if let Some(doubts) = &doubts {
+            if step.index + 1 == doubts.after {
+                logits.resize(rows * b.shape(step.logits).1, 0.0);
+                b.download(step.logits, &mut logits);
+            }
+            for (at, kept) in [0, doubts.after].into_iter().zip(&mut of_states) {
+                if let Some(energy) = step.energy.filter(|_| step.index == at) {
+                    kept.resize(rows, 0.0);
+                    b.download(energy, kept);
+                }
+            }
+        }
+        if step.index >= steps {
+            return Ok(b.status()?);
+        }
         let (loss, _) = b.cross_entropy(step.logits, &targets, &weight);
         b.download_f64(&loss, &mut values);
         energies.add(b, step.index, step.energy, |row| sequences.targets[row] != NO_TARGET);
@@ -354,7 +387,16 @@ fn measure<B: Backend>(
             *loss = row.iter().take(window.length).sum();
         }
         Ok(())
-    })
+    })?;
+    if let Some(doubts) = &mut doubts {
+        let energy = |state: usize, row: usize| of_states[state].get(row).map_or(0.0, |&energy| f64::from(energy));
+        let vocab = logits.len() / rows;
+        let targets = sequences.targets.iter().enumerate().filter(|(_, target)| **target != NO_TARGET);
+        doubts.of.extend(targets.map(|(row, &target)| {
+            Doubt::of(&logits[row * vocab..][..vocab], target as usize, [energy(0, row), energy(1, row)])
+        }));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

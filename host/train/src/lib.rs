@@ -7,10 +7,13 @@
 pub mod adapt;
 pub mod boards;
 pub mod checkpoint;
+pub mod confidence;
+mod detection;
 pub mod evaluate;
 pub mod metrics;
 pub mod restored;
 pub mod rollout;
+pub mod rounding;
 pub mod run_config;
 pub mod session;
 pub mod sudoku;

@@ -33,7 +33,8 @@ pub fn a_wide_window_is_full_attention<F: Factory>() {
 }
 
 /// With AdaLN-zero every block is the identity: with its head the energy is 0 everywhere and no state moves; with a
-/// head of its own it is `head . rms(P W_v)`, whatever was observed.
+/// head of its own it is `head . rms(P W_v)`, or `head . rms(P W_v + Emb[x])` where predictions begin with the last token, whatever else was
+/// observed.
 pub fn adaln_zero_blocks_are_the_identity<F: Factory>() {
     F::with(|b| {
         for_all(24, (model::sizes(), model::kinds(), any::<u64>()), |(sizes, kind, seed)| {
@@ -64,10 +65,14 @@ pub fn adaln_zero_blocks_are_the_identity<F: Factory>() {
             let head = draw.matrix(1, config.dim);
             weights[layout.energy.expect("an energy model").head] = head.clone();
             let energies = &run(&weights).energies[0];
-            let vocabulary = &weights[layout.vocabulary];
+            let (vocabulary, embedding) = (&weights[layout.vocabulary], &weights[layout.embedding]);
+            let last = |i: usize, d: usize| match config.last_token {
+                true => embedding.row(sequences.tokens[i] as usize)[d],
+                false => 0.0,
+            };
             let p = Mat::download(b, &b.softmax(&initial.upload(b)));
             let expected = (0..initial.rows).map(|i| {
-                let mix = |d| (0..sizes.vocab).map(|v| p.row(i)[v] * vocabulary.row(v)[d]).sum::<f64>();
+                let mix = |d| last(i, d) + (0..sizes.vocab).map(|v| p.row(i)[v] * vocabulary.row(v)[d]).sum::<f64>();
                 let x: Vec<f64> = (0..config.dim).map(mix).collect();
                 let square = x.iter().map(|x| x * x).sum::<f64>() / config.dim as f64;
                 (0..config.dim).map(|d| head.data[d] * x[d]).sum::<f64>() / (square + config.eps).sqrt()

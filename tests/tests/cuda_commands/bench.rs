@@ -27,7 +27,11 @@ const SIZES: [&str; 20] = [
 ];
 
 /// The same training step as [`SIZES`], for `ebt plan`.
-const PLANNED: [&str; 20] = [
+const PLANNED: [&str; 24] = [
+    "--set",
+    "model.last_token=false",
+    "--set",
+    "optimizer.kind=adamw",
     "--batch",
     "2",
     "--set",

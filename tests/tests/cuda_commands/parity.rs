@@ -17,7 +17,7 @@ fn all_hold(dtype: &str) {
         assert!(report["ok"] == true, "{dtype}: {}: {failed:?} {}", report["file"], report["problem"]);
         assert_eq!(report["backend"], format!("cuda {dtype} on cpusim (no GPU)"));
     }
-    assert_eq!((reports.as_array().unwrap().len(), files.len()), (46, 46));
+    assert_eq!((reports.as_array().unwrap().len(), files.len()), (48, 48));
     assert_eq!(output.status.code(), Some(0));
 }
 

@@ -68,6 +68,34 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// The tokens that were read, in a ring that reaches as far back as tokens can be taken back; nothing where nobody asks for them.
+#[derive(Debug)]
+pub struct LastTokens<'a>(&'a mut [u32]);
+
+impl<'a> LastTokens<'a> {
+    /// A ring for `sizes`.
+    pub fn alloc(arena: &mut Arena<'a>, sizes: &Sizes) -> Result<Self, Error> {
+        // the token before the first of a block that is taken back
+        Ok(Self(arena.words(if sizes.last_token { sizes.slots.saturating_add(1) } else { 0 })?))
+    }
+
+    fn slot(&self, position: u64) -> Option<usize> {
+        Some(position.checked_rem(self.0.len() as u64)? as usize)
+    }
+
+    /// Keeps the token at `position`.
+    pub fn store(&mut self, position: u64, token: u32) {
+        if let Some(slot) = self.slot(position).and_then(|slot| self.0.get_mut(slot)) {
+            *slot = token;
+        }
+    }
+
+    /// The token before `position`.
+    pub fn before(&self, position: u64) -> Option<u32> {
+        self.0.get(self.slot(position.checked_sub(1)?)?).copied()
+    }
+}
+
 /// Where rows of queries stand.
 #[derive(Clone, Copy, Debug)]
 pub struct Visibility<'s> {

@@ -3,7 +3,7 @@
 //! `p = P W_v`, `E = E(x, p, s)`, `G = W_v dE/dp`, `H u = W_v (d^2E/dp^2) W_v^T u`: all curvature lives in the width `D`.
 
 use super::attend::Cached;
-use super::cache::{Cache, Visibility};
+use super::cache::{Cache, LastTokens, Visibility};
 use super::descent::Potential;
 use super::number::{Dual, Number};
 use super::pass::Pass;
@@ -36,6 +36,8 @@ pub struct Candidates<'s, 'm, 'a> {
     pub kernel: Isa,
     /// Observed keys and values.
     pub cache: &'s mut Cache<'a>,
+    /// Tokens that were read, where candidates meet the last one.
+    pub tokens: &'s LastTokens<'a>,
     /// Scratch of attention to them.
     pub attention: &'s mut AttentionScratch<'a>,
     /// What the members' last forward pass kept for the gradient.
@@ -53,9 +55,12 @@ pub struct Candidates<'s, 'm, 'a> {
 }
 
 impl Candidates<'_, '_, '_> {
-    /// Makes the active rows the members and copies their points to the stream; returns their landscape.
+    /// Makes the active rows the members and copies their points to the stream, with the embeddings of the tokens before them where
+    /// they meet these; returns their landscape.
     fn gather(&mut self, active: &[bool]) -> usize {
         let dim = self.sizes.dim;
+        let embedding = self.model.embedding();
+        let visible = Visibility { first: self.first, every: self.every, members: &[], predicted: true };
         let (mut held, mut landscape) = (0, 0);
         let mut to = self.work.h.chunks_exact_mut(dim.max(1));
         let rows = self.points.mixed.chunks_exact(dim.max(1)).zip(self.points.landscapes.iter());
@@ -65,6 +70,11 @@ impl Candidates<'_, '_, '_> {
             }
             let (Some(to), Some(member)) = (to.next(), self.points.members.get_mut(held)) else { break };
             copy(to, mixed);
+            if let Some(token) = self.tokens.before(visible.position(row)) {
+                let embedded = front(self.work.x, dim);
+                embedding.row_into(token as usize, embedded);
+                to.iter_mut().zip(embedded.iter()).for_each(|(h, x)| *h += x);
+            }
             *member = row as u32;
             (held, landscape) = (held.saturating_add(1), at as usize);
         }

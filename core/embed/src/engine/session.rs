@@ -2,7 +2,7 @@
 
 use super::arena::Arena;
 use super::attend::Cached;
-use super::cache::{Cache, Visibility};
+use super::cache::{Cache, LastTokens, Visibility};
 use super::candidates::{Candidates, Points};
 use super::descent::{
     Certificate, Descent, DescentOptions, Drawn, Dynamics, Outcome, Potential, Sampler, Sampling, StepReport, initial,
@@ -41,6 +41,7 @@ pub struct Session<'m, 'a> {
 #[derive(Debug)]
 struct Parts<'a> {
     cache: Cache<'a>,
+    tokens: LastTokens<'a>,
     attention: AttentionScratch<'a>,
     observed: Activations<'a>,
     saved: Activations<'a>,
@@ -60,6 +61,7 @@ impl<'a> Parts<'a> {
         let (baseline, candidates) = if ebt { (0, sizes.rows) } else { (1, 0) };
         Ok(Self {
             cache: Cache::alloc(arena, sizes)?,
+            tokens: LastTokens::alloc(arena, sizes)?,
             attention: AttentionScratch::alloc(arena, sizes)?,
             observed: Activations::alloc(arena, sizes, sizes.block, 1)?,
             saved: Activations::alloc(arena, sizes, rows, sizes.layers)?,
@@ -205,8 +207,9 @@ impl<'m, 'a> Session<'m, 'a> {
     }
 
     fn observe_block(&mut self, tokens: &[u32]) {
-        let Parts { cache, attention, observed, work, hidden, .. } = &mut self.parts;
+        let Parts { cache, tokens: read, attention, observed, work, hidden, .. } = &mut self.parts;
         let first = cache.written();
+        tokens.iter().zip(first..).for_each(|(&token, position)| read.store(position, token));
         self.last_row = tokens.len().checked_sub(1);
         cache.extend(tokens.len());
         let ebt = self.model.config.kind == ModelKind::Ebt;
@@ -277,7 +280,7 @@ impl<'m, 'a> Session<'m, 'a> {
         think: &DescentOptions,
         on_step: &mut dyn FnMut(&StepReport<'_>) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let Parts { cache, attention, saved, work, points, descent, .. } = &mut self.parts;
+        let Parts { cache, tokens, attention, saved, work, points, descent, .. } = &mut self.parts;
         points.held = 0;
         let every = think.candidates;
         let mut candidates = Candidates {
@@ -285,6 +288,7 @@ impl<'m, 'a> Session<'m, 'a> {
             sizes: &self.sizes,
             kernel: self.kernel,
             cache,
+            tokens,
             attention,
             saved,
             work,
@@ -312,10 +316,11 @@ impl<'m, 'a> Session<'m, 'a> {
             return Err(Error::Option { field: "rows", requirement: "must lie between 1 and the session's rows" });
         }
         let first = self.position();
-        let Parts { cache, attention, saved, work, points, .. } = &mut self.parts;
+        let Parts { cache, tokens, attention, saved, work, points, .. } = &mut self.parts;
         points.held = 0;
         let (model, sizes, kernel) = (&self.model, &self.sizes, self.kernel);
-        Ok(Candidates { model, sizes, kernel, cache, attention, saved, work, points, first, every: rows, n: rows })
+        let (every, n) = (rows, rows);
+        Ok(Candidates { model, sizes, kernel, cache, tokens, attention, saved, work, points, first, every, n })
     }
 
     /// Writes the state `Y0 (V)` that [`Session::think`] begins with for the next token, that of its first candidate.

@@ -20,6 +20,8 @@ pub struct Sizes {
     pub group: usize,
     /// Width of a head `d`.
     pub head_width: usize,
+    /// Whether candidates meet the last token.
+    pub last_token: bool,
     /// Landscapes that are held.
     pub landscapes: usize,
     /// Observed streams that are held.
@@ -84,6 +86,7 @@ impl Sizes {
             key_heads: config.key_heads(),
             group: config.heads.checked_div(config.key_heads()).unwrap_or(1),
             head_width: config.head_width(),
+            last_token: config.last_token && config.kind == ModelKind::Ebt,
             landscapes,
             streams,
             window,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const MAGIC: [u8; 8] = [0x89, b'E', b'B', b'P', b'\r', b'\n', 0x1a, b'\n'];
 
 /// Version written, the newest that is read.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The oldest version that is read.
 pub const OLDEST: u32 = 2;

@@ -25,7 +25,7 @@
 //! [`Model::read`] takes any bytes of any alignment: it checks every size against the file before it believes it, never
 //! panics, allocates nothing, and its time is linear in the length of the file. [`VERSION`] changes whenever
 //! [`Config`](ebt_core::config::Config) or [`DescentDefaults`] do, because postcard stores fields by position. Files from
-//! [`OLDEST`] on are read; the configuration of version 2 had no joint models.
+//! [`OLDEST`] on are read; the configuration of version 2 had no joint models, that of version 3 no last token.
 
 mod error;
 mod header;
@@ -33,13 +33,13 @@ mod kernel;
 mod layout;
 mod matrix;
 mod model;
+mod older;
 #[cfg(feature = "pack")]
 mod pack;
 mod parts;
 mod product;
 pub(crate) mod quantize;
 mod storage;
-mod version2;
 
 pub use error::ReadError;
 pub use header::{ALIGNMENT, DescentDefaults, MAGIC, OLDEST, VERSION};
@@ -47,7 +47,7 @@ pub use kernel::{Avx2, Avx512, Isa};
 pub use matrix::{Floats, Matrix};
 pub use model::{Model, Provenance};
 #[cfg(feature = "pack")]
-pub use pack::{Contents, pack, unpack};
+pub use pack::{Contents, matrices, pack, round, unpack};
 pub use parts::{
     Block, BlockCondition, BlockConditionOf, BlockOf, ConditionOf, FeedForward, FeedForwardOf, HeadCondition,
     HeadConditionOf, Marks, MarksOf, Output, OutputOf, Swiglu, SwigluOf,

@@ -7,9 +7,9 @@ use super::error::ReadError;
 use super::header::{CHECKSUM_BYTES, DescentDefaults, HEADER_START, MAGIC, OLDEST, VERSION};
 use super::layout::{self, Places, Sections, View, aligned};
 use super::matrix::{Floats, Matrix};
+use super::older::{Config2, Config3};
 use super::parts::{Block, BlockCondition, ConditionOf, HeadCondition, Marks, Output};
 use super::storage::Storage;
-use super::version2::Config2;
 
 /// A checked packed model: views of its bytes.
 #[derive(Clone, Debug)]
@@ -114,8 +114,11 @@ impl<'m> Model<'m> {
         let Frame { version, header, body, start } = frame(bytes)?;
         let mut header = Header(header);
         const FIELD: &str = "the configuration";
-        let config: Config =
-            if version == OLDEST { header.take::<Config2>(FIELD)?.into() } else { header.take(FIELD)? };
+        let config: Config = match version {
+            OLDEST => header.take::<Config2>(FIELD)?.into(),
+            3 => header.take::<Config3>(FIELD)?.into(),
+            _ => header.take(FIELD)?,
+        };
         config.check()?;
         let descent: DescentDefaults = header.take("the descent")?;
         descent.check()?;

@@ -69,9 +69,11 @@ fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0f32, |m, &x| if m.is_nan() || x.abs() <= m.abs() { m } else { x })
 }
 
-/// The integer in `least ..= most` whose product with `scale` is nearest to `x`.
+/// The integer in `least ..= most`, at most 2^21 in size, whose product with `scale` is nearest to `x`.
 fn nearest(x: f32, scale: f32, least: f32, most: f32) -> f32 {
-    if scale == 0.0 { 0.0 } else { libm::rintf(x / scale).clamp(least, most) }
+    // beside this number, singles are integers: the sum is rounded to nearest, ties to even
+    const INTEGERS: f32 = 1.5 * (1 << 23) as f32;
+    if scale == 0.0 { 0.0 } else { ((x / scale).clamp(least, most) + INTEGERS) - INTEGERS }
 }
 
 fn squared_error(values: &[f32], scale: f32, least: f32, most: f32) -> f64 {

@@ -122,8 +122,9 @@ pub fn cases() -> impl Strategy<Value = Case> {
     (sizes, kinds, any::<u64>(), 2..18usize).prop_map(|(sizes, kinds, seed, length)| {
         let (vocab, dim, layers, keys, group, pairs, ffn) = sizes;
         let (window, landscapes, [tied, all, ebt], rule, moe, first_dense) = kinds;
+        let kind = if ebt || seed % 4 > 0 { ModelKind::Ebt } else { ModelKind::Transformer };
         let config = Config {
-            kind: if ebt || seed % 4 > 0 { ModelKind::Ebt } else { ModelKind::Transformer },
+            kind,
             vocab,
             dim,
             layers,
@@ -135,6 +136,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
             window,
             landscapes,
             tied,
+            last_token: seed % 3 == 0,
             update: UpdateRule::ALL[rule].2,
             alpha: 0.5,
             condition: if all { Conditioning::All } else { Conditioning::Predictions },

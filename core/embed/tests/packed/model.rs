@@ -1,8 +1,8 @@
 //! What is packed is what is read.
 
-use ebt::packed::{ConditionOf, FeedForward, Floats, Matrix, Model, Storage};
+use ebt::packed::{self, ConditionOf, FeedForward, Floats, Matrix, Model, Storage};
 use ebt_core::compute::Backend;
-use ebt_core::config::{Conditioning, Config};
+use ebt_core::config::{Conditioning, Config, ModelKind};
 use ebt_core::layer::{self, condition};
 use ebt_core::parameters::{FeedForwardIds, ParameterId, ParameterLayout, SwigluIds};
 use ebt_core::reference::{Arena, Reference};
@@ -168,6 +168,60 @@ proptest! {
         prop_assert!(model.block_condition(ConditionOf::Plain, config.layers).is_none());
         prop_assert!(model.block_condition(ConditionOf::Landscape(config.landscapes), 0).is_none());
     }
+}
+
+/// All matrices of a packed model, in its order.
+fn held<'m>(model: &Model<'m>) -> Vec<Matrix<'m>> {
+    let mut all = vec![model.embedding()];
+    all.extend(Some(model.vocabulary()).filter(|_| !model.config.tied && model.config.kind != ModelKind::Joint));
+    for block in (0..model.config.layers).map(|i| model.block(i).expect("exists")) {
+        all.extend([block.qkv, block.wo]);
+        match block.feed_forward {
+            FeedForward::Dense(of) => all.extend([of.w13, of.w2]),
+            FeedForward::Mixture { gate, experts, shared, .. } => {
+                all.extend([gate, experts.w13, experts.w2]);
+                all.extend(shared.into_iter().flat_map(|of| [of.w13, of.w2]));
+            }
+        }
+    }
+    all.extend(model.output().map(|output| output.weight));
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Training that rounds its matrices knows what will be held.
+    #[test]
+    fn rounded_matrices_are_held_as_they_are(config in configs(), storage in storages(), seed in 1u64..1000) {
+        let (layout, mut weights) = (ParameterLayout::new(&config), weights(&config, seed));
+        let matrices = packed::matrices(&layout);
+        for &id in &matrices {
+            packed::round(storage, layout.entries[id].columns, &mut weights[id]).expect("these are small");
+        }
+        let bytes = packed(&config, &weights, storage);
+        let model = Model::read(&bytes).expect("reads");
+        let held = held(&model);
+        prop_assert_eq!(held.len(), matrices.len());
+        for (matrix, id) in held.into_iter().zip(matrices) {
+            let mut row = vec![0.0; matrix.columns];
+            for (i, expected) in weights[id].chunks(matrix.columns).enumerate() {
+                prop_assert!(matrix.row_into(i, &mut row));
+                for (&x, &y) in row.iter().zip(expected) {
+                    // a scale of int8 is found again up to its last place
+                    let place = if storage == Storage::Int8 { 3e-7 * y.abs() } else { 0.0 };
+                    prop_assert!((x - y).abs() <= place, "{:?} of {}: {} for {}", storage, layout.entries[id].name, x, y);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_storage_cannot_hold_is_not_rounded() {
+    let message = packed::round(Storage::F16, 2, &mut [1.0, 1e6]).expect_err("too large").to_string();
+    assert!(message.contains("1000000") && message.contains("f16"), "{message}");
+    packed::round(Storage::Int4, 2, &mut [1.0, f32::NAN]).expect_err("no number");
 }
 
 /// Root of the mean squared error by the root mean square, of normal weights.

@@ -44,6 +44,7 @@ pub fn configs() -> impl Strategy<Value = Config> {
         Config {
             kind: ModelKind::Joint,
             condition: if modulated { Conditioning::All } else { Conditioning::None },
+            last_token: false,
             update: UpdateRule::Mirror,
             tau: 0.25,
             context: 6,
@@ -61,7 +62,7 @@ pub fn configs() -> impl Strategy<Value = Config> {
 fn causal() -> impl Strategy<Value = Config> {
     let moe = proptest::option::of((1usize..4, 0usize..2, 0usize..3, any::<bool>()));
     let sizes = (1usize..40, 1usize..24, 1usize..4, 1usize..3, 1usize..20, 1usize..3);
-    (sizes, any::<[bool; 3]>(), moe).prop_map(|((vocab, dim, layers, keys, ffn, landscapes), flags, moe)| Config {
+    (sizes, any::<[bool; 4]>(), moe).prop_map(|((vocab, dim, layers, keys, ffn, landscapes), flags, moe)| Config {
         kind: if flags[0] { ModelKind::Ebt } else { ModelKind::Transformer },
         vocab,
         dim,
@@ -72,6 +73,7 @@ fn causal() -> impl Strategy<Value = Config> {
         ffn,
         landscapes,
         tied: flags[1],
+        last_token: flags[3],
         condition: if flags[2] { Conditioning::All } else { Conditioning::Predictions },
         moe: moe.map(|(n_routed, n_shared, first_dense, bias)| MoeConfig {
             n_routed,

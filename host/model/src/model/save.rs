@@ -86,6 +86,7 @@ fn config_json(config: &Config) -> Result<String> {
             ("kind", config.kind == ModelKind::default()),
             ("condition", config.condition == Conditioning::default()),
             ("initialization", config.initialization == Initialization::default()),
+            ("last_token", !config.last_token),
             ("tau", config.tau == 0.0),
             ("head", config.head == Head::default()),
             ("joint", config.joint == JointConfig::default()),

@@ -3,6 +3,8 @@
 use ebt_ranks::{Collective, Lost};
 use serde::{Deserialize, Serialize};
 
+use crate::detection::area;
+
 /// Areas under the receiver operating characteristic, from 0 to 1: how probable it is that a word that is wrong scores higher than one
 /// that is right. 0.5 is chance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -61,19 +63,9 @@ impl Scores {
         Some(Detection { probability: by(0)?, entropy: by(1)?, energy: if has_energy { Some(by(2)?) } else { None } })
     }
 
-    /// By the sum of ranks (Mann and Whitney), equal scores counted as half.
     fn area(&self, score: usize) -> Option<f64> {
-        let mut sorted: Vec<(f64, bool)> = self.words.iter().map(|(scores, wrong)| (scores[score], *wrong)).collect();
-        sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (mut below, mut area) = (0.0, 0.0);
-        for equal in sorted.chunk_by(|a, b| a.0 == b.0) {
-            let wrong = equal.iter().filter(|(_, wrong)| *wrong).count() as f64;
-            let right = equal.len() as f64 - wrong;
-            area += wrong * (below + 0.5 * right);
-            below += right;
-        }
-        let wrong = self.words.iter().filter(|(_, wrong)| *wrong).count() as f64;
-        (wrong > 0.0 && below > 0.0).then(|| area / (wrong * below))
+        let mut scores: Vec<(f64, bool)> = self.words.iter().map(|(scores, wrong)| (scores[score], *wrong)).collect();
+        area(&mut scores)
     }
 }
 

@@ -14,6 +14,7 @@ mod start;
 mod sudoku;
 
 use anyhow::{Context, Result, bail};
+use ebt::packed::Storage;
 use ebt_core::config::Config;
 use ebt_core::error::Error;
 use ebt_core::objective::Objective;
@@ -100,6 +101,9 @@ pub struct TrainConfig {
     pub threads: Option<usize>,
     /// Numbers of activations and products; weights, gradients and sums are always single.
     pub precision: Precision,
+    /// What a packed model will hold its matrices in: energies and gradients are those of matrices rounded to it, so that the model
+    /// learns to do with these; what is trained stays single. f32 = nothing is rounded.
+    pub storage: Storage,
 }
 
 impl Default for TrainConfig {
@@ -124,6 +128,7 @@ impl Default for TrainConfig {
             log: Vec::new(),
             threads: None,
             precision: Precision::Auto,
+            storage: Storage::F32,
         }
     }
 }
@@ -248,6 +253,11 @@ impl RunConfig {
         freeze::frozen(&layout, &self.train.freeze)?;
         if let Some(lora) = &self.lora {
             lora.adapted(&layout)?;
+            if self.train.storage != Storage::F32 {
+                bail!(
+                    "configuration field `train.storage`: with a section `lora` the matrices themselves are not trained; leave one of them out"
+                );
+            }
             if !self.train.freeze.is_empty() {
                 bail!(
                     "configuration field `train.freeze`: with a section `lora` only adapters are trained; leave one of them out"

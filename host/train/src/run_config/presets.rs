@@ -5,6 +5,7 @@ use ebt_core::config::{
     Conditioning, Grid, Head, Initialization, JointConfig, ModelKind, MoeConfig, Positions, RelationKind, UpdateRule,
 };
 use ebt_core::objective::{Flow, InitialState, LossSteps};
+use ebt_core::optimizer::OptimizerKind;
 use ebt_tokenizer::letters::SYMBOLS;
 
 use super::edits::edits;
@@ -95,16 +96,15 @@ fn sample() -> RunConfig {
     let mut c = neutral();
     let m = &mut c.model;
     (m.dim, m.layers, m.heads, m.ffn, m.context) = (128, 2, 4, 512, 64);
-    (m.update, m.alpha, m.landscapes) = (UpdateRule::Mirror, 5.0, 2);
+    (m.update, m.alpha, m.landscapes, m.last_token) = (UpdateRule::Mirror, 5.0, 1, true);
     m.initialization = Initialization::AdalnIdentity;
-    // one step is learned first, then the second joins on a landscape of its own
-    (c.objective.min_steps, c.objective.max_steps, c.objective.curriculum) = (2, 2, 150);
+    (c.objective.min_steps, c.objective.max_steps) = (1, 1);
     c.objective.initial = InitialState::Zeros;
-    c.optimizer.alpha_rate = 1.0;
-    (c.schedule.rate, c.schedule.warmup) = (2e-3, 20);
+    (c.optimizer.kind, c.optimizer.alpha_rate) = (OptimizerKind::Muon, 1.0);
+    (c.schedule.rate, c.schedule.warmup) = (8e-3, 20);
     let t = &mut c.train;
     (t.batch, t.accumulate, t.ema) = (16, 1, 0.99);
-    (t.steps, t.minutes) = (400, Some(2.0));
+    (t.steps, t.minutes) = (800, Some(2.0));
     (t.validate_every, t.validate_tokens, t.checkpoint_every) = (100, 4096, 100);
     c
 }

@@ -24,17 +24,17 @@ const STEPS: usize = 16;
 /// The same at the end of a run: thinking longer must do no harm.
 const MOST_STEPS: usize = 100;
 
-/// Bits per byte of the averaged model after every thinking step, or the boards that it solves; more of these is tried where
+/// Bits per byte of the averaged model, whose weights are given as they will be held, after every thinking step, or the boards that it solves; more of these is tried where
 /// it is the `last` measurement; beside it energies of positions before every step. The caller fills in the training step.
 pub fn validate<B: Backend>(
     (ranks, b): (&dyn Collective, &B),
-    trainer: &Trainer<B>,
+    (trainer, weights): (&Trainer<B>, &[B::Array]),
     config: &RunConfig,
     task: &Task,
     probe: &Probe,
     last: bool,
 ) -> Result<(Validation, Vec<Vec<f32>>)> {
-    let model = Model { config: &trainer.config, layout: &trainer.layout, weights: &trainer.average.weights };
+    let model = Model { config: &trainer.config, layout: &trainer.layout, weights };
     let options = EvaluateOptions { batch: config.train.batch, ..EvaluateOptions::default() };
     let reached = trainer.objective.reached(trainer.optimizer.updates);
     let mut energies = Energies::default();

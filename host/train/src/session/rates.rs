@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::begin::begin;
 use super::types::Session;
+use crate::rounding::{self, Rounding};
 
 /// Steps of a sweep.
 const STEPS: u64 = 100;
@@ -127,6 +128,7 @@ fn sweep<B: Backend>(
     progress: &mut dyn Progress,
 ) -> Result<()> {
     let (b, config) = (session.backend, session.config);
+    let rounding = Rounding::of(config.train.storage, &trainer.layout);
     for step in 0..STEPS {
         if session.stop.load(Ordering::Relaxed) {
             bail!("stopped after {step} of {STEPS} steps of --find-rate");
@@ -141,7 +143,7 @@ fn sweep<B: Backend>(
             ema_decay: config.train.ema,
             part: (lanes > 1).then(|| Part::whole(&batch, lanes)),
         };
-        let loss = match trainer.step(b, &batch, &settings) {
+        let loss = match rounding::step(rounding.as_ref(), b, trainer, &batch, &settings) {
             Ok(report) => report.loss,
             Err(Error::NonFinite { .. }) => f64::NAN,
             Err(error) => return Err(error.into()),

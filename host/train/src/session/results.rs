@@ -25,13 +25,29 @@ impl<B: Backend> Run<'_, B> {
         let (start, session) = (Instant::now(), &self.session);
         let (ranks, b) = (session.ranks, session.backend);
         let trainer = &self.trainer;
+        let rounded;
+        let weights = match &self.rounding {
+            Some(rounding) => {
+                rounded = rounding.rounded(b, &trainer.average.weights)?;
+                &rounded
+            }
+            None => &trainer.average.weights,
+        };
         let (mut validation, energies) =
-            measure::validate((ranks, b), trainer, session.config, session.task, probe, last)?;
+            measure::validate((ranks, b), (trainer, weights), session.config, session.task, probe, last)?;
         validation.step = self.header.step;
         self.validation_cost = Some(start.elapsed().as_secs_f64() / probe.tokens(self.session.config).max(1) as f64);
         self.metrics.validation(&validation, &energies)?;
         self.header.last = Some(validation.clone());
         Ok(validation)
+    }
+
+    /// Averages as the model will hold them.
+    fn held(&self, mut average: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>> {
+        if let Some(rounding) = &self.rounding {
+            rounding.round(&mut average)?;
+        }
+        Ok(average)
     }
 
     /// Measures the averaged model on the probe, and keeps it if it is the best so far and that is asked for.
@@ -45,7 +61,7 @@ impl<B: Backend> Run<'_, B> {
         self.header.best = Some(validation.clone());
         self.header.stale = 0;
         if self.session.config.train.keep_best && self.session.ranks.place().is_first() {
-            let average = download(self.session.backend, &self.trainer.average.weights);
+            let average = self.held(download(self.session.backend, &self.trainer.average.weights))?;
             let (config, task) = (self.session.config, self.session.task);
             let path = self.session.out.join(BEST_FILE);
             let saved = measure::save_model(&path, config, &average, task, &self.header);
@@ -112,8 +128,9 @@ impl<B: Backend> Run<'_, B> {
         let state = State { replay, ..State::of(b, &self.trainer, self.header.clone())? };
         share::same_weights(ranks, &state.weights)?;
         let (config, task) = (self.session.config, &self.session.task);
+        let average = self.held(state.average.clone())?;
         let folder =
-            self.store.write(&state, |path| measure::save_model(path, config, &state.average, task, &state.header))?;
+            self.store.write(&state, |path| measure::save_model(path, config, &average, task, &state.header))?;
         let saved = folder.join(MODEL_FILE);
         let model = file::map(&saved)?;
         self.model = self.session.out.join(MODEL_FILE);

@@ -22,6 +22,7 @@ use crate::checkpoint::{Header, Store, Validation};
 #[cfg(feature = "tensorboard")]
 use crate::metrics::Events;
 use crate::metrics::{Metrics, Standing, StepLine};
+use crate::rounding::{self, Rounding};
 #[cfg(feature = "tensorboard")]
 use crate::run_config::Log;
 use crate::task::Probe;
@@ -65,6 +66,8 @@ pub(super) struct Run<'a, B: Backend> {
     pub(super) probe: Probe,
     /// The model that was saved last.
     pub(super) model: PathBuf,
+    /// What matrices are rounded to.
+    pub(super) rounding: Option<Rounding>,
 }
 
 impl<'a, B: Backend> Run<'a, B> {
@@ -89,6 +92,7 @@ impl<'a, B: Backend> Run<'a, B> {
             store: Store::new(session.out, config.train.keep_checkpoints),
             probe,
             model: session.out.join(MODEL_FILE),
+            rounding: Rounding::of(config.train.storage, &trainer.layout),
             first: header.step,
             clock: Instant::now(),
             training: 0.0,
@@ -182,7 +186,8 @@ impl<'a, B: Backend> Run<'a, B> {
             part,
         };
         let positions = part.map_or_else(|| batch.positions(), |part| part.positions) as u64;
-        let report = self.trainer.step(self.session.backend, batch, &settings);
+        let b = self.session.backend;
+        let report = rounding::step(self.rounding.as_ref(), b, &mut self.trainer, batch, &settings);
         let report = report.map_err(|error| self.explained(error))?;
         self.training += start.elapsed().as_secs_f64();
         if report.skipped {

@@ -1,6 +1,7 @@
 //! Writing packed models.
 
 mod fold;
+mod rounding;
 mod unpack;
 
 use alloc::format;
@@ -20,6 +21,7 @@ use ebt_core::error::{Error, Result};
 use ebt_core::objective::Objective;
 use ebt_core::parameters::{FeedForwardIds, ParameterId, ParameterLayout, SwigluIds};
 
+pub use rounding::{matrices, round};
 pub use unpack::unpack;
 
 /// What [`pack`] makes a packed model of.
