@@ -66,12 +66,13 @@ impl Confidence {
         let scores = if energy { &SCORES[..] } else { &SCORES[..2] };
         let told = |(i, &score): (usize, &&'static str)| {
             let mut by: Vec<(f64, bool)> = doubts.iter().map(|doubt| (doubt.by[i], doubt.wrong)).collect();
-            by.sort_by(|a, b| a.0.total_cmp(&b.0));
+            // sorts them, the surest first
+            let area = area(&mut by);
             let among = |coverage: f64| {
                 let surest = &by[..(coverage * by.len() as f64).round() as usize];
                 surest.iter().filter(|(_, wrong)| *wrong).count() as f64 / surest.len().max(1) as f64
             };
-            Told { score, area: area(&mut by.clone()), wrong: COVERAGES.map(among) }
+            Told { score, area, wrong: COVERAGES.map(among) }
         };
         let wrong = doubts.iter().filter(|doubt| doubt.wrong).count();
         Self { tokens: doubts.len(), wrong, scores: scores.iter().enumerate().map(told).collect() }

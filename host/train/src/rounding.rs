@@ -14,15 +14,15 @@ use crate::checkpoint::download;
 #[derive(Clone, Debug)]
 pub struct Rounding {
     storage: Storage,
-    /// Number, rows and columns of every matrix.
-    matrices: Vec<(ParameterId, usize, usize)>,
+    /// Number and columns of every matrix.
+    matrices: Vec<(ParameterId, usize)>,
 }
 
 impl Rounding {
     /// The rounding to `storage`; none where that holds singles.
     pub fn of(storage: Storage, layout: &ParameterLayout) -> Option<Self> {
-        let sized = |id: ParameterId| (id, layout.entries[id].rows, layout.entries[id].columns);
-        let matrices = packed::matrices(layout).into_iter().map(sized).collect();
+        let wide = |id: ParameterId| (id, layout.entries[id].columns);
+        let matrices = packed::matrices(layout).into_iter().map(wide).collect();
         (storage != Storage::F32).then_some(Self { storage, matrices })
     }
 
@@ -32,7 +32,7 @@ impl Rounding {
     ///
     /// A value that is too large for the storage.
     pub fn round(&self, weights: &mut [Vec<f32>]) -> Result<()> {
-        self.matrices.iter().try_for_each(|&(id, _, columns)| packed::round(self.storage, columns, &mut weights[id]))
+        self.matrices.iter().try_for_each(|&(id, columns)| packed::round(self.storage, columns, &mut weights[id]))
     }
 
     /// Weights in layout order, rounded.
@@ -52,13 +52,12 @@ impl Rounding {
 
     /// What rounding adds to every matrix.
     fn errors<B: Backend>(&self, b: &B, weights: &[B::Array]) -> Result<Vec<B::Array>> {
-        let of = |&(id, rows, columns): &(ParameterId, usize, usize)| {
-            let mut values = vec![0.0; rows * columns];
-            b.download(&weights[id], &mut values);
-            let before = values.clone();
+        let of = |&(id, columns): &(ParameterId, usize)| {
+            let before = download(b, &weights[id..=id]).concat();
+            let mut values = before.clone();
             packed::round(self.storage, columns, &mut values)?;
             values.iter_mut().zip(&before).for_each(|(to, from)| *to -= from);
-            Ok(b.upload(rows, columns, &values))
+            Ok(b.upload(values.len() / columns, columns, &values))
         };
         self.matrices.iter().map(of).collect()
     }
@@ -79,14 +78,14 @@ pub fn step<B: Backend>(
     let Some(rounding) = rounding else { return trainer.step(b, sequences, settings) };
     let errors = rounding.errors(b, &trainer.weights)?;
     let updates = trainer.average.updates;
-    for (&(id, ..), by) in rounding.matrices.iter().zip(&errors) {
+    for (&(id, _), by) in rounding.matrices.iter().zip(&errors) {
         b.accumulate(&mut trainer.weights[id], by);
     }
     let report = trainer.step(b, sequences, settings);
     // the average has taken a share of the weights with the errors in them
     let keep = Average::<B::Array>::keep(settings.ema_decay, updates);
     let share = if trainer.average.updates > updates { 1.0 - keep } else { 0.0 };
-    for (&(id, ..), by) in rounding.matrices.iter().zip(&errors) {
+    for (&(id, _), by) in rounding.matrices.iter().zip(&errors) {
         b.accumulate(&mut trainer.weights[id], &b.scale(by, -1.0));
         if share > 0.0 {
             b.accumulate(&mut trainer.average.weights[id], &b.scale(by, -share));
