@@ -33,6 +33,8 @@ pub enum Purpose {
     Damage = 13,
     /// First values of adapters (`step`: number of the array).
     Adapters = 14,
+    /// Tokens of noise that energies are told from (`detail`: which of several).
+    Noise = 15,
 }
 
 /// One stream: elements are indexed by a 64-bit counter.

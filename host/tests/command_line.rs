@@ -133,6 +133,10 @@ fn a_packed_model_is_exported_inspected_and_refused_where_weights_are_trained() 
         assert!(sum > 0 && sum <= json["weight_bytes"].as_u64().unwrap());
     }
     assert!(sizes.is_sorted_by(|a, b| a > b), "{sizes:?}");
+    succeeds(&["export", &model, "--packed", "int4", "--steps", "1", "--out", &at("one.ebp")]);
+    let json: Value = serde_json::from_str(&succeeds(&["inspect", &at("one.ebp"), "--json"])).unwrap();
+    assert_eq!(json["descent"]["steps"], 1);
+    fails(&["export", &model, "--steps", "0", "--out", &at("none.ebt")], 2);
     let out = succeeds(&["inspect", &packed]);
     assert!(out.contains("packed model version") && out.contains("feed-forward") && out.contains("ışık"), "{out}");
 

@@ -80,7 +80,14 @@ fn how_errors_are_told_changes_no_losses_and_counts_every_token() {
         }
         let found = told.confidence.unwrap();
         assert_eq!(found.tokens, plain.total.tokens);
-        assert_eq!(found.scores.len(), if loaded.layout.energy.is_some() { 4 } else { 2 });
+        assert_eq!(found.scores.len(), if loaded.layout.energy.is_some() { 5 } else { 2 });
+        assert_eq!(found.ranked.is_some(), loaded.layout.energy.is_some());
+        if let Some(ranked) = &found.ranked {
+            let ([tokens, among], [p, r, _]) = (ranked.positions, ranked.nats);
+            assert!(tokens == found.tokens && among <= tokens && among >= found.tokens - found.wrong);
+            assert!(ranked.place.iter().all(|place| (1.0..=16.0).contains(place)), "{ranked:?}");
+            assert!(p > 0.0 && r.is_finite());
+        }
         for score in &found.scores {
             assert_eq!(score.wrong[3], found.wrong as f64 / found.tokens as f64, "{}", score.score);
             assert!(score.area.is_none_or(|area| (0.0..=1.0).contains(&area)));

@@ -2,7 +2,7 @@
 //! constant held at given values. Its differences judge the gradient of core's adjoint.
 //!
 //! What is constant (guide/mathematics.md section 4): with `Detached` every state before a step; with `Last` the gradients
-//! of all steps but the last; always the prediction in the contrastive term.
+//! of all steps but the last; always the prediction in the contrastive terms.
 
 use ebt_core::compute::Backend;
 use ebt_core::config::UpdateRule;
@@ -11,6 +11,7 @@ use ebt_core::descent::update_rule;
 use ebt_core::energy::{self, Prediction};
 use ebt_core::layer::condition::Condition;
 use ebt_core::objective::{Flow, LossSteps, Objective};
+use ebt_core::random::{Purpose, Stream};
 use ebt_core::training::NO_TARGET;
 
 use crate::Mat;
@@ -188,11 +189,50 @@ pub fn loss<B: Backend>(rollout: Rollout<'_, B>, targets: &[u32], initial: &Mat,
                 let last = frozen.and_then(|f| f.last.as_ref()).unwrap_or(&next);
                 out.extra += contrastive(&step, last, targets);
             }
+            if objective.nce > 0.0 && i + 1 == n {
+                let last = frozen.and_then(|f| f.last.as_ref()).unwrap_or(&next);
+                let (condition, _) = rollout::condition_of(&rollout, rollout.model.config.landscapes - 1);
+                let observed = rollout::observe(&rollout, &condition);
+                let step = Step { rollout, condition: &condition, memory: &observed.memory, at: &at };
+                out.extra += noise_contrastive(&step, last, targets);
+            }
         }
         y = next;
     }
     out.trajectory.last = Some(y);
     out
+}
+
+/// `weight * mean (softplus(z_y) + sum_j softplus(-z_{v_j}))` with `z_v = E(v) + ln(k q_v)`.
+fn noise_contrastive<B: Backend>(step: &Step<'_, B>, last: &Mat, targets: &[u32]) -> f64 {
+    let (rollout, objective) = (&step.rollout, step.rollout.objective);
+    let (v, context) = (last.columns, rollout.geometry.shape.context);
+    let own: Vec<Vec<f64>> = (0..last.rows).map(|i| softmax(last.row(i))).collect();
+    let noise = |draw: usize| -> Vec<u32> {
+        let stream = Stream { seed: rollout.seed, step: rollout.step, purpose: Purpose::Noise, detail: draw as u16 };
+        let token = |i: usize| {
+            // the positions of a sequence share their numbers, those of a problem do not
+            let row = if rollout.problems.is_some() { i } else { i / context };
+            let gumbel = |j: usize| -(-(1e-6 + (1.0 - 2e-6) * stream.uniform((row * v + j) as u64)).ln()).ln();
+            (0..v).max_by(|&a, &b| (last.row(i)[a] + gumbel(a)).total_cmp(&(last.row(i)[b] + gumbel(b)))).unwrap_or(0)
+        };
+        let counted = targets.iter().enumerate();
+        counted.map(|(i, &t)| if t == NO_TARGET { t } else { token(i) as u32 }).collect()
+    };
+    let k = objective.noise_tokens;
+    let points = std::iter::once((targets.to_vec(), 1.0)).chain((0..k).map(|draw| (noise(draw), -1.0)));
+    let groups = step.groups(targets);
+    let of = |(tokens, sign): (Vec<u32>, f64)| {
+        let row = |(i, &t): (usize, &u32)| match t {
+            NO_TARGET => own[i].clone(),
+            t => (0..v).map(|j| f64::from(u8::from(j == t as usize))).collect(),
+        };
+        let energies = step.energies(&Mat::new(last.rows, v, tokens.iter().enumerate().flat_map(row).collect()));
+        let log_q = |i: usize| if tokens[i] == NO_TARGET { 0.0 } else { own[i][tokens[i] as usize].ln() };
+        let z = |rows: &[usize]| rows.iter().map(|&i| energies.data[i] + log_q(i)).sum::<f64>() + (k as f64).ln();
+        groups.iter().map(|(rows, weight)| weight * (sign * z(rows)).exp().ln_1p()).sum::<f64>()
+    };
+    objective.nce * points.map(of).sum::<f64>()
 }
 
 /// `weight * mean softplus(E(target) - E(prediction))`.

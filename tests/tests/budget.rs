@@ -130,7 +130,7 @@ fn a_detached_run_does_not_grow_with_its_steps() {
 #[test]
 fn a_composed_plan_knows_the_arena_to_the_element() {
     let families = (model::families(), model::kinds());
-    let strategy = (model::sizes(), families, model::rules(), any::<bool>(), 0..16u32, any::<u64>());
+    let strategy = (model::sizes(), families, model::rules(), any::<bool>(), 0..32u32, any::<u64>());
     for_all(64, strategy, |(sizes, (family, kind), rule, unrolled, options, seed)| {
         let draw = Draw::new(seed);
         let (config, sequences) = model::of_family(&draw, family, sizes, kind, rule);
@@ -141,6 +141,7 @@ fn a_composed_plan_knows_the_arena_to_the_element() {
         objective.contrastive = on(1, 1.0, 0.0);
         objective.langevin = on(2, 0.5, 0.0);
         objective.alpha_jitter = on(3, 2.0, 1.0);
+        objective.nce = on(4, 1.0, 0.0);
         let mut settings = model::settings(seed);
         settings.micro_batch = 1 + draw.below(sizes.batch);
         let plan = Plan::composed(8);

@@ -81,6 +81,15 @@ fn contrastive_terms() {
 }
 
 #[test]
+fn noise_contrastive_terms() {
+    let active = objectives(Smoothness::Smooth, |draw, o| {
+        o.nce = 0.7;
+        o.noise_tokens = 1 + draw.below(3);
+    });
+    assert!(active >= DRAWS, "a noise contrastive term is never zero");
+}
+
+#[test]
 fn lyapunov_terms() {
     let active = objectives(Smoothness::Kinked, |_, o| {
         o.lyapunov = 3.0;
@@ -96,6 +105,7 @@ fn everything_at_once() {
         o.lyapunov = 2.0;
         o.lyapunov_c = 1.5;
         o.contrastive = 0.5;
+        o.nce = 0.5;
         o.alpha_jitter = 1.5;
         o.langevin = 0.3;
     });

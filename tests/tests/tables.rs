@@ -127,13 +127,14 @@ fn the_table_of_keystrokes_says_what_was_typed() {
         format!("{:.1} %", 100.0 * saved / letters)
     };
     let all = |way: &str| [1, 3, 5].map(|offers| of_all(way, offers));
-    let (ours, theirs) = (all("ebt suggest"), all("bigrams and words"));
+    let (ours, theirs, more) = (all("ebt suggest"), all("bigrams and words"), all("the same of more text"));
     let table = fs::read_to_string(root().join("fixtures/results/suggest.txt")).unwrap();
     let shown = [
         format!("{} sentences", rows.len()),
         format!("{letters} letters, {} words", field("words")),
         format!("ebt suggest {}", ours.join(" ")),
         format!("bigrams and words {}", theirs.join(" ")),
+        format!("the same of more text {}", more.join(" ")),
         format!("{asked} questions, {:.1} evaluations each", field("evaluations") / asked),
     ];
     let table = table.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -141,8 +142,8 @@ fn the_table_of_keystrokes_says_what_was_typed() {
     for shown in shown {
         assert!(table.contains(&shown), "suggest.txt lacks {shown}");
     }
-    for row in [["`ebt suggest`", &ours.join(" | ")], ["bigrams, then words", &theirs.join(" | ")]] {
-        let row = format!("| {} | {} |", row[0], row[1]);
+    for (name, shares) in [("`ebt suggest`", ours), ("bigrams, then words", theirs), ("the same of all text", more)] {
+        let row = format!("| {name} | {} |", shares.join(" | "));
         assert!(guide.contains(&row), "the guide lacks {row}");
     }
 }
@@ -151,7 +152,7 @@ fn the_table_of_keystrokes_says_what_was_typed() {
 #[test]
 fn scripts_print_the_tables_that_stand_beside_them() {
     let results = root().join("fixtures/results");
-    for name in ["causal", "confidence", "race"] {
+    for name in ["causal", "confidence", "race", "sampling"] {
         let script = results.join(format!("{name}.py"));
         let Ok(printed) = Command::new("python3").arg(&script).arg("--table").output() else {
             eprintln!("not run: there is no python3");

@@ -7,6 +7,8 @@ pub mod cross_entropy;
 #[cfg(feature = "alloc")]
 pub mod lyapunov;
 #[cfg(feature = "alloc")]
+pub mod nce;
+#[cfg(feature = "alloc")]
 pub mod target;
 #[cfg(feature = "alloc")]
 pub mod term;
@@ -95,6 +97,10 @@ pub struct Objective {
     pub learn_alpha: bool,
     /// Weight of the contrastive term `softplus(E(target) - E(prediction))`.
     pub contrastive: f64,
+    /// Weight of noise contrastive estimation of the energies of tokens, on the last landscape.
+    pub nce: f64,
+    /// Tokens of noise for every position in it.
+    pub noise_tokens: usize,
     /// Weight of the Lyapunov loss.
     pub lyapunov: f64,
     /// Constant `c` of sufficient decrease in the Lyapunov loss, and for the control of the step size.
@@ -127,6 +133,8 @@ impl Default for Objective {
             alpha_jitter: 1.0,
             learn_alpha: true,
             contrastive: 0.0,
+            nce: 0.0,
+            noise_tokens: 1,
             lyapunov: 0.0,
             lyapunov_c: 1e-4,
             step_control: 0.0,
@@ -164,6 +172,9 @@ impl Objective {
         not_negative("objective.sigma0", self.sigma0)?;
         not_negative("objective.langevin", self.langevin)?;
         not_negative("objective.contrastive", self.contrastive)?;
+        not_negative("objective.nce", self.nce)?;
+        let noise = self.noise_tokens;
+        require("objective.noise_tokens", noise as f64, (1..=64).contains(&noise), "must be between 1 and 64")?;
         not_negative("objective.lyapunov", self.lyapunov)?;
         not_negative("objective.lyapunov_c", self.lyapunov_c)?;
         let control = self.step_control;

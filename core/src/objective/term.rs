@@ -95,7 +95,12 @@ pub trait EndTerm<B: Backend>: Debug {
     /// Its weight; at 0 it is not asked for.
     fn weight(&self, objective: &Objective) -> f64;
 
-    /// The weighted loss `(1,1)` of the last state `(n,V)` on the last step's energy.
+    /// The step whose landscape it is on: the last.
+    fn step(&self, rollout: &Rollout<'_, B>) -> usize {
+        rollout.steps - 1
+    }
+
+    /// The weighted loss `(1,1)` of the last state `(n,V)` on that step's energy.
     fn pull(
         &self,
         rollout: &Rollout<'_, B>,
@@ -103,4 +108,24 @@ pub trait EndTerm<B: Backend>: Debug {
         target: Target<'_, B::Array, B::Index>,
         energy: &mut EnergyWithSink<'_, B>,
     ) -> B::Array;
+}
+
+/// Candidates `(n,V)`: `point` at the rows with a target, which `has (n,1)` marks. The energy of a joint model is that of all rows
+/// together, and the others, given ones among them, are as in `own`.
+pub fn at_targets<B: Backend>(rollout: &Rollout<'_, B>, point: B::Array, own: &B::Array, has: &B::Array) -> B::Array {
+    let b = rollout.b;
+    match rollout.problems {
+        Some(_) => {
+            let without = b.offset(&b.scale(has, -1.0), 1.0);
+            b.add(&b.mul(&point, has), &b.mul(own, &without))
+        }
+        None => point,
+    }
+}
+
+/// `ln(1 + e^z)`, which overflows for no `z`: `max(z, 0) - ln sigmoid(|z|)`.
+pub fn softplus<B: Backend>(b: &B, z: &B::Array) -> B::Array {
+    let positive = b.mul(z, &b.heaviside(z));
+    let magnitude = b.add(&b.scale(&positive, 2.0), &b.scale(z, -1.0));
+    b.add(&positive, &b.scale(&b.ln(&b.sigmoid(&magnitude)), -1.0))
 }

@@ -29,6 +29,10 @@ pub fn steps() -> impl Fn(&str) -> Result<NonZeroUsize, String> + Clone + Send +
     whole(1..=MOST_STEPS)
 }
 
+/// Share of the most probable token's probability that a token needs where nobody says otherwise: what comes nearest to a writer of the choices in
+/// `fixtures/results/sampling.txt`.
+pub const MIN_P: f32 = 0.1;
+
 /// Parser of a number of candidates.
 pub fn candidates() -> impl Fn(&str) -> Result<NonZeroUsize, String> + Clone + Send + Sync {
     whole(1..=MOST_CANDIDATES)

@@ -14,8 +14,8 @@ mod team;
 pub use called::called_by;
 pub use choice::{Choice, DeviceArgs, DeviceKind, start_threads, thread_count, thread_pool, threads};
 pub use descent::{
-    DescentArgs, DynamicsArgs, MOST_CANDIDATES, MOST_PRODUCTS, MOST_STEPS, SearchArgs, StepSize, by_flag, candidates,
-    kernel, noise, steps,
+    DescentArgs, DynamicsArgs, MIN_P, MOST_CANDIDATES, MOST_PRODUCTS, MOST_STEPS, SearchArgs, StepSize, by_flag,
+    candidates, kernel, noise, steps,
 };
 pub use ebt_device::{BackendTask, Device};
 pub use json::{write_json, write_json_line};

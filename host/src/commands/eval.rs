@@ -15,6 +15,7 @@ use ebt_data::{Input, Tokens, memory};
 use ebt_device::memory::peak_of_evaluation;
 use ebt_device::{Device, Evaluating};
 use ebt_model as model;
+use ebt_train::candidates::CANDIDATES;
 use ebt_train::confidence::{COVERAGES, Confidence};
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses};
 use ebt_train::run_config::Precision;
@@ -100,7 +101,7 @@ pub struct Args {
     /// result does not depend on it
     #[arg(long, value_name = "N", default_value = "8", value_parser = whole::<NonZeroUsize>(1..=MOST_BATCH), conflicts_with = "judged")]
     batch: NonZeroUsize,
-    /// How well probability, entropy and energy tell the tokens of which the most probable one is wrong
+    /// How well probability, entropy and energy tell the tokens of which the most probable one is wrong, and whether energies rank tokens
     #[arg(long, conflicts_with = "judged")]
     confidence: bool,
     /// Stop after about this many bytes of text, taken evenly from all files
@@ -304,6 +305,19 @@ fn print_confidence(out: &mut impl Write, c: &Confidence) -> Result<()> {
         let area = told.area.map_or_else(|| String::from("-"), |area| format!("{area:.4}"));
         let wrong = told.wrong.map(|wrong| format!("{:>10}", share(wrong))).concat();
         writeln!(out, "  {:<12}{area:>8}   {:<22}{wrong}", told.score, "")?;
+    }
+    if let Some(r) = &c.ranked {
+        let ([tokens, among], [by_probability, by_energy], [p, both, energy]) = (r.positions, r.place, r.nats);
+        writeln!(out, "\nthe {CANDIDATES} most probable tokens by their energies on the last landscape:")?;
+        writeln!(
+            out,
+            "  the right one is among them at {among} of {tokens}; its place by probability {by_probability:.3}, by energy {by_energy:.3}"
+        )?;
+        writeln!(
+            out,
+            "  nats a token by probability {p:.4}, with {:.3} of the energy {both:.4}, by the energy alone {energy:.4}",
+            r.share
+        )?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod card;
 mod hub_folder;
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,7 @@ use ebt::packed::Storage;
 use ebt_data::file;
 use ebt_model::{self as model, Dtype};
 
-use crate::cli::{DTYPES, Output, STORAGES, one_of};
+use crate::cli::{DTYPES, Output, STORAGES, one_of, steps};
 use crate::{hub, packing};
 
 /// Turn a model file into a packed model, or store its weights otherwise.
@@ -29,6 +30,7 @@ use crate::{hub, packing};
 #[command(after_help = "\
 Examples:
   ebt export runs/turkish --packed int8 --out model.ebp
+  ebt export runs/turkish --packed int4 --steps 1 --out model.ebp
   ebt export runs/turkish --dtype bf16 --out model.safetensors
   ebt export model.ebt --out copy.safetensors --tokenizer tokenizer.json
   ebt export runs/turkish --hub card --repository OWNER/NAME --licence cc-by-sa-4.0")]
@@ -45,6 +47,9 @@ pub struct Args {
     /// Write a packed model, its matrices stored so
     #[arg(long, value_parser = one_of(STORAGES), value_name = "STORAGE")]
     packed: Option<Storage>,
+    /// Descent steps that are taken where none are asked for [default: the most that training took]
+    #[arg(long, value_name = "N", value_parser = steps())]
+    steps: Option<NonZeroUsize>,
     /// Write the model's tokenizer to this file too
     #[arg(long, value_name = "FILE", conflicts_with = "hub")]
     tokenizer: Option<PathBuf>,
@@ -59,7 +64,11 @@ pub struct Args {
 /// Files that cannot be read or written.
 pub fn run(args: Args) -> Result<()> {
     let source = hub::local(&args.model)?;
-    let model = model::load(&source)?;
+    let mut model = model::load(&source)?;
+    if let Some(steps) = args.steps {
+        let objective = &mut model.objective;
+        (objective.max_steps, objective.min_steps) = (steps.get(), objective.min_steps.min(steps.get()));
+    }
     if let Some(folder) = &args.hub.hub {
         let (hub, dtype, storage) = (&args.hub, args.dtype, args.packed.unwrap_or(Storage::Int8));
         return hub_folder::write(folder, &hub_folder::Parts { model: &model, source: &source, hub, dtype, storage });

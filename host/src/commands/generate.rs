@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::certificate::{CertificateFile, Certified, VERSION};
-use crate::cli::{DescentArgs, KERNELS, Output, STORAGES, by_flag, kernel, one_of, real, whole, write_json};
+use crate::cli::{DescentArgs, KERNELS, MIN_P, Output, STORAGES, by_flag, kernel, one_of, real, whole, write_json};
 use crate::inference::{InferenceModel, SessionMemory, delimiters, extents, spells};
 
 /// Continue a prompt.
@@ -75,7 +75,7 @@ struct SamplingArgs {
     #[arg(long, value_name = "P", default_value_t = 1.0, value_parser = real::<f32>((Bound::Excluded(0.0), Bound::Included(1.0))))]
     top_p: f32,
     /// Only tokens with at least this share of the most probable token's probability; 0 = off
-    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = real::<f32>(0.0..=1.0))]
+    #[arg(long, value_name = "P", default_value_t = MIN_P, value_parser = real::<f32>(0.0..=1.0))]
     min_p: f32,
 }
 

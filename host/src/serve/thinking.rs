@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::limits::Limits;
 use super::refusal::Refusal;
 use crate::cli::{
-    DynamicsArgs, MOST_PRODUCTS, MOST_STEPS, Names, RULES, SELECTIONS, StepSize, candidates, noise, steps,
+    DynamicsArgs, MIN_P, MOST_PRODUCTS, MOST_STEPS, Names, RULES, SELECTIONS, StepSize, candidates, noise, steps,
 };
 
 /// What the field `ebt` says.
@@ -66,7 +66,7 @@ impl Thinking {
         };
         let certificate = fields.flag("certificate")?;
         let top_k = fields.whole("top_k", 0..=u64::from(u32::MAX))?.unwrap_or(0) as usize;
-        let min_p = fields.real("min_p", 0.0..=1.0)?.unwrap_or(0.0);
+        let min_p = fields.real("min_p", 0.0..=1.0)?.unwrap_or(MIN_P);
         let think = DescentOptions { steps, candidates, choose, certify: certificate, ..DescentOptions::default() };
         let think = dynamics.laid_over(think);
         if let Err(error) = think.validate() {

@@ -46,6 +46,7 @@ fn what_cannot_be_served_is_refused_in_a_sentence() {
     let empty = folder.path().to_str().unwrap();
     let sudoku = folder.path().join("sudoku.ebp");
     std::fs::write(&sudoku, ebt_fixtures::SUDOKU_MODEL).unwrap();
+    let thinks = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/formats/f32-3.ebp");
     let cases: [(&[&str], &str); 7] = [
         (&["--bind", &address], "the port is in use by another program"),
         (&["--bind", "203.0.113.7:80"], "--bind 203.0.113.7:80: "),
@@ -53,7 +54,7 @@ fn what_cannot_be_served_is_refused_in_a_sentence() {
         (&["--model", "no-such-model"], "no-such-model"),
         (&["--model", sudoku.to_str().unwrap()], "it continues no text"),
         (&["--page", empty], "there is no index.html in it"),
-        (&["--most-think", "1"], "--most-think 1: the built-in sample model takes"),
+        (&["--most-think", "1", "--model", thinks], "f32-3.ebp takes 2 steps by itself"),
     ];
     for (arguments, words) in cases {
         let bind = if arguments[0] == "--bind" { vec![] } else { vec!["--bind", "127.0.0.1:0"] };

@@ -18,6 +18,7 @@ use ebt_ranks::{Alone, Collective, Place};
 use ebt_tokenizer::Tokenizer;
 use serde::Serialize;
 
+use crate::candidates::{CANDIDATES, MOST_POSITIONS, Position, greatest};
 use crate::confidence::{Confidence, Doubt};
 use crate::rollout::{Energies, Predictor, usual_steps};
 use ebt_model::check_vocabulary;
@@ -181,7 +182,7 @@ pub fn evaluate_shared<B: Backend>(
     let mut losses = no_losses(text, steps);
     let predictor = Predictor::new(b, model, objective, options.seed);
     let mut energies = Energies::default();
-    let mut doubts = options.confidence.then(|| Doubts { after: usual, of: Vec::new() });
+    let mut doubts = options.confidence.then(|| Doubts { after: usual, of: Vec::new(), positions: Vec::new() });
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     let groups = batches(&windows, model.config.context, options.batch.max(1));
     let Place { rank, world } = ranks.place();
@@ -209,7 +210,8 @@ pub fn evaluate_shared<B: Backend>(
         source.tokens += window.length;
         source.bytes += window.bytes;
     }
-    let confidence = doubts.map(|doubts| Confidence::of(&doubts.of, objective_descends(model)));
+    let confidence =
+        doubts.map(|doubts| Confidence::of(&doubts.of, objective_descends(model).then_some(&doubts.positions)));
     Ok(Evaluation { energies: energies.by_step, confidence, ..Evaluation::of(losses, steps, usual, started) })
 }
 
@@ -326,6 +328,51 @@ fn batches(windows: &[Window], context: usize, batch: usize) -> Vec<Group<'_>> {
 struct Doubts {
     after: usize,
     of: Vec<Doubt>,
+    positions: Vec<Position>,
+}
+
+impl Doubts {
+    /// Adds those in the tokens of `sequences`, from the logits `(n,V)` of each, and the energies of the first state and the final one.
+    fn add<B: Backend>(
+        &mut self,
+        b: &B,
+        predictor: &Predictor<'_, B>,
+        sequences: &Sequences,
+        logits: &[f32],
+        of_states: &[Vec<f32>; 2],
+    ) -> Result<()> {
+        let rows = sequences.targets.len();
+        let of_row = |row: usize| &logits[row * (logits.len() / rows)..][..logits.len() / rows];
+        let counted: Vec<usize> = (0..rows).filter(|&row| sequences.targets[row] != NO_TARGET).collect();
+        let best: Vec<Vec<u32>> = counted.iter().map(|&row| greatest(of_row(row), CANDIDATES)).collect();
+        let mut lists = vec![vec![0; rows]; best.first().map_or(0, Vec::len)];
+        for (&row, tokens) in counted.iter().zip(&best) {
+            lists.iter_mut().zip(tokens).for_each(|(list, &token)| list[row] = token);
+        }
+        let mut energies = vec![0.0; lists.len() * rows];
+        predictor.vertices(sequences, &lists, |i, energy| {
+            b.download(energy, &mut energies[i * rows..][..rows]);
+            Ok(())
+        })?;
+        let vertex = |i: usize, row: usize| f64::from(energies[i * rows + row]);
+        let of_state = |state: usize, row: usize| of_states[state].get(row).map_or(0.0, |&energy| f64::from(energy));
+        for (&row, tokens) in counted.iter().zip(&best) {
+            let (logits, target) = (of_row(row), sequences.targets[row]);
+            self.of.push(Doubt::of(logits, target as usize, [of_state(0, row), of_state(1, row), vertex(0, row)]));
+            if self.positions.len() == MOST_POSITIONS {
+                continue;
+            }
+            let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let lse = most + logits.iter().map(|&y| (f64::from(y) - most).exp()).sum::<f64>().ln();
+            let log_p = |token: u32| f64::from(logits[token as usize]) - lse;
+            self.positions.push(Position {
+                of: tokens.iter().enumerate().map(|(i, &token)| (log_p(token), vertex(i, row))).collect(),
+                right: tokens.iter().position(|&token| token == target),
+                log_p: log_p(target),
+            });
+        }
+        Ok(())
+    }
 }
 
 /// The losses of the windows of a group, summed over each, after every step.
@@ -389,12 +436,7 @@ fn measure<B: Backend>(
         Ok(())
     })?;
     if let Some(doubts) = &mut doubts {
-        let energy = |state: usize, row: usize| of_states[state].get(row).map_or(0.0, |&energy| f64::from(energy));
-        let vocab = logits.len() / rows;
-        let targets = sequences.targets.iter().enumerate().filter(|(_, target)| **target != NO_TARGET);
-        doubts.of.extend(targets.map(|(row, &target)| {
-            Doubt::of(&logits[row * vocab..][..vocab], target as usize, [energy(0, row), energy(1, row)])
-        }));
+        doubts.add(b, predictor, &sequences, &logits, &of_states)?;
     }
     Ok(())
 }

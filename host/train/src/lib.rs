@@ -6,6 +6,7 @@
 
 pub mod adapt;
 pub mod boards;
+pub mod candidates;
 pub mod checkpoint;
 pub mod confidence;
 mod detection;

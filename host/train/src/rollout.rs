@@ -5,6 +5,7 @@ use ebt_core::compute::Backend;
 use ebt_core::config::{Config, Head, ModelKind};
 use ebt_core::descent::recurrence;
 use ebt_core::descent::rollout::{self, Rollout};
+use ebt_core::energy::{self, Prediction};
 use ebt_core::layer::Model;
 use ebt_core::objective::{InitialState, Objective};
 use ebt_core::training::{DeviceSequences, Sequences};
@@ -98,19 +99,7 @@ impl<'a, B: Backend> Predictor<'a, B> {
             b.status()?;
             return visit(Step { index: 0, energy: None, logits: &logits });
         }
-        let rollout = Rollout {
-            b,
-            model: self.model,
-            geometry,
-            tokens: device.tokens(),
-            problems: device.problems(),
-            objective: &self.objective,
-            seed: self.seed,
-            step: 0,
-            first_row,
-            steps,
-            scaling: None,
-        };
+        let rollout = self.rollout(&device, first_row, steps);
         let alphas = rollout.step_sizes(&rollout.alpha().0);
         let mut y = rollout.masked(rollout.initial());
         if config.head == Head::Logits {
@@ -140,5 +129,52 @@ impl<'a, B: Backend> Predictor<'a, B> {
             visit(Step { index, energy: Some(&at.energy), logits: &y })?;
         }
         Ok(())
+    }
+
+    /// The energies of tokens as vertices, `onehot(tokens[r])` at every row `r` of `sequences`, on the last landscape: shows `visit`
+    /// those `(n,1)` of every list in turn. The baseline has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run); lists of another length are refused by the device.
+    pub fn vertices(
+        &self,
+        sequences: &Sequences,
+        lists: &[Vec<u32>],
+        mut visit: impl FnMut(usize, &B::Array) -> Result<()>,
+    ) -> Result<()> {
+        let (b, config) = (self.b, self.model.config);
+        if !config.has_energy() {
+            return Ok(());
+        }
+        let device = DeviceSequences::upload(b, config, sequences)?;
+        let rollout = self.rollout(&device, 0, 1);
+        let condition = rollout::condition_of(&rollout, config.landscapes - 1).0;
+        let observed = rollout::observe(&rollout, &condition);
+        let (model, geometry) = (self.model, device.geometry(config));
+        let x = Prediction { model, geometry, condition: &condition, memory: &observed.memory };
+        for (i, tokens) in lists.iter().enumerate() {
+            let vertices = b.gather_rows(rollout.vocabulary(), &b.index(tokens));
+            let energies = energy::forward(b, &x, &vertices).0;
+            b.status()?;
+            visit(i, &energies)?;
+        }
+        Ok(())
+    }
+
+    fn rollout<'r>(&'r self, device: &'r DeviceSequences<B>, first_row: u64, steps: usize) -> Rollout<'r, B> {
+        Rollout {
+            b: self.b,
+            model: self.model,
+            geometry: device.geometry(self.model.config),
+            tokens: device.tokens(),
+            problems: device.problems(),
+            objective: &self.objective,
+            seed: self.seed,
+            step: 0,
+            first_row,
+            steps,
+            scaling: None,
+        }
     }
 }

@@ -32,6 +32,8 @@ pub fn micro_batches_add_up_to_the_batch<F: Factory>() {
                 initial: [InitialState::Noise, InitialState::Mixed][draw.below(2)],
                 lyapunov_c: 2.0,
                 contrastive: 0.5,
+                nce: 0.5,
+                noise_tokens: 2,
                 ..Objective::default()
             };
             let weights = model::weights(&draw, &config);

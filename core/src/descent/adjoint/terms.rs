@@ -9,6 +9,7 @@ use crate::descent::rollout::EnergyAt;
 use crate::error::Result;
 use crate::objective::contrastive::Contrastive;
 use crate::objective::lyapunov::Lyapunov;
+use crate::objective::nce::NoiseContrastive;
 use crate::objective::term::{EndTerm, Step, StepGradient, StepTerm};
 
 /// Terms of every step.
@@ -17,8 +18,8 @@ fn of_step<'r, B: Backend + 'r>() -> [&'r dyn StepTerm<B>; 1] {
 }
 
 /// Terms of the last state.
-fn of_end<'r, B: Backend + 'r>() -> [&'r dyn EndTerm<B>; 1] {
-    [&Contrastive]
+fn of_end<'r, B: Backend + 'r>() -> [&'r dyn EndTerm<B>; 2] {
+    [&Contrastive, &NoiseContrastive]
 }
 
 impl<B: Backend> Sweep<'_, '_, B> {
@@ -54,7 +55,7 @@ impl<B: Backend> Sweep<'_, '_, B> {
         let rollout = self.rollout;
         for term in of_end().into_iter().filter(|t| t.weight(rollout.objective) != 0.0) {
             let target = self.target;
-            let loss = term.pull(&rollout, &out.last, target, &mut self.open(rollout.steps - 1)?);
+            let loss = term.pull(&rollout, &out.last, target, &mut self.open(term.step(&rollout))?);
             out.extra = rollout.b.add(&out.extra, &loss);
         }
         Ok(())

@@ -107,7 +107,7 @@ fn config_json(config: &Config) -> Result<String> {
 /// what they know.
 fn objective_json(objective: &Objective) -> Result<String> {
     let (mut text, default) = (serde_json::to_string(objective)?, serde_json::to_value(Objective::default())?);
-    for field in ["curriculum_steps", "step_control", "step_gain"] {
+    for field in ["curriculum_steps", "step_control", "step_gain", "nce", "noise_tokens"] {
         if let Some(value) = default.get(field) {
             text = text.replace(&format!(",\"{field}\":{value}"), "");
         }
