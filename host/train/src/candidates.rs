@@ -102,7 +102,7 @@ fn log_sum(values: impl Iterator<Item = f64> + Clone) -> f64 {
 mod tests {
     use super::*;
 
-    /// Four candidates with 0.9 of the probability; energies that are `-ln` of what is true, times `gauge`, plus `shift`.
+    /// Four candidates with 0.9 of the probability; energies that are `-ln` of what is true, plus `shift`.
     fn positions(shift: f64) -> Vec<Position> {
         let (p, truth) = ([0.4, 0.3, 0.15, 0.05f64], [0.1, 0.2, 0.2, 0.4f64]);
         let of: Vec<(f64, f64)> = p.iter().zip(truth).map(|(p, t)| (p.ln(), shift - t.ln())).collect();

@@ -15,9 +15,11 @@ pub const SCORES: [&str; 5] = ["probability", "entropy", "energy", "drop", "vert
 /// The doubt that each of [`SCORES`] has in a token, larger where less sure, and whether the token is wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Doubt {
-    /// `1 - max P`, the entropy of `P` in nats, the energy of the final state, how little it fell on the way there, and the energy of
-    /// the most probable token as a vertex on the last landscape.
+    /// `1 - max P`, the entropy of `P` in nats, the energy of the final state on the landscape of the next step, how little it fell on the
+    /// way there, and the energy of the most probable token as a vertex on the last landscape.
     pub by: [f64; 5],
+    /// `ln sum exp` of the logits.
+    pub lse: f64,
     /// Whether the most probable token is another one.
     pub wrong: bool,
 }
@@ -36,7 +38,8 @@ impl Doubt {
         // H = ln sum exp(y) - E[y], both relative to the largest
         let entropy = sum.ln() - mean / sum;
         let [first, last, vertex] = energies;
-        Self { by: [1.0 - 1.0 / sum, entropy, last, last - first, vertex], wrong: logits.get(target) != Some(&most) }
+        let by = [1.0 - 1.0 / sum, entropy, last, last - first, vertex];
+        Self { by, lse: f64::from(most) + sum.ln(), wrong: logits.get(target) != Some(&most) }
     }
 }
 
@@ -98,13 +101,14 @@ mod tests {
         for (found, expected) in doubt.by.iter().zip([0.375, entropy, 1.0, -2.0, 7.0]) {
             assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
         }
+        assert!((doubt.lse - 8f64.ln()).abs() < 1e-6, "{}", doubt.lse);
         assert!(!doubt.wrong && Doubt::of(&logits, 1, [0.0; 3]).wrong);
     }
 
     #[test]
     fn a_score_that_knows_all_is_told_from_one_that_knows_nothing() {
         let doubts: Vec<Doubt> =
-            (0..100).map(|i| Doubt { by: [f64::from(i), 1.0, 0.0, 0.0, 0.0], wrong: i >= 60 }).collect();
+            (0..100).map(|i| Doubt { by: [f64::from(i), 1.0, 0.0, 0.0, 0.0], lse: 0.0, wrong: i >= 60 }).collect();
         let told = Confidence::of(&doubts, None);
         assert_eq!((told.tokens, told.wrong, told.scores.len()), (100, 40, 2));
         assert_eq!((told.scores[0].area, told.scores[0].wrong), (Some(1.0), [0.0, 0.0, 0.2, 0.4]));

@@ -182,7 +182,11 @@ pub fn evaluate_shared<B: Backend>(
     let mut losses = no_losses(text, steps);
     let predictor = Predictor::new(b, model, objective, options.seed);
     let mut energies = Energies::default();
-    let mut doubts = options.confidence.then(|| Doubts { after: usual, of: Vec::new(), positions: Vec::new() });
+    let mut doubts = options.confidence.then(|| Doubts {
+        after: usual,
+        of: Vec::new(),
+        positions: objective_descends(model).then(Vec::new),
+    });
     let progress = Counter::new(options.progress, windows.iter().map(|w| w.length).sum());
     let groups = batches(&windows, model.config.context, options.batch.max(1));
     let Place { rank, world } = ranks.place();
@@ -210,8 +214,7 @@ pub fn evaluate_shared<B: Backend>(
         source.tokens += window.length;
         source.bytes += window.bytes;
     }
-    let confidence =
-        doubts.map(|doubts| Confidence::of(&doubts.of, objective_descends(model).then_some(&doubts.positions)));
+    let confidence = doubts.map(|doubts| Confidence::of(&doubts.of, doubts.positions.as_deref()));
     Ok(Evaluation { energies: energies.by_step, confidence, ..Evaluation::of(losses, steps, usual, started) })
 }
 
@@ -328,7 +331,8 @@ fn batches(windows: &[Window], context: usize, batch: usize) -> Vec<Group<'_>> {
 struct Doubts {
     after: usize,
     of: Vec<Doubt>,
-    positions: Vec<Position>,
+    /// The most probable tokens of every position, of models that have energies.
+    positions: Option<Vec<Position>>,
 }
 
 impl Doubts {
@@ -344,32 +348,36 @@ impl Doubts {
         let rows = sequences.targets.len();
         let of_row = |row: usize| &logits[row * (logits.len() / rows)..][..logits.len() / rows];
         let counted: Vec<usize> = (0..rows).filter(|&row| sequences.targets[row] != NO_TARGET).collect();
-        let best: Vec<Vec<u32>> = counted.iter().map(|&row| greatest(of_row(row), CANDIDATES)).collect();
+        let candidates = if self.positions.is_some() { CANDIDATES } else { 0 };
+        let best: Vec<Vec<u32>> = counted.iter().map(|&row| greatest(of_row(row), candidates)).collect();
         let mut lists = vec![vec![0; rows]; best.first().map_or(0, Vec::len)];
         for (&row, tokens) in counted.iter().zip(&best) {
             lists.iter_mut().zip(tokens).for_each(|(list, &token)| list[row] = token);
         }
-        let mut energies = vec![0.0; lists.len() * rows];
+        let mut energies = vec![vec![0.0; rows]; lists.len()];
         predictor.vertices(sequences, &lists, |i, energy| {
-            b.download(energy, &mut energies[i * rows..][..rows]);
+            b.download(energy, &mut energies[i]);
             Ok(())
         })?;
-        let vertex = |i: usize, row: usize| f64::from(energies[i * rows + row]);
-        let of_state = |state: usize, row: usize| of_states[state].get(row).map_or(0.0, |&energy| f64::from(energy));
+        let at =
+            |list: Option<&Vec<f32>>, row: usize| f64::from(list.and_then(|list| list.get(row)).map_or(0.0, |&e| e));
         for (&row, tokens) in counted.iter().zip(&best) {
             let (logits, target) = (of_row(row), sequences.targets[row]);
-            self.of.push(Doubt::of(logits, target as usize, [of_state(0, row), of_state(1, row), vertex(0, row)]));
-            if self.positions.len() == MOST_POSITIONS {
-                continue;
+            let told = [of_states.first(), of_states.last(), energies.first()].map(|list| at(list, row));
+            let doubt = Doubt::of(logits, target as usize, told);
+            if let Some(positions) = self.positions.as_mut().filter(|kept| kept.len() < MOST_POSITIONS) {
+                let log_p = |token: u32| f64::from(logits[token as usize]) - doubt.lse;
+                positions.push(Position {
+                    of: tokens
+                        .iter()
+                        .zip(&energies)
+                        .map(|(&token, list)| (log_p(token), at(Some(list), row)))
+                        .collect(),
+                    right: tokens.iter().position(|&token| token == target),
+                    log_p: log_p(target),
+                });
             }
-            let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-            let lse = most + logits.iter().map(|&y| (f64::from(y) - most).exp()).sum::<f64>().ln();
-            let log_p = |token: u32| f64::from(logits[token as usize]) - lse;
-            self.positions.push(Position {
-                of: tokens.iter().enumerate().map(|(i, &token)| (log_p(token), vertex(i, row))).collect(),
-                right: tokens.iter().position(|&token| token == target),
-                log_p: log_p(target),
-            });
+            self.of.push(doubt);
         }
         Ok(())
     }
