@@ -42,6 +42,10 @@ pub struct OptimizerConfig {
     /// Learning rate of the token embedding over that of the other weights. With AdamW, `m` times the rate and `m` times the standard
     /// deviation at the start are a multiplier `m` on the embedding.
     pub embedding_rate: f64,
+    /// Learning rate of AdaLN (step embeddings, and what makes shifts, scales and gates of them) over that of the other weights. All
+    /// tokens share a condition `c (1, D)`, so an update by `r` of every weight moves a shift by as much as `r` times the sum of `|c|`,
+    /// about `0.4 D` times as far as a bias: at high rates that buries what tells tokens apart, and a mixture sends all to one expert.
+    pub adaln_rate: f64,
     /// Share of the first moment that Muon keeps at an update, in `[0, 1)`.
     pub momentum: f64,
 }
@@ -57,6 +61,7 @@ impl Default for OptimizerConfig {
             clip: 1.0,
             alpha_rate: 1500.0,
             embedding_rate: 1.0,
+            adaln_rate: 1.0,
             momentum: 0.95,
         }
     }
@@ -83,6 +88,7 @@ impl OptimizerConfig {
         not_negative("optimizer.weight_decay", self.weight_decay)?;
         not_negative("optimizer.clip", self.clip)?;
         not_negative("optimizer.embedding_rate", self.embedding_rate)?;
+        not_negative("optimizer.adaln_rate", self.adaln_rate)?;
         Ok(not_negative("optimizer.alpha_rate", self.alpha_rate)?)
     }
 }
@@ -125,6 +131,9 @@ impl<T: Clone> Optimizer<T> {
         });
         let mut groups: Vec<ParamGroup> = groups.collect();
         groups[layout.embedding].rate *= config.embedding_rate;
+        for id in layout.adaln() {
+            groups[id].rate *= config.adaln_rate;
+        }
         for id in directed(layout, config) {
             groups[id].rule = Rule::Direction { momentum: config.momentum };
         }

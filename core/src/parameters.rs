@@ -417,6 +417,14 @@ impl ParameterLayout {
         self.blocks.iter().flat_map(of).collect()
     }
 
+    /// AdaLN: the matrices and biases of modulations, and the step embeddings.
+    pub fn adaln(&self) -> impl Iterator<Item = ParameterId> + use<'_> {
+        let condition = self.energy.as_ref().and_then(|energy| energy.condition);
+        let modulations = self.blocks.iter().filter_map(|block| block.modulation);
+        let modulations = modulations.chain(condition.map(|of| of.modulation)).flat_map(|of| [of.weight, of.bias]);
+        modulations.chain(condition.map(|of| of.time))
+    }
+
     /// Values a token meets on its way: all but the experts it is not sent to.
     pub fn active(&self, c: &Config) -> usize {
         let unused = self.blocks.iter().map(|b| match (b.feed_forward, &c.moe) {

@@ -156,6 +156,31 @@ fn a_run_begins_with_the_weights_of_a_model() {
     assert_eq!(begin(&third, &["--from", from, "--resume"]).status.code(), Some(2));
 }
 
+/// The fullest of eight experts in the later half of thirty steps, where 1 is a fair share and 8 all tokens: AdaLN at the rate of the rest
+/// sends all to one.
+#[test]
+fn experts_share_tokens_where_adaln_learns_slowly() {
+    let folder = tempfile::tempdir().unwrap();
+    let fullest = |more: &[&str]| {
+        let out = folder.path().join(format!("run{}", more.len()));
+        let mut command =
+            train(&out, &["--steps", "30", "--quiet", "--set", "train.minutes=none", "--set", "model.dim=64"]);
+        command.args(["--set", "model.context=32", "--set", "train.batch=8"]);
+        command.args(["--set", "model.moe={n_routed=8,n_shared=0,top_k=1,hidden=64}"]).args(more);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let lines = fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let loads =
+            lines.filter(|line| line["step"].as_u64() > Some(15)).filter_map(|line| line["load"].as_array().cloned());
+        let loads: Vec<f64> = loads.flatten().map(|load| load.as_f64().unwrap()).collect();
+        assert_eq!(loads.len(), 2 * 15);
+        loads.iter().sum::<f64>() / loads.len() as f64
+    };
+    let (slow, fast) = (fullest(&[]), fullest(&["--set", "optimizer.adaln_rate=1"]));
+    assert!(slow < 4.0 && fast > 6.0, "slowly {slow}, at the rate of the rest {fast}");
+}
+
 #[test]
 fn wrong_arguments_fail_with_the_right_status() {
     let folder = tempfile::tempdir().unwrap();

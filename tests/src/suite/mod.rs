@@ -35,7 +35,8 @@ macro_rules! instantiate_suites {
                 joint::a_whole_step_replaces_the_state,
                 accumulation::micro_batches_add_up_to_the_batch, training::loss_and_gradients_equal_the_reference,
                 training::routing_biases_follow_the_load_and_averages_warm_up,
-                training::frozen_parameters_keep_their_bits, lora::adapters_follow_the_chain_rule,
+                training::frozen_parameters_keep_their_bits, training::parts_learn_at_rates_of_their_own,
+                lora::adapters_follow_the_chain_rule,
                 step_size::a_controlled_step_size_follows_the_share,
                 training::rollouts_continue_from_the_replay_buffer,
             }

@@ -167,6 +167,43 @@ pub fn routing_biases_follow_the_load_and_averages_warm_up<F: Factory>() {
     });
 }
 
+/// The token embedding, AdaLN and `alpha` learn at their own multiples of the rate, and nothing else does.
+pub fn parts_learn_at_rates_of_their_own<F: Factory>() {
+    F::with(|b| {
+        for_all(16, (model::sizes(), model::kinds(), any::<u64>(), any::<bool>()), |(sizes, kind, seed, muon)| {
+            let draw = Draw::new(seed);
+            let config = model::config(&draw, sizes, kind);
+            let (weights, sequences) = (model::weights(&draw, &config), model::sequences(&draw, sizes));
+            let changes = |[embedding_rate, adaln_rate, alpha_rate]: [f64; 3]| {
+                let mut trainer = model::trainer(b, &config, &Objective::default(), &weights);
+                let kind = if muon { OptimizerKind::Muon } else { OptimizerKind::AdamW };
+                let own =
+                    OptimizerConfig { kind, embedding_rate, adaln_rate, alpha_rate, ..OptimizerConfig::default() };
+                trainer.optimizer_config = own;
+                let settings = StepSettings { rate: 0.125, ..model::settings(seed) };
+                trainer.step(b, &sequences, &settings).map_err(|e| e.to_string())?;
+                let after = trainer.weights.iter().map(|w| Mat::download(b, w));
+                Ok::<Vec<Mat>, String>(after.zip(&weights).map(|(new, old)| new.plus(-1.0, old)).collect())
+            };
+            let (plain, own) = (changes([1.0; 3])?, changes([0.5, 0.25, 0.75])?);
+            let layout = ParameterLayout::new(&config);
+            let alpha = layout.energy.as_ref().map(|energy| energy.alpha);
+            for (id, (entry, (plain, own))) in layout.entries.iter().zip(plain.iter().zip(&own)).enumerate() {
+                let adaln = entry.name == "time" || entry.name.contains("modulation");
+                let factor = match id {
+                    _ if id == layout.embedding => 0.5,
+                    _ if Some(id) == alpha => 0.75,
+                    _ if adaln => 0.25,
+                    _ => 1.0,
+                };
+                let want = Mat::new(entry.rows, entry.columns, plain.data.iter().map(|x| factor * x).collect());
+                close(&entry.name, own, &want, 3.0 * F::TOLERANCE.value)?;
+            }
+            Ok(())
+        });
+    });
+}
+
 /// What is frozen keeps weights, averages and moments to the bit, whatever moves the rest, routing biases and the step size included;
 /// the rest moves, and the norm of the gradient is that of the rest.
 pub fn frozen_parameters_keep_their_bits<F: Factory>() {

@@ -100,7 +100,7 @@ fn sample() -> RunConfig {
     m.initialization = Initialization::AdalnIdentity;
     (c.objective.min_steps, c.objective.max_steps) = (1, 1);
     c.objective.initial = InitialState::Zeros;
-    (c.optimizer.kind, c.optimizer.alpha_rate) = (OptimizerKind::Muon, 1.0);
+    (c.optimizer.kind, c.optimizer.alpha_rate, c.optimizer.adaln_rate) = (OptimizerKind::Muon, 1.0, 0.03);
     (c.schedule.rate, c.schedule.warmup) = (8e-3, 20);
     let t = &mut c.train;
     (t.batch, t.accumulate, t.ema) = (16, 1, 0.99);
@@ -184,7 +184,9 @@ fn seed() -> RunConfig {
     (o.min_steps, o.max_steps) = (3, 3);
     (o.step_control, o.lyapunov) = (0.99, 1.0);
     (o.replay, o.replay_share) = (64, 0.5);
-    (c.schedule.rate, c.optimizer.alpha_rate) = (1e-3, 1.0);
+    // drawn or fast shifts would send all tokens to one expert
+    m.initialization = Initialization::AdalnIdentity;
+    (c.schedule.rate, c.optimizer.alpha_rate, c.optimizer.adaln_rate) = (1e-3, 1.0, 0.03);
     (c.train.batch, c.train.accumulate, c.train.ema) = (2, 4, 0.999);
     c
 }
