@@ -44,7 +44,7 @@ pub struct OptimizerConfig {
     pub embedding_rate: f64,
     /// Learning rate of AdaLN (step embeddings, and what makes shifts, scales and gates of them) over that of the other weights. All
     /// tokens share a condition `c (1, D)`, so an update by `r` of every weight moves a shift by as much as `r` times the sum of `|c|`,
-    /// about `0.4 D` times as far as a bias: at high rates that buries what tells tokens apart, and a mixture sends all to one expert.
+    /// about `0.4 D` times as far as a bias: at Muon's rates that buries what tells tokens apart, and a mixture sends all to one expert.
     pub adaln_rate: f64,
     /// Share of the first moment that Muon keeps at an update, in `[0, 1)`.
     pub momentum: f64,

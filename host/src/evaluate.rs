@@ -14,7 +14,8 @@ use ebt_data::progress::Counter;
 use ebt_data::{Tokens, memory};
 use ebt_model::check_vocabulary;
 use ebt_tokenizer::Tokenizer;
-use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, Window, chosen_windows, no_losses};
+use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses, no_losses};
+use ebt_train::windows::{Window, chosen_windows};
 use rayon::prelude::*;
 
 use crate::inference::{SessionMemory, extents};
@@ -61,7 +62,7 @@ pub fn evaluate_cached(
     let descends = model.config.kind == ModelKind::Ebt;
     let usual = if descends { model.descent.steps } else { 1 };
     let steps = if descends { usual.max(options.steps) } else { 1 };
-    let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
+    let windows = chosen_windows(text, tokenizer, model.config.context, options.limits)?;
     let block = options.batch.max(1);
     let CachedEvaluation { candidates, choose, step_size, tolerance, cache, .. } = *with;
     let think = DescentOptions { steps, candidates, choose, step_size, tolerance, ..DescentOptions::default() };

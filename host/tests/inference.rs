@@ -7,6 +7,7 @@ use ebt_core::layer::Model;
 use ebt_cpu::Cpu;
 use ebt_model::LoadedModel;
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, evaluate};
+use ebt_train::windows::Limits;
 use support::configs;
 
 fn documents() -> Vec<(String, Vec<String>)> {
@@ -52,7 +53,10 @@ fn more_thinking_does_not_change_the_first_steps() {
     let six = run(&loaded, &EvaluateOptions { steps: 6, ..EvaluateOptions::default() });
     assert_eq!((three.steps, six.steps), (3, 6));
     assert_eq!(three.total.nats[..], six.total.nats[..3]);
-    let limited = run(&loaded, &EvaluateOptions { limit_tokens: Some(4), ..EvaluateOptions::default() });
+    let limited = run(
+        &loaded,
+        &EvaluateOptions { limits: Limits { tokens: Some(4), bytes: None }, ..EvaluateOptions::default() },
+    );
     assert!(limited.total.tokens < three.total.tokens);
 }
 

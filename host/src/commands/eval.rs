@@ -19,6 +19,7 @@ use ebt_train::candidates::CANDIDATES;
 use ebt_train::confidence::{COVERAGES, Confidence};
 use ebt_train::evaluate::{EvaluateOptions, Evaluation, Losses};
 use ebt_train::run_config::Precision;
+use ebt_train::windows::Limits;
 use serde_json::{Value, json};
 
 use crate::cli::{
@@ -147,8 +148,7 @@ pub fn run(args: Args) -> Result<()> {
     let options = EvaluateOptions {
         steps: args.think.map_or(0, NonZeroUsize::get),
         batch: args.batch.get(),
-        limit_tokens: None,
-        limit_bytes: args.limit_bytes.map(NonZeroUsize::get),
+        limits: Limits { tokens: None, bytes: args.limit_bytes.map(NonZeroUsize::get) },
         seed: args.seed,
         progress: !args.json,
         confidence: args.confidence,

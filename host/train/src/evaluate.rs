@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use ebt_core::compute::Backend;
 use ebt_core::layer::Model;
 use ebt_core::objective::Objective;
@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::candidates::{CANDIDATES, MOST_POSITIONS, Position, greatest};
 use crate::confidence::{Confidence, Doubt};
 use crate::rollout::{Energies, Predictor, usual_steps};
+use crate::windows::{Group, Limits, batches, chosen_windows};
 use ebt_model::check_vocabulary;
 
 /// How to evaluate.
@@ -30,10 +31,8 @@ pub struct EvaluateOptions {
     pub steps: usize,
     /// Sequences computed together; the result does not depend on it.
     pub batch: usize,
-    /// Stop after about this many tokens, taken evenly from all sources.
-    pub limit_tokens: Option<usize>,
-    /// Stop after about this many bytes of text, taken evenly from all sources.
-    pub limit_bytes: Option<usize>,
+    /// About how much text is measured, taken evenly from all sources.
+    pub limits: Limits,
     /// Seed of the initial states.
     pub seed: u64,
     /// Whether progress is shown on standard error.
@@ -44,7 +43,7 @@ pub struct EvaluateOptions {
 
 impl Default for EvaluateOptions {
     fn default() -> Self {
-        Self { steps: 0, batch: 8, limit_tokens: None, limit_bytes: None, seed: 0, progress: false, confidence: false }
+        Self { steps: 0, batch: 8, limits: Limits::default(), seed: 0, progress: false, confidence: false }
     }
 }
 
@@ -178,7 +177,7 @@ pub fn evaluate_shared<B: Backend>(
     check_vocabulary(model.config, tokenizer)?;
     let usual = usual_steps(model.config, objective);
     let steps = if objective_descends(model) { usual.max(options.steps) } else { 1 };
-    let windows = chosen_windows(text, tokenizer, model.config.context, options)?;
+    let windows = chosen_windows(text, tokenizer, model.config.context, options.limits)?;
     let mut losses = no_losses(text, steps);
     let predictor = Predictor::new(b, model, objective, options.seed);
     let mut energies = Energies::default();
@@ -220,111 +219,6 @@ pub fn evaluate_shared<B: Backend>(
 
 fn objective_descends<T>(model: Model<'_, T>) -> bool {
     model.layout.energy.is_some()
-}
-
-/// A run of tokens of one document, to be predicted together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Window {
-    /// Number of the source it is from.
-    pub source: usize,
-    /// Position of the first predicted token in the stream; the one before it, a begin token or text, is observed.
-    pub start: u64,
-    /// Predicted tokens, at least 1.
-    pub length: usize,
-    /// Bytes of text that these stand for, once counted.
-    pub bytes: usize,
-}
-
-impl Window {
-    /// Positions of the predicted tokens.
-    pub fn targets(&self) -> Range<u64> {
-        self.start..self.start + self.length as u64
-    }
-}
-
-/// All windows of at most `context` tokens, by source.
-fn windows(text: &Tokens, context: usize) -> Vec<Vec<Window>> {
-    let mut by_source = vec![Vec::new(); text.sources().len()];
-    for document in 0..text.documents() {
-        let (source, tokens) = (text.source(document), text.document(document));
-        for start in (tokens.start + 1..tokens.end).step_by(context) {
-            let length = (tokens.end - start).min(context as u64) as usize;
-            by_source[source].push(Window { source, start, length, bytes: 0 });
-        }
-    }
-    by_source
-}
-
-/// The windows that are measured: within the limits of `options`, of all sources in turn.
-///
-/// # Errors
-///
-/// No text, and a damaged shard.
-pub fn chosen_windows(
-    text: &Tokens,
-    tokenizer: &Tokenizer,
-    context: usize,
-    options: &EvaluateOptions,
-) -> Result<Vec<Window>> {
-    let width = |id: &u32| tokenizer.token_bytes(*id).map_or(0, <[u8]>::len);
-    let mut ids = Vec::new();
-    let windows = limited(windows(text, context), options, |window| {
-        ids.clear();
-        text.gather(window.targets(), &mut ids)?;
-        Ok(ids.iter().map(width).sum())
-    })?;
-    if windows.is_empty() {
-        bail!("there is no text to evaluate");
-    }
-    Ok(windows)
-}
-
-/// The windows within the limits, taken from all sources in turn, with their bytes counted.
-fn limited(
-    by_source: Vec<Vec<Window>>,
-    options: &EvaluateOptions,
-    mut count: impl FnMut(&Window) -> Result<usize>,
-) -> Result<Vec<Window>> {
-    let longest = by_source.iter().map(Vec::len).max().unwrap_or(0);
-    let (mut tokens, mut bytes, mut taken) = (0, 0, Vec::new());
-    for i in 0..longest {
-        for window in by_source.iter().filter_map(|list| list.get(i)) {
-            let full = |sum: usize, limit: Option<usize>| limit.is_some_and(|limit| sum >= limit);
-            if full(tokens, options.limit_tokens) || full(bytes, options.limit_bytes) {
-                return Ok(taken);
-            }
-            let window = Window { bytes: count(window)?, ..*window };
-            tokens += window.length;
-            bytes += window.bytes;
-            taken.push(window);
-        }
-    }
-    Ok(taken)
-}
-
-/// Windows of about the same length, padded to `context` rows each.
-#[derive(Debug)]
-struct Group<'a> {
-    context: usize,
-    first_row: u64,
-    windows: Vec<&'a Window>,
-}
-
-/// Lengths are rounded up to eighths of the context, so that short documents cost little. The initial state of a row
-/// is numbered by its place among all windows of its length: batches of another size give the same states.
-fn batches(windows: &[Window], context: usize, batch: usize) -> Vec<Group<'_>> {
-    const CLASSES: usize = 8;
-    let rows = |class: usize| (context * class).div_ceil(CLASSES);
-    let mut groups = Vec::new();
-    for class in 1..=CLASSES {
-        let fits = |w: &&Window| w.length <= rows(class) && w.length > rows(class - 1);
-        let members: Vec<&Window> = windows.iter().filter(fits).collect();
-        for (i, chunk) in members.chunks(batch).enumerate() {
-            let first_row = ((class as u64) << 32) + (i * batch * rows(class)) as u64;
-            groups.push(Group { context: rows(class), first_row, windows: chunk.to_vec() });
-        }
-    }
-    groups
 }
 
 /// Doubts in tokens that were predicted, after so many steps.
@@ -447,58 +341,4 @@ fn measure<B: Backend>(
         doubts.add(b, predictor, &sequences, &logits, &of_states)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    use ebt_data::part::Encoded;
-
-    /// Documents of these lengths, by source; a byte a token.
-    fn text(sources: &[&[usize]]) -> Tokens {
-        let mut all = Encoded::default();
-        for (source, lengths) in sources.iter().enumerate() {
-            lengths.iter().for_each(|&n| all.push(0, &vec![7; n], n as u64, source as u32));
-        }
-        Tokens::new(all, sources.iter().map(|_| String::from("s")).collect(), 0, 8)
-    }
-
-    #[test]
-    fn windows_cover_every_token_once() {
-        let text = text(&[&[0, 1, 5, 8, 17], &[3]]);
-        let found = windows(&text, 8);
-        let lengths: Vec<usize> = found[0].iter().map(|w| w.length).collect();
-        assert_eq!(lengths, [1, 5, 8, 8, 8, 1]);
-        assert_eq!(found[1].len(), 1);
-        let mut ids = Vec::new();
-        found.iter().flatten().for_each(|w| text.gather(w.targets(), &mut ids).unwrap());
-        assert_eq!(ids, [7; 34]);
-    }
-
-    #[test]
-    fn batches_hold_every_window_once_and_number_rows_by_window() {
-        let all: Vec<Window> = windows(&text(&[&[1, 2, 3, 9, 16, 10, 1, 40]]), 16).concat();
-        let numbers = |batch: usize| {
-            let mut rows: Vec<(u64, u64)> = Vec::new();
-            for group in batches(&all, 16, batch) {
-                for (i, w) in group.windows.iter().enumerate() {
-                    assert!(w.length <= group.context);
-                    rows.push((w.start, group.first_row + (i * group.context) as u64));
-                }
-            }
-            rows.sort_unstable();
-            rows
-        };
-        assert_eq!(numbers(1).len(), all.len());
-        assert_eq!(numbers(1), numbers(3));
-    }
-
-    #[test]
-    fn limits_take_from_all_sources() {
-        let by_source = windows(&text(&[&[4, 4, 4], &[4, 4, 4]]), 4);
-        let options = EvaluateOptions { limit_tokens: Some(8), ..EvaluateOptions::default() };
-        let taken = limited(by_source, &options, |w| Ok(w.length)).unwrap();
-        assert_eq!(taken.iter().map(|w| w.source).collect::<Vec<_>>(), [0, 1]);
-    }
 }

@@ -19,3 +19,4 @@ pub mod run_config;
 pub mod session;
 pub mod sudoku;
 pub mod task;
+pub mod windows;
