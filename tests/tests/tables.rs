@@ -177,7 +177,7 @@ fn the_front_page_says_what_the_race_measured() {
     let over = |field: &str, ours: &str, theirs: &str| {
         median(rounds.iter().map(|round| number(&round[ours], field) / number(&round[theirs], field)).collect())
     };
-    let times = |ours: &str, theirs: &str| format!("{:.1} times", over("tokens_per_second", ours, theirs));
+    let times = |ours: &str, theirs: &str| format!("{:.2} times", over("tokens_per_second", ours, theirs));
     let share = |ours: &str, theirs: &str| format!("{:.0} %", 100.0 * over("peak_bytes", ours, theirs));
     // against the way of PyTorch that is faster in these numbers; memory against either
     let [f32s, stepwise, blocks] = ["ours f32", "PyTorch f32 stepwise", "ours f32 blocks"];

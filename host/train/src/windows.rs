@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use ebt_data::Tokens;
 use ebt_tokenizer::Tokenizer;
 
-/// Most tokens and bytes that are measured.
+/// About how much text is measured: a window that begins within the limits is taken whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Tokens.
