@@ -31,6 +31,15 @@ fn later_layers_win() {
     assert_eq!((c.model.dim, c.objective.replay, c.model.head_dim), (256, 192, Some(42)));
 }
 
+/// A tied embedding is the matrix of candidates: what a preset says of an embedding of its own does not hold for it.
+#[test]
+fn a_tied_embedding_is_drawn_as_its_model_has_it() {
+    let of = |c: RunConfig| (c.start.embedding, c.optimizer.embedding_rate);
+    assert_eq!(of(set(&[]).unwrap()), (Some(1.0), 50.0));
+    assert_eq!(of(set(&["model.tied=true"]).unwrap()), (None, 1.0));
+    assert_eq!(of(set(&["optimizer.embedding_rate=3", "model.tied=true"]).unwrap()), (None, 3.0));
+}
+
 #[test]
 fn assignments_take_toml_bare_words_and_none() {
     let c = set(&[

@@ -136,14 +136,35 @@ fn a_run_begins_with_the_weights_of_a_model() {
     assert_eq!(measured(&first), measured(&second));
     let told = host(&["inspect"]).arg(&second).output().unwrap();
     assert!(text(&told).contains("began with"), "{}", text(&told));
+    // the embedding is not drawn, so it does not learn as one that is
+    let settings = |run: &Path| {
+        let table: toml::Table = fs::read_to_string(run.join("config.toml")).unwrap().parse().unwrap();
+        (table["optimizer"]["embedding_rate"].clone(), table["start"].get("embedding").cloned())
+    };
+    assert_eq!(settings(&first), (50.0.into(), Some(1.0.into())));
+    assert_eq!(settings(&second), (1.0.into(), None));
     // it is a run like any other
     let output = host(&["train", "--resume"]).arg(&second).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
 
+    // more blocks and wider feed-forwards change nothing at first
+    let larger = folder.path().join("larger");
+    let grow = ["--from", from, "--set", "schedule.rate=1e-30", "--set", "model.layers=3", "--set", "model.ffn=24"];
+    let output = begin(&larger, &grow);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(measured(&first), measured(&larger));
+    let told = host(&["inspect", "--json"]).arg(&larger).output().unwrap();
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!((&told["config"]["layers"], &told["config"]["ffn"]), (&3.into(), &24.into()));
+
     let third = folder.path().join("third");
     let packed = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/sample-model.ebp");
     for (arguments, words) in [
-        (&["--from", from, "--set", "model.dim=32"][..], "of 32768 x 16 where the configuration"),
+        (
+            &["--from", from, "--set", "model.dim=32"][..],
+            "embedding of 32768 x 16 where embedding of 32768 x 32 is asked for",
+        ),
+        (&["--from", from, "--set", "model.layers=1"], "a model can grow in `layers` and `ffn` alone"),
         (&["--from", from, "--tokenizer", "fixtures"], "tokenizer"),
         (&["--from", packed], "folded"),
         (&["--from", "nowhere"], "nowhere does not exist"),
@@ -157,7 +178,7 @@ fn a_run_begins_with_the_weights_of_a_model() {
 }
 
 /// The fullest of eight experts in the later half of thirty steps, where 1 is a fair share and 8 all tokens: AdaLN at the rate of the rest
-/// sends all to one.
+/// sends most to one.
 #[test]
 fn experts_share_tokens_where_adaln_learns_slowly() {
     let folder = tempfile::tempdir().unwrap();
@@ -178,7 +199,7 @@ fn experts_share_tokens_where_adaln_learns_slowly() {
         loads.iter().sum::<f64>() / loads.len() as f64
     };
     let (slow, fast) = (fullest(&[]), fullest(&["--set", "optimizer.adaln_rate=1"]));
-    assert!(slow < 4.0 && fast > 6.0, "slowly {slow}, at the rate of the rest {fast}");
+    assert!(slow < 2.5 && fast > 4.0, "slowly {slow}, at the rate of the rest {fast}");
 }
 
 #[test]

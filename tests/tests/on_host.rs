@@ -43,7 +43,7 @@ impl Factory for Narrow {
     const TOLERANCE: Tolerance = Tolerance { value: 2e-2, first: 4e-2, second: 1.5e-1, model: 2e-1 };
     const REPEATABLE: bool = true;
     fn with<R>(run: impl for<'a> FnOnce(&Self::B<'a>) -> R) -> R {
-        if Routine::narrow().is_none() {
+        if !Routine::rounds() {
             eprintln!("this processor has no products of brain floats");
         }
         run(&Cpu::new(2))

@@ -75,9 +75,9 @@ impl Device {
     pub fn processor(threads: usize, precision: Precision) -> Result<Self> {
         let mixed = match precision {
             Precision::Auto | Precision::F32 => false,
-            Precision::Bf16 if Routine::narrow().is_some() => true,
+            Precision::Bf16 if Routine::rounds() => true,
             Precision::Bf16 => {
-                bail!("the processor computes f32: this one has no instructions for bf16 (AVX512-BF16 or AMX)")
+                bail!("the processor computes f32: this one has no AVX2, by which factors are rounded to bf16")
             }
             Precision::Tf32 | Precision::F16 => bail!("the processor computes f32"),
         };

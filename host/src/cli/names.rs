@@ -19,7 +19,7 @@ pub const PRECISIONS: Names<Precision> = &[
     (Precision::Tf32.name(), "IEEE single, products with 10-bit mantissas; GPU only", Precision::Tf32),
     (
         Precision::Bf16.name(),
-        "Brain float; on the processor in products alone, where it has AVX512-BF16 or AMX",
+        "Brain float; on the processor in products alone, faster than f32 with AMX or AMD's AVX512-BF16",
         Precision::Bf16,
     ),
     (Precision::F16.name(), "IEEE half with dynamic loss scaling; GPU only", Precision::F16),

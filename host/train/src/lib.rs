@@ -11,6 +11,7 @@ pub mod checkpoint;
 pub mod confidence;
 mod detection;
 pub mod evaluate;
+pub mod grow;
 pub mod metrics;
 pub mod restored;
 pub mod rollout;

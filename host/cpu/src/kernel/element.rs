@@ -17,13 +17,19 @@ pub trait Element: Real {
     type V<S: Simd>: Copy;
     /// The precision, as configurations name it.
     const NAME: &'static str;
-    /// Whether products round their factors to bf16, where the processor has instructions for that.
+    /// Whether products round their factors to bf16.
     const NARROW: bool;
     /// Greatest depth (`k`) of one packed block of the matrix product.
     const DEPTH: usize;
 
     /// The same numbers as singles, where that is what they are.
     fn singles(x: &[Self]) -> Option<&[f32]>;
+
+    /// The number as products of this crate's loops take it.
+    #[inline(always)]
+    fn factor(self) -> Self {
+        self
+    }
 
     /// Number of elements of one vector.
     fn lanes<S: Simd>() -> usize;

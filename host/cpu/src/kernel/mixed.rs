@@ -9,7 +9,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// A single-precision number. Matrix products round their factors to bf16 (to nearest, ties to even; subnormal ones to zero) and add up
-/// in single precision, where the processor has instructions for that; all else is single.
+/// in single precision, unless `matrixmultiply` computes them; all else is single.
 #[derive(Clone, Copy, Default, PartialEq, PartialOrd)]
 #[repr(transparent)]
 pub struct Mixed(pub f32);
@@ -128,6 +128,14 @@ impl Element for Mixed {
 
     fn singles(x: &[Self]) -> Option<&[f32]> {
         Some(singles(x))
+    }
+    #[inline(always)]
+    fn factor(self) -> Self {
+        let bits = self.0.to_bits();
+        let rounded = f32::from_bits(bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000);
+        // what is not a number stays so whatever the sum of its bits is
+        let rounded = if self.0.is_nan() { self.0 } else { rounded };
+        Self(if self.0.abs() < f32::MIN_POSITIVE { 0.0 } else { rounded })
     }
     #[inline(always)]
     fn lanes<S: Simd>() -> usize {

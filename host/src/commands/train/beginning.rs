@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use ebt::packed::{self, Model, unpack};
 use ebt_core::config::Config;
 use ebt_core::objective::Objective;
@@ -13,6 +13,7 @@ use ebt_model::model::check_tokenizer;
 use ebt_model::{self as model, ModelFile};
 use ebt_tokenizer::Tokenizer;
 use ebt_train::checkpoint::{Header, State};
+use ebt_train::grow::grown;
 use ebt_train::run_config::{Layers, RunConfig};
 use ebt_train::task::Task;
 
@@ -69,13 +70,14 @@ impl Origin {
         Ok(Self { file, config, objective: None, layout, weights, fingerprint, lends: false })
     }
 
-    /// The configuration: sizes and semantics of the model are its own; so is the objective, unless a preset or a file is named.
+    /// The configuration: sizes and semantics of the model are its own; so is the objective, unless a preset or a file is named. An embedding
+    /// that was learned moves no faster than the rest, unless file or settings say so: a preset's rate is for one that was drawn.
     ///
     /// # Errors
     ///
     /// Layers that cannot be read.
     pub fn configuration(&self, layers: &Layers<'_>) -> Result<RunConfig> {
-        let mut base = layers.base()?;
+        let mut base = layers.base()?.with_plain_embedding();
         base.model = self.config.clone();
         if let (None, None, None, Some(objective)) = (layers.preset, layers.recipe, layers.file, &self.objective) {
             base.objective = objective.clone();
@@ -95,26 +97,20 @@ impl Origin {
     ///
     /// # Errors
     ///
-    /// A configuration of other sizes than the model's, and another tokenizer.
+    /// A configuration of other sizes than the model's, but for those in which it can grow, and another tokenizer.
     pub fn begin(self, config: &RunConfig, task: &Task) -> Result<State> {
         let (name, layout) = (self.file.display(), ParameterLayout::new(&config.model));
-        let of = |layout: &ParameterLayout, i: usize| {
-            layout.entries.get(i).map_or((String::from("nothing"), [0, 0]), |e| (e.name.clone(), [e.rows, e.columns]))
-        };
-        for i in 0..layout.entries.len().max(self.layout.entries.len()) {
-            let ((own, [rows, columns]), (asked, [r, c])) = (of(&self.layout, i), of(&layout, i));
-            if (&own, rows, columns) != (&asked, r, c) {
-                bail!(
-                    "--from: {name} has {own} of {rows} x {columns} where the configuration (section `model`) asks for {asked} of {r} x {c}"
-                );
-            }
-        }
+        let weights = grown(&self.layout, self.weights, &layout, config.train.seed).map_err(|error| {
+            anyhow!(
+                "--from: {name} has {error} by the configuration (section `model`); a model can grow in `layers` and `ffn` alone"
+            )
+        })?;
         if let Some(tokenizer) = task.tokenizer() {
             let what = "the one of this run (`data.tokenizer`, else that of prepared data)";
             check_tokenizer(self.fingerprint, tokenizer, what).with_context(|| format!("--from {name}"))?;
         }
         let from = self.file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let header = Header { from, ..Header::new(config, task, config.to_toml()?) };
-        Ok(State::beginning(header, config, self.weights))
+        Ok(State::beginning(header, config, weights))
     }
 }

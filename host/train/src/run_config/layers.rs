@@ -33,8 +33,12 @@ impl Layers<'_> {
 
     /// The configuration, on top of a preset; without preset and file, of the preset `sample`; with a file alone, of
     /// neutral defaults.
+    ///
+    /// The embedding of a preset is one of its own: tied to the candidates it is drawn, and learns, as the model has it.
     pub fn compose(&self) -> Result<RunConfig> {
-        self.over(self.base()?)
+        let base = self.base()?;
+        let config = self.over(base.clone())?;
+        if config.model.tied && !base.model.tied { self.over(base.with_plain_embedding()) } else { Ok(config) }
     }
 
     /// What file and assignments are laid over.

@@ -163,7 +163,7 @@ pub enum Precision {
     F32,
     /// IEEE single, products with 10-bit mantissas; GPU only
     Tf32,
-    /// Brain float; on the processor in products alone, where it has AVX512-BF16 or AMX
+    /// Brain float; on the processor in products alone, faster than f32 with AMX or AMD's AVX512-BF16
     Bf16,
     /// IEEE half with dynamic loss scaling; GPU only
     F16,
@@ -195,6 +195,14 @@ impl RunConfig {
     /// Positions of a training sequence.
     pub fn context(&self) -> usize {
         if self.train.context == 0 { self.model.context } else { self.train.context }
+    }
+
+    /// The same with a token embedding that is drawn as its model has it and learns as fast as the rest.
+    #[must_use]
+    pub fn with_plain_embedding(mut self) -> Self {
+        self.start.embedding = None;
+        self.optimizer.embedding_rate = 1.0;
+        self
     }
 
     /// Sequences of a training step.

@@ -101,6 +101,8 @@ fn sample() -> RunConfig {
     (c.objective.min_steps, c.objective.max_steps) = (1, 1);
     c.objective.initial = InitialState::Zeros;
     (c.optimizer.kind, c.optimizer.alpha_rate, c.optimizer.adaln_rate) = (OptimizerKind::Muon, 1.0, 0.03);
+    // an embedding moves by 0.4 of its deviation a step
+    (c.start.embedding, c.optimizer.embedding_rate) = (Some(1.0), 50.0);
     (c.schedule.rate, c.schedule.warmup) = (8e-3, 20);
     let t = &mut c.train;
     (t.batch, t.accumulate, t.ema) = (16, 1, 0.99);

@@ -79,17 +79,19 @@ impl<E: Element> Block<'_, E> {
                 if kc > 0 {
                     let src = &self.b[p0 * sb.0 + j0 * sb.1..];
                     pack::block::<E, S, NV>(src, (sb.1, sb.0), (nc, lanes), kc, pb);
+                    pack::round(pb);
                 }
                 for i0 in (0..m).step_by(A_ROWS) {
                     let mc = A_ROWS.min(m - i0);
                     let place = ((i0, mc), (j0, nc));
                     let src = self.a.get(i0 * sa.0 + p0 * sa.1..).unwrap_or(&[]);
-                    if sa.1 == 1 {
+                    if sa.1 == 1 && !E::NARROW {
                         // Rows are read in place: an element is broadcast
                         // whatever its address, and a row is contiguous.
                         self.panels::<S, MR, NV, true>(s, place, (src, pb, kc), beta);
                     } else {
                         pack::block::<E, S, 1>(src, sa, (mc, MR), kc, pa);
+                        pack::round(pa);
                         self.panels::<S, MR, NV, false>(s, place, (pa, pb, kc), beta);
                     }
                 }

@@ -67,6 +67,14 @@ pub(super) fn block<E: Element, S: Simd, const NV: usize>(
     }
 }
 
+/// Rounds what was packed to the factors of its type.
+#[inline(always)]
+pub(super) fn round<E: Element>(packed: &mut [E]) {
+    if E::NARROW {
+        packed.iter_mut().for_each(|x| *x = x.factor());
+    }
+}
+
 /// Copies a short slice by vectors; much cheaper than a call of `memcpy`.
 #[inline(always)]
 fn copy<E: Element, S: Simd>(src: &[E], dst: &mut [E]) {

@@ -11,13 +11,15 @@
 //! | baseline x86-64 | 0.45 | 0.99 | [`Routine::Library`] |
 //! | others | - | - | [`Routine::Library`], which has kernels for the NEON of aarch64: nothing was measured there |
 //!
-//! Products of brain floats ([`Routine::narrow`]) have loops of their own.
+//! Products of brain floats have loops of their own where the processor has fast instructions for them ([`Routine::narrow`]). Elsewhere the
+//! loops of singles round what they pack: products as fast as those of singles, of the same factors.
 //!
 //! `matrixmultiply` takes the best instruction set that it finds, of those which the environment variable
 //! `MMTEST_FEATURE` names when it is compiled: `MMTEST_FEATURE=avx,avx2,fma cargo build --release --target-dir DIR`,
 //! into a folder of its own, makes a program that compares in AVX2.
 
 use super::super::element::Element;
+use super::super::mixed::Mixed;
 #[cfg(target_arch = "x86_64")]
 use super::narrow::Narrow;
 #[cfg(target_arch = "x86_64")]
@@ -56,7 +58,12 @@ impl Routine {
         if E::NARROW { Self::narrow().unwrap_or_else(Self::chosen) } else { Self::chosen() }
     }
 
-    /// Products of brain floats; none where the processor has no instructions for them.
+    /// Whether this machine has products of brain floats: `matrixmultiply` rounds nothing.
+    pub fn rounds() -> bool {
+        !matches!(Self::of::<Mixed>(), Self::Library)
+    }
+
+    /// Products by instructions for brain floats; none where the processor has none, or none that win anything.
     pub fn narrow() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         return Narrow::detect().map(Self::Narrow);

@@ -1,3 +1,4 @@
+use super::super::mixed::Mixed;
 use super::*;
 
 fn fill<E: Element>(len: usize, seed: u64) -> Vec<E> {
@@ -15,13 +16,19 @@ fn coarse<E: Element>(len: usize, seed: u64) -> Vec<E> {
     fill::<E>(len, seed).into_iter().map(|x| E::from_f64((256.0 * x.to_f64()).round() / 256.0)).collect()
 }
 
-/// Whether a routine takes its factors as brain floats.
-fn rounds(routine: Routine) -> bool {
-    Routine::narrow().is_some() && !matches!(routine.name(), "AVX-512" | "AVX2" | "matrixmultiply")
+/// Whether a routine takes these factors as brain floats.
+fn rounds<E: Element>(routine: Routine) -> bool {
+    match routine {
+        Routine::Library => false,
+        #[cfg(target_arch = "x86_64")]
+        Routine::Narrow(_) => true,
+        #[cfg(target_arch = "x86_64")]
+        Routine::Avx512(_) | Routine::Avx2(_) => E::NARROW,
+    }
 }
 
 fn one<E: Element>(routine: Routine, (m, k, n): (usize, usize, usize), (ta, tb): (bool, bool), alpha: f64, beta: f64) {
-    let of = if rounds(routine) { coarse::<E> } else { fill::<E> };
+    let of = if rounds::<E>(routine) { coarse::<E> } else { fill::<E> };
     let (a, b) = (of((m + 1) * (k + 2), 1), of((k + 2) * (n + 3), 2));
     let sa = if ta { (1, m + 1) } else { (k + 2, 1) };
     let sb = if tb { (1, k + 2) } else { (n + 3, 1) };
@@ -124,34 +131,42 @@ fn matches_the_definition_and_ignores_the_pool() {
             for routine in routines() {
                 all::<f32>(routine);
                 all::<f64>(routine);
+                all::<Mixed>(routine);
             }
             #[cfg(target_arch = "x86_64")]
             for routine in narrow() {
                 all::<f32>(routine);
-                all::<super::super::mixed::Mixed>(routine);
+                all::<Mixed>(routine);
             }
         });
     }
 }
 
-/// Factors are rounded to nearest, ties to even; results of both instruction sets are sums of exact products.
+/// Factors are rounded to nearest, ties to even, subnormal ones to zero; all instruction sets sum up exact products.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn brain_floats_are_rounded_to_nearest() {
-    let narrow = narrow();
-    let [half_up, half_down, above] = [1.0 + 3.0 / 256.0, 1.0 + 1.0 / 256.0, 1.0 + 1.0 / 256.0 + 1e-6f32];
-    for routine in narrow {
-        let mut c = [f32::NAN; 3];
-        gemm_by(routine, (3, 1, 1), 1.0, &[half_up, half_down, above], (1, 1), &[1.0], (1, 1), 0.0, &mut c, 1);
-        assert_eq!(c, [1.0 + 4.0 / 256.0, 1.0, 1.0 + 2.0 / 256.0], "{}", routine.name());
+    let given =
+        [1.0 + 3.0 / 256.0, 1.0 + 1.0 / 256.0, 1.0 + 1.0 / 256.0 + 1e-6f32, -1.0 - 3.0 / 256.0, 1e-39, f32::INFINITY];
+    let rounded = [1.0 + 4.0 / 256.0, 1.0, 1.0 + 2.0 / 256.0, -1.0 - 4.0 / 256.0, 0.0, f32::INFINITY];
+    for routine in narrow().into_iter().chain(routines()).filter(|&routine| rounds::<Mixed>(routine)) {
+        let by = |left: &[Mixed], right: &[Mixed]| {
+            let mut c = [Mixed(f32::NAN); 6];
+            let (m, n) = (left.len(), right.len());
+            gemm_by(routine, (m, 1, n), Mixed(1.0), left, (1, 1), right, (1, 1), Mixed(0.0), &mut c, n);
+            c.map(|x| x.0)
+        };
+        assert_eq!(by(&given.map(Mixed), &[Mixed(1.0)]), rounded, "{}", routine.name());
+        assert_eq!(by(&[Mixed(1.0)], &given.map(Mixed)), rounded, "{}", routine.name());
+        assert!(by(&[Mixed(f32::NAN); 6], &[Mixed(1.0)]).iter().all(|x| x.is_nan()), "{}", routine.name());
     }
 }
 
 /// Products of brain floats that this machine can run.
 #[cfg(target_arch = "x86_64")]
 fn narrow() -> Vec<Routine> {
-    let found = super::narrow::Narrow::detect();
-    found.into_iter().flat_map(|narrow| [narrow, narrow.without_amx()]).map(Routine::Narrow).collect()
+    use super::narrow::Narrow;
+    Narrow::detect().into_iter().chain(Narrow::of_vectors()).map(Routine::Narrow).collect()
 }
 
 #[test]

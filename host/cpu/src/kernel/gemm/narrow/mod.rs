@@ -10,6 +10,7 @@ mod dot;
 mod pack;
 mod tiles;
 
+use std::arch::x86_64::__cpuid;
 use std::cell::RefCell;
 use std::sync::OnceLock;
 
@@ -60,21 +61,25 @@ thread_local! {
 }
 
 impl Narrow {
-    /// The instructions of this processor, if it has them.
+    /// The instructions of this processor, if it has them and they are faster than products of singles.
+    ///
+    /// The dot products of AVX-512 are not on Intel's: one does the work of two multiply-adds and takes, on a Xeon (Emerald Rapids), as long
+    /// as 4.4 of them, 0.76 ns against 0.17.
     pub fn detect() -> Option<Self> {
         static FOUND: OnceLock<Option<Narrow>> = OnceLock::new();
         *FOUND.get_or_init(|| {
-            let vectors = is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512bf16");
-            vectors.then(|| Narrow { amx: Amx::detect() })
+            let leaf = __cpuid(0);
+            let intel = [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel";
+            Self::of_vectors().map(|_| Narrow { amx: Amx::detect() }).filter(|found| found.amx.is_some() || !intel)
         })
     }
 
-    /// The same without AMX, for comparisons.
-    #[cfg(test)]
-    pub fn without_amx(self) -> Self {
-        Self { amx: None }
+    /// The dot products of AVX-512, if this processor has them.
+    pub fn of_vectors() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512bf16");
+        found.then_some(Narrow { amx: None })
     }
 
     /// Name of the instruction set.
