@@ -100,7 +100,7 @@ fn sample() -> RunConfig {
     m.initialization = Initialization::AdalnIdentity;
     (c.objective.min_steps, c.objective.max_steps) = (1, 1);
     c.objective.initial = InitialState::Zeros;
-    (c.optimizer.kind, c.optimizer.alpha_rate, c.optimizer.adaln_rate) = (OptimizerKind::Muon, 1.0, 0.03);
+    (c.optimizer.kind, c.optimizer.alpha_rate, c.optimizer.adaln_rate) = (OptimizerKind::Muon, 1.0, 0.1);
     // an embedding moves by 0.4 of its deviation a step
     (c.start.embedding, c.optimizer.embedding_rate) = (Some(1.0), 50.0);
     (c.schedule.rate, c.schedule.warmup) = (8e-3, 20);
