@@ -25,10 +25,9 @@ pub fn grown(
     let outputs: Vec<ParameterId> = to.outputs().collect();
     let mut all = Vec::with_capacity(to.entries.len());
     for (id, entry) in to.entries.iter().enumerate() {
-        let drawn = || -> Vec<f32> {
-            let value = entry.initial(id, seed);
-            let value = |i| if outputs.contains(&id) { 0.0 } else { value(i) as f32 };
-            (0..entry.len()).map(value).collect()
+        let drawn = || match outputs.contains(&id) {
+            true => vec![0.0; entry.len()],
+            false => (0..entry.len()).map(entry.initial(id, seed)).map(|value| value as f32).collect(),
         };
         all.push(match left.remove(&*entry.name) {
             Some(old) if has_shape(&own.entries[old], entry) => take(&mut weights[old]),
