@@ -143,9 +143,13 @@ fn a_run_begins_with_the_weights_of_a_model() {
     };
     assert_eq!(settings(&first), (50.0.into(), Some(1.0.into())));
     assert_eq!(settings(&second), (1.0.into(), None));
-    // it is a run like any other
-    let output = host(&["train", "--resume"]).arg(&second).output().unwrap();
+    // it is a run like any other, and its embedding stays a learned one where a preset is named anew
+    let mut resumed = host(&["train", "--preset", "sample", "--resume"]);
+    resumed.arg(&second).arg("--validation").arg(&held_out).args(TINY);
+    resumed.args(["--tokenizer", "full", "--steps", "1", "--set", "schedule.rate=1e-30"]);
+    let output = resumed.output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(settings(&second), (1.0.into(), None));
 
     // more blocks and wider feed-forwards change nothing at first
     let larger = folder.path().join("larger");

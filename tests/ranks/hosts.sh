@@ -44,7 +44,7 @@ cmp one/checkpoints/step-00000020/state.ebs openmpi/checkpoints/step-00000020/st
 
 echo 'two machines: a link that is gone is noticed, and said'
 EBT_RANK_TIMEOUT=4 "${mpich[@]}" -n 2 "$program" "${words[@]}" --steps 1000000 --out gone > gone.out 2>&1 &
-for _ in $(seq 200); do [ -n "$(find gone/checkpoints -name 'step-*' 2> /dev/null)" ] && break; sleep 0.1; done
+for _ in $(seq 2000); do [ -n "$(find gone/checkpoints -name 'step-*' 2> /dev/null)" ] && break; sleep 0.1; done
 before=$(date +%s)
 ip -n hb link set vb down
 # the launcher itself waits much longer for what it started on the other machine

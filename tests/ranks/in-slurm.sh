@@ -31,9 +31,9 @@ PartitionName=all Nodes=node1 Default=YES MaxTime=INFINITE State=UP OverSubscrib
 CONF
 echo 'CgroupPlugin=cgroup/v1' > /etc/slurm/cgroup.conf
 setpriv --reuid=munge --regid=munge --clear-groups /usr/sbin/munged
-for _ in $(seq 100); do munge -n > /dev/null 2>&1 && break; sleep 0.1; done
+for _ in $(seq 1000); do munge -n > /dev/null 2>&1 && break; sleep 0.1; done
 slurmctld && slurmd
-for _ in $(seq 100); do sinfo -h -t idle 2> /dev/null | grep -q node1 && break; sleep 0.2; done
+for _ in $(seq 1000); do sinfo -h -t idle 2> /dev/null | grep -q node1 && break; sleep 0.2; done
 
 cd /w
 rm -rf runs && mkdir runs
@@ -54,14 +54,14 @@ grep -qF 'srun --mpi=pmi2 -n 2' plain.out
 echo 'srun: a rank is killed, without -K; all end'
 # UCX, by which Debian's MPICH sends, aborts its process where it copies from one that is gone, before anything is said
 UCX_TLS=^cma srun --mpi=pmi2 -n 3 "${words[@]}" --set train.lanes=3 --set train.accumulate=3 --steps 1000000 --out runs/killed > killed.out 2>&1 &
-for _ in $(seq 300); do [ -n "$(find runs/killed/checkpoints -name 'step-*' 2> /dev/null)" ] && break; sleep 0.1; done
+for _ in $(seq 3000); do [ -n "$(find runs/killed/checkpoints -name 'step-*' 2> /dev/null)" ] && break; sleep 0.1; done
 pkill -KILL -n -f '^/w/ebt train'
 wait $! && exit 1
 grep -E 'error: rank [0-2] \(node1, pid [0-9]+\) ended during [^;]+; the last checkpoint is of step [0-9]+; go on with: ebt train --resume' killed.out
 
 echo 'srun: SIGUSR1 before the limit of time saves'
 srun --mpi=pmi2 -n 2 "${words[@]}" --steps 1000000 --out runs/signal > signal.out 2>&1 &
-for _ in $(seq 300); do [ -n "$(find runs/signal/checkpoints -name 'step-*' 2> /dev/null)" ] && break; sleep 0.1; done
+for _ in $(seq 3000); do [ -n "$(find runs/signal/checkpoints -name 'step-*' 2> /dev/null)" ] && break; sleep 0.1; done
 scancel --signal=USR1 "$(squeue -h -o %A | head -n 1)"
 wait $! && exit 1
 grep -q -- '--resume runs/signal' signal.out

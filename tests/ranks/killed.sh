@@ -33,7 +33,7 @@ for family in mpich:libmpi_abi.so.1 openmpi:libmpi.so.40; do
         for _ in 1 2 3; do
             rm -rf run victim said-*
             status=0
-            timeout -k 1 60 "${mpirun[@]}" -n 3 bash rank.sh env KILLED="$rank $place $number" LD_PRELOAD="$PWD/$family.so" \
+            timeout -k 1 600 "${mpirun[@]}" -n 3 bash rank.sh env KILLED="$rank $place $number" LD_PRELOAD="$PWD/$family.so" \
                 EBT_MPI_LIB="$PWD/$family.so" "$program" "${words[@]}" --out run < /dev/null > out.txt 2>&1 || status=$?
             [ -z "$(cat said-*)" ] || break
         done

@@ -50,7 +50,7 @@ ranks_of() { pgrep -f "^$program train" | sort -n; }
 
 # checkpoints of run $1: waits for one at or behind step $2
 reached() {
-    for _ in $(seq 600); do
+    for _ in $(seq 6000); do
         if [ -n "$(find "$1/checkpoints" -maxdepth 1 -name 'step-*' 2> /dev/null | awk -F- -v least="$2" '$NF + 0 >= least')" ]; then
             return
         fi

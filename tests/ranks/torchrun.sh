@@ -21,7 +21,7 @@ ranks_of() { pgrep -f "^$program train" | sort -n; }
 same() { for file in model.ebt config.toml checkpoints/step-00000020/state.ebs; do cmp one/$file "$1/$file"; done; }
 begin() { # RUN: starts it by torchrun, up to its first checkpoint
     "${one[@]}" "${words[@]}" --backend cuda --out "$1" > out.txt 2>&1 &
-    for _ in $(seq 600); do [ -d "$1/checkpoints/step-00000004" ] && return; sleep 0.05; done
+    for _ in $(seq 6000); do [ -d "$1/checkpoints/step-00000004" ] && return; sleep 0.05; done
     cat out.txt >&2
     return 1
 }

@@ -152,7 +152,7 @@ fn the_table_of_keystrokes_says_what_was_typed() {
 #[test]
 fn scripts_print_the_tables_that_stand_beside_them() {
     let results = root().join("fixtures/results");
-    for name in ["causal", "confidence", "race", "sampling"] {
+    for name in ["causal", "confidence", "ppmd", "race", "sampling"] {
         let script = results.join(format!("{name}.py"));
         let Ok(printed) = Command::new("python3").arg(&script).arg("--table").output() else {
             eprintln!("not run: there is no python3");

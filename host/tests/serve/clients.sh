@@ -16,7 +16,7 @@ if [ "$which" = all ]; then packages+=('lm_eval[api]==0.4.13'); fi
 
 "$program" serve --bind 127.0.0.1:0 --json > "$scratch/address" &
 server=$!
-for _ in $(seq 300); do
+for _ in $(seq 3000); do
     [ -s "$scratch/address" ] && break
     sleep 0.1
 done

@@ -31,8 +31,10 @@ fn sequences(case: &Case) -> Sequences {
     }
 }
 
-fn arena() -> Arena<f64> {
-    Arena::new(1 << 22, 1 << 16)
+/// Room for a case; that of a long one takes a while to be cleared.
+fn arena(case: &Case) -> Arena<f64> {
+    let long = case.tokens.len() > 32;
+    Arena::new(if long { 1 << 22 } else { 1 << 19 }, 1 << 16)
 }
 
 pub fn download<B: Backend>(b: &B, a: &B::Array) -> Vec<f64> {
@@ -45,7 +47,7 @@ pub fn download<B: Backend>(b: &B, a: &B::Array) -> Vec<f64> {
 
 /// Runs `body` on a rollout of the case.
 pub fn with_rollout<R>(case: &Case, seed: u64, body: impl FnOnce(&Rollout<'_, Reference<'_, f64>>) -> R) -> R {
-    let memory = arena();
+    let memory = arena(case);
     let b = &Reference::new(&memory);
     let layout = ParameterLayout::new(&case.config);
     let entries = layout.entries.iter().zip(&case.weights);

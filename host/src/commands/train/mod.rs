@@ -234,7 +234,11 @@ fn configuration(args: &Args, team: &Team) -> Result<Found> {
             let saved = resume::saved(&state.header)?;
             let layers = args.choice.layers();
             let whole = layers.preset.is_some() || layers.recipe.is_some() || layers.file.is_some();
-            let config = if whole { layers.compose()? } else { layers.over(saved)? };
+            let config = match (whole, state.header.from.is_empty()) {
+                (true, true) => layers.compose()?,
+                (true, false) => layers.over(layers.base()?.with_plain_embedding())?,
+                (false, _) => layers.over(saved)?,
+            };
             (config, Some((folder, state)), None)
         }
         None => {
