@@ -143,7 +143,10 @@ fn a_run_begins_with_the_weights_of_a_model() {
     };
     assert_eq!(settings(&first), (50.0.into(), Some(1.0.into())));
     assert_eq!(settings(&second), (1.0.into(), None));
-    // it is a run like any other, and its embedding stays a learned one where a preset is named anew
+    // it is a run like any other
+    let output = host(&["train", "--resume"]).arg(&second).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    // where a preset is named anew the embedding stays a learned one
     let mut resumed = host(&["train", "--preset", "sample", "--resume"]);
     resumed.arg(&second).arg("--validation").arg(&held_out).args(TINY);
     resumed.args(["--tokenizer", "full", "--steps", "1", "--set", "schedule.rate=1e-30"]);
